@@ -1,0 +1,15 @@
+"""Keeps personal links out of the logs: whoever holds one can join as that person."""
+
+import logging
+import re
+
+PERSONAL_PATH = re.compile(r"/(me|join|calendar)/[^/\s?\"']+")
+
+
+class HideTokens(logging.Filter):
+    """Replace the token in `/me/<token>/...` and `/join/<token>/...` wherever it is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg = PERSONAL_PATH.sub(r"/\1/<hidden>", record.getMessage())
+        record.args = ()
+        return True

@@ -1,0 +1,24 @@
+from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+from . import mailbox
+
+# Organizers have no use for allauth's list of addresses.
+admin.site.unregister(EmailAddress)
+admin.site.site_header = admin.site.site_title = "Strategy Week"
+admin.site.index_title = "For organizers"
+# The one way in, with its limits against guessing.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.account.urls")),
+    path("", include("registrations.urls")),
+    path("", include("events.urls")),
+]
+
+if settings.DEBUG:
+    urlpatterns.insert(0, path("mailbox/", include(mailbox.urlpatterns)))
