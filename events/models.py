@@ -1,0 +1,382 @@
+"""The week: what happens when, and where on Zoom."""
+
+import datetime as dt
+import re
+import uuid
+import zoneinfo
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.db import models
+from django.db.models import F, Max, Min, Prefetch, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from .timezones import validate_time_zone
+
+# First words of the site's own addresses: an event of that name would hide them.
+RESERVED_SLUGS = {
+    "accounts",
+    "admin",
+    "api",
+    "calendar",
+    "healthz",
+    "join",
+    "mailbox",
+    "me",
+    "static",
+    "webhooks",
+}
+
+
+def validate_event_slug(slug: str) -> None:
+    if slug in RESERVED_SLUGS:
+        raise ValidationError("The site uses this address itself. Choose another.")
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def published(self) -> "EventQuerySet":
+        return self.filter(status=Event.Status.PUBLISHED)
+
+    def with_times(self) -> Any:
+        """Annotate `first_starts_at` and `last_ends_at` of the sessions that the public sees."""
+        shown = Q(sessions__status=Session.Status.PUBLISHED, sessions__cancelled_at=None)
+        return self.annotate(
+            first_starts_at=Min("sessions__starts_at", filter=shown),
+            last_ends_at=Max("sessions__ends_at", filter=shown),
+        )
+
+    def current(self, now: dt.datetime) -> "Event | None":
+        """The published event that runs or comes next; when all are over, the last one."""
+        events = self.published().with_times()
+        ahead = events.filter(last_ends_at__gte=now).order_by("first_starts_at", "pk").first()
+        return ahead or events.order_by(F("last_ends_at").desc(nulls_first=True), "-pk").first()
+
+
+class Event(models.Model):
+    """A Strategy Week: its name, its host, and when people may register."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft: only organizers see it"
+        PUBLISHED = "published", "Published: anyone can see it"
+
+    class Phase(models.TextChoices):
+        """Where registration stands."""
+
+        NOT_YET = "not yet"
+        OPEN = "open"
+        CLOSED = "closed"
+
+    name = models.CharField(max_length=150)
+    slug = models.SlugField(
+        "address",
+        unique=True,
+        validators=[validate_event_slug],
+        help_text="The last part of the event's web address, such as drop-lwop-2021. "
+        "Links that people already have stop working when you change it.",
+    )
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
+    host = models.CharField(max_length=150, help_text="Who invites, such as Drop LWOP Coalition.")
+    contact_email = models.EmailField(
+        blank=True,
+        help_text="Where people's questions and their replies to our mails go.",
+    )
+    summary = models.CharField(
+        max_length=300, help_text="One or two sentences, shown first on the page."
+    )
+    introduction = models.TextField(
+        blank=True,
+        help_text="What the week is about and whom it is for. An empty line starts a paragraph.",
+    )
+    time_zone = models.CharField(
+        max_length=64,
+        default="America/Los_Angeles",
+        validators=[validate_time_zone],
+        help_text="The zone in which you plan. Everyone also sees the times in their own. "
+        "Sessions keep their moment when you change it: 9 AM Pacific becomes 12 noon Eastern.",
+    )
+    registration_opens_at = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: as soon as the event is published."
+    )
+    registration_closes_at = models.DateTimeField(
+        null=True, blank=True, help_text="Empty: when the last session ends."
+    )
+    doors_open_minutes = models.PositiveSmallIntegerField(
+        "doors open (minutes)",
+        default=15,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="How long before its start a session's join link leads on to Zoom.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="event_registration_closes_after_it_opens",
+                condition=Q(registration_closes_at__gt=F("registration_opens_at")),
+                violation_error_message="Registration must close after it opens.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("event", args=[self.slug])
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+    def registration_phase(self, now: dt.datetime, open_sessions: "list[Session]") -> Phase:
+        """Whether people can register now, given the sessions that can still be joined."""
+        if self.registration_closes_at and now >= self.registration_closes_at:
+            return self.Phase.CLOSED
+        if self.registration_opens_at and now < self.registration_opens_at:
+            return self.Phase.NOT_YET
+        return self.Phase.OPEN if open_sessions else self.Phase.CLOSED
+
+
+class Track(models.Model):
+    """One of the strategies that the week works on."""
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="tracks")
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=300, blank=True)
+    position = models.PositiveSmallIntegerField(default=0, help_text="Lower comes first.")
+
+    class Meta:
+        ordering = ["position", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="track_name_once_per_event",
+                fields=["event", "name"],
+                violation_error_message="This event has a strategy of that name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Speaker(models.Model):
+    """Someone, or a group, who leads an agenda item."""
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="speakers")
+    name = models.CharField(max_length=120)
+    affiliation = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="speaker_name_once_per_event",
+                fields=["event", "name"],
+                violation_error_message="This event has a speaker of that name already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.affiliation})" if self.affiliation else self.name
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def published(self) -> "SessionQuerySet":
+        return self.filter(status=Session.Status.PUBLISHED)
+
+    def open_to_register(self, now: dt.datetime) -> "SessionQuerySet":
+        """Sessions that someone may still sign up for: public, not cancelled, not over."""
+        return self.published().filter(cancelled_at=None, ends_at__gt=now)
+
+    def without_link(self, now: dt.datetime) -> "SessionQuerySet":
+        """Sessions still to come whose Zoom link nobody has entered."""
+        no_link = Q(meeting=None) | Q(meeting__join_url="")
+        return self.filter(no_link, cancelled_at=None, ends_at__gt=now)
+
+    def with_details(self) -> "SessionQuerySet":
+        """Fetch the agenda, its speakers, the Zoom side and the track in a few queries."""
+        agenda = AgendaItem.objects.prefetch_related("speakers")
+        return self.select_related("event", "track", "meeting").prefetch_related(
+            Prefetch("agenda", queryset=agenda)
+        )
+
+
+class Session(models.Model):
+    """One meeting of the week. `revision` counts what calendars must learn of."""
+
+    class Kind(models.TextChoices):
+        KICKOFF = "kickoff", "Kickoff"
+        STRATEGY = "strategy", "Strategy session"
+        CLOSING = "closing", "Closing"
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft: only organizers see it"
+        PUBLISHED = "published", "Published: on the public page"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
+    track = models.ForeignKey(
+        Track,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="sessions",
+        verbose_name="strategy",
+        help_text="Empty for a session that is about all of them.",
+    )
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(
+        "address",
+        help_text="The last part of the session's web address, such as legislation. "
+        "Join links that people already have stop working when you change it.",
+    )
+    summary = models.TextField(
+        blank=True, help_text="Shown to everyone. The detailed agenda below goes to attendees only."
+    )
+    starts_at = models.DateTimeField("starts")
+    ends_at = models.DateTimeField("ends")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PUBLISHED)
+    cancelled_at = models.DateTimeField("cancelled", null=True, blank=True, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    # A change of these is a new revision: calendars take the entry anew.
+    CALENDAR_FIELDS = frozenset({"title", "summary", "starts_at", "ends_at"})
+
+    class Meta:
+        ordering = ["starts_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="session_slug_once_per_event",
+                fields=["event", "slug"],
+                violation_error_message="This event has a session with that address already.",
+            ),
+            models.CheckConstraint(
+                name="session_ends_after_it_starts",
+                condition=Q(ends_at__gt=F("starts_at")),
+                violation_error_message="A session must end after it starts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("session", args=[self.event.slug, self.slug])
+
+    def is_open_to_register(self, now: dt.datetime) -> bool:
+        """The same rule as `SessionQuerySet.open_to_register`, for a session at hand."""
+        published = self.status == self.Status.PUBLISHED
+        return published and not self.is_cancelled and self.ends_at > now
+
+    def clean(self) -> None:
+        if self.track and self.event_id and self.track.event_id != self.event_id:
+            raise ValidationError({"track": "This strategy belongs to another event."})
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.cancelled_at is not None
+
+    @property
+    def doors_open_at(self) -> dt.datetime:
+        return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
+
+    @property
+    def join_url(self) -> str:
+        """The Zoom link valid now, or "" while nobody has entered one."""
+        meeting = self.meeting_or_none
+        return meeting.join_url if meeting else ""
+
+    @property
+    def meeting_or_none(self) -> "Meeting | None":
+        return getattr(self, "meeting", None)
+
+    def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
+        """Each agenda item with the moment it begins: one after the other from the start."""
+        begins = self.starts_at
+        timed = []
+        for item in self.agenda.all():
+            timed.append((begins, item))
+            begins += dt.timedelta(minutes=item.minutes)
+        return timed
+
+
+class AgendaItem(models.Model):
+    """A part of a session; its time follows from the session's start and what comes before."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
+    position = models.PositiveSmallIntegerField(
+        default=1000, help_text="Lower comes first; a new item goes to the end."
+    )
+    minutes = models.PositiveSmallIntegerField(
+        default=15,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+        help_text="How long it takes. The next item begins when it is over.",
+    )
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    speakers = models.ManyToManyField(Speaker, blank=True, related_name="agenda_items")
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+SHORTEST_NUMBER = 7
+
+
+class DialIn(NamedTuple):
+    """A phone number as an organizer entered it, perhaps with a place or more behind it."""
+
+    text: str
+
+    @property
+    def tel(self) -> str:
+        """The number that the line begins with, for a tel: link (RFC 3966); "" without one."""
+        found = re.match(r"\+?[\d .-]*(\(\d+\)[\d .-]*)?\d", self.text)
+        number = re.sub(r"[^+\d]", "", found[0]) if found else ""
+        return number if len(number) >= SHORTEST_NUMBER else ""
+
+
+class Meeting(models.Model):
+    """A session's Zoom side. Organizers paste it; attendees reach it by our join page."""
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, related_name="meeting")
+    join_url = models.URLField(
+        "Zoom link",
+        max_length=500,
+        blank=True,
+        validators=[URLValidator(schemes=["https"], message="Paste the whole https:// link.")],
+        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=... "
+        "You may change it at any time: links already mailed lead to the new one. The ID, "
+        "passcode and numbers below stand in the mails: when they change, mail the links again.",
+    )
+    meeting_id = models.CharField(
+        "meeting ID",
+        max_length=40,
+        blank=True,
+        help_text="For people who type it in or join by phone, such as 123 4567 8901.",
+    )
+    passcode = models.CharField(max_length=40, blank=True)
+    dial_in = models.TextField(
+        "dial-in numbers",
+        blank=True,
+        help_text="One phone number a line, such as +1 669 900 6833 (San Jose).",
+    )
+
+    def __str__(self) -> str:
+        return f"Zoom meeting of {self.session}"
+
+    def dial_in_numbers(self) -> list[DialIn]:
+        lines = [line.strip() for line in self.dial_in.splitlines()]
+        return [DialIn(line) for line in lines if line]

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("<slug:slug>/", views.event, name="event"),
+    path("<slug:slug>/calendar.ics", views.calendar, name="event_calendar"),
+    path("<slug:event_slug>/sessions/<slug:slug>/", views.session, name="session"),
+]

@@ -1,0 +1,122 @@
+"""The public pages of an event."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import cache_page
+from django.views.decorators.http import conditional_page, require_safe
+
+from . import calendars
+from .models import Event, EventQuerySet, Session
+
+View = Callable[..., HttpResponseBase]
+
+
+def briefly_cached(view: View) -> View:
+    """Give visitors a copy of the page that is at most five seconds old.
+
+    Whoever is signed in sees the page as it is, an organizer's own edits above all.
+    """
+    cached = cache_page(5, cache="pages")(view)
+
+    @functools.wraps(view)
+    def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES
+        return (view if signed_in else cached)(request, *args, **kwargs)
+
+    return choose
+
+
+def is_organizer(request: HttpRequest) -> bool:
+    """Whether a member of staff is signed in."""
+    # Without the cookie nobody is signed in; to ask the session would make the page vary by cookie.
+    return settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_staff
+
+
+def visible_events(request: HttpRequest) -> EventQuerySet:
+    """Published events; organizers see their drafts too."""
+    return Event.objects.all() if is_organizer(request) else Event.objects.published()
+
+
+@require_safe
+@briefly_cached
+def home(request: HttpRequest) -> HttpResponse:
+    event = Event.objects.current(timezone.now())
+    if event is None:
+        return render(request, "events/none.html")
+    return event_page(request, event)
+
+
+@require_safe
+@briefly_cached
+def event(request: HttpRequest, slug: str) -> HttpResponse:
+    return event_page(request, get_object_or_404(visible_events(request), slug=slug))
+
+
+def event_page(request: HttpRequest, event: Event) -> HttpResponse:
+    """What, who, when, how to register, and what is happening now or next."""
+    now = timezone.now()
+    sessions = list(visible_sessions(request, event))
+    open_sessions = [session for session in sessions if session.is_open_to_register(now)]
+    held = [session for session in sessions if not session.is_cancelled]
+    context = {
+        "event": event,
+        "zone": event.zone,
+        "sessions": sessions,
+        "tracks": event.tracks.all(),
+        "phase": event.registration_phase(now, open_sessions),
+        "now": now,
+        "next_session": open_sessions[0] if open_sessions else None,
+        "first_session": held[0] if held else None,
+        "last_session": held[-1] if held else None,
+        "event_url": request.build_absolute_uri(event.get_absolute_url()),
+        "calendar_url": request.build_absolute_uri(f"{event.get_absolute_url()}calendar.ics"),
+    }
+    return render(request, "events/event.html", context)
+
+
+def visible_sessions(request: HttpRequest, event: Event) -> QuerySet[Session]:
+    """Published sessions; organizers see their drafts too."""
+    sessions = event.sessions.select_related("event", "track")
+    return sessions if is_organizer(request) else sessions.published()
+
+
+@require_safe
+@briefly_cached
+def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
+    event = get_object_or_404(visible_events(request), slug=event_slug)
+    session = get_object_or_404(visible_sessions(request, event), slug=slug)
+    now = timezone.now()
+    context = {
+        "event": event,
+        "zone": event.zone,
+        "session": session,
+        "now": now,
+        "phase": event.registration_phase(
+            now, [session] if session.is_open_to_register(now) else []
+        ),
+    }
+    return render(request, "events/session.html", context)
+
+
+@require_safe
+@conditional_page
+@briefly_cached
+def calendar(request: HttpRequest, slug: str) -> HttpResponse:
+    """The schedule to subscribe to. Open to anyone, so no link to Zoom is in it."""
+    event = get_object_or_404(Event.objects.published(), slug=slug)
+    sessions = event.sessions.published().select_related("event")
+    return calendar_response(calendars.public_calendar(event, sessions), f"{event.slug}.ics")
+
+
+def calendar_response(content: bytes, filename: str) -> HttpResponse:
+    """A calendar (RFC 5545) to download or to subscribe to."""
+    response = HttpResponse(content, content_type="text/calendar; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{filename}"'
+    return response
