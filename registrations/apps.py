@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class RegistrationsConfig(AppConfig):
+    name = "registrations"
+
+    def ready(self) -> None:
+        from . import checks  # noqa: F401

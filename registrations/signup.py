@@ -1,0 +1,103 @@
+"""The verbs: register, mail the links again, correct an address, cancel."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from events.models import Event, Session, Track
+
+from . import mails
+from .models import OutgoingMail, Registration, Seat, email_key, new_token
+
+RESEND_PAUSE = dt.timedelta(minutes=10)
+
+
+class AddressTaken(Exception):
+    """Another live registration of the event has this address."""
+
+
+@transaction.atomic
+def register(
+    *,
+    event: Event,
+    email: str,
+    sessions: Iterable[Session],
+    strategies: Iterable[Track] = (),
+    **details: Any,
+) -> Registration:
+    """Register someone, give them a seat in each session, and owe them their links.
+
+    Whoever is registered already keeps that registration as it is and is mailed the
+    links again: only the owner of the mailbox learns anything. `details` are the other
+    fields of Registration: name, time_zone, organization, state and the access needs.
+    """
+    registration = Registration(
+        event=event, email=email.strip(), email_key=email_key(email), **details
+    )
+    live = Registration.objects.live().filter(event=event, email_key=registration.email_key)
+    found = None
+    # The constraint decides who is first, also between two requests at the same moment. Nothing
+    # is found when the one that was first is cancelled just now: then it is our turn.
+    while found is None:
+        Registration.objects.bulk_create([registration], ignore_conflicts=True)
+        found = live.values_list("pk", "token").first()
+    if found[1] != registration.token:
+        earlier = Registration.objects.get(pk=found[0])
+        resend_links(registration=earlier)
+        return earlier
+    registration.pk = found[0]
+    Seat.objects.bulk_create(
+        [Seat(registration=registration, session=session) for session in sessions]
+    )
+    if strategies := list(strategies):
+        interest = Registration.strategies.through
+        interest.objects.bulk_create(
+            [interest(registration=registration, track=strategy) for strategy in strategies]
+        )
+    mails.queue_links(registration)
+    return registration
+
+
+@transaction.atomic
+def resend_links(*, registration: Registration) -> bool:
+    """Mail someone their links again, at most once in ten minutes. Returns whether it will."""
+    Registration.objects.select_for_update().get(pk=registration.pk)
+    under_way = Q(created_at__gt=timezone.now() - RESEND_PAUSE) | Q(
+        state=OutgoingMail.State.WAITING
+    )
+    earlier = registration.mails.filter(kind=OutgoingMail.Kind.LINKS)
+    if earlier.exclude(state=OutgoingMail.State.FAILED).filter(under_way).exists():
+        return False
+    mails.queue_links(registration, again=True)
+    return True
+
+
+@transaction.atomic
+def correct_email(*, registration: Registration, email: str) -> None:
+    """Put a mistyped address right and mail new links there. Raises AddressTaken.
+
+    The old links die: whoever owns the wrong address may hold them.
+    """
+    registration.email = email.strip()
+    registration.email_key = email_key(email)
+    registration.token = new_token()
+    try:
+        with transaction.atomic():
+            registration.save(update_fields=["email", "email_key", "token"])
+    except IntegrityError as error:
+        raise AddressTaken from error
+    registration.mails.filter(state=OutgoingMail.State.WAITING).update(
+        state=OutgoingMail.State.DROPPED
+    )
+    if registration.cancelled_at is None:
+        mails.queue_links(registration, again=True)
+
+
+@transaction.atomic
+def cancel(*, registration: Registration) -> None:
+    """End a registration: its links stop working, and mails still waiting are not sent."""
+    Registration.objects.live().filter(pk=registration.pk).update(cancelled_at=timezone.now())

@@ -1,0 +1,144 @@
+"""Registering, joining, and a person's own page."""
+
+from typing import Any
+
+from django.core.cache import caches
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.middleware.csrf import get_token
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from events.calendars import personal_calendar
+from events.models import Event, Session
+from events.views import calendar_response
+
+from . import joining, signup
+from .forms import RegistrationForm
+from .mails import join_url
+from .models import Registration, Seat
+
+CSRF_STAND_IN = "csrf-token-goes-here"
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def register(request: HttpRequest, event_slug: str) -> HttpResponse:
+    if request.method != "POST":
+        return blank_form(request, event_slug)
+    context = sign_up_context(event_slug, request.POST)
+    if context["phase"] != Event.Phase.OPEN:
+        return render(request, "registrations/not_open.html", context)
+    form = context["form"]
+    if not form.is_valid():
+        return render(request, "registrations/register.html", context)
+    signup.register(event=context["event"], **form.cleaned_data)
+    context["email"] = form.cleaned_data["email"]
+    return render(request, "registrations/registered.html", context)
+
+
+def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:
+    """The event, what of it is open to register, and the form. Raises Http404."""
+    event = get_object_or_404(Event.objects.published(), slug=event_slug)
+    now = timezone.now()
+    sessions = list(event.sessions.open_to_register(now))
+    return {
+        "event": event,
+        "zone": event.zone,
+        "phase": event.registration_phase(now, sessions),
+        "sessions": sessions,
+        "form": RegistrationForm(
+            data, event=event, sessions=sessions, strategies=event.tracks.all()
+        ),
+    }
+
+
+def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
+    """The form as everyone gets it, rendered every five seconds; one's own is the CSRF token.
+
+    When registration is announced many open this page at once, most of them on phones.
+    """
+
+    def rendered() -> str:
+        context = {**sign_up_context(event_slug), "csrf_token": CSRF_STAND_IN}
+        is_open = context["phase"] == Event.Phase.OPEN
+        name = "register" if is_open else "not_open"
+        return render_to_string(f"registrations/{name}.html", context)
+
+    page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)
+    return HttpResponse(str(page).replace(CSRF_STAND_IN, get_token(request)))
+
+
+def live_registration(token: str) -> Registration:
+    """Raises Http404 alike for a token that never was and one that was cancelled."""
+    return get_object_or_404(Registration.objects.live().select_related("event"), token=token)
+
+
+def attended_sessions(registration: Registration) -> list[Session]:
+    """The public sessions that someone has a seat in, with all that their page shows."""
+    sessions = Session.objects.published().filter(seats__registration=registration)
+    return list(sessions.with_details())
+
+
+@require_safe
+def me(request: HttpRequest, token: str) -> HttpResponse:
+    registration = live_registration(token)
+    now = timezone.now()
+    doors = [joining.door(session, now) for session in attended_sessions(registration)]
+    over = {joining.State.ENDED, joining.State.CANCELLED}
+    context = {
+        "registration": registration,
+        "event": registration.event,
+        "zone": registration.zone,
+        "doors": doors,
+        "next_door": next((door for door in doors if door.state not in over), None),
+    }
+    return render(request, "registrations/me.html", context)
+
+
+@require_safe
+def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
+    registration = live_registration(token)
+    join_urls = [(each, join_url(token, each)) for each in attended_sessions(registration)]
+    calendar = personal_calendar(registration.event, join_urls)
+    return calendar_response(calendar, f"{registration.event.slug}.ics")
+
+
+@require_POST
+def cancel(request: HttpRequest, token: str) -> HttpResponse:
+    registration = live_registration(token)
+    signup.cancel(registration=registration)
+    return render(request, "registrations/cancelled.html", {"event": registration.event})
+
+
+@require_safe
+def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
+    """Lead to the session's Zoom link while the doors are open; a page says why else."""
+    seat = get_object_or_404(
+        Seat.objects.select_related("registration", "session__event", "session__meeting"),
+        registration__token=token,
+        registration__cancelled_at=None,
+        session__slug=session_slug,
+        session__status=Session.Status.PUBLISHED,
+    )
+    door = joining.door(seat.session, timezone.now())
+    if door.state == joining.State.OPEN:
+        return redirect(seat.session.join_url)
+    return door_page(request, door, seat.registration)
+
+
+def door_page(request: HttpRequest, door: joining.Door, registration: Registration) -> HttpResponse:
+    """The page before a closed door; it looks again by itself while there is hope."""
+    context = {
+        "door": door,
+        "registration": registration,
+        "event": door.session.event,
+        "zone": registration.zone,
+    }
+    response = render(request, "registrations/join.html", context)
+    if door.ask_again_after is not None:
+        # The page's own script is first; this is for browsers without it.
+        response["Refresh"] = str(door.ask_again_after)
+    return response
