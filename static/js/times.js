@@ -1,0 +1,48 @@
+// Adds the visitor's own time beside each session's, when their zone tells another hour.
+
+const language = "en-US";
+
+function clock(moment, timeZone) {
+  const time = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", timeZone });
+  return time.format(moment).replace(/\s/g, " ");
+}
+
+function day(moment, timeZone) {
+  const options = { weekday: "long", month: "long", day: "numeric", timeZone };
+  return new Intl.DateTimeFormat(language, options).format(moment);
+}
+
+function zoneName(moment) {
+  const parts = new Intl.DateTimeFormat(language, { timeZoneName: "short" }).formatToParts(moment);
+  return parts.find((part) => part.type === "timeZoneName").value;
+}
+
+function tellsTheSame(moment, timeZone) {
+  try {
+    return day(moment) === day(moment, timeZone) && clock(moment) === clock(moment, timeZone);
+  } catch {
+    return false; // A zone that this browser does not know.
+  }
+}
+
+function dayUnlessSame(moment, timeZone) {
+  try {
+    return day(moment) === day(moment, timeZone) ? "" : `${day(moment)}, `;
+  } catch {
+    return `${day(moment)}, `;
+  }
+}
+
+for (const time of document.querySelectorAll("time[data-ends]")) {
+  const starts = new Date(time.dateTime);
+  const ends = new Date(time.dataset.ends);
+  const { zone } = time.dataset;
+  if (tellsTheSame(starts, zone) && tellsTheSame(ends, zone)) continue;
+  const endDay = day(starts) === day(ends) ? "" : ` (${day(ends).split(",")[0]})`;
+  const yours = document.createElement("span");
+  yours.className = "yours";
+  yours.textContent =
+    `${dayUnlessSame(starts, zone)}${clock(starts)} to ${clock(ends)}${endDay} ` +
+    `your time (${zoneName(starts)})`;
+  time.after(" ", yours);
+}
