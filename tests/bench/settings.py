@@ -1,0 +1,7 @@
+"""The product's own settings, and beside its addresses one bare view to measure against."""
+
+from strategyweek.settings import *  # noqa: F403
+from strategyweek.settings import VAR_DIR
+
+ROOT_URLCONF = "tests.bench.urls"
+STATIC_ROOT = VAR_DIR / "staticfiles"
