@@ -1,0 +1,119 @@
+"""Chromium for the tests and the screenshots; `python -m tests.browser install` gets one."""
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Containers keep /dev/shm small, and pictures need more.
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    # Even a page that tries cannot leave this machine.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+)
+# Options for browser.new_context().
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+    "device_scale_factor": 2,
+}
+DEBIAN_PACKAGES = ("chromium", "fonts-dejavu", "fonts-noto-color-emoji")
+HOW_TO_GET_ONE = (
+    "No Chromium. Get one with: python -m tests.browser install\n"
+    "or install chromium from your system (Debian: apt-get install chromium; "
+    "macOS: brew install --cask chromium) so that it is on the PATH."
+)
+
+
+class NoBrowser(Exception):
+    """There is no Chromium; the message says how to get one."""
+
+
+def _works(program: str) -> bool:
+    """Ubuntu's `chromium-browser` may be a stub which only asks for a snap."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        answer = subprocess.run([program, "--version"], capture_output=True, timeout=30)
+        return answer.returncode == 0
+    return False
+
+
+@functools.cache
+def chromium() -> str:
+    """The path of Chromium: the system's, else Playwright's own. Raises NoBrowser."""
+    for program in filter(None, map(shutil.which, NAMES)):
+        if _works(program):
+            return program
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    if Path(own).exists():
+        return own
+    raise NoBrowser(HOW_TO_GET_ONE)
+
+
+@contextmanager
+def launched() -> Iterator[Browser]:
+    """Run Chromium without a window. Playwright leaves its sandbox off, which root needs."""
+    program = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def install() -> None:
+    """Make sure that there is a Chromium; says nothing when there is. Raises NoBrowser."""
+
+    def run(*command: str) -> bool:
+        print("+", *command, flush=True)
+        return subprocess.run(command).returncode == 0
+
+    with suppress(NoBrowser):
+        chromium()
+        return
+    is_root = os.geteuid() == 0
+    # Ubuntu's own chromium is a snap, which needs more than apt-get; Playwright knows Ubuntu.
+    is_debian = _linux_release().get("ID") == "debian"
+    if is_root and is_debian and run("apt-get", "update", "-qq"):
+        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        run("apt-get", "install", "-qq", "--no-install-recommends", *DEBIAN_PACKAGES)
+        with suppress(NoBrowser):
+            chromium()
+            return
+    with_libraries = ["--with-deps"] if is_root and _linux_release() else []
+    run(sys.executable, "-m", "playwright", "install", *with_libraries, "chromium")
+    chromium()
+
+
+def _linux_release() -> dict[str, str]:
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["install"]:
+        sys.exit("usage: python -m tests.browser install")
+    try:
+        install()
+    except NoBrowser as error:
+        sys.exit(str(error))

@@ -1,0 +1,292 @@
+"""Fixtures that are real parts: a mail server, Celery workers, a browser.
+
+Nothing in a test reaches beyond this machine, and nothing is left for the next test.
+"""
+
+import ipaddress
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.db import connection
+from django.test import override_settings
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from events.models import Event
+from strategyweek import celery_app
+
+from . import people
+from .browser import DESK, PHONE, launched
+from .services import Process, SmtpSink
+
+
+class NetworkBlocked(Exception):
+    """A test tried to talk to another machine."""
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
+    def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+        def guard(self: socket.socket, address: Any) -> Any:
+            internet = self.family in (socket.AF_INET, socket.AF_INET6)
+            if internet and not is_loopback(address[0]):
+                raise NetworkBlocked(f"tests talk to this machine only, not to {address}")
+            return connect(self, address)
+
+        return guard
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("connect", "connect_ex"):
+            patch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_from_their_folders() -> Iterator[None]:
+    """No collectstatic, no manifest: `{% static %}` names the files as they lie in the tree."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(
+        STORAGES={**django_settings.STORAGES, "staticfiles": plain},
+        WHITENOISE_AUTOREFRESH=True,
+        WHITENOISE_USE_FINDERS=True,
+        # Production's takes its time on purpose.
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+    ):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    """Rate limits and kept pages end with their test."""
+    yield
+    for alias in django_settings.CACHES:
+        caches[alias].clear()
+
+
+# Mail
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[SmtpSink]:
+    """A real SMTP server; the worker's mail goes there, `smtp` sends the test's own there too."""
+    sink = SmtpSink()
+    sink.start()
+    yield sink
+    sink.stop()
+
+
+@pytest.fixture
+def smtp(smtp_sink: SmtpSink, settings: Settings) -> SmtpSink:
+    """The sink, with this process's mail sent to it in place of django.core.mail.outbox."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = smtp_sink.host
+    settings.EMAIL_PORT = smtp_sink.port
+    settings.EMAIL_TIMEOUT = 2
+    return smtp_sink
+
+
+# Celery
+
+
+def database_url() -> str:
+    """The DATABASE_URL of the test database, for a process beside the test."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{quote(name)}").geturl()
+
+
+class Start(Protocol):
+    """Start a process and wait until it is ready; it is stopped at the end of the test.
+
+    `options` are its command line's, `variables` go to its environment.
+    """
+
+    def __call__(self, *options: str, **variables: str) -> Process: ...
+
+
+@pytest.fixture
+def celery_process(
+    transactional_db: None, smtp_sink: SmtpSink, tmp_path: Path
+) -> Iterator[Callable[..., Process]]:
+    """What `worker` and `beat` share: the test's database, broker and mail server."""
+    started: list[Process] = []
+
+    def start(ready: str, *command: str, **variables: str) -> Process:
+        process = Process(
+            *(sys.executable, "-m", "celery", "-A", "strategyweek", *command, "--loglevel=INFO"),
+            log=tmp_path / f"celery-{len(started)}.log",
+            environment={
+                **os.environ,
+                "DATABASE_URL": database_url(),
+                "EMAIL_URL": smtp_sink.url,
+                **variables,
+            },
+        )
+        started.append(process)
+        process.ready_when(lambda: ready in process.log)
+        return process
+
+    celery_app.control.purge()
+    yield start
+    for process in started:
+        process.kill()
+        # Pytest shows it when the test failed.
+        print(f"--- {process.log_file.name}\n{process.log}")
+    celery_app.control.purge()
+
+
+@pytest.fixture
+def worker(celery_process: Callable[..., Process]) -> Start:
+    """Start a Celery worker: worker(), worker("--concurrency=4"), worker(EMAIL_TIMEOUT="1")."""
+    names = (f"--hostname=test{number}@localhost" for number in range(100))
+
+    # Alone in its broker: greeting other workers only takes time.
+    alone = ("--without-mingle", "--without-gossip", "--without-heartbeat", "--concurrency=1")
+
+    def start(*options: str, **variables: str) -> Process:
+        return celery_process(" ready.", "worker", next(names), *alone, *options, **variables)
+
+    return start
+
+
+@pytest.fixture
+def beat(celery_process: Callable[..., Process], tmp_path: Path) -> Start:
+    """Start Celery's beat, on a schedule that no earlier test has used."""
+
+    def start(*options: str, **variables: str) -> Process:
+        schedule = f"--schedule={tmp_path / 'beat-schedule'}"
+        return celery_process(
+            "beat: Starting", "beat", "--pidfile=", schedule, *options, **variables
+        )
+
+    return start
+
+
+# The browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    # Playwright keeps an event loop in this thread, in which Django would refuse the database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with launched() as browser:
+        yield browser
+
+
+def watch(context: BrowserContext, origin: str) -> list[str]:
+    """A list that fills with what a visitor's browser would complain of, CSP's blocks too."""
+    complaints: list[str] = []
+
+    def console(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            complaints.append(f"console: {said.text}")
+
+    def page_error(raised: WebError) -> None:
+        complaints.append(f"page: {raised.error}")
+
+    def request(asked: Request) -> None:
+        if not asked.url.startswith((f"{origin}/", "data:", "blob:")):
+            complaints.append(f"request: {asked.url}")
+
+    context.on("console", console)
+    context.on("weberror", page_error)
+    context.on("request", request)
+    return complaints
+
+
+@pytest.fixture
+def new_page(
+    browser: Browser, live_server: LiveServer, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Page]]:
+    """Open a fresh visitor's page, relative to the live server: new_page(color_scheme="dark").
+
+    Takes the options of Playwright's browser.new_context(), where DESK is the default.
+    At the end the page must have caused no console or page error and no request to another
+    origin, but for those with words that `@pytest.mark.browser_may("...", ...)` names.
+    """
+    mark = request.node.get_closest_marker("browser_may")
+    allowed = mark.args if mark else ()
+    contexts: list[tuple[BrowserContext, list[str]]] = []
+
+    def open_page(**options: Any) -> Page:
+        options = {**DESK, "base_url": live_server.url, **options}
+        context = browser.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append((context, watch(context, options["base_url"])))
+        return context.new_page()
+
+    yield open_page
+    complaints = []
+    for context, heard in contexts:
+        context.close()
+        complaints += heard
+    assert [said for said in complaints if not any(words in said for words in allowed)] == []
+
+
+@pytest.fixture
+def desk(new_page: Callable[..., Page]) -> Page:
+    """A page in a window of 1280 by 900."""
+    return new_page()
+
+
+@pytest.fixture
+def phone(new_page: Callable[..., Page]) -> Page:
+    """A page on a phone of 390 by 844, with touch."""
+    return new_page(**PHONE)
+
+
+@pytest.fixture
+def page(desk: Page) -> Page:
+    """A page where the device does not matter."""
+    return desk
+
+
+@pytest.fixture
+def zoom() -> Iterator[str]:
+    """A server in Zoom's place: the address of a page that is "The meeting"."""
+
+    class Meeting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Zoom</title><link rel=icon href='data:,'>")
+            self.wfile.write(b"<h1>The meeting</h1>")
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Meeting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/j/1?pwd=secret1"
+        server.shutdown()
+
+
+# The world
+
+
+@pytest.fixture
+def week(db: None) -> Event:
+    """The Strategy Week, a few weeks ahead, with every Zoom link pasted in."""
+    return people.coming_week()

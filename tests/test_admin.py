@@ -1,0 +1,370 @@
+"""The admin, as an organizer uses it at midnight."""
+
+import datetime as dt
+import re
+
+import pytest
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models import AgendaItem, Event, Meeting, Session
+from registrations import outbox, signup
+from registrations.admin import RegistrationChangeForm
+from registrations.models import OutgoingMail, Registration
+from strategyweek import tasks
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+def path(thing, page: str = "change") -> str:
+    meta = thing._meta
+    args = [thing.pk] if page == "change" else []
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=args)
+
+
+def form_of(client, url: str) -> dict[str, str]:
+    """The values of a change page's form, as a browser would post them back."""
+    with timezone.override("America/Los_Angeles"):
+        return _form_of(client.get(url))
+
+
+def _form_of(answer) -> dict[str, str]:
+    assert answer.status_code == 200
+    values = {}
+    forms = [answer.context["adminform"].form]
+    for inline in answer.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    for form in forms:
+        for field in form:
+            widget = field.field.widget
+            names = getattr(widget, "widgets_names", None)
+            value = field.value()
+            if names:
+                parts = widget.decompress(value)
+                for name, part in zip(names, parts, strict=True):
+                    values[f"{field.html_name}{name}"] = part
+            elif value not in (None, False):
+                values[field.html_name] = value
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
+def test_every_list_opens(admin_client, week, model):
+    sign_up(week)
+    assert admin_client.get(path(model, "changelist")).status_code == 200
+
+
+def test_every_change_page_opens(admin_client, week, opening):
+    alice = sign_up(week)
+    for thing in (week, opening, alice, alice.mails.get()):
+        assert admin_client.get(path(thing)).status_code == 200
+    for model in (Event, Session):
+        assert admin_client.get(path(model, "add")).status_code == 200
+
+
+@pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
+def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, model):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin_client.get(path(model, "changelist")).status_code == 200
+        return len(context)
+
+    sessions = list(week.sessions.all())
+    Session.objects.exclude(pk=sessions[0].pk).update(event=Event.objects.create(slug="x"))
+    sign_up(week)
+    Session.objects.exclude(pk=sessions[0].pk).delete()
+    one = queries()
+    for number, name in enumerate(("Bob B", "Charlie C", "Dora D")):
+        other = Event.objects.create(name=name, slug=f"e{number}", host="Us")
+        times = {"starts_at": sessions[0].starts_at, "ends_at": sessions[0].ends_at}
+        Session.objects.create(event=other, title=name, slug="s", **times)
+        sign_up(week, name, sessions=[])
+    assert queries() == one
+
+
+def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
+    page = admin_client.get(path(opening)).content.decode()
+    assert re.search(r'name="starts_at_1" value="09:00 AM"', page)
+    assert "Pacific (Los Angeles)" in page
+    form = form_of(admin_client, path(opening))
+    form["starts_at_1"] = "10:30 am"
+    answer = admin_client.post(path(opening), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    opening.refresh_from_db()
+    assert opening.starts_at.astimezone(opening.event.zone).time() == dt.time(10, 30)
+
+
+def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
+    form = {
+        "name": "Next",
+        "slug": "next",
+        "status": "draft",
+        "host": "Us",
+        "summary": "S",
+        "time_zone": "America/New_York",
+        "doors_open_minutes": "15",
+        "registration_opens_at_0": "10/16/2027",
+        "registration_opens_at_1": "9 AM",
+    }
+    for inline in ("tracks", "speakers"):
+        form |= {f"{inline}-TOTAL_FORMS": "0", f"{inline}-INITIAL_FORMS": "0"}
+    assert "Pacific (Los Angeles)" in admin_client.get(path(Event, "add")).content.decode()
+    answer = admin_client.post(path(Event, "add"), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    opens = Event.objects.get().registration_opens_at
+    assert opens == dt.datetime(2027, 10, 16, 13, tzinfo=dt.UTC)
+
+
+def test_changing_the_zone_keeps_the_moments_and_says_so(admin_client, week):
+    before = list(week.sessions.values_list("starts_at", flat=True))
+    form = form_of(admin_client, path(week))
+    answer = admin_client.post(path(week), {**form, "time_zone": "America/Chicago"}, follow=True)
+    assert "The sessions keep their moment" in answer.content.decode()
+    assert list(week.sessions.values_list("starts_at", flat=True)) == before
+
+
+@pytest.mark.parametrize("odd", ["abc", "1x", "99999999999999999999", "-1"])
+@pytest.mark.parametrize("model", ["event", "session"])
+def test_odd_ids_are_no_server_error(admin_client, week, model, odd):
+    assert admin_client.get(f"/admin/events/{model}/{odd}/change/").status_code in {302, 404}
+    assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
+
+
+def test_what_people_registered_for_is_not_deleted(admin_client, week, opening):
+    sign_up(week)
+    for thing in (week, opening):
+        admin_client.post(path(thing).replace("change", "delete"), {"post": "yes"})
+        thing.refresh_from_db()
+    delete = path(Registration.objects.get()).replace("change", "delete")
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    assert Registration.objects.count() == 1
+
+
+def test_session_nobody_registered_for_can_be_deleted(admin_client, week, opening):
+    admin_client.post(path(opening).replace("change", "delete"), {"post": "yes"})
+    assert not Session.objects.filter(pk=opening.pk).exists()
+
+
+def test_new_agenda_item_goes_to_the_end(week, opening):
+    AgendaItem.objects.create(session=opening, title="One more")
+    assert opening.agenda.last().title == "One more"
+
+
+def test_change_page_says_that_a_session_is_cancelled(admin_client, opening):
+    act(admin_client, Session, "cancel", opening)
+    assert 'alt="True"' in admin_client.get(path(opening)).content.decode()
+
+
+def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    alice.mails.update(state="failed", last_error="550 5.1.1 No such user")
+    assert "550 5.1.1 No such user" in admin_client.get(path(alice)).content.decode()
+    listed = admin_client.get(path(Registration, "changelist") + "?links=failed")
+    assert list(listed.context["cl"].result_list) == [alice]
+    assert bob.mails.get().state == "waiting"
+
+
+def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_client, opening):
+    form = form_of(admin_client, path(opening))
+    form["meeting-0-join_url"] = "https://zoom.us/j/99"
+    admin_client.post(path(opening), form)
+    opening.refresh_from_db()
+    assert (opening.meeting.join_url, opening.revision) == ("https://zoom.us/j/99", 0)
+    admin_client.post(path(opening), {**form, "title": "Renamed"})
+    opening.refresh_from_db()
+    assert (opening.title, opening.revision) == ("Renamed", 1)
+
+
+def test_link_that_is_no_link_is_answered_at_the_field(admin_client, opening):
+    form = form_of(admin_client, path(opening))
+    answer = admin_client.post(path(opening), {**form, "meeting-0-join_url": "zoom 123"})
+    assert "Paste the whole https:// link." in answer.content.decode()
+
+
+def test_session_without_a_link_is_warned_of(admin_client, week, opening):
+    Meeting.objects.filter(session=opening).update(join_url="")
+    assert "missing" in admin_client.get(path(Session, "changelist")).content.decode()
+    assert "1 missing" in admin_client.get(path(Event, "changelist")).content.decode()
+    form = form_of(admin_client, path(opening))
+    saved = admin_client.post(path(opening), form, follow=True).content.decode()
+    assert "has no Zoom link yet" in saved
+
+
+def test_week_with_every_link_is_complete(admin_client, week):
+    text = admin_client.get(path(Event, "changelist")).content.decode()
+    assert "complete" in text
+    assert "missing" not in text
+
+
+def test_agenda_longer_than_the_session_is_warned_of(admin_client, opening):
+    AgendaItem.objects.filter(session=opening).update(minutes=600)
+    form = form_of(admin_client, path(opening))
+    saved = admin_client.post(path(opening), form, follow=True).content.decode()
+    assert re.search(r"takes \d+ minutes, the session 240", saved)
+
+
+def act(client, model, action: str, *things) -> str:
+    fields = {"action": action, "_selected_action": [thing.pk for thing in things]}
+    return client.post(path(model, "changelist"), fields, follow=True).content.decode()
+
+
+def test_cancelling_and_restoring_a_session(admin_client, opening):
+    act(admin_client, Session, "cancel", opening)
+    opening.refresh_from_db()
+    assert (opening.is_cancelled, opening.revision) == (True, 1)
+    act(admin_client, Session, "cancel", opening)
+    act(admin_client, Session, "restore", opening)
+    opening.refresh_from_db()
+    assert (opening.is_cancelled, opening.revision) == (False, 2)
+
+
+def test_mailing_the_links_again(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    OutgoingMail.objects.filter(registration=alice).update(
+        state="sent", sent_at=timezone.now(), created_at=timezone.now() - dt.timedelta(hours=1)
+    )
+    said = act(admin_client, Registration, "send_links_again", alice, bob)
+    assert "1 mail is on the way." in said
+    assert (alice.mails.count(), bob.mails.count()) == (2, 1)
+
+
+def test_cancelling_a_registration(admin_client, week):
+    alice = sign_up(week)
+    act(admin_client, Registration, "cancel", alice)
+    alice.refresh_from_db()
+    assert alice.cancelled_at is not None
+
+
+def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_client, week):
+    alice = sign_up(week, email="alcie@example.org")
+    form = form_of(admin_client, path(alice))
+    admin_client.post(path(alice), {**form, "email": "Alice@example.org"})
+    corrected = Registration.objects.get()
+    assert (corrected.email, corrected.email_key) == ("Alice@example.org", "alice@example.org")
+    assert corrected.token != alice.token
+    mails = corrected.mails.order_by("pk").values_list("state", flat=True)
+    assert list(mails) == ["dropped", "waiting"]
+
+
+def test_correcting_the_address_of_someone_cancelled_mails_nothing(admin_client, week):
+    alice = sign_up(week)
+    alice.mails.update(state="sent", sent_at=timezone.now())
+    signup.cancel(registration=alice)
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "email": "a@example.org"}, follow=True)
+    assert "New links" not in answer.content.decode()
+    assert alice.mails.count() == 1
+
+
+def test_address_taken_meanwhile_is_said_and_changes_nothing(admin_client, week, monkeypatch):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    sign_up(week, "Bob B")
+    monkeypatch.setattr(RegistrationChangeForm, "clean_email", lambda form: "bob@example.org")
+    answer = admin_client.post(path(alice), {**form, "email": "bob@example.org"}, follow=True)
+    assert "Someone else has just registered" in answer.content.decode()
+    alice.refresh_from_db()
+    assert (alice.email, alice.email_key) == ("alice@example.org", "alice@example.org")
+
+
+def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
+    alice = sign_up(week)
+    sign_up(week, "Bob B")
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "email": "BOB@example.org"})
+    assert "Someone else is registered with this address." in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.org"
+
+
+def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    admin_client.post(path(alice), {**form, "organization": "Families United"})
+    alice.refresh_from_db()
+    assert (alice.organization, alice.mails.count()) == ("Families United", 1)
+
+
+def test_outbox_is_to_look_at_only(admin_client, week, smtp):
+    smtp.refuse("alice@example.org", "550 5.1.1 No such user <here>")
+    alice = sign_up(week)
+    outbox.deliver_due(lambda mails: lambda mail: _plain(mail))
+    mail = alice.mails.get()
+    page = admin_client.get(path(mail)).content.decode()
+    assert "550 5.1.1 No such user &lt;here&gt;" in page
+    assert admin_client.post(path(mail), {"state": "sent"}).status_code == 403
+    assert admin_client.get(path(OutgoingMail, "add")).status_code == 403
+    delete = reverse("admin:registrations_outgoingmail_delete", args=[mail.pk])
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def _plain(mail):
+    return EmailMessage("Hello", "A line.", to=[mail.registration.email])
+
+
+def test_admin_is_for_organizers(client, week):
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
+
+
+def test_guessing_a_password_is_limited(client, django_user_model, settings):
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    login = {"login": "organizer", "password": "wrong"}
+    answers = [client.post("/accounts/login/", login) for _attempt in range(12)]
+    right = client.post("/accounts/login/", {**login, "password": "correct horse"})
+    assert answers[0].status_code == 200
+    assert right.status_code in {200, 429}
+    assert "_auth_user_id" not in client.session
+
+
+def test_organizer_signs_in(client, django_user_model):
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    answer = client.post(
+        "/accounts/login/?next=/admin/events/event/",
+        {"login": "organizer", "password": "correct horse"},
+    )
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/events/event/")
+
+
+def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
+    client, django_user_model, mailoutbox, monkeypatch
+):
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    sent = []
+    monkeypatch.setattr(tasks.send_account_mail, "apply_async", lambda args, **_: sent.append(args))
+    answers = [
+        client.post("/accounts/password/reset/", {"email": email}, follow=True)
+        for email in ("o@example.org", "stranger@example.org")
+    ]
+    pages = [re.sub(r'value="\w{64}"', "", answer.content.decode()) for answer in answers]
+    assert pages[0] == pages[1]
+    assert [args[2] for args in sent] == ["o@example.org"]
+    tasks.send_account_mail(*sent[0])
+    assert "/accounts/password/reset/key/" in mailoutbox[0].body
+
+
+def test_nobody_signs_up(client, django_user_model):
+    client.post(
+        "/accounts/signup/",
+        {"email": "m@example.org", "password1": "a long one 9", "password2": "a long one 9"},
+    )
+    assert not django_user_model.objects.exists()
+
+
+def test_registrations_are_made_on_the_public_page(admin_client, week):
+    assert admin_client.get(path(Registration, "add")).status_code == 403
+    assert signup.resend_links(registration=sign_up(week)) is False

@@ -1,0 +1,186 @@
+"""What dies while someone registers: the registration is kept, and the mail still comes."""
+
+import os
+import re
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import redis
+
+from registrations.models import OutgoingMail, Registration
+
+from .conftest import database_url
+from .people import filled_form, sign_up
+from .services import Process, eventually, free_port, redis_program
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Broker:
+    """A Redis of the test's own, to kill, to freeze and to bring back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.folder = free_port(), folder
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.process = Process(
+            *(redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+            log=self.folder / "redis.log",
+        )
+        self.process.ready_when(self.answers)
+
+    def answers(self) -> bool:
+        try:
+            return bool(redis.Redis.from_url(self.url).ping())
+        except redis.ConnectionError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def freeze(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def broker(tmp_path) -> Iterator[Broker]:
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def site(tmp_path, broker) -> Iterator[str]:
+    """The address of a real web server on the test's database and its own broker."""
+    port = free_port()
+    web = Process(
+        *(sys.executable, "-m", "gunicorn", "strategyweek.wsgi", f"--bind=127.0.0.1:{port}"),
+        log=tmp_path / "web.log",
+        environment={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "REDIS_URL": broker.url,
+            "DEBUG": "true",
+        },
+    )
+    web.ready_when(lambda: "Booting worker" in web.log)
+    yield f"http://127.0.0.1:{port}"
+    web.stop()
+    print(web.log)
+
+
+def register(site: str, week, email: str) -> float:
+    """Register over HTTP; returns how many seconds the POST took."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    address = f"{site}/{week.slug}/register/"
+    form = browser.open(address, timeout=20).read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    fields = filled_form(week, email=email, csrfmiddlewaretoken=token)
+    started = time.monotonic()
+    answer = browser.open(address, urlencode(fields, doseq=True).encode(), timeout=20)
+    taken = time.monotonic() - started
+    assert email in answer.read().decode()
+    return taken
+
+
+@pytest.mark.served
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("fault", "end", "limit"), [("kill", "start", 1), ("freeze", "thaw", 5)])
+def test_dead_or_frozen_broker_costs_no_registration_and_no_mail(
+    week, site, broker, smtp_sink, worker, beat, fault, end, limit
+):
+    worker(REDIS_URL=broker.url)
+    beat(REDIS_URL=broker.url)
+    register(site, week, "before@example.org")
+    smtp_sink.wait_for(1)
+
+    getattr(broker, fault)()
+    assert register(site, week, "alice@example.org") < limit
+    assert register(site, week, "bob@example.org") < limit
+    time.sleep(5)
+    assert Registration.objects.count() == 3
+    assert OutgoingMail.objects.filter(state="waiting").count() == 2
+
+    getattr(broker, end)()
+    smtp_sink.wait_for(3, timeout=60)
+    addresses = sorted(each.recipients[0] for each in smtp_sink.messages)
+    assert addresses == ["alice@example.org", "before@example.org", "bob@example.org"]
+
+
+@pytest.mark.timeout(180)
+def test_mail_leaves_by_the_sweep_alone(week, smtp_sink, worker, beat):
+    """The nudge was lost: say the web process died right after its commit."""
+    sign_up(week)
+    from strategyweek import celery_app
+
+    celery_app.control.purge()
+    worker()
+    beat()
+    smtp_sink.wait_for(1, timeout=30)
+
+
+@pytest.mark.timeout(180)
+def test_mail_server_away_and_back(week, smtp_sink, worker, beat):
+    smtp_sink.stop()
+    worker(EMAIL_TIMEOUT="2")
+    beat()
+    sign_up(week)
+    waiting = OutgoingMail.objects.filter(attempts__gte=1, state="waiting")
+    eventually(lambda: waiting.exclude(last_error="").exists(), "a first attempt")
+    smtp_sink.start()
+    smtp_sink.wait_for(1, timeout=40)
+    eventually(lambda: OutgoingMail.objects.filter(state="sent").exists(), "recorded")
+
+
+@pytest.mark.timeout(180)
+def test_killed_workers_mails_are_sent_by_the_next(week, smtp_sink, worker, monkeypatch):
+    smtp_sink.hang()
+    dying = worker(EMAIL_TIMEOUT="60")
+    sign_up(week)
+    smtp_sink.wait_for_hanging()
+    dying.kill()
+    smtp_sink.start()
+    assert OutgoingMail.objects.get().state == "waiting"
+    # The lease runs out, as it would some minutes later.
+    OutgoingMail.objects.update(due_at=OutgoingMail.objects.get().created_at)
+    worker()
+    from registrations import outbox
+
+    outbox.nudge()
+    smtp_sink.wait_for(1)
+    eventually(lambda: OutgoingMail.objects.filter(state="sent").exists(), "recorded")
+    assert len(smtp_sink.messages) == 1
+
+
+@pytest.mark.timeout(180)
+def test_worker_has_the_mail_at_the_mail_server_within_a_second(week, smtp_sink, worker):
+    worker()
+    sign_up(week, "Warm Up")
+    smtp_sink.wait_for(1)
+    started = time.monotonic()
+    sign_up(week)
+    smtp_sink.wait_for(2)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.timeout(180)
+def test_two_workers_send_every_mail_once(week, smtp_sink, worker):
+    for number in range(60):
+        sign_up(week, f"P{number} X")
+    worker()
+    worker()
+    smtp_sink.wait_for(60)
+    addresses = [each.recipients[0] for each in smtp_sink.messages]
+    assert sorted(addresses) == sorted(f"p{number}@example.org" for number in range(60))

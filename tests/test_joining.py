@@ -1,0 +1,204 @@
+"""The link in the mail: it waits, it leads on, or it says why not."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.db.models import F
+
+from events.models import Event, Meeting, Session
+from events.schedule import cancel_session, restore_session
+from registrations import signup
+from registrations.models import Registration, new_token
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def knock(client, week, opening):
+    """Open Alice's link so long after (or before) the session's start."""
+    alice = sign_up(week)
+
+    def at(after_start: dt.timedelta = dt.timedelta(), slug: str = "opening"):
+        with time_machine.travel(opening.starts_at + after_start, tick=False):
+            return client.get(f"/join/{alice.token}/{slug}/")
+
+    return at
+
+
+def test_before_the_doors_open_the_page_waits(knock):
+    answer = knock(-16 * MINUTE)
+    assert answer.status_code == 200
+    assert answer.context["door"].seconds == 60
+    assert 'data-seconds="60"' in answer.content.decode()
+    assert answer["Refresh"] == "62"
+
+
+def test_waiting_page_looks_again_within_five_minutes(knock):
+    assert knock(-600 * MINUTE)["Refresh"] == "300"
+
+
+def test_waiting_page_does_not_give_the_zoom_link_away(knock):
+    assert "zoom.example" not in knock(-16 * MINUTE).content.decode()
+
+
+@pytest.mark.parametrize("minutes", [-15, 0, 239])
+def test_open_doors_lead_to_zoom(knock, opening, minutes):
+    answer = knock(minutes * MINUTE)
+    assert answer.status_code == 302
+    assert answer["Location"] == opening.join_url
+
+
+def test_doors_open_when_the_event_says(knock, week):
+    Event.objects.update(doors_open_minutes=60)
+    assert knock(-61 * MINUTE).status_code == 200
+    assert knock(-60 * MINUTE).status_code == 302
+
+
+def test_link_leads_to_the_zoom_link_valid_now(knock):
+    Meeting.objects.update(join_url="https://zoom.example/j/moved")
+    assert knock()["Location"] == "https://zoom.example/j/moved"
+
+
+def test_session_moved_earlier_opens_earlier(knock):
+    Session.objects.update(starts_at=F("starts_at") - dt.timedelta(hours=1))
+    assert knock(-70 * MINUTE).status_code == 302
+
+
+@pytest.mark.parametrize("without", ["no row", "no link"])
+def test_open_doors_without_a_link_wait_for_one(knock, without):
+    if without == "no row":
+        Meeting.objects.all().delete()
+    else:
+        Meeting.objects.update(join_url="")
+    answer = knock()
+    assert answer.status_code == 200
+    assert answer["Refresh"] == "15"
+
+
+def test_ended_session_says_so_and_helps_while_it_may_run_over(knock, opening):
+    soon, late = knock(240 * MINUTE), knock(301 * MINUTE)
+    for answer in (soon, late):
+        assert answer.status_code == 200
+        assert answer.context["door"].state == "ended"
+        assert "Refresh" not in answer
+    assert opening.join_url in soon.content.decode().replace("&amp;", "&")
+    assert "zoom.example" not in late.content.decode()
+
+
+def test_cancelled_session_says_so(knock, opening):
+    cancel_session(session=opening)
+    answer = knock()
+    assert answer.status_code == 200
+    assert answer.context["door"].state == "cancelled"
+    assert "zoom.example" not in answer.content.decode()
+    restore_session(session=opening)
+    assert knock().status_code == 302
+
+
+def test_only_registered_sessions_open(client, week):
+    first, second = week.sessions.all()[:2]
+    alice = sign_up(week, sessions=[first])
+    with time_machine.travel(second.starts_at):
+        assert client.get(f"/join/{alice.token}/{second.slug}/").status_code == 404
+
+
+def test_draft_session_does_not_open(knock):
+    Session.objects.update(status="draft")
+    assert knock().status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/"],
+)
+def test_unknown_and_cancelled_tokens_get_the_same_friendly_404(client, week, path):
+    alice = sign_up(week)
+    assert client.get(path.format(alice.token)).status_code == 200
+    signup.cancel(registration=alice)
+    cancelled = client.get(path.format(alice.token))
+    unknown = client.get(path.format(new_token()))
+    assert cancelled.status_code == unknown.status_code == 404
+    assert cancelled.content == unknown.content
+    assert "Alice" not in cancelled.content.decode()
+
+
+@pytest.mark.parametrize("token", ["x", "%00", "a" * 5000, "..%2f..", "%ff", "é"])
+def test_odd_tokens_are_no_server_error(client, week, token):
+    for path in (f"/me/{token}/", f"/join/{token}/opening/"):
+        assert client.get(path).status_code in {400, 404}
+
+
+@pytest.mark.parametrize("path", ["/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/"])
+@pytest.mark.parametrize("token_is", ["known", "unknown"])
+def test_personal_pages_stay_out_of_caches_and_referrers(client, week, path, token_is):
+    token = sign_up(week).token if token_is == "known" else new_token()
+    answer = client.get(path.format(token))
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["X-Robots-Tag"] == "noindex"
+
+
+@pytest.mark.parametrize(
+    "path", ["/me/{}", "/join/{}/opening", "/me/{}/cancel/", "/me/{}/nothing/"]
+)
+def test_redirects_and_errors_at_personal_addresses_are_kept_private_too(client, week, path):
+    answer = client.get(path.format(sign_up(week).token))
+    assert answer.status_code in {301, 404, 405}
+    assert (answer["Cache-Control"], answer["Referrer-Policy"]) == ("no-store", "no-referrer")
+
+
+def test_opening_links_changes_nothing(client, week):
+    """A mail scanner opens every link of a mail."""
+    alice = sign_up(week)
+    before = Registration.objects.values().get()
+    for path in (f"/me/{alice.token}/", f"/join/{alice.token}/opening/"):
+        client.get(path)
+        client.head(path)
+    assert client.get(f"/me/{alice.token}/cancel/").status_code == 405
+    assert Registration.objects.values().get() == before
+
+
+def test_own_page_shows_links_agenda_and_calendar(client, week):
+    alice = sign_up(week)
+    page = client.get(f"/me/{alice.token}/").content.decode()
+    for session in week.sessions.with_details():
+        assert f"/join/{alice.token}/{session.slug}/" in page
+        assert session.meeting.passcode in page
+        assert session.agenda.first().title in page
+    assert f"/me/{alice.token}/calendar.ics" in page
+
+
+def test_own_page_takes_the_same_queries_for_1_session_as_for_6(
+    client, week, django_assert_num_queries
+):
+    for person, sessions in (("Alice", week.sessions.all()[:1]), ("Bob", week.sessions.all())):
+        token = sign_up(week, person, sessions=sessions).token
+        with django_assert_num_queries(4):
+            client.get(f"/me/{token}/")
+
+
+def test_own_calendar_holds_the_links(client, week):
+    alice = sign_up(week)
+    calendar = client.get(f"/me/{alice.token}/calendar.ics")
+    assert calendar["Content-Type"] == "text/calendar; charset=utf-8"
+    assert calendar.content.count(b"BEGIN:VEVENT") == 6
+    assert f"/join/{alice.token}/opening/" in calendar.content.decode().replace("\r\n ", "")
+
+
+def test_cancelling_ends_the_registration(client, week):
+    alice = sign_up(week)
+    answer = client.post(f"/me/{alice.token}/cancel/")
+    assert answer.status_code == 200
+    alice.refresh_from_db()
+    assert alice.cancelled_at is not None
+    assert client.post(f"/me/{alice.token}/cancel/").status_code == 404

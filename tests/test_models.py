@@ -1,0 +1,126 @@
+"""Rules that the database and the models hold by themselves."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+import registrations.urls
+from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
+from strategyweek.urls import urlpatterns
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def event() -> Event:
+    return Event.objects.create(name="Week", slug="week", host="Us", summary="S")
+
+
+def session(event: Event, **changes) -> Session:
+    starts = timezone.now()
+    values = {"title": "T", "slug": "t", "starts_at": starts, "ends_at": starts + dt.timedelta(1)}
+    return Session(event=event, **{**values, **changes})
+
+
+def refused(name: str, *columns: str):
+    """PostgreSQL names the constraint that was broken, SQLite the columns of a unique one."""
+    return pytest.raises(IntegrityError, match="|".join([name, ", ".join(columns) or name]))
+
+
+def test_session_must_end_after_it_starts(event):
+    now = timezone.now()
+    with refused("session_ends_after_it_starts"), transaction.atomic():
+        session(event, starts_at=now, ends_at=now).save()
+
+
+def test_session_address_is_used_once_in_an_event(event):
+    session(event).save()
+    with (
+        refused("session_slug_once_per_event", "events_session.event_id", "events_session.slug"),
+        transaction.atomic(),
+    ):
+        session(event).save()
+
+
+def test_registration_must_close_after_it_opens(event):
+    event.registration_opens_at = event.registration_closes_at = timezone.now()
+    with refused("event_registration_closes_after_it_opens"), transaction.atomic():
+        event.save()
+
+
+@pytest.mark.parametrize("model", [Track, Speaker])
+def test_name_is_used_once_in_an_event(event, model):
+    model.objects.create(event=event, name="N")
+    table = model._meta.db_table
+    names = ("name_once_per_event", f"{table}.event_id", f"{table}.name")
+    with refused(*names), transaction.atomic():
+        model.objects.create(event=event, name="N")
+
+
+@pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))
+def test_event_cannot_take_an_address_of_the_sites_own(event, slug):
+    event.slug = slug
+    with pytest.raises(ValidationError, match="The site uses this address itself"):
+        event.full_clean()
+
+
+def test_every_first_word_of_the_sites_addresses_is_reserved():
+    every: list[Any] = [*urlpatterns, *registrations.urls.urlpatterns]
+    words = {str(each.pattern).split("/")[0] for each in every}
+    assert {word for word in words if word and not word.startswith("<")} <= RESERVED_SLUGS
+
+
+def test_event_time_zone_must_exist(event):
+    event.time_zone = "Mars/Olympus"
+    with pytest.raises(ValidationError) as refusal:
+        event.full_clean()
+    assert list(refusal.value.message_dict) == ["time_zone"]
+
+
+def test_session_takes_no_strategy_of_another_event(event):
+    other = Event.objects.create(name="Other", slug="other", host="They")
+    foreign = Track.objects.create(event=other, name="Theirs")
+    with pytest.raises(ValidationError) as refusal:
+        session(event, track=foreign).full_clean()
+    assert refusal.value.message_dict == {"track": ["This strategy belongs to another event."]}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://zoom.us/j/1", "javascript:alert(1)", "zoom.us/j/1", "ftp://x"]
+)
+def test_meeting_takes_only_https_links(event, url):
+    with pytest.raises(ValidationError) as refusal:
+        Meeting(session=session(event), join_url=url).clean_fields(exclude=["session"])
+    assert list(refusal.value.message_dict) == ["join_url"]
+
+
+@pytest.mark.parametrize(
+    ("line", "tel"),
+    [
+        ("+1 669 900 6833 (San Jose)", "+16699006833"),
+        ("+16699006833,,81234567890#,,,,*123456# US", "+16699006833"),
+        ("646 558 8656 (Line 2)", "6465588656"),
+        ("+1 (646) 558-8656", "+16465588656"),
+        ("+1 669 900 6833 (24 hours)", "+16699006833"),
+        ("24/7 help line", ""),
+        ("Ask Maria", ""),
+    ],
+)
+def test_dial_in_is_the_number_that_a_line_begins_with(line, tel):
+    (number,) = Meeting(dial_in=f"\n {line} \n").dial_in_numbers()
+    assert (number.text, number.tel) == (line, tel)
+
+
+def test_agenda_times_follow_from_the_start_and_move_with_it(event):
+    talk = session(event)
+    talk.save()
+    for position, minutes in enumerate((10, 30, 5)):
+        AgendaItem.objects.create(session=talk, position=position, minutes=minutes, title="A")
+    offsets = [(begins - talk.starts_at).seconds // 60 for begins, _item in talk.timed_agenda()]
+    assert offsets == [0, 10, 40]
+    talk.starts_at += dt.timedelta(days=1)
+    assert talk.timed_agenda()[0][0] == talk.starts_at

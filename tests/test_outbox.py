@@ -1,0 +1,234 @@
+"""How a mail leaves: claimed, sent over a real SMTP connection, recorded; or tried again."""
+
+import datetime as dt
+import socket
+
+import pytest
+import time_machine
+from django.core.mail import EmailMessage
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from registrations import outbox, signup
+from registrations.models import OutgoingMail, Registration
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+WAITING, SENT, FAILED, DROPPED = "waiting", "sent", "failed", "dropped"
+
+
+def plain(mails):
+    """Every mail is one line of text."""
+    return lambda mail: EmailMessage("Hello", "A line.", to=[mail.registration.email])
+
+
+@pytest.fixture
+def people(week) -> list[Registration]:
+    return [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
+
+
+def states() -> dict[str, str]:
+    mails = OutgoingMail.objects.select_related("registration")
+    return {mail.registration.name.split()[0]: mail.state for mail in mails}
+
+
+def later(**delta: float):
+    return time_machine.travel(timezone.now() + dt.timedelta(**delta))
+
+
+def test_due_mails_are_sent_and_recorded(people, smtp):
+    assert outbox.deliver_due(plain) == 4
+    assert states() == {"Alice": SENT, "Bob": SENT, "Charlie": SENT, "Dora": SENT}
+    assert [received.recipients for received in smtp.messages] == [
+        [person.email] for person in people
+    ]
+    assert outbox.deliver_due(plain) == 0
+
+
+def test_one_connection_carries_the_batch(people, smtp, monkeypatch):
+    connections = []
+    connect = socket.create_connection
+
+    def counted(*args, **options):
+        connections.append(args)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", counted)
+    outbox.deliver_due(plain)
+    assert len(connections) == 1
+
+
+def test_queueing_the_same_key_twice_is_harmless(week):
+    alice = sign_up(week)
+    outbox.queue(key=f"links/{alice.pk}", kind=OutgoingMail.Kind.LINKS, registration=alice)
+    assert OutgoingMail.objects.count() == 1
+
+
+def test_message_id_is_the_same_at_every_attempt(people, smtp):
+    smtp.close_after_data()
+    outbox.deliver_due(plain)
+    smtp.close_after_data(False)
+    with later(minutes=5):
+        outbox.deliver_due(plain)
+    first = {each.recipients[0]: each.message["Message-ID"] for each in smtp.unanswered}
+    second = {each.recipients[0]: each.message["Message-ID"] for each in smtp.messages}
+    assert first
+    assert first.items() <= second.items()
+    assert len(set(second.values())) == 4
+
+
+def test_refused_address_fails_and_does_not_block_the_others(people, smtp):
+    smtp.refuse("bob@example.org", "550 5.1.1 No such user")
+    outbox.deliver_due(plain)
+    assert states() == {"Alice": SENT, "Bob": FAILED, "Charlie": SENT, "Dora": SENT}
+    bob = OutgoingMail.objects.get(state=FAILED)
+    assert bob.last_error == "550 5.1.1 No such user"
+    with later(days=1):
+        assert outbox.deliver_due(plain) == 0
+
+
+def test_busy_mailbox_is_tried_again_with_growing_pauses(people, smtp):
+    smtp.temporarily_refuse("bob@example.org", "451 4.2.1 Try later")
+    pauses = []
+    moment = timezone.now()
+    for _attempt in range(9):
+        with time_machine.travel(moment, tick=False):
+            outbox.deliver_due(plain)
+        bob = OutgoingMail.objects.get(registration__email="bob@example.org")
+        assert (bob.state, bob.last_error) == (WAITING, "451 4.2.1 Try later")
+        pauses.append((bob.due_at - moment).total_seconds())
+        moment = bob.due_at
+    assert pauses == [10, 30, 60, 120, 300, 600, 900, 900, 900]
+    smtp.accept("bob@example.org")
+    with time_machine.travel(moment, tick=False):
+        outbox.deliver_due(plain)
+    assert states()["Bob"] == SENT
+    assert OutgoingMail.objects.get(registration__email="bob@example.org").last_error == ""
+
+
+def test_busy_mailbox_is_given_up_after_three_days(people, smtp):
+    smtp.temporarily_refuse("bob@example.org", "451 4.2.1 Try later")
+    with later(days=3, minutes=1):
+        outbox.deliver_due(plain)
+    assert states()["Bob"] == FAILED
+
+
+@pytest.mark.parametrize("trouble", ["stop", "hang", "close_after_data"])
+def test_failing_server_keeps_every_mail(people, smtp, trouble):
+    getattr(smtp, trouble)()
+    outbox.deliver_due(plain)
+    mails = OutgoingMail.objects.all()
+    assert {mail.state for mail in mails} == {WAITING}
+    assert all(mail.last_error and mail.due_at > timezone.now() for mail in mails)
+    smtp.close_after_data(False)
+    smtp.start()
+    with later(minutes=1):
+        outbox.deliver_due(plain)
+    assert set(states().values()) == {SENT}
+
+
+def test_failing_server_is_never_the_mails_last_word(people, smtp):
+    smtp.stop()
+    with later(days=30):
+        outbox.deliver_due(plain)
+    assert set(states().values()) == {WAITING}
+
+
+def test_bad_mails_do_not_keep_the_others_waiting(week, smtp):
+    """Three connections that break in a row end a batch, and these three come first in it."""
+    breaking = [sign_up(week, f"Bad{number} X") for number in range(3)]
+    for person in breaking:
+        smtp.refuse(person.email, "421 4.3.2 Closing")
+    for number in range(5):
+        sign_up(week, f"Good{number} X")
+    outbox.deliver_due(plain)
+    handed_back = OutgoingMail.objects.exclude(registration__in=breaking)
+    assert {(mail.state, mail.attempts) for mail in handed_back} == {(WAITING, 0)}
+    with later(seconds=11):
+        outbox.deliver_due(plain)
+    assert {mail.state for mail in handed_back.all()} == {SENT}
+    assert OutgoingMail.objects.filter(state=WAITING).count() == 3
+
+
+def test_servers_words_may_be_anything(people, smtp):
+    smtp.refuse("bob@example.org", "550 no such\0user " + "x" * 400)
+    outbox.deliver_due(plain)
+    assert states() == {"Alice": SENT, "Bob": FAILED, "Charlie": SENT, "Dora": SENT}
+    assert OutgoingMail.objects.get(state=FAILED).last_error.startswith("550 no such\ufffduser x")
+
+
+def test_server_that_says_goodbye_is_tried_again(people, smtp):
+    smtp.refuse("alice@example.org", "421 4.3.2 Closing")
+    outbox.deliver_due(plain)
+    assert states() == {"Alice": WAITING, "Bob": SENT, "Charlie": SENT, "Dora": SENT}
+
+
+@pytest.mark.parametrize("fault", ["writing", "header"])
+def test_unwritable_mail_does_not_block_the_others(people, smtp, fault):
+    def but_not_bob(mails):
+        def write(mail):
+            message = plain(mails)(mail)
+            if mail.registration.name == "Bob B":
+                if fault == "writing":
+                    raise ValueError("Bob's mail cannot be written")
+                message.subject = "Hello\nBcc: everyone@example.org"
+            return message
+
+        return write
+
+    outbox.deliver_due(but_not_bob)
+    assert states() == {"Alice": SENT, "Bob": WAITING, "Charlie": SENT, "Dora": SENT}
+    assert "could not be written" in OutgoingMail.objects.get(state=WAITING).last_error
+
+
+def test_mail_no_longer_needed_is_dropped(people, smtp):
+    outbox.deliver_due(lambda mails: lambda mail: None)
+    assert set(states().values()) == {DROPPED}
+    assert smtp.messages == []
+
+
+def test_claimed_mail_is_no_one_elses(people):
+    assert len(outbox.claim(limit=3)) == 3
+    assert len(outbox.claim()) == 1
+    assert outbox.claim() == []
+
+
+def test_dead_workers_mails_fall_due_again(people, smtp):
+    outbox.claim()
+    with later(seconds=outbox.LEASE.total_seconds() + 1):
+        assert outbox.deliver_due(plain) == 4
+    assert set(states().values()) == {SENT}
+
+
+def test_late_worker_cannot_write_over_its_successor(people, smtp):
+    (late,) = outbox.claim(limit=1)
+    with later(seconds=outbox.LEASE.total_seconds() + 1):
+        outbox.deliver_due(plain)
+    outbox._record(late, state=FAILED, last_error="too late")
+    assert set(states().values()) == {SENT}
+
+
+@pytest.mark.parametrize(("state", "sent_at"), [("sent", None), ("waiting", "now")])
+def test_database_knows_sent_at_only_with_sent(week, state, sent_at):
+    alice = sign_up(week)
+    with pytest.raises(IntegrityError, match="mail_sent_at_iff_sent"), transaction.atomic():
+        alice.mails.update(state=state, sent_at=sent_at and timezone.now())
+
+
+def test_cancelled_registration_gets_no_mail(week, smtp):
+    from registrations import mails
+
+    alice = sign_up(week)
+    signup.cancel(registration=alice)
+    outbox.deliver_due(mails.prepare)
+    assert (states(), smtp.messages) == ({"Alice": DROPPED}, [])
+
+
+def test_batch_of_many_takes_few_queries(week, smtp, django_assert_num_queries):
+    """Claim (2 and a savepoint's 2), read (1), then one record for each mail."""
+    for number in range(20):
+        sign_up(week, f"P{number} X")
+    with django_assert_num_queries(5 + 20):
+        outbox.deliver_due(plain)

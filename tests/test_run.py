@@ -1,0 +1,126 @@
+"""`make run`'s command: everything on this machine, and nothing left of it after Ctrl-C."""
+
+import os
+import re
+import signal
+import sys
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psutil
+import pytest
+
+from .services import Process, eventually, free_port
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class Running:
+    """The embedded site, started as a newcomer starts it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.site = f"http://localhost:{port}"
+        self.process = Process(
+            *(sys.executable, "manage.py", "run"),
+            log=folder / f"run-{port}.log",
+            environment={
+                "PATH": os.environ["PATH"],
+                "DEBUG": "true",
+                "VAR_DIR": str(folder),
+                "PORT": str(port),
+            },
+        )
+        self.process.ready_when(lambda: "mailbox   " in self.process.log, 60)
+        self.family = [psutil.Process(self.process.pid)]
+        self.family += self.family[0].children(recursive=True)
+
+    def interrupt(self) -> None:
+        self.process.stop(signal.SIGINT)
+
+    def alive(self) -> list[psutil.Process]:
+        return [each for each in self.family if each.is_running() and each.status() != "zombie"]
+
+
+@pytest.fixture
+def start(tmp_path) -> Iterator:
+    started: list[Running] = []
+
+    def start() -> Running:
+        started.append(Running(tmp_path, free_port()))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.stop()
+        print(each.process.log)
+        for left in each.alive():
+            left.kill()
+
+
+def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(start):
+    running = start()
+    for place in ("site", "admin", "mailbox"):
+        assert re.search(rf"{place} +{running.site}/", running.process.log)
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+    def page(path: str, fields: dict | None = None) -> str:
+        data = urlencode(fields, doseq=True).encode() if fields else None
+        return browser.open(f"{running.site}{path}", data, timeout=20).read().decode()
+
+    form_path = re.search(r'href="(/[\w-]+/register/)"', page("/"))[1]
+    form = page(form_path)
+    page(
+        form_path,
+        {
+            "csrfmiddlewaretoken": re.search(r'csrfmiddlewaretoken" value="(\w+)"', form)[1],
+            "name": "Alice Adams",
+            "email": "alice@example.org",
+            "time_zone": "America/New_York",
+            "sessions": re.findall(r'name="sessions"[^>]*value="(\d+)"', form),
+        },
+    )
+    eventually(lambda: "alice@example.org" in page("/mailbox/"), "a mail in the mailbox")
+    mailbox = page("/mailbox/")
+    letter = re.search(r'href="(/mailbox/\d+/)"', mailbox)[1]
+    for part in (letter, f"{letter}html/"):
+        assert f"{running.site}/join/" in page(part)
+    assert "BEGIN:VCALENDAR" in page(f"{letter}0/")
+    assert "sample-token" in page("/mailbox/preview/links/")
+    assert "sample-token" in page("/mailbox/preview/links/html/")
+
+
+def test_running_twice_changes_nothing(start):
+    first = start()
+    password = re.search(r"name: organizer +password: (\S+)", first.process.log)[1]
+    first.interrupt()
+    second = start()
+    assert "was left as it is" in second.process.log
+    assert "password" not in second.process.log
+    assert password not in second.process.log
+
+
+def test_interrupt_ends_every_process(start):
+    running = start()
+    assert len(running.family) >= 4
+    running.interrupt()
+    eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
+
+
+def test_taken_port_is_said_at_once(start, tmp_path):
+    running = start()
+    port = running.site.rpartition(":")[2]
+    second = Process(
+        *(sys.executable, "manage.py", "run"),
+        log=tmp_path / "second.log",
+        environment={
+            "PATH": os.environ["PATH"],
+            "DEBUG": "true",
+            "VAR_DIR": str(tmp_path),
+            "PORT": port,
+        },
+    )
+    eventually(lambda: not second.is_running(), "ended")
+    assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log

@@ -1,0 +1,139 @@
+"""Settings are safe by default, and say what is missing; logs hold no secret link."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from strategyweek.logs import HideTokens
+
+PRODUCTION = {
+    "SECRET_KEY": "a long and random value, as far as a test needs it: 0123456789",
+    "SITE_URL": "https://week.example.org",
+    "DEFAULT_FROM_EMAIL": "Week <week@example.org>",
+    "EMAIL_URL": "smtp+tls://user:p%40ss@mail.example.org:587",
+}
+SHOW = """
+import django; django.setup()
+from django.conf import settings
+for name in {names!r}: print(repr(getattr(settings, name)))
+"""
+
+
+def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "VAR_DIR": os.environ["VAR_DIR"],
+        "DJANGO_SETTINGS_MODULE": "strategyweek.settings",
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def shown(*names: str, **variables: str) -> list[str]:
+    result = run("-c", SHOW.format(names=names), **variables)
+    assert result.stderr == ""
+    return result.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("missing", "how"),
+    [
+        ("SECRET_KEY", "python -c 'import secrets"),
+        ("SITE_URL", "such as https://week.example.org"),
+        ("DEFAULT_FROM_EMAIL", "such as 'Strategy Week <week@example.org>'"),
+        ("EMAIL_URL", "smtp+tls://user:password@host:587"),
+    ],
+)
+def test_production_does_not_start_without_its_settings(missing, how):
+    result = run("manage.py", "check", **{**PRODUCTION, missing: ""})
+    assert result.returncode != 0
+    assert f"{missing} is not set" in result.stderr
+    assert how in result.stderr
+
+
+def test_production_starts_with_them():
+    result = run("manage.py", "check", "--deploy", "--fail-level=WARNING", **PRODUCTION)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "System check identified no issues (2 silenced).\n"
+
+
+def test_site_without_tls_is_warned_of():
+    result = run("manage.py", "check", "--deploy", **{**PRODUCTION, "SITE_URL": "http://week.org"})
+    assert "registrations.W001" in result.stderr
+
+
+@pytest.mark.parametrize("word", ["maybe", "2", "tru"])
+def test_switch_refuses_unknown_words(word):
+    result = run("manage.py", "check", **PRODUCTION, DEBUG=word)
+    assert f"DEBUG must be true or false, not '{word}'." in result.stderr
+
+
+@pytest.mark.parametrize("address", ["week.example.org", "ftp://x", "https://"])
+def test_site_url_must_be_an_address(address):
+    result = run("manage.py", "check", **{**PRODUCTION, "SITE_URL": address})
+    assert "SITE_URL must look like https://week.example.org" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://u:p%40ss@h:25", ["'h'", "25", "'u'", "'p@ss'", "False", "False"]),
+        ("smtp+tls://u:p@h:587", ["'h'", "587", "'u'", "'p'", "True", "False"]),
+        ("smtp+ssl://u:p@h:465", ["'h'", "465", "'u'", "'p'", "False", "True"]),
+    ],
+)
+def test_email_url_names_the_mail_server(url, expected):
+    names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
+    seen = shown(*(f"EMAIL_{name}" for name in names), **{**PRODUCTION, "EMAIL_URL": url})
+    assert seen == expected
+
+
+def test_every_outside_call_has_a_timeout():
+    (timeout, broker) = shown(
+        "EMAIL_TIMEOUT",
+        "CELERY_BROKER_TRANSPORT_OPTIONS",
+        **PRODUCTION,
+        REDIS_URL="redis://localhost:1/0",
+    )
+    assert timeout == "15"
+    assert "'socket_timeout': 2, 'socket_connect_timeout': 1" in broker
+
+
+def test_variables_are_all_explained_in_the_example():
+    import re
+    from pathlib import Path
+
+    base = Path(__file__).parent.parent
+    source = (base / "strategyweek/settings.py").read_text()
+    read = set(re.findall(r'(?:env\.\w+|switch|required)\(\s*"([A-Z_]+)"', source))
+    explained = set(re.findall(r"^(?:# )?([A-Z_]+)=", (base / ".env.example").read_text(), re.M))
+    assert {"DATABASE_URL", "SECRET_KEY"} <= read
+    assert read - explained == set()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "GET /me/s3cret-token/ 200",
+        "Not Found: /join/s3cret-token/opening/",
+        "/calendar/s3cret-token",
+    ],
+)
+def test_logs_hide_personal_links(message):
+    record = logging.LogRecord("django", logging.INFO, "", 1, "%s", (message,), None)
+    assert HideTokens().filter(record)
+    assert "s3cret" not in record.getMessage()
+    assert "<hidden>" in record.getMessage()
+
+
+@pytest.mark.django_db
+def test_a_wrong_link_is_logged_without_its_token(client, capfd):
+    client.get("/me/s3cret-token/")
+    client.get("/me/s3cret-token/nothing-here/")
+    captured = capfd.readouterr()
+    assert "s3cret" not in captured.out + captured.err
