@@ -22,7 +22,7 @@ run: .venv/.run ## Try the site on this machine: no server to install, nothing t
 	@DEBUG=true exec $(BIN)/python manage.py run
 
 test: .venv/.dev ## Run all tests, on PostgreSQL and Redis and then embedded.
-	@$(BIN)/python -m tests.browser install
+	@$(BIN)/python -m tests.install
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --embedded
 
@@ -44,7 +44,7 @@ bench: .venv/.dev ## Measure how the product holds up under load.
 	@$(BIN)/python -m tests.bench
 
 screenshots: .venv/.dev ## Take pictures of the pages.
-	@$(BIN)/python -m tests.browser install
+	@$(BIN)/python -m tests.install
 	@$(BIN)/python -m tests.screenshots
 
 clean: ## Remove what can be made again. Your data in var/ stays.

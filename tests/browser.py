@@ -1,11 +1,8 @@
-"""Chromium for the tests and the screenshots; `python -m tests.browser install` gets one."""
+"""Chromium for the tests and the screenshots."""
 
 import functools
-import os
-import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,7 +33,7 @@ PHONE: dict[str, Any] = {
 }
 DEBIAN_PACKAGES = ("chromium", "fonts-dejavu", "fonts-noto-color-emoji")
 HOW_TO_GET_ONE = (
-    "No Chromium. Get one with: python -m tests.browser install\n"
+    "No Chromium. Get one with: python -m tests.install\n"
     "or install chromium from your system (Debian: apt-get install chromium; "
     "macOS: brew install --cask chromium) so that it is on the PATH."
 )
@@ -77,43 +74,3 @@ def launched() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
-
-
-def install() -> None:
-    """Make sure that there is a Chromium; says nothing when there is. Raises NoBrowser."""
-
-    def run(*command: str) -> bool:
-        print("+", *command, flush=True)
-        return subprocess.run(command).returncode == 0
-
-    with suppress(NoBrowser):
-        chromium()
-        return
-    is_root = os.geteuid() == 0
-    # Ubuntu's own chromium is a snap, which needs more than apt-get; Playwright knows Ubuntu.
-    is_debian = _linux_release().get("ID") == "debian"
-    if is_root and is_debian and run("apt-get", "update", "-qq"):
-        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        run("apt-get", "install", "-qq", "--no-install-recommends", *DEBIAN_PACKAGES)
-        with suppress(NoBrowser):
-            chromium()
-            return
-    with_libraries = ["--with-deps"] if is_root and _linux_release() else []
-    run(sys.executable, "-m", "playwright", "install", *with_libraries, "chromium")
-    chromium()
-
-
-def _linux_release() -> dict[str, str]:
-    try:
-        return platform.freedesktop_os_release()
-    except OSError:
-        return {}
-
-
-if __name__ == "__main__":
-    if sys.argv[1:] != ["install"]:
-        sys.exit("usage: python -m tests.browser install")
-    try:
-        install()
-    except NoBrowser as error:
-        sys.exit(str(error))

@@ -205,9 +205,15 @@ def test_dead_workers_mails_fall_due_again(people, smtp):
 def test_late_worker_cannot_write_over_its_successor(people, smtp):
     (late,) = outbox.claim(limit=1)
     with later(seconds=outbox.LEASE.total_seconds() + 1):
-        outbox.deliver_due(plain)
-    outbox._record(late, state=FAILED, last_error="too late")
-    assert set(states().values()) == {SENT}
+        outbox.claim()
+        outbox._record(late, state=FAILED, last_error="too late")
+        assert set(states().values()) == {WAITING}
+
+
+def test_mails_that_failed_before_come_last(people):
+    OutgoingMail.objects.filter(registration=people[0]).update(attempts=3)
+    claimed = outbox.claim(limit=3)
+    assert [mail.registration for mail in claimed] == people[1:]
 
 
 @pytest.mark.parametrize(("state", "sent_at"), [("sent", None), ("waiting", "now")])

@@ -140,7 +140,9 @@ def test_odd_bodies_are_no_server_error(client, week, content_type, body):
 def test_uploads_are_not_kept(client, week, monkeypatch):
     """A stranger's file would fill the disk."""
     kept = []
-    monkeypatch.setattr("tempfile.NamedTemporaryFile", lambda **options: kept.append(options))
+    monkeypatch.setattr(
+        "django.core.files.temp.NamedTemporaryFile", lambda **options: kept.append(options)
+    )
     fields = filled_form(week, file=SimpleUploadedFile("big.bin", b"x" * 5_000_000))
     assert client.post(f"/{week.slug}/register/", fields).status_code == 200
     assert kept == []
