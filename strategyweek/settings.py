@@ -39,6 +39,7 @@ def required(name: str, *, while_debugging: str, how: str) -> str:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
 DEBUG = switch("DEBUG", default=False)
 
 SECRET_KEY = required(

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -124,3 +125,15 @@ def test_taken_port_is_said_at_once(start, tmp_path):
     )
     eventually(lambda: not second.is_running(), "ended")
     assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
+def test_port_must_be_one(port, tmp_path):
+    result = subprocess.run(
+        [sys.executable, "manage.py", "run"],
+        env={"DEBUG": "true", "VAR_DIR": str(tmp_path), "PORT": port},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stderr == f"CommandError: PORT must be a number from 1 to 65535, not '{port}'.\n"

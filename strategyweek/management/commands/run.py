@@ -23,15 +23,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        port = int(os.environ.get("PORT", "8000"))
-        self.refuse_taken(port)
-        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+        port = self.free_port(os.environ.get("PORT", "8000"))
         call_command("migrate", verbosity=0)
         call_command("load_strategy_week", stdout=self.stdout)
         self.make_organizer()
         self.supervise(port)
 
-    def refuse_taken(self, port: int) -> None:
+    def free_port(self, chosen: str) -> int:
+        if not chosen.isdecimal() or not 0 < int(chosen) < 65536:
+            raise CommandError(f"PORT must be a number from 1 to 65535, not {chosen!r}.")
+        port = int(chosen)
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -40,6 +41,7 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Port {port} is in use. Choose another: PORT={port + 1} make run"
                 ) from error
+        return port
 
     def make_organizer(self) -> None:
         users = get_user_model().objects
