@@ -290,9 +290,11 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
             else session.Status(session.status).name.capitalize()
         )
 
-    @admin.display(description="cancelled", boolean=True)
-    def cancelled(self, session: Session) -> bool:
-        return session.is_cancelled
+    @admin.display(description="cancelled")
+    def cancelled(self, session: Session) -> str:
+        if not session.is_cancelled:
+            return "no"
+        return format_html('<b class="warning">{}</b>', "This session is cancelled")
 
     @admin.display(description="Zoom link")
     def link(self, session: Session) -> str:

@@ -60,11 +60,28 @@ class SeatInline(admin.TabularInline):
         return False
 
 
-class MailInline(admin.TabularInline):
+class MailTimes:
+    """When a mail was queued and sent, and is tried next, as the event's clock shows it."""
+
+    @admin.display(description="queued", ordering="created_at")
+    def queued(self, mail: OutgoingMail) -> str:
+        return moment(mail.created_at, mail.registration.event)
+
+    @admin.display(description="next attempt")
+    def next(self, mail: OutgoingMail) -> str:
+        waiting = mail.state == OutgoingMail.State.WAITING
+        return moment(mail.due_at, mail.registration.event) if waiting else "none"
+
+    @admin.display(description="sent", ordering="sent_at")
+    def sent(self, mail: OutgoingMail) -> str:
+        return moment(mail.sent_at, mail.registration.event) if mail.sent_at else "no"
+
+
+class MailInline(MailTimes, admin.TabularInline):
     model = OutgoingMail
     extra = 0
-    fields = ["kind", "state", "attempts", "due_at", "sent_at", "last_error"]
-    readonly_fields = ["kind", "state", "attempts", "due_at", "sent_at", "last_error"]
+    fields = ["kind", "state", "last_error", "attempts", "queued", "next", "sent"]
+    readonly_fields = ["kind", "state", "last_error", "attempts", "queued", "next", "sent"]
     can_delete = False
     verbose_name_plural = "mails to this person"
 
@@ -225,7 +242,7 @@ class RegistrationAdmin(admin.ModelAdmin):
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(admin.ModelAdmin):
+class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
     """What is owed, what was sent, and what went wrong. To look at only."""
 
     list_display = ["recipient", "status", "last_error", "kind", "attempts", "queued", "sent"]
@@ -243,19 +260,6 @@ class OutgoingMailAdmin(admin.ModelAdmin):
         if mail.state == OutgoingMail.State.FAILED:
             return format_html('<b class="warning">{}</b>', "Failed")
         return mail.get_state_display()
-
-    @admin.display(description="queued", ordering="created_at")
-    def queued(self, mail: OutgoingMail) -> str:
-        return moment(mail.created_at, mail.registration.event)
-
-    @admin.display(description="next attempt")
-    def next(self, mail: OutgoingMail) -> str:
-        waiting = mail.state == OutgoingMail.State.WAITING
-        return moment(mail.due_at, mail.registration.event) if waiting else "none"
-
-    @admin.display(description="sent", ordering="sent_at")
-    def sent(self, mail: OutgoingMail) -> str:
-        return moment(mail.sent_at, mail.registration.event) if mail.sent_at else "no"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
