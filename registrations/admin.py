@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.dateformat import format as date_format
 from django.utils.html import format_html
@@ -16,7 +16,7 @@ from events.models import Event
 from events.timezones import offered_time_zones
 
 from . import signup
-from .forms import validate_email_key
+from .forms import validate_address
 from .models import OutgoingMail, Registration, Seat, email_key
 
 
@@ -39,7 +39,7 @@ class RegistrationChangeForm(forms.ModelForm):
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
-        validate_email_key(email)
+        validate_address(email)
         others = Registration.objects.live().filter(
             event=self.instance.event, email_key=email_key(email)
         )
@@ -94,7 +94,7 @@ class LinksFilter(admin.SimpleListFilter):
     parameter_name = "links"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "Failed: not one mail arrived")]
+        return [("failed", "Failed: the newest mail did not arrive")]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Registration]
@@ -102,11 +102,8 @@ class LinksFilter(admin.SimpleListFilter):
         if self.value() is None:
             return queryset
         mails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
-        failed, sent = (
-            mails.filter(state=state)
-            for state in (OutgoingMail.State.FAILED, OutgoingMail.State.SENT)
-        )
-        return queryset.filter(Exists(failed), ~Exists(sent))
+        newest = mails.order_by("-created_at", "-pk").values("state")[:1]
+        return queryset.alias(newest=Subquery(newest)).filter(newest=OutgoingMail.State.FAILED)
 
 
 class CancelledFilter(admin.SimpleListFilter):
@@ -224,8 +221,7 @@ class RegistrationAdmin(admin.ModelAdmin):
 
     @admin.action(description="Mail the links again")
     def send_links_again(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-        coming = list(queryset.filter(cancelled_at=None))
-        sent = sum(signup.resend_links(registration=registration) for registration in coming)
+        sent = signup.resend_links(registrations=queryset)
         mails = "mail is" if sent == 1 else "mails are"
         messages.success(request, f"{sent} {mails} on the way.")
         if sent < len(queryset):

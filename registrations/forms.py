@@ -38,9 +38,19 @@ def validate_no_link(text: str) -> None:
         raise ValidationError("Leave out web addresses, and put a space behind a full stop.")
 
 
-def validate_email_key(email: str) -> None:
-    """Refuse the address whose normal form is too long to store: Unicode may grow in it."""
-    if len(email_key(email)) > EMAIL_LENGTH:
+def validate_address(email: str) -> None:
+    """Refuse what a mail server would read as another address, or not at all.
+
+    Quotes and invisible signs spell one mailbox in endless ways, and Unicode may grow.
+    """
+    validate_plain_line(email)
+    if '"' in email or "\\" in email:
+        raise ValidationError("Leave out quotation marks and backslashes.")
+    try:
+        key = email_key(email)
+    except UnicodeError as error:
+        raise ValidationError("There is no such domain behind the @.") from error
+    if len(key) > EMAIL_LENGTH:
         raise ValidationError("This address is too long.")
 
 
@@ -54,7 +64,7 @@ class RegistrationForm(forms.Form):
     )
     email = forms.EmailField(
         max_length=EMAIL_LENGTH,
-        validators=[validate_email_key],
+        validators=[validate_address],
         error_messages={
             "required": "Tell us your email address: the links go there.",
             "invalid": "This does not look like an email address, such as maria@example.org.",

@@ -6,7 +6,7 @@ for each person.
 """
 
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,19 @@ TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
 
 
-def queue_links(registration: Registration, *, again: bool = False) -> None:
-    """Owe someone their links; `again` when they were mailed before."""
+def queue_links(
+    registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
+) -> None:
+    """Owe people their links; `before` says by registration id how often they were mailed."""
     kind = OutgoingMail.Kind.LINKS
-    key = f"links/{registration.pk}"
-    if again:
-        key += f"/{registration.mails.filter(kind=kind).count()}"
-    outbox.queue(key=key, kind=kind, registration=registration)
+    outbox.queue(
+        OutgoingMail(
+            key=f"links/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
+            kind=kind,
+            registration=registration,
+        )
+        for registration in registrations
+    )
 
 
 def join_url(token: str, session: Session) -> str:

@@ -24,8 +24,12 @@ def new_token() -> str:
 
 
 def email_key(email: str) -> str:
-    """What makes two addresses the same one: spaces around, case and Unicode forms do not."""
-    return unicodedata.normalize("NFKC", email.strip()).casefold()
+    """What makes two addresses the same one: spaces around, case and Unicode forms do not.
+
+    The domain is written as it travels (RFC 3490). Raises UnicodeError when it cannot be.
+    """
+    local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
 
 
 class RegistrationQuerySet(models.QuerySet["Registration"]):

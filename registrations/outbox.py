@@ -13,7 +13,7 @@ import datetime as dt
 import logging
 import smtplib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from celery import current_app
@@ -25,7 +25,7 @@ from django.db.models import F
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from .models import OutgoingMail, Registration
+from .models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,9 @@ Prepare = Callable[[Sequence[OutgoingMail]], Writer]
 _no_nudge_before = 0.0
 
 
-def queue(*, key: str, kind: OutgoingMail.Kind, registration: Registration) -> None:
-    """Owe someone a mail, in the caller's transaction. The same key again is harmless."""
-    mail = OutgoingMail(key=key, kind=kind, registration=registration)
-    OutgoingMail.objects.bulk_create([mail], ignore_conflicts=True)
+def queue(mails: Iterable[OutgoingMail]) -> None:
+    """Owe people mails, in the caller's transaction. The same key again is harmless."""
+    OutgoingMail.objects.bulk_create(mails, ignore_conflicts=True)
     transaction.on_commit(nudge)
 
 
@@ -99,7 +98,7 @@ def deliver_due(prepare: Prepare) -> int:
     try:
         for mail in claimed:
             if troubles >= TROUBLE_LIMIT or time.monotonic() > deadline:
-                _hand_back(mail, trouble)
+                _hand_back(mail, trouble or mail.last_error)
                 continue
             trouble = _deliver(mail, write, server)
             troubles = troubles + 1 if trouble else 0
@@ -115,7 +114,9 @@ def _deliver(mail: OutgoingMail, write: Writer, server: BaseEmailBackend) -> str
     """
     try:
         server.open()
-    except OSError as error:  # SMTPException is one: no answer, no connection, no sign-in.
+    # SMTPException is an OSError: no answer, no connection, no sign-in. A ValueError is a host
+    # name or a password that cannot be sent.
+    except (OSError, ValueError) as error:
         return _broken(mail, server, error, give_up=False)
     try:
         message = write(mail)
@@ -150,7 +151,9 @@ def _refused(mail: OutgoingMail, server: BaseEmailBackend, code: int, answer: by
     return ""
 
 
-def _broken(mail: OutgoingMail, server: BaseEmailBackend, error: OSError, *, give_up: bool) -> str:
+def _broken(
+    mail: OutgoingMail, server: BaseEmailBackend, error: Exception, *, give_up: bool
+) -> str:
     """The connection failed. A server that is away is waited for, however long it takes."""
     logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
     words = f"{type(error).__name__}: {error}"

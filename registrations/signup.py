@@ -1,11 +1,12 @@
 """The verbs: register, mail the links again, correct an address, cancel."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from events.models import Event, Session, Track
@@ -47,7 +48,7 @@ def register(
         found = live.values_list("pk", "token").first()
     if found[1] != registration.token:
         earlier = Registration.objects.get(pk=found[0])
-        resend_links(registration=earlier)
+        resend_links(registrations=[earlier])
         return earlier
     registration.pk = found[0]
     Seat.objects.bulk_create(
@@ -58,22 +59,30 @@ def register(
         interest.objects.bulk_create(
             [interest(registration=registration, track=strategy) for strategy in strategies]
         )
-    mails.queue_links(registration)
+    mails.queue_links([registration])
     return registration
 
 
 @transaction.atomic
-def resend_links(*, registration: Registration) -> bool:
-    """Mail someone their links again, at most once in ten minutes. Returns whether it will."""
-    Registration.objects.select_for_update().get(pk=registration.pk)
-    under_way = Q(created_at__gt=timezone.now() - RESEND_PAUSE) | Q(
-        state=OutgoingMail.State.WAITING
+def resend_links(*, registrations: Iterable[Registration]) -> int:
+    """Mail people their links again, each at most once in ten minutes. Returns to how many."""
+    ids = [registration.pk for registration in registrations]
+    people = list(Registration.objects.live().select_for_update().filter(pk__in=ids).order_by("pk"))
+    earlier = OutgoingMail.objects.filter(registration__in=ids, kind=OutgoingMail.Kind.LINKS)
+    recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
+    under_way = earlier.exclude(state=OutgoingMail.State.FAILED).filter(
+        recent | Q(state=OutgoingMail.State.WAITING)
     )
-    earlier = registration.mails.filter(kind=OutgoingMail.Kind.LINKS)
-    if earlier.exclude(state=OutgoingMail.State.FAILED).filter(under_way).exists():
-        return False
-    mails.queue_links(registration, again=True)
-    return True
+    served = set(under_way.values_list("registration_id", flat=True))
+    owed = [registration for registration in people if registration.pk not in served]
+    if owed:
+        mails.queue_links(owed, before=_counted(earlier))
+    return len(owed)
+
+
+def _counted(sent: QuerySet[OutgoingMail]) -> Counter[int]:
+    """How many of these mails belong to each registration."""
+    return Counter(sent.values_list("registration_id", flat=True))
 
 
 @transaction.atomic
@@ -94,7 +103,7 @@ def correct_email(*, registration: Registration, email: str) -> None:
         state=OutgoingMail.State.DROPPED
     )
     if registration.cancelled_at is None:
-        mails.queue_links(registration, again=True)
+        mails.queue_links([registration], before=_counted(registration.mails.all()))
 
 
 @transaction.atomic

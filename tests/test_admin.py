@@ -178,9 +178,12 @@ def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
 def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_client, opening):
     form = form_of(admin_client, path(opening))
     form["meeting-0-join_url"] = "https://zoom.us/j/99"
+    before = opening.updated_at
     admin_client.post(path(opening), form)
     opening.refresh_from_db()
     assert (opening.meeting.join_url, opening.revision) == ("https://zoom.us/j/99", 0)
+    # Calendars take the entry with the newer stamp, and with it the new meeting ID.
+    assert opening.updated_at > before
     admin_client.post(path(opening), {**form, "title": "Renamed"})
     opening.refresh_from_db()
     assert (opening.title, opening.revision) == ("Renamed", 1)
@@ -237,6 +240,17 @@ def test_mailing_the_links_again(admin_client, week):
     said = act(admin_client, Registration, "send_links_again", alice, bob)
     assert "1 mail is on the way." in said
     assert (alice.mails.count(), bob.mails.count()) == (2, 1)
+
+
+def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
+    week, django_assert_num_queries
+):
+    people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
+    OutgoingMail.objects.update(state="failed")
+    for some in (people[:1], people[1:]):
+        with django_assert_num_queries(6):
+            assert signup.resend_links(registrations=some) == len(some)
+    assert OutgoingMail.objects.filter(state="waiting").count() == 4
 
 
 def test_cancelling_a_registration(admin_client, week):
@@ -368,4 +382,4 @@ def test_nobody_signs_up(client, django_user_model):
 
 def test_registrations_are_made_on_the_public_page(admin_client, week):
     assert admin_client.get(path(Registration, "add")).status_code == 403
-    assert signup.resend_links(registration=sign_up(week)) is False
+    assert signup.resend_links(registrations=[sign_up(week)]) == 0

@@ -9,7 +9,7 @@ from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from registrations import outbox, signup
+from registrations import mails, outbox, signup
 from registrations.models import OutgoingMail, Registration
 
 from .people import sign_up
@@ -62,7 +62,7 @@ def test_one_connection_carries_the_batch(people, smtp, monkeypatch):
 
 def test_queueing_the_same_key_twice_is_harmless(week):
     alice = sign_up(week)
-    outbox.queue(key=f"links/{alice.pk}", kind=OutgoingMail.Kind.LINKS, registration=alice)
+    mails.queue_links([alice])
     assert OutgoingMail.objects.count() == 1
 
 
@@ -159,6 +159,13 @@ def test_servers_words_may_be_anything(people, smtp):
     assert OutgoingMail.objects.get(state=FAILED).last_error.startswith("550 no such\ufffduser x")
 
 
+def test_host_that_is_no_host_keeps_every_mail_and_says_so(people, smtp, settings):
+    settings.EMAIL_HOST = "smtp..example.org"
+    outbox.deliver_due(plain)
+    assert set(states().values()) == {WAITING}
+    assert all("UnicodeError" in mail.last_error for mail in OutgoingMail.objects.all())
+
+
 def test_server_that_says_goodbye_is_tried_again(people, smtp):
     smtp.refuse("alice@example.org", "421 4.3.2 Closing")
     outbox.deliver_due(plain)
@@ -224,8 +231,6 @@ def test_database_knows_sent_at_only_with_sent(week, state, sent_at):
 
 
 def test_cancelled_registration_gets_no_mail(week, smtp):
-    from registrations import mails
-
     alice = sign_up(week)
     signup.cancel(registration=alice)
     outbox.deliver_due(mails.prepare)

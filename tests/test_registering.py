@@ -151,6 +151,10 @@ def test_another_event_has_its_own_registrations(week):
     assert sign_up(week).pk != sign_up(other).pk
 
 
+def test_email_key_writes_a_domain_as_it_travels():
+    assert email_key("alice@Bücher.example") == email_key("alice@xn--bcher-kva.example")
+
+
 @pytest.mark.parametrize("address", ["alice@example.org", "ÀLICE@example.org"])
 def test_email_key_ignores_case_spaces_and_unicode_form(address):
     import unicodedata
