@@ -1,5 +1,6 @@
 """Where organizers keep the week."""
 
+import contextlib
 import zoneinfo
 from typing import Any
 
@@ -51,10 +52,10 @@ class EventTimeMixin:
             return response.render() if isinstance(response, TemplateResponse) else response
 
 
-def by_id(events: QuerySet[Event], **ids: str | None) -> Event | None:
-    """The first of the events with these ids, which come from an address or a form."""
+def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
+    """The first of the rows with these ids, which come from an address or a form."""
     if all(str(value).isdecimal() for value in ids.values()):
-        return events.filter(**ids).first()
+        return rows.filter(**ids).first()
     return None
 
 
@@ -99,6 +100,17 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                     "doors_open_minutes",
                 ],
                 "description": "Days and hours on this page are in the event's time zone.",
+            },
+        ),
+        (
+            "Mails that go out by themselves",
+            {
+                "fields": [
+                    "remind_day_before",
+                    "remind_minutes_before",
+                    "settle_minutes",
+                    "thank_after_hours",
+                ],
             },
         ),
     ]
@@ -222,7 +234,8 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
             {
                 "fields": ["status", "cancelled"],
                 "description": "To cancel a session, or to take that back, tick it in the list of "
-                "sessions and choose the action. Nobody is mailed about it.",
+                "sessions and choose the action. People who are registered are told, as of any "
+                "change of title, time or agenda, once your edits have rested for a while.",
             },
         ),
         (
@@ -233,6 +246,7 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
                 "in the event's time zone.",
             },
         ),
+        ("Afterwards", {"fields": ["recording_url", "notes_url"]}),
     ]
 
     def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
@@ -250,8 +264,16 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
             **super().get_changeform_initial_data(request),
         }
 
-    def save_model(self, request: HttpRequest, obj: Session, form: Any, change: bool) -> None:
-        schedule.save_session(session=obj, changed=form.changed_data)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        edited = by_id(Session.objects.all(), pk=object_id) if request.method == "POST" else None
+        with schedule.editing(edited.pk) if edited else contextlib.nullcontext():
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -259,9 +281,8 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
         if any(formset.model is Meeting and formset.has_changed() for formset in formsets):
             messages.info(
                 request,
-                "Links that people already have lead to the new Zoom link. A new meeting ID, "
-                "passcode or phone number reaches them when you mail the links again: see "
-                "the actions in the list of registrations.",
+                "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
+                "passcode or phone number they are told by mail, once your edits have rested.",
             )
         if not session.join_url and not session.is_cancelled:
             messages.warning(
@@ -309,11 +330,13 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
         done = sum(schedule.cancel_session(session=session) for session in queryset)
         messages.success(
             request,
-            f"{done} cancelled. Their pages, join links and calendars say so now. "
-            "Nobody is mailed about it.",
+            f"{done} cancelled. Their pages, join links and calendars say so now. People who are "
+            "registered are told by mail, unless you take it back within a few minutes.",
         )
 
     @admin.action(description="Take back the cancellation of the selected sessions")
     def restore(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
         done = sum(schedule.restore_session(session=session) for session in queryset)
-        messages.success(request, f"{done} on again.")
+        messages.success(
+            request, f"{done} on again. People who were told of the cancellation are told of this."
+        )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import replace
 
 from . import ical
 from .links import absolute, organizer_email
@@ -12,38 +13,35 @@ ALARMS = (dt.timedelta(days=1), dt.timedelta(minutes=15))
 
 def public_calendar(event: Event, sessions: Iterable[Session]) -> bytes:
     """The event's calendar for anyone: no link to Zoom, no agenda."""
-    return _calendar(
-        event,
-        [
+    entries = [
+        ical.entry(
             _entry(session, url=absolute(session.get_absolute_url()), description=session.summary)
-            for session in sessions
-        ],
-    )
+        )
+        for session in sessions
+    ]
+    return ical.calendar(name=event.name, entries=entries)
 
 
-def personal_calendar(event: Event, join_urls: Iterable[tuple[Session, str]]) -> bytes:
-    """An attendee's calendar: each session with the link that lets this person in."""
-    return _calendar(
-        event,
-        [
-            _entry(
-                session,
-                url=url,
-                location=url,
-                description=_how_to_join(session, url),
-                alarms=ALARMS,
-            )
-            for session, url in join_urls
-        ],
-    )
+def personal_calendar(event: Event, entries: Iterable[bytes]) -> bytes:
+    """An attendee's calendar, of entries that `personal_entry` has built."""
+    return ical.calendar(name=event.name, entries=entries)
 
 
-def _calendar(event: Event, entries: list[ical.Entry]) -> bytes:
-    return ical.calendar(
-        name=event.name,
-        entries=entries,
-        organizer_name=event.host,
-        organizer_email=organizer_email(event),
+def personal_entry(session: Session, url: str) -> bytes:
+    """A session in an attendee's calendar; `url` is the link that lets this person in."""
+    return ical.entry(_personal(session, url))
+
+
+def invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
+    """An iMIP object that puts the session right in the attendee's calendar, and its method."""
+    method = "REQUEST" if session.is_held else "CANCEL"
+    entry = replace(_personal(session, url), attendee_email=attendee_email)
+    return ical.calendar(entries=[ical.entry(entry)], method=method), method
+
+
+def _personal(session: Session, url: str) -> ical.Entry:
+    return _entry(
+        session, url=url, location=url, description=_how_to_join(session, url), alarms=ALARMS
     )
 
 
@@ -65,17 +63,12 @@ def _entry(
         description=description,
         location=location or "Online, on Zoom",
         url=url,
-        cancelled=session.is_cancelled,
+        organizer_name=session.event.host,
+        organizer_email=organizer_email(session.event),
+        cancelled=not session.is_held,
         alarms=alarms,
     )
 
 
 def _how_to_join(session: Session, url: str) -> str:
-    lines = [f"Join: {url}"]
-    if meeting := session.meeting_or_none:
-        if meeting.meeting_id:
-            lines.append(f"Zoom meeting ID: {meeting.meeting_id}")
-        if meeting.passcode:
-            lines.append(f"Passcode: {meeting.passcode}")
-        lines += [f"By phone: {number.text}" for number in meeting.dial_in_numbers()]
-    return "\n".join(lines)
+    return "\n".join([f"Join: {url}", *session.joining_lines()])

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from icalendar import Alarm, Calendar, vCalAddress, vText
@@ -31,27 +31,37 @@ class Entry:
     description: str = ""
     location: str = ""
     url: str = ""
+    organizer_name: str
+    organizer_email: str
+    attendee_email: str = ""
     cancelled: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
 
 
-def calendar(
-    *, name: str, entries: Iterable[Entry], organizer_name: str, organizer_email: str
-) -> bytes:
-    """Build a METHOD:PUBLISH calendar; the same values always give the same bytes."""
+def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "") -> bytes:
+    """Build a calendar of entries that `entry` has built.
+
+    `method` is iTIP's (RFC 5546): PUBLISH for any number of entries, or REQUEST or CANCEL for
+    the one that a mail is about (RFC 6047). `name` is for one that is subscribed to.
+    """
     built = Calendar()
     built.add("PRODID", PRODUCT)
     built.add("VERSION", "2.0")
-    built.add("METHOD", "PUBLISH")
-    built.add("NAME", name)
-    built.add("X-WR-CALNAME", name)
-    built.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
-    built.add("X-PUBLISHED-TTL", "PT1H")
-    organizer = vCalAddress(f"mailto:{organizer_email}")
-    organizer.params["CN"] = vText(organizer_name.replace('"', ""))
-    for entry in entries:
-        built.add_component(_component(entry, organizer))
-    return built.to_ical()
+    built.add("METHOD", method)
+    if name:
+        built.add("NAME", name)
+        built.add("X-WR-CALNAME", name)
+        built.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
+        built.add("X-PUBLISHED-TTL", "PT1H")
+    head, end, tail = built.to_ical().rpartition(b"END:VCALENDAR")
+    return b"".join([head, *entries, end, tail])
+
+
+def entry(entry: Entry) -> bytes:
+    """Build one VEVENT; the same values always give the same bytes."""
+    organizer = vCalAddress(f"mailto:{entry.organizer_email}")
+    organizer.params["CN"] = vText(entry.organizer_name.replace('"', ""))
+    return _component(entry, organizer).to_ical()
 
 
 def _component(entry: Entry, organizer: vCalAddress) -> Component:
@@ -65,6 +75,10 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("SUMMARY", entry.title)
     component.add("STATUS", "CANCELLED" if entry.cancelled else "CONFIRMED")
     component.add("ORGANIZER", organizer)
+    if entry.attendee_email:
+        attendee = vCalAddress(f"mailto:{entry.attendee_email}")
+        attendee.params["PARTSTAT"] = vText("ACCEPTED")
+        component.add("ATTENDEE", attendee)
     for key, value in (
         ("DESCRIPTION", entry.description),
         ("LOCATION", entry.location),
@@ -86,14 +100,16 @@ def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:
     return alarm
 
 
-def replace(built: bytes, old: str, new: str) -> bytes:
+def replace(built: bytes, stand_ins: Mapping[str, str]) -> bytes:
     """Replace text in a finished calendar, folding the lines anew that hold it (RFC 5545, 3.1).
 
-    `old` and `new` must need no escaping: letters, digits, `-` and `_`.
+    What is replaced, and what it is replaced by, must need no escaping there.
     """
 
     def replaced(folded: str) -> str:
-        line = folded.replace("\r\n ", "")
-        return Contentline(line.replace(old, new)).to_ical().decode() if old in line else folded
+        line = own = folded.replace("\r\n ", "")
+        for stand_in, value in stand_ins.items():
+            own = own.replace(stand_in, value)
+        return folded if own == line else Contentline(own).to_ical().decode()
 
     return "\r\n".join(map(replaced, LINE_END.split(built.decode()))).encode()

@@ -26,6 +26,7 @@ RESERVED_SLUGS = {
     "mailbox",
     "me",
     "static",
+    "unsubscribe",
     "webhooks",
 }
 
@@ -108,6 +109,33 @@ class Event(models.Model):
         validators=[MaxValueValidator(24 * 60)],
         help_text="How long before its start a session's join link leads on to Zoom.",
     )
+    remind_day_before = models.BooleanField(
+        "remind the day before",
+        default=True,
+        help_text="A mail to each person, a day before their first session of a day.",
+    )
+    remind_minutes_before = models.PositiveSmallIntegerField(
+        "remind shortly before (minutes)",
+        default=60,
+        validators=[MaxValueValidator(12 * 60)],
+        help_text="A mail so long before a person's first session of a day. 0: none.",
+    )
+    settle_minutes = models.PositiveSmallIntegerField(
+        "changes settle (minutes)",
+        default=10,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="People are told of a changed or cancelled session so long after your last edit "
+        "of it, once; at once when it starts within three hours.",
+    )
+    thank_after_hours = models.PositiveSmallIntegerField(
+        "thank people (hours after the end)",
+        default=24,
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(14 * 24)],
+        help_text="A mail with the links to recordings and notes that you have entered by then, "
+        "so long after the last session. Empty: none.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = EventQuerySet.as_manager()
@@ -131,6 +159,14 @@ class Event(models.Model):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def settle_time(self) -> dt.timedelta:
+        return dt.timedelta(minutes=self.settle_minutes)
+
+    def day_of(self, moment: dt.datetime) -> dt.date:
+        """The day of a moment by the event's clock."""
+        return moment.astimezone(self.zone).date()
 
     def registration_phase(self, now: dt.datetime, open_sessions: "list[Session]") -> Phase:
         """Whether people can register now, given the sessions that can still be joined."""
@@ -188,9 +224,13 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def published(self) -> "SessionQuerySet":
         return self.filter(status=Session.Status.PUBLISHED)
 
+    def held(self) -> "SessionQuerySet":
+        """Sessions that take place: public and not cancelled."""
+        return self.published().filter(cancelled_at=None)
+
     def open_to_register(self, now: dt.datetime) -> "SessionQuerySet":
         """Sessions that someone may still sign up for: public, not cancelled, not over."""
-        return self.published().filter(cancelled_at=None, ends_at__gt=now)
+        return self.held().filter(ends_at__gt=now)
 
     def without_link(self, now: dt.datetime) -> "SessionQuerySet":
         """Sessions still to come whose Zoom link nobody has entered."""
@@ -206,7 +246,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """One meeting of the week. `revision` counts what calendars must learn of."""
+    """One meeting of the week. `revision` counts what attendees must learn of."""
 
     class Kind(models.TextChoices):
         KICKOFF = "kickoff", "Kickoff"
@@ -241,15 +281,25 @@ class Session(models.Model):
     ends_at = models.DateTimeField("ends")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PUBLISHED)
     cancelled_at = models.DateTimeField("cancelled", null=True, blank=True, editable=False)
+    recording_url = models.URLField(
+        "recording",
+        max_length=500,
+        blank=True,
+        help_text="Where the recording can be watched. People find it in the thank-you mail.",
+    )
+    notes_url = models.URLField(
+        "notes",
+        max_length=500,
+        blank=True,
+        help_text="Where the session's notes can be read. They too stand in the thank-you mail.",
+    )
     revision = models.PositiveIntegerField(default=0, editable=False)
+    revised_at = models.DateTimeField(null=True, editable=False)
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects = SessionQuerySet.as_manager()
-
-    # A change of these is a new revision: calendars take the entry anew.
-    CALENDAR_FIELDS = frozenset({"title", "summary", "starts_at", "ends_at"})
 
     class Meta:
         ordering = ["starts_at", "pk"]
@@ -286,8 +336,23 @@ class Session(models.Model):
         return self.cancelled_at is not None
 
     @property
+    def is_held(self) -> bool:
+        """Whether it takes place, as far as attendees can tell."""
+        return self.status == self.Status.PUBLISHED and not self.is_cancelled
+
+    @property
     def doors_open_at(self) -> dt.datetime:
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
+
+    @property
+    def day_reminder_at(self) -> dt.datetime:
+        """The same hour the day before, by the event's clock: also when that clock was changed."""
+        local = self.starts_at.astimezone(self.event.zone)
+        return (local - dt.timedelta(days=1)).astimezone(dt.UTC)
+
+    @property
+    def hour_reminder_at(self) -> dt.datetime:
+        return self.starts_at - dt.timedelta(minutes=self.event.remind_minutes_before)
 
     @property
     def join_url(self) -> str:
@@ -299,6 +364,27 @@ class Session(models.Model):
     def meeting_or_none(self) -> "Meeting | None":
         return getattr(self, "meeting", None)
 
+    def joining_lines(self) -> list[str]:
+        """What one needs to join without our link: meeting ID, passcode, phone numbers."""
+        meeting = self.meeting_or_none
+        if meeting is None:
+            return []
+        lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
+        lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []
+        return lines + [f"By phone: {number.text}" for number in meeting.dial_in_numbers()]
+
+    def facts(self) -> "Facts":
+        """What attendees are told of the session; fetch it `with_details()`."""
+        return Facts(
+            title=self.title,
+            summary=self.summary,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            is_held=self.is_held,
+            joining="\n".join(self.joining_lines()),
+            agenda="\n".join(item.as_line() for item in self.agenda.all()),
+        )
+
     def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
         """Each agenda item with the moment it begins: one after the other from the start."""
         begins = self.starts_at
@@ -307,6 +393,46 @@ class Session(models.Model):
             timed.append((begins, item))
             begins += dt.timedelta(minutes=item.minutes)
         return timed
+
+
+class Facts(NamedTuple):
+    """What attendees are told of a session: two that are equal are the same news."""
+
+    title: str
+    summary: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    is_held: bool
+    joining: str
+    agenda: str
+
+
+class Revision(models.Model):
+    """What attendees could know of a session before it was edited; see `schedule.editing`."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    title = models.CharField(max_length=200)
+    summary = models.TextField(blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    is_held = models.BooleanField()
+    joining = models.TextField(blank=True)
+    agenda = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["session", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_revision_per_session_and_number", fields=["session", "number"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title}, revision {self.number}"
+
+    def facts(self) -> Facts:
+        return Facts(*(getattr(self, name) for name in Facts._fields))
 
 
 class AgendaItem(models.Model):
@@ -330,6 +456,11 @@ class AgendaItem(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    def as_line(self) -> str:
+        speakers = ", ".join(map(str, self.speakers.all()))
+        parts = (f"{self.minutes} min", self.title, speakers, self.description)
+        return " | ".join(filter(None, parts))
 
 
 SHORTEST_NUMBER = 7
@@ -359,7 +490,7 @@ class Meeting(models.Model):
         validators=[URLValidator(schemes=["https"], message="Paste the whole https:// link.")],
         help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=... "
         "You may change it at any time: links already mailed lead to the new one. The ID, "
-        "passcode and numbers below stand in the mails: when they change, mail the links again.",
+        "passcode and numbers below stand in the mails: when they change, people are told.",
     )
     meeting_id = models.CharField(
         "meeting ID",

@@ -5,4 +5,8 @@ class RegistrationsConfig(AppConfig):
     name = "registrations"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
+        from anymail.signals import tracking
+
+        from . import bounces, checks  # noqa: F401
+
+        tracking.connect(bounces.record)

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail import get_connection
 
 
 @checks.register
@@ -15,6 +17,34 @@ def mail_leaves_the_machine(**kwargs: Any) -> list[checks.CheckMessage]:
             "EMAIL_URL is not set: every mail would end as a file on this machine.",
             hint="Set it to your mail server, such as smtp+tls://user:password@host:587",
             id="registrations.E001",
+        )
+    ]
+
+
+@checks.register
+def mail_provider_can_be_asked(**kwargs: Any) -> list[checks.CheckMessage]:
+    try:
+        get_connection()
+    except ImproperlyConfigured as error:
+        return [
+            checks.Error(
+                "The mail provider cannot be asked to send.",
+                hint=f"ANYMAIL lacks something: {error}",
+                id="registrations.E002",
+            )
+        ]
+    return []
+
+
+@checks.register(deploy=True)
+def bounces_are_heard_of(**kwargs: Any) -> list[checks.CheckMessage]:
+    if not settings.EMAIL_URL.startswith("anymail:") or "WEBHOOK_SECRET" in settings.ANYMAIL:
+        return []
+    return [
+        checks.Warning(
+            "Nobody will hear of mails that come back: ANYMAIL_WEBHOOK_SECRET is not set.",
+            hint="Set it, and have the provider report to /webhooks/mail/<provider>/tracking/",
+            id="registrations.W002",
         )
     ]
 

@@ -108,6 +108,9 @@ class RegistrationForm(forms.Form):
     needs_asl = forms.BooleanField(required=False, label="ASL interpretation")
     needs_interpretation = forms.BooleanField(required=False, label="Spanish interpretation")
     needs_dial_in = forms.BooleanField(required=False, label="Joining by phone call")
+    wants_door_calls = forms.BooleanField(
+        required=False, label="Mail me again at the moment when the doors of a session open"
+    )
 
     def __init__(
         self,

@@ -1,153 +1,356 @@
 """WHAT we say: one function a kind, two templates (txt, html).
 
-A mail is rendered once for all who get the same words: same event, same sessions, same
-time zone. Stand-ins for what is personal, the name and the token, are then filled in
-for each person.
+A mail is drafted once for all who get the same words: same event, same sessions, same time
+zone. What is personal, such as the name and the token, is then filled in for each person.
 """
 
+import datetime as dt
 import zoneinfo
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import escape
+from django.utils import timezone
+from django.utils.safestring import mark_safe
 
-from events import ical
-from events.calendars import personal_calendar
 from events.links import absolute
-from events.models import Event, Session
+from events.models import Event, Revision, Session
+from events.templatetags.times import clock, day, hours
 
-from . import outbox
-from .models import TOKEN_LENGTH, OutgoingMail, Registration, Seat
+from . import markdown, outbox, texts
+from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft
+from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
+from .parts import PALETTE, Parts
 
-# Private-use characters, which no form lets in; the token's stand-in must fit a URL.
-NAME = "\ue000name\ue000"
-TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
+Kind = OutgoingMail.Kind
+
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
+# A reminder that was queued in time is sent although its session was moved a little.
+REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 
 def queue_links(
     registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
 ) -> None:
     """Owe people their links; `before` says by registration id how often they were mailed."""
-    kind = OutgoingMail.Kind.LINKS
     outbox.queue(
         OutgoingMail(
             key=f"links/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
-            kind=kind,
+            kind=Kind.LINKS,
             registration=registration,
         )
         for registration in registrations
     )
 
 
-def join_url(token: str, session: Session) -> str:
-    """The personal address that leads to the session's Zoom link valid at that time."""
-    return absolute(reverse("join", args=[token, session.slug]))
-
-
 @dataclass(frozen=True)
-class Draft:
-    """A mail to all who get the same words, with stand-ins where it is personal."""
+class Topic:
+    """What a mail is about, apart from whose it is.
 
-    subject: str
-    text: str
-    html: str
-    calendar: bytes
-    reply_to: tuple[str, ...]
+    `sessions` are those that the person has a seat in, also cancelled ones; `session` is the
+    one that the mail is about, `was` what it was before.
+    """
 
-    def address_to(self, registration: Registration) -> EmailMultiAlternatives:
-        """Fill in what is personal."""
-        name, token = registration.name, registration.token
-        message = EmailMultiAlternatives(
-            subject=self.subject,
-            body=self.text.replace(TOKEN, token).replace(NAME, name),
-            to=[registration.email],
-            reply_to=self.reply_to,
-            headers={"Auto-Submitted": "auto-generated"},
+    kind: Kind
+    event: Event
+    zone: zoneinfo.ZoneInfo
+    sessions: tuple[Session, ...]
+    session: Session | None = None
+    was: Revision | None = None
+    announcement: Announcement | None = None
+
+
+class Batch:
+    """Mails that are written together: whatever they share is fetched and rendered once."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        self.now = now
+        self.parts = Parts()
+        self.own_words: Mapping[tuple[int, str], texts.Words] = {}
+        self._drafts: dict[Topic, Draft | None] = {}
+
+    def draft(self, topic: Topic) -> Draft | None:
+        """The mail on a topic; None when there is nothing to say any more."""
+        if topic not in self._drafts:
+            self._drafts[topic] = DRAFTS[topic.kind](self, topic)
+        return self._drafts[topic]
+
+    def words(self, topic: Topic, **values: str) -> texts.Words:
+        """Subject and opening words, the organizers' own or ours, with the placeholders filled."""
+        ours = texts.DEFAULTS[topic.kind]
+        own = self.own_words.get((topic.event.pk, topic.kind), texts.Words("", ""))
+        known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
+        return texts.Words(
+            *(texts.fill(mine or our, known) for mine, our in zip(own, ours, strict=True))
         )
-        html = self.html.replace(TOKEN, token).replace(NAME, escape(name))
-        message.attach_alternative(html, "text/html")
-        calendar = ical.replace(self.calendar, TOKEN, token)
-        message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
-        return message
+
+    def sessions(self, form: str, sessions: Iterable[Session], topic: Topic) -> list[str]:
+        return [self.parts.session(form, session, topic.zone) for session in sessions]
+
+    def compose(
+        self, topic: Topic, words: texts.Words, context: Mapping[str, Any], **more: Any
+    ) -> Draft:
+        """Render the two templates of the topic's kind.
+
+        `context` may hold lists of sessions under `full`, `short` and the like: each gets the
+        session's block as mails/session/<name>.txt and .html show it.
+        """
+        event = topic.event
+        shared = {
+            "name": NAME,
+            "subject": words.subject.replace(NAME, ""),
+            "paragraphs": [each.strip() for each in words.opening.split("\n\n") if each.strip()],
+            "event": event,
+            "zone": topic.zone,
+            "me_url": absolute(reverse("me", args=[TOKEN])),
+            "site_url": absolute(event.get_absolute_url()),
+            **PALETTE,
+            **context,
+        }
+
+        def rendered(extension: str) -> str:
+            blocks: dict[str, Any] = {
+                form: self.sessions(f"{form}.{extension}", shared[form], topic)
+                for form in ("full", "row", "ticket", "past")
+                if form in shared
+            }
+            return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **blocks})
+
+        return Draft(
+            # A title may hold line breaks of any kind, a header may not.
+            subject=" ".join(words.subject.split()),
+            text=rendered("txt"),
+            html=rendered("html"),
+            reply_to=(event.contact_email,) if event.contact_email else (),
+            **more,
+        )
 
 
-def links(*, event: Event, sessions: Sequence[Session], zone: zoneinfo.ZoneInfo) -> Draft:
-    """Every link, the detailed schedule and the calendar: the answer to a registration."""
-    join_urls = [(session, join_url(TOKEN, session)) for session in sessions]
-    context = {
-        "name": NAME,
-        "event": event,
-        "zone": zone,
-        "join_urls": join_urls,
-        "me_url": absolute(reverse("me", args=[TOKEN])),
-        "site_url": absolute(event.get_absolute_url()),
-    }
-    return Draft(
-        subject=f"Your links for {event.name}",
-        text=render_to_string("mails/links.txt", context),
-        html=render_to_string("mails/links.html", context),
-        calendar=personal_calendar(event, join_urls),
-        reply_to=(event.contact_email,) if event.contact_email else (),
+def schedule(batch: Batch, topic: Topic) -> Draft:
+    """Every link, the detailed schedule and the calendar."""
+    shown = [each for each in topic.sessions if each.status == Session.Status.PUBLISHED]
+    return batch.compose(
+        topic,
+        batch.words(topic),
+        {"row": shown, "full": shown},
+        calendar=batch.parts.calendar(topic.event, shown),
     )
 
 
-DRAFTS = {OutgoingMail.Kind.LINKS: links}
+def reminder(batch: Batch, topic: Topic) -> Draft | None:
+    """The sessions of one day that have not begun, each with its link."""
+    first = topic.session
+    if first is None or not _is_time_for(topic.kind, first, batch.now):
+        return None
+    date = topic.event.day_of(first.starts_at)
+    to_come = [
+        each
+        for each in topic.sessions
+        if each.is_held
+        and each.starts_at > batch.now
+        and topic.event.day_of(each.starts_at) == date
+    ]
+    if first not in to_come:
+        return None
+    words = batch.words(topic, when=_when(first.starts_at, batch.now, topic.zone))
+    return batch.compose(topic, words, {"ticket": to_come, "count": len(to_come)})
+
+
+def _is_time_for(kind: Kind, session: Session, now: dt.datetime) -> bool:
+    """Whether a reminder of this kind is neither early, after a move, nor late."""
+    if kind == Kind.DAY:
+        return session.day_reminder_at - REMINDER_LEEWAY <= now < session.hour_reminder_at
+    return session.hour_reminder_at - REMINDER_LEEWAY <= now < session.starts_at
+
+
+def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+    """tomorrow at 9:00 AM PDT"""
+    local = moment.astimezone(zone)
+    days = (local.date() - now.astimezone(zone).date()).days
+    date = {0: "today", 1: "tomorrow"}.get(days, f"on {day(moment, zone)}")
+    return f"{date} at {clock(moment, zone)} {local.tzname()}"
+
+
+def doors(batch: Batch, topic: Topic) -> Draft | None:
+    """For those who asked: one link, to be used now."""
+    session = topic.session
+    if session is None or session not in topic.sessions or not session.is_held:
+        return None
+    if not session.doors_open_at <= batch.now < session.starts_at:
+        return None
+    words = batch.words(topic, session=session.title)
+    return batch.compose(topic, words, {"ticket": [session]})
+
+
+def changed(batch: Batch, topic: Topic) -> Draft | None:
+    """What was and what is now, the session anew, and its calendar entry in place."""
+    session, was = topic.session, topic.was
+    if session is None or was is None or session not in topic.sessions or not session.is_held:
+        return None
+    differences = _differences(was, session, topic.zone)
+    if not differences or session.ends_at <= batch.now:
+        return None
+    calendar, method = batch.parts.invitation(session)
+    return batch.compose(
+        topic,
+        batch.words(topic, session=session.title),
+        {"differences": differences, "full": [session], "back_on": not was.is_held},
+        calendar=calendar,
+        method=method,
+    )
+
+
+def _differences(
+    was: Revision, session: Session, zone: zoneinfo.ZoneInfo
+) -> list[tuple[str, str, str]]:
+    """What of a session attendees must be told of: its name, what was, what is now."""
+    told, now = was.facts(), session.facts()
+    pairs = [
+        ("Title", told.title, now.title),
+        ("Time", _span(was, zone), _span(session, zone)),
+        ("How to join without the link", told.joining, now.joining),
+    ]
+    if not told.is_held:
+        pairs.insert(0, ("Does it take place?", "Cancelled", "Yes, it takes place after all"))
+    return [
+        (label, before or "nothing yet", after or "nothing any more")
+        for label, before, after in pairs
+        if before != after
+    ]
+
+
+def _span(session: Session | Revision, zone: zoneinfo.ZoneInfo) -> str:
+    return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
+
+
+def cancelled(batch: Batch, topic: Topic) -> Draft | None:
+    """What does not take place; calendars take it out."""
+    session, was = topic.session, topic.was
+    if session is None or was is None or session not in topic.sessions or session.is_held:
+        return None
+    calendar, method = batch.parts.invitation(session)
+    others = [each for each in topic.sessions if each.is_held and each.ends_at > batch.now]
+    return batch.compose(
+        topic,
+        batch.words(topic, session=session.title),
+        {"session": session, "was": was, "was_when": _span(was, topic.zone), "row": others},
+        calendar=calendar,
+        method=method,
+    )
+
+
+def promoted(batch: Batch, topic: Topic) -> Draft | None:
+    """A place, with its link and its calendar entry."""
+    session = topic.session
+    if session is None or session not in topic.sessions or not session.is_held:
+        return None
+    if session.ends_at <= batch.now:
+        return None
+    calendar, method = batch.parts.invitation(session)
+    return batch.compose(
+        topic,
+        batch.words(topic, session=session.title),
+        {"full": [session]},
+        calendar=calendar,
+        method=method,
+    )
+
+
+def thanks(batch: Batch, topic: Topic) -> Draft:
+    """What can be watched and read afterwards."""
+    past = [each for each in topic.sessions if each.is_held]
+    return batch.compose(
+        topic,
+        batch.words(topic),
+        {"past": past, "has_links": any(each.recording_url or each.notes_url for each in past)},
+    )
+
+
+def announcement(batch: Batch, topic: Topic) -> Draft:
+    """An organizer's own words, with a link that stops such mails (RFC 8058)."""
+    said = topic.announcement
+    assert said is not None  # noqa: S101  # A constraint holds its mails to it.
+    known = {"name": NAME, "event": topic.event.name, "host": topic.event.host}
+    body = texts.fill(said.body, known)
+    return batch.compose(
+        topic,
+        texts.Words(texts.fill(said.subject, known), ""),
+        {
+            "body": body,
+            # nh3 has cleaned it.
+            "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
+            "unsubscribe_url": UNSUBSCRIBE_URL,
+        },
+        headers={
+            "List-Unsubscribe": f"<{UNSUBSCRIBE_URL}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+    )
+
+
+DRAFTS: dict[Kind, Callable[[Batch, Topic], Draft | None]] = {
+    Kind.LINKS: schedule,
+    Kind.SCHEDULE: schedule,
+    Kind.DAY: reminder,
+    Kind.HOUR: reminder,
+    Kind.DOORS: doors,
+    Kind.CHANGED: changed,
+    Kind.CANCELLED: cancelled,
+    Kind.PROMOTED: promoted,
+    Kind.THANKS: thanks,
+    Kind.ANNOUNCEMENT: announcement,
+}
 
 
 def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     """Fetch what a batch of mails speaks of, and return what writes each one.
 
-    A mail whose registration was cancelled meanwhile is written as None: not needed.
+    A mail that nobody needs any more is written as None: its registration was cancelled, its
+    moment has passed, or the announcement's reader wants no more of them.
     """
     seats = _seats(mails)
+    wanted = _ids(mail.session_id for mail in mails).union(*seats.values())
     sessions = {
-        session.pk: session
-        for session in Session.objects.published()
-        .filter(pk__in={pk for pks in seats.values() for pk in pks})
-        .with_details()
+        session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
     }
     events = Event.objects.in_bulk({mail.registration.event_id for mail in mails})
-    drafts: dict[tuple[Any, ...], Draft] = {}
+    revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
+    said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
+    batch = Batch(timezone.now())
+    batch.own_words = texts.words_of(events)
 
     def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
-        registration = mail.registration
-        if registration.cancelled_at:
+        person = mail.registration
+        if person.cancelled_at or (mail.announcement_id and person.unsubscribed_at):
             return None
-        attended = tuple(pk for pk in sessions if pk in seats[registration.pk])
-        same = (mail.kind, registration.event_id, registration.time_zone, attended)
-        if same not in drafts:
-            drafts[same] = DRAFTS[OutgoingMail.Kind(mail.kind)](
-                event=events[registration.event_id],
-                sessions=[sessions[pk] for pk in attended],
-                zone=registration.zone,
+        attended = seats[person.pk]
+        draft = batch.draft(
+            Topic(
+                kind=Kind(mail.kind),
+                event=events[person.event_id],
+                zone=person.zone,
+                sessions=tuple(each for pk, each in sessions.items() if pk in attended),
+                session=sessions.get(mail.session_id or 0),
+                was=revisions.get(mail.was_id or 0),
+                announcement=said.get(mail.announcement_id or 0),
             )
-        return drafts[same].address_to(registration)
+        )
+        return draft.address_to(person) if draft else None
 
     return write
 
 
-def sample(kind: OutgoingMail.Kind, event: Event) -> EmailMultiAlternatives:
-    """A mail of this kind to a made-up attendee of a real event, for previews."""
-    attendee = Registration(
-        event=event,
-        name="Siobhán O'Brien & Co",
-        email="siobhan@example.org",
-        time_zone="America/New_York",
-        token=SAMPLE_TOKEN,
-    )
-    sessions = list(event.sessions.published().with_details())
-    return DRAFTS[kind](event=event, sessions=sessions, zone=attendee.zone).address_to(attendee)
+def _ids(ids: Iterable[int | None]) -> set[int]:
+    return {pk for pk in ids if pk is not None}
 
 
 def _seats(mails: Sequence[OutgoingMail]) -> dict[int, set[int]]:
-    """The ids of each registration's sessions."""
+    """The ids of the sessions that each registration has a seat in."""
     seats: dict[int, set[int]] = {mail.registration_id: set() for mail in mails}
-    rows = Seat.objects.filter(registration__in=seats).values_list("registration_id", "session_id")
-    for registration_id, session_id in rows:
+    rows = Seat.objects.seated().filter(registration__in=seats)
+    for registration_id, session_id in rows.values_list("registration_id", "session_id"):
         seats[registration_id].add(session_id)
     return seats

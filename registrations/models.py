@@ -4,13 +4,14 @@ import datetime as dt
 import secrets
 import unicodedata
 import zoneinfo
+from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import Event, Session, Track
+from events.models import Event, Revision, Session, Track
 from events.timezones import validate_time_zone
 
 from .us_states import US_STATES
@@ -36,6 +37,15 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
     def live(self) -> "RegistrationQuerySet":
         return self.filter(cancelled_at=None)
 
+    def with_last_word(self) -> Any:
+        """Annotate `last_word`: the state of the newest mail that came to an end, or None."""
+        ended = OutgoingMail.objects.filter(registration=OuterRef("pk"), state__in=ENDED_STATES)
+        return self.annotate(last_word=Subquery(ended.order_by("-pk").values("state")[:1]))
+
+    def unreachable(self) -> "RegistrationQuerySet":
+        """Those whose newest mail was refused, came back, or was reported as spam."""
+        return self.with_last_word().filter(last_word__in=UNREACHED_STATES)
+
 
 class Registration(models.Model):
     """Someone who comes to an event. The token opens their own page and their join links."""
@@ -54,6 +64,12 @@ class Registration(models.Model):
     needs_asl = models.BooleanField("ASL", default=False)
     needs_interpretation = models.BooleanField("interpretation", default=False)
     needs_dial_in = models.BooleanField("dial-in by phone", default=False)
+    wants_door_calls = models.BooleanField(
+        "a mail when doors open",
+        default=False,
+        help_text="One more mail at the moment when a session's doors open.",
+    )
+    unsubscribed_at = models.DateTimeField(null=True, blank=True, editable=False)
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -83,12 +99,30 @@ class Registration(models.Model):
         return zoneinfo.ZoneInfo(self.time_zone)
 
 
+class SeatQuerySet(models.QuerySet["Seat"]):
+    def seated(self) -> "SeatQuerySet":
+        return self.filter(state=Seat.State.SEATED)
+
+
 class Seat(models.Model):
-    """A registration in a session."""
+    """A registration in a session, or in its waiting list.
+
+    `told_revision` is the session's revision that the person last heard of.
+    """
+
+    class State(models.TextChoices):
+        SEATED = "seated", "Seated"
+        WAITING = "waiting", "On the waiting list"
 
     registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="seats")
     session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="seats")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.SEATED)
+    seated_at = models.DateTimeField(default=timezone.now, editable=False)
+    attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
+    told_revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SeatQuerySet.as_manager()
 
     class Meta:
         ordering = ["session__starts_at", "pk"]
@@ -102,6 +136,74 @@ class Seat(models.Model):
         return f"{self.registration.name} in {self.session.title}"
 
 
+class Announcement(models.Model):
+    """A mail by an organizer to many of an event's people; see `announcing`."""
+
+    class Audience(models.TextChoices):
+        ALL = "all", "Everyone who is registered"
+        SESSION = "session", "People in one session"
+        TRACK = "track", "People interested in one strategy"
+        WAITING = "waiting", "People on a waiting list"
+        NOT_ATTENDED = "not attended", "People who have not attended yet"
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        SCHEDULED = "scheduled", "Scheduled"
+        SENDING = "sending", "Started"
+        PAUSED = "paused", "Paused"
+        STOPPED = "stopped", "Stopped"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="announcements")
+    subject = models.CharField(max_length=150)
+    body = models.TextField(
+        help_text="Markdown: an empty line starts a paragraph, **bold**, [words](https://...), "
+        "- for a list. {name} is the person's name."
+    )
+    audience = models.CharField(
+        "to whom", max_length=20, choices=Audience.choices, default=Audience.ALL
+    )
+    session = models.ForeignKey(
+        Session,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        help_text="For people in one session; narrows a waiting list to that session's.",
+    )
+    track = models.ForeignKey(
+        Track, on_delete=models.PROTECT, null=True, blank=True, verbose_name="strategy"
+    )
+    organization = models.CharField(
+        max_length=150, blank=True, help_text="Only people of this organization. Empty: any."
+    )
+    us_state = models.CharField(
+        "state", max_length=2, blank=True, choices=US_STATES, help_text="Only people there."
+    )
+    state = models.CharField(
+        "progress", max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    send_at = models.DateTimeField(null=True, blank=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="announcement_audience_is_named",
+                condition=(~Q(audience="session") | Q(session__isnull=False))
+                & (~Q(audience="track") | Q(track__isnull=False)),
+                violation_error_message="Choose the session or the strategy that it is for.",
+            ),
+            models.CheckConstraint(
+                name="announcement_scheduled_has_a_moment",
+                condition=~Q(state="scheduled") | Q(send_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def due(self, now: dt.datetime) -> "OutgoingMailQuerySet":
         return self.filter(state=OutgoingMail.State.WAITING, due_at__lte=now)
@@ -112,22 +214,48 @@ class OutgoingMail(models.Model):
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
+        PAUSED = "paused", "Paused"
         SENT = "sent", "Sent"
         FAILED = "failed", "Failed"
+        BOUNCED = "bounced", "Came back"
+        COMPLAINED = "complained", "Reported as spam"
         DROPPED = "dropped", "No longer needed"
 
     class Kind(models.TextChoices):
         LINKS = "links", "Links and schedule"
+        PROMOTED = "promoted", "Place from the waiting list"
+        CHANGED = "changed", "Session changed"
+        CANCELLED = "cancelled", "Session cancelled"
+        DOORS = "doors", "Doors open"
+        HOUR = "hour", "Reminder shortly before"
+        DAY = "day", "Reminder the day before"
+        SCHEDULE = "schedule", "Detailed schedule"
+        THANKS = "thanks", "Thank-you"
+        ANNOUNCEMENT = "announcement", "Announcement"
+
+    class Priority(models.IntegerChoices):
+        """Lower leaves first."""
+
+        AT_ONCE = 0
+        SOON = 1
+        IN_TURN = 2
 
     key = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
     registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="mails")
+    session = models.ForeignKey(Session, on_delete=models.SET_NULL, null=True, related_name="+")
+    was = models.ForeignKey(Revision, on_delete=models.SET_NULL, null=True, related_name="+")
+    announcement = models.ForeignKey(
+        Announcement, on_delete=models.PROTECT, null=True, related_name="mails"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(
         "next attempt", default=timezone.now, help_text="A claim moves it on; so does a failure."
     )
     last_error = models.TextField(blank=True)
+    provider_id = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField("queued", default=timezone.now)
     sent_at = models.DateTimeField("sent", null=True, blank=True)
 
@@ -137,14 +265,85 @@ class OutgoingMail(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(
-                name="mail_sent_at_iff_sent",
-                condition=Q(state="sent", sent_at__isnull=False)
-                | (~Q(state="sent") & Q(sent_at__isnull=True)),
+                name="mail_sent_at_iff_a_server_took_it",
+                condition=Q(state__in=["sent", "bounced", "complained"], sent_at__isnull=False)
+                | (~Q(state__in=["sent", "bounced", "complained"]) & Q(sent_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="mail_of_an_announcement_names_it",
+                condition=Q(kind="announcement", announcement__isnull=False)
+                | (~Q(kind="announcement") & Q(announcement__isnull=True)),
             ),
         ]
         indexes = [
-            models.Index(name="mails_due", fields=["due_at"], condition=Q(state="waiting")),
+            models.Index(
+                name="mails_in_turn",
+                fields=["priority", "attempts", "due_at", "id"],
+                condition=Q(state="waiting"),
+            ),
+            models.Index(
+                name="mails_of_a_provider",
+                fields=["provider_id"],
+                condition=~Q(provider_id=""),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} to {self.registration.email}"
+
+
+UNREACHED_STATES = (
+    OutgoingMail.State.FAILED,
+    OutgoingMail.State.BOUNCED,
+    OutgoingMail.State.COMPLAINED,
+)
+ENDED_STATES = (OutgoingMail.State.SENT, *UNREACHED_STATES)
+
+
+class MailText(models.Model):
+    """An organizer's own subject and opening words for one kind of mail; see `texts`."""
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
+    kind = models.CharField(
+        max_length=20,
+        choices=[
+            (kind, label)
+            for kind, label in OutgoingMail.Kind.choices
+            if kind != OutgoingMail.Kind.ANNOUNCEMENT
+        ],
+    )
+    subject = models.CharField(max_length=150, blank=True)
+    opening = models.TextField("opening words", blank=True)
+
+    class Meta:
+        ordering = ["event", "kind"]
+        verbose_name = "mail text"
+        constraints = [
+            models.UniqueConstraint(name="one_text_per_event_and_kind", fields=["event", "kind"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.event}"
+
+
+class Pace(models.Model):
+    """When the next mail may leave under MAIL_PER_MINUTE: one row, shared by all workers."""
+
+    free_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"free at {self.free_at}"
+
+
+class Heartbeat(models.Model):
+    """When a part that works unseen, the beat or a worker, was last alive."""
+
+    class Part(models.TextChoices):
+        WORKER = "worker", "A worker"
+        BEAT = "beat", "The beat"
+
+    part = models.CharField(max_length=10, primary_key=True, choices=Part.choices)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.get_part_display()}, {self.seen_at}"

@@ -8,34 +8,52 @@ out cannot write over its successor's result.
 No network call happens inside a transaction: claim, commit, send, record, row by row.
 """
 
-import contextlib
 import datetime as dt
+import itertools
 import logging
-import smtplib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
-from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection, transaction
-from django.db.models import F
+from django.core.mail import EmailMessage
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models import CharField, Exists, F, Field, OuterRef, Value
+from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from .models import OutgoingMail
+from . import pace
+from .carrier import Accepted, Broken, Carrier, Outcome, Refused, Unwritable
+from .models import OutgoingMail, OutgoingMailQuerySet, RegistrationQuerySet
 
 logger = logging.getLogger(__name__)
 
+State, Priority = OutgoingMail.State, OutgoingMail.Priority
+
 BATCH = 100
-LEASE = dt.timedelta(minutes=10)
+# After so many seconds a batch ends and the rest is handed back: a worker that is told to
+# stop has stopped soon after.
+TURN = 10
+# How often a batch looks whether something more urgent has come, or was paused.
+LOOK_EVERY = 0.5
 PAUSES = [dt.timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300, 600, 900)]
 GIVE_UP_AFTER = dt.timedelta(days=3)
 # After so many broken connections in a row the rest of the batch is handed back.
 TROUBLE_LIMIT = 3
 NUDGE_REST_SECONDS = 15
+# Seconds between tries to write an outcome down while the database is away.
+RECORD_PAUSES = (0.5, 1, 2, 4, 8, 16)
+# Whoever registers waits for this very mail; the others are for many at a time.
+Kind = OutgoingMail.Kind
+PRIORITIES = {Kind.LINKS: Priority.AT_ONCE, Kind.PROMOTED: Priority.AT_ONCE}
+PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
+# While a row is in one of these, its outcome is still to be written.
+OPEN_STATES = (State.WAITING, State.PAUSED, State.DROPPED)
+# What may be tried anew. Whoever called a mail spam is left in peace.
+AGAIN_STATES = (State.FAILED, State.BOUNCED)
 
 # Given a batch, whatever its mails share is made once; then each is written by itself.
 # None: the mail is no longer needed.
@@ -45,20 +63,80 @@ Prepare = Callable[[Sequence[OutgoingMail]], Writer]
 _no_nudge_before = 0.0
 
 
+def lease() -> dt.timedelta:
+    """How long claimed mails are a worker's: longer than any batch can take.
+
+    The last mail of a turn may wait for each of some ten answers of a slow server.
+    """
+    return dt.timedelta(seconds=TURN + 10 * settings.EMAIL_TIMEOUT)
+
+
 def queue(mails: Iterable[OutgoingMail]) -> None:
     """Owe people mails, in the caller's transaction. The same key again is harmless."""
-    OutgoingMail.objects.bulk_create(mails, ignore_conflicts=True)
+    OutgoingMail.objects.bulk_create(map(_in_its_turn, mails), ignore_conflicts=True)
     transaction.on_commit(nudge)
 
 
-def nudge() -> None:
-    """Tell a worker that mail is due. When the broker is away, the beat's sweep will find it."""
+def _in_its_turn(mail: OutgoingMail) -> OutgoingMail:
+    mail.priority = PRIORITIES.get(Kind(mail.kind), Priority.SOON)
+    return mail
+
+
+def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: Any) -> int:
+    """Owe each of these people a mail in one INSERT ... SELECT, in the caller's transaction.
+
+    The mail's key is `key` and the registration's id; whoever has that mail already gets no
+    other. `fields` are columns of OutgoingMail. Returns how many mails are new.
+    """
+    mail = _in_its_turn(OutgoingMail(kind=kind, **fields))
+    meta = OutgoingMail._meta
+    own = {"id", "key", "registration"}
+    values: dict[str, Value | Concat] = {
+        f"_{field.column}": Value(getattr(mail, field.attname), output_field=_plain(field))
+        for field in meta.concrete_fields
+        if field.name not in own
+    }
+    values["_key"] = Concat(Value(f"{key}/"), Cast("pk", CharField()), output_field=CharField())
+    queued_before = OutgoingMail.objects.filter(key=OuterRef("_key"))
+    rows = people.order_by().annotate(**values).filter(~Exists(queued_before))
+    names = ["registration_id", *(name.removeprefix("_") for name in values)]
+    quoted = ", ".join(connection.ops.quote_name(name) for name in names)
+    select, parameters = rows.values_list("pk", *values).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({quoted}) "
+            f"{select} ON CONFLICT DO NOTHING",
+            parameters,
+        )
+        queued: int = cursor.rowcount
+    if queued:
+        transaction.on_commit(nudge)
+    return queued
+
+
+def _plain(field: Any) -> Field:
+    """The field that a column's values are written as; a foreign key's is its target's."""
+    return field.target_field if field.is_relation else field
+
+
+def send_again(mails: OutgoingMailQuerySet) -> int:
+    """Owe failed mails anew, in the caller's transaction: as if queued now. Returns how many."""
+    now = timezone.now()
+    again = mails.filter(state__in=AGAIN_STATES).update(
+        state=State.WAITING, attempts=0, due_at=now, created_at=now, sent_at=None, last_error=""
+    )
+    transaction.on_commit(nudge)
+    return again
+
+
+def nudge(task: str = "deliver_mails") -> None:
+    """Tell a worker that there is work. When the broker is away, the beat's sweep will find it."""
     global _no_nudge_before
     if time.monotonic() < _no_nudge_before:
         return
     try:
         # One try: on a frozen broker each costs a whole timeout, of which a request has one.
-        current_app.send_task("registrations.tasks.deliver_mails", retry=False)
+        current_app.send_task(f"registrations.tasks.{task}", retry=False)
     except (KombuError, OSError) as error:
         # A frozen broker costs seconds: the next requests should not pay them too.
         _no_nudge_before = time.monotonic() + NUDGE_REST_SECONDS
@@ -71,124 +149,212 @@ def message_id(mail: OutgoingMail) -> str:
 
 
 def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
-    """Lease up to `limit` due mails; no one else gets them."""
+    """Lease up to `limit` due mails, the most urgent first; no one else gets them."""
     now = timezone.now()
     with transaction.atomic():
         # Those that failed before come last: a few bad ones cannot keep the others waiting.
-        due = OutgoingMail.objects.due(now).order_by("attempts", "due_at", "pk")
+        due = OutgoingMail.objects.due(now).order_by("priority", "attempts", "due_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + LEASE, attempts=F("attempts") + 1
+            due_at=now + lease(), attempts=F("attempts") + 1
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
-    return list(claimed.order_by("attempts", "pk"))
+    return list(claimed.order_by("priority", "attempts", "pk"))
 
 
-def deliver_due(prepare: Prepare) -> int:
-    """Send one batch of due mails over one connection. Returns how many were claimed."""
-    claimed = claim()
-    if not claimed:
-        return 0
-    write = prepare(claimed)
-    server = get_connection()
-    deadline = time.monotonic() + LEASE.total_seconds() / 2
-    troubles, trouble = 0, ""
-    try:
-        for mail in claimed:
-            if troubles >= TROUBLE_LIMIT or time.monotonic() > deadline:
-                _hand_back(mail, trouble or mail.last_error)
-                continue
-            trouble = _deliver(mail, write, server)
-            troubles = troubles + 1 if trouble else 0
-    finally:
-        _close(server)
-    return len(claimed)
+def deliver_due(prepare: Prepare) -> bool:
+    """Send due mails for at most one turn. Returns whether more may be due."""
+    with ThreadPoolExecutor(settings.MAIL_CONNECTIONS) as pool:
+        turn = Turn(prepare, pool)
+        try:
+            return turn.run()
+        finally:
+            turn.finish()
 
 
-def _deliver(mail: OutgoingMail, write: Writer, server: BaseEmailBackend) -> str:
-    """Send one mail and record at once what became of it.
+class Turn:
+    """A worker's turn at the mails: each connection has at most one of them in hand.
 
-    Returns what broke the connection, or "" when the next mail may be tried on it.
+    While one travels the next is written. What became of a mail is recorded before its
+    connection gets another, so that a process that is killed leaves, for each of its
+    connections, at most one mail of which nobody knows that it was sent.
     """
-    try:
-        server.open()
-    # SMTPException is an OSError: no answer, no connection, no sign-in. A ValueError is a host
-    # name or a password that cannot be sent.
-    except (OSError, ValueError) as error:
-        return _broken(mail, server, error, give_up=False)
-    try:
-        message = write(mail)
+
+    def __init__(self, prepare: Prepare, pool: ThreadPoolExecutor) -> None:
+        self._prepare, self._pool = prepare, pool
+        self._claimed: list[OutgoingMail] = []
+        self._free = [Carrier() for _ in range(settings.MAIL_CONNECTIONS)]
+        self._travelling: dict[Future[Outcome], tuple[OutgoingMail, Carrier]] = {}
+        self._trouble, self._troubles = "", 0
+        self._next_look = time.monotonic() + LOOK_EVERY
+        self._end = timezone.now() + dt.timedelta(seconds=TURN)
+        self._due_again = timezone.now()
+
+    def run(self) -> bool:
+        """Returns whether the turn ended before the mails did."""
+        while mail := self._next():
+            message = self._written(mail)
+            if message is None:
+                continue
+            if not self._has_slot():
+                self._claimed.append(mail)
+                return False
+            while not self._free:
+                self._receive()
+            if self._troubles >= TROUBLE_LIMIT:
+                self._claimed.append(mail)
+                return False
+            carrier = self._free.pop()
+            self._travelling[self._pool.submit(carrier.carry, message)] = mail, carrier
+        return bool(self._claimed)
+
+    def finish(self) -> None:
+        """Record what is still on its way, and hand back what was claimed but not tried."""
+        while self._travelling:
+            self._receive()
+        changes = {"last_error": self._trouble} if self._trouble else {}
+        if self._troubles >= TROUBLE_LIMIT:
+            self._due_again = timezone.now() + PAUSES[0]
+        _hand_back(self._claimed, due_at=self._due_again, **changes)
+        for carrier in self._free:
+            carrier.close()
+
+    def _next(self) -> OutgoingMail | None:
+        """The next mail to send; None when the turn is over or nothing more is due."""
+        if timezone.now() >= self._end:
+            return None
+        if self._claimed and time.monotonic() >= self._next_look:
+            self._look()
+        if not self._claimed:
+            self._claimed = claim()[::-1]
+            if self._claimed:
+                self._write = self._prepare(self._claimed)
+        return self._claimed.pop() if self._claimed else None
+
+    def _look(self) -> None:
+        """Give way to what is more urgent, let go of what was paused or stopped, see who left."""
+        waiting = OutgoingMail.objects.filter(state=State.WAITING)
+        claims = {(mail.pk, mail.attempts) for mail in self._claimed}
+        anew = waiting.select_related("registration").in_bulk([pk for pk, _attempts in claims])
+        ours = {pk: mail for pk, mail in anew.items() if (pk, mail.attempts) in claims}
+        _hand_back([mail for mail in self._claimed if mail.pk not in ours], due_at=timezone.now())
+        self._claimed = [ours[mail.pk] for mail in self._claimed if mail.pk in ours]
+        least = max((mail.priority for mail in self._claimed), default=0)
+        if waiting.filter(due_at__lte=timezone.now(), priority__lt=least).exists():
+            _hand_back(self._claimed, due_at=timezone.now())
+            self._claimed = []
+        self._next_look = time.monotonic() + LOOK_EVERY
+
+    def _written(self, mail: OutgoingMail) -> EmailMessage | None:
+        """The mail's message; None when there is nothing to send, which is recorded."""
+        try:
+            message = self._write(mail)
+        except Exception as error:  # One mail that cannot be written must not hold up the others.
+            _unwritable(mail, error)
+            return None
         if message is None:
-            _record(mail, state=OutgoingMail.State.DROPPED)
-            return ""
+            _record(mail, state=State.DROPPED)
+            return None
         message.extra_headers["Message-ID"] = message_id(mail)
-        server.send_messages([message])
-    except smtplib.SMTPRecipientsRefused as refusal:
-        return _refused(mail, server, *next(iter(refusal.recipients.values())))
-    except smtplib.SMTPDataError as refusal:
-        return _refused(mail, server, refusal.smtp_code, refusal.smtp_error)
-    except OSError as error:
-        return _broken(mail, server, error, give_up=True)
-    except Exception as error:  # One mail that cannot be written must not hold up the others.
-        logger.exception("Mail %s could not be written", mail.pk)
-        _try_again(mail, f"The mail could not be written: {error!r}", give_up=True)
-        return ""
-    _record(mail, state=OutgoingMail.State.SENT, sent_at=timezone.now(), last_error="")
-    return ""
+        # Providers give it back with their reports; see `bounces`.
+        message.metadata = {"mail": str(mail.pk)}  # type: ignore[attr-defined]
+        return message
+
+    def _has_slot(self) -> bool:
+        """Wait for the moment that MAIL_PER_MINUTE allows; False when that is another turn."""
+        slot = pace.reserve(until=self._end)
+        if slot > self._end:
+            self._due_again = slot
+            return False
+        while (left := (slot - timezone.now()).total_seconds()) > 0:
+            if self._travelling:
+                self._receive(timeout=left)
+            else:
+                time.sleep(left)
+        return True
+
+    def _receive(self, timeout: float | None = None) -> None:
+        """Wait for a mail to arrive, or not, and record at once what became of it."""
+        for arrived in wait(self._travelling, timeout, FIRST_COMPLETED).done:
+            mail, carrier = self._travelling.pop(arrived)
+            self._free.append(carrier)
+            outcome = arrived.result()
+            broken = isinstance(outcome, Broken)
+            self._troubles = self._troubles + 1 if broken else 0
+            self._trouble = outcome.words if isinstance(outcome, Broken) else ""
+            _settle(mail, outcome)
 
 
-def _refused(mail: OutgoingMail, server: BaseEmailBackend, code: int, answer: bytes | str) -> str:
-    """The server answered: 5xx is its last word (RFC 5321, 4.2.1), 421 that it is closing."""
-    text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    if code == 421:
-        return _broken(mail, server, smtplib.SMTPServerDisconnected(text), give_up=False)
-    if code >= 500:
-        _record(mail, state=OutgoingMail.State.FAILED, last_error=f"{code} {text}")
-    else:
-        _try_again(mail, f"{code} {text}", give_up=True)
-    return ""
+def _settle(mail: OutgoingMail, outcome: Outcome) -> None:
+    """Write down what became of a mail."""
+    match outcome:
+        case Accepted(provider_id):
+            _record(
+                mail,
+                state=State.SENT,
+                sent_at=timezone.now(),
+                last_error="",
+                provider_id=provider_id[:200],
+            )
+        case Refused(words, for_good=True):
+            _record(mail, state=State.FAILED, last_error=words)
+        case Refused(words):
+            _try_again(mail, words, give_up=True)
+        case Broken(words, had_mail):
+            # A server that is away is waited for, however long it takes.
+            logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
+            _try_again(mail, words, give_up=had_mail)
+        case Unwritable(error):
+            _unwritable(mail, error)
 
 
-def _broken(
-    mail: OutgoingMail, server: BaseEmailBackend, error: Exception, *, give_up: bool
-) -> str:
-    """The connection failed. A server that is away is waited for, however long it takes."""
-    logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
-    words = f"{type(error).__name__}: {error}"
-    _try_again(mail, words, give_up=give_up)
-    _close(server)
-    return words
+def _unwritable(mail: OutgoingMail, error: Exception) -> None:
+    logger.error("Mail %s could not be written", mail.pk, exc_info=error)
+    _try_again(mail, f"The mail could not be written: {error!r}", give_up=True)
 
 
 def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:
     if give_up and timezone.now() - mail.created_at > GIVE_UP_AFTER:
-        _record(mail, state=OutgoingMail.State.FAILED, last_error=words)
+        _record(mail, state=State.FAILED, last_error=words)
     else:
         pause = PAUSES[min(mail.attempts, len(PAUSES)) - 1]
         _record(mail, due_at=timezone.now() + pause, last_error=words)
 
 
-def _hand_back(mail: OutgoingMail, words: str) -> None:
-    """Return a mail that was claimed but not tried."""
-    due_at = timezone.now() + PAUSES[0]
-    _record(mail, due_at=due_at, attempts=mail.attempts - 1, last_error=words)
+def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
+    """Return mails that were claimed but not tried, unless another worker has them now."""
+    for attempts, same in itertools.groupby(mails, key=lambda mail: mail.attempts):
+        ours = OutgoingMail.objects.filter(
+            pk__in=[mail.pk for mail in same], state__in=OPEN_STATES, attempts=attempts
+        )
+        _persist(ours, {"attempts": F("attempts") - 1, **changes})
 
 
 def _record(mail: OutgoingMail, **changes: Any) -> None:
     """Write the outcome, unless the lease ran out and another worker has the mail now."""
-    if "last_error" in changes:
-        # A server's words may be anything; PostgreSQL stores no NUL.
-        changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]
-    ours = OutgoingMail.objects.filter(
-        pk=mail.pk, state=OutgoingMail.State.WAITING, attempts=mail.attempts
-    )
-    if not ours.update(**changes):
+    ours = OutgoingMail.objects.filter(pk=mail.pk, state__in=OPEN_STATES, attempts=mail.attempts)
+    if not _persist(ours, changes):
         logger.warning("Mail %s was taken over before its outcome was recorded", mail.pk)
 
 
-def _close(server: BaseEmailBackend) -> None:
-    """End the connection; a server that cannot even say goodbye is gone all the same."""
-    with contextlib.suppress(OSError):
-        server.close()
+def _persist(mails: OutgoingMailQuerySet, changes: dict[str, Any]) -> int:
+    """Update these rows, over a new connection when the database has cut ours.
+
+    A mail that was sent but not recorded would be sent again. Raises when the database stays
+    away for half a minute.
+    """
+    if "last_error" in changes:
+        # A server's words may be anything; PostgreSQL stores no NUL.
+        changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]
+    for seconds in RECORD_PAUSES:
+        try:
+            return mails.update(**changes)
+        except (OperationalError, InterfaceError) as error:
+            if connection.in_atomic_block:
+                raise
+            logger.warning("The database failed while an outcome was recorded: %s", error)
+            connection.close()
+            time.sleep(seconds)
+    return mails.update(**changes)

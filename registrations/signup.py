@@ -1,4 +1,4 @@
-"""The verbs: register, mail the links again, correct an address, cancel."""
+"""The verbs: register, mail the links again, correct an address, promote, cancel."""
 
 import datetime as dt
 from collections import Counter
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
 
-from . import mails
+from . import mails, outbox
 from .models import OutgoingMail, Registration, Seat, email_key, new_token
 
 RESEND_PAUSE = dt.timedelta(minutes=10)
@@ -52,7 +52,10 @@ def register(
         return earlier
     registration.pk = found[0]
     Seat.objects.bulk_create(
-        [Seat(registration=registration, session=session) for session in sessions]
+        [
+            Seat(registration=registration, session=session, told_revision=session.revision)
+            for session in sessions
+        ]
     )
     if strategies := list(strategies):
         interest = Registration.strategies.through
@@ -99,11 +102,35 @@ def correct_email(*, registration: Registration, email: str) -> None:
             registration.save(update_fields=["email", "email_key", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
-    registration.mails.filter(state=OutgoingMail.State.WAITING).update(
-        state=OutgoingMail.State.DROPPED
-    )
+    # All else that waits will find the new address when it is written.
+    links = registration.mails.filter(kind=OutgoingMail.Kind.LINKS)
+    links.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
     if registration.cancelled_at is None:
-        mails.queue_links([registration], before=_counted(registration.mails.all()))
+        # The new mailbox is told everything anew, and not of changes of what it never knew.
+        newest = Session.objects.filter(pk=OuterRef("session")).values("revision")
+        registration.seats.update(told_revision=Subquery(newest))
+        mails.queue_links([registration], before=_counted(links))
+
+
+@transaction.atomic
+def promote(*, seat: Seat) -> bool:
+    """Give someone on a session's waiting list a place, and mail it. False: they have one."""
+    session = seat.session
+    found = Seat.objects.filter(pk=seat.pk, state=Seat.State.WAITING)
+    now = timezone.now()
+    if not found.update(state=Seat.State.SEATED, seated_at=now, told_revision=session.revision):
+        return False
+    outbox.queue(
+        [
+            OutgoingMail(
+                key=f"promoted/{seat.pk}/{now.timestamp():.0f}",
+                kind=OutgoingMail.Kind.PROMOTED,
+                registration_id=seat.registration_id,
+                session=session,
+            )
+        ]
+    )
+    return True
 
 
 @transaction.atomic

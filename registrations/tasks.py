@@ -1,10 +1,24 @@
 from celery import shared_task
 
-from . import mails, outbox
+from . import announcing, mails, outbox, reminders, status
+from .models import Heartbeat
 
 
 @shared_task
 def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
-    if outbox.deliver_due(mails.prepare) == outbox.BATCH:
+    status.give_sign(Heartbeat.Part.WORKER)
+    if outbox.deliver_due(mails.prepare):
         outbox.nudge()
+
+
+@shared_task
+def queue_owed() -> None:
+    """Queue what is owed at this moment; the mails are sent by `deliver_mails`."""
+    reminders.queue_owed()
+
+
+@shared_task(autoretry_for=(OSError,), retry_backoff=5, max_retries=6)
+def send_test(announcement_id: int, registration_id: int, email: str) -> None:
+    """Mail an organizer the announcement as this person would get it."""
+    announcing.send_test(announcement_id, registration_id, email)

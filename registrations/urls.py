@@ -7,6 +7,7 @@ urlpatterns = [
     path("me/<slug:token>/", views.me, name="me"),
     path("me/<slug:token>/calendar.ics", views.my_calendar, name="my_calendar"),
     path("me/<slug:token>/cancel/", views.cancel, name="cancel"),
+    path("unsubscribe/<str:signed>/", views.unsubscribe, name="unsubscribe"),
     path("join/<slug:token>/<slug:session_slug>/", views.join, name="join"),
     path("<slug:event_slug>/register/", views.register, name="register"),
 ]

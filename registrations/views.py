@@ -3,22 +3,22 @@
 from typing import Any
 
 from django.core.cache import caches
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from events.calendars import personal_calendar
 from events.models import Event, Session
 from events.views import calendar_response
 
-from . import joining, signup
+from . import joining, signup, unsubscribing
 from .forms import RegistrationForm
-from .mails import join_url
 from .models import Registration, Seat
+from .parts import personal_calendar_of
 
 CSRF_STAND_IN = "csrf-token-goes-here"
 
@@ -78,7 +78,8 @@ def live_registration(token: str) -> Registration:
 
 def attended_sessions(registration: Registration) -> list[Session]:
     """The public sessions that someone has a seat in, with all that their page shows."""
-    sessions = Session.objects.published().filter(seats__registration=registration)
+    seats = registration.seats.seated()
+    sessions = Session.objects.published().filter(pk__in=seats.values("session"))
     return list(sessions.with_details())
 
 
@@ -101,8 +102,7 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
     registration = live_registration(token)
-    join_urls = [(each, join_url(token, each)) for each in attended_sessions(registration)]
-    calendar = personal_calendar(registration.event, join_urls)
+    calendar = personal_calendar_of(registration, attended_sessions(registration))
     return calendar_response(calendar, f"{registration.event.slug}.ics")
 
 
@@ -117,7 +117,7 @@ def cancel(request: HttpRequest, token: str) -> HttpResponse:
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     """Lead to the session's Zoom link while the doors are open; a page says why else."""
     seat = get_object_or_404(
-        Seat.objects.select_related("registration", "session__event", "session__meeting"),
+        Seat.objects.seated().select_related("registration", "session__event", "session__meeting"),
         registration__token=token,
         registration__cancelled_at=None,
         session__slug=session_slug,
@@ -142,3 +142,20 @@ def door_page(request: HttpRequest, door: joining.Door, registration: Registrati
         # The page's own script is first; this is for browsers without it.
         response["Refresh"] = str(door.ask_again_after)
     return response
+
+
+@csrf_exempt
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def unsubscribe(request: HttpRequest, signed: str) -> HttpResponse:
+    """Stop announcements, or take that back. A POST without cookies will do (RFC 8058)."""
+    registration = unsubscribing.registration_of(signed)
+    if registration is None:
+        raise Http404
+    if request.method == "POST":
+        again = "again" in request.POST
+        verb = unsubscribing.subscribe if again else unsubscribing.unsubscribe
+        verb(registration=registration)
+        registration.refresh_from_db()
+    context = {"registration": registration, "event": registration.event}
+    return render(request, "registrations/unsubscribe.html", context)

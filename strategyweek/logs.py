@@ -3,7 +3,7 @@
 import logging
 import re
 
-PERSONAL_PATH = re.compile(r"/(me|join|calendar)/[^/\s?\"']+")
+PERSONAL_PATH = re.compile(r"/(me|join|calendar|unsubscribe)/[^/\s?\"']+")
 
 
 class HideTokens(logging.Filter):

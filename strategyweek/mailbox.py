@@ -20,7 +20,8 @@ from django.urls import path, reverse
 from django.utils import timezone
 
 from events.models import Event
-from registrations import mails
+from registrations import samples
+from registrations.frames import framed
 from registrations.models import OutgoingMail
 
 
@@ -86,25 +87,14 @@ def preview_html(request: HttpRequest, kind: str) -> HttpResponse:
     return framed(str(_sample(kind).alternatives[0][0]))
 
 
-def framed(html: str) -> HttpResponse:
-    """A mail's HTML for a frame of ours: inline styles, as mails need them, and nothing else.
-
-    Its links open in a tab of their own: our pages refuse to be framed.
-    """
-    response = HttpResponse(html.replace("<head>", '<head><base target="_blank">', 1))
-    response["Content-Security-Policy"] = (
-        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
-        "sandbox allow-popups allow-popups-to-escape-sandbox"
-    )
-    response["X-Frame-Options"] = "SAMEORIGIN"
-    return response
-
-
 def _sample(kind: str) -> EmailMultiAlternatives:
     event = Event.objects.current(timezone.now())
     if event is None or kind not in OutgoingMail.Kind:
         raise Http404
-    return mails.sample(OutgoingMail.Kind(kind), event)
+    try:
+        return samples.sample(OutgoingMail.Kind(kind), event)
+    except LookupError as error:
+        raise Http404(str(error)) from error
 
 
 def _file(name: str) -> Path:

@@ -8,7 +8,7 @@ from django.shortcuts import render
 Respond = Callable[[HttpRequest], HttpResponse]
 
 # Whoever has one of these addresses acts as the person it belongs to.
-PERSONAL_PATHS = ("/me/", "/join/")
+PERSONAL_PATHS = ("/me/", "/join/", "/unsubscribe/")
 
 
 def refuse_odd_requests(respond: Respond) -> Respond:

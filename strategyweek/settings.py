@@ -37,6 +37,14 @@ def required(name: str, *, while_debugging: str, how: str) -> str:
     raise ImproperlyConfigured(f"{name} is not set. {how}")
 
 
+def number(name: str, *, default: int, least: int) -> int:
+    """Read a whole number."""
+    word = env.str(name, default="").strip() or str(default)
+    if word.isdecimal() and int(word) >= least:
+        return int(word)
+    raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {word!r}.")
+
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True)
@@ -65,6 +73,7 @@ INSTALLED_APPS = [
     "registrations",
     "allauth",
     "allauth.account",
+    "anymail",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -162,17 +171,45 @@ CELERY_BEAT_SCHEDULE = {
         # A sweep that nobody took in time is worth nothing: the next one does its work.
         "options": {"expires": 10},
     },
+    "queue-owed": {
+        "task": "registrations.tasks.queue_owed",
+        "schedule": 10,
+        "options": {"expires": 10},
+    },
 }
+CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
 
 # Mail
 
 MAIL_DIR = VAR_DIR / "mail"
+# Those that anymail speaks to without a further package.
+MAIL_PROVIDERS = (
+    *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal"),
+    *("postmark", "resend", "scaleway", "sendgrid", "sparkpost", "unisender_go"),
+)
 EMAIL_URL = env.str("EMAIL_URL", default="")
-if EMAIL_URL:
+EMAIL_TIMEOUT = number("EMAIL_TIMEOUT", default=15, least=1)
+# Read in a provider's reports, and in ANYMAIL when a provider sends.
+ANYMAIL = env.dict("ANYMAIL", default={}) | {
+    "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
+    # Some cannot carry a calendar beside the text; it is attached as well.
+    "IGNORE_UNSUPPORTED_FEATURES": True,
+}
+if secret := env.str("ANYMAIL_WEBHOOK_SECRET", default=""):
+    ANYMAIL["WEBHOOK_SECRET"] = secret
+if EMAIL_URL.startswith("anymail://"):
+    provider = EMAIL_URL.removeprefix("anymail://").strip("/")
+    if provider not in MAIL_PROVIDERS:
+        raise ImproperlyConfigured(f"EMAIL_URL must name one of {', '.join(MAIL_PROVIDERS)}.")
+    EMAIL_BACKEND = f"anymail.backends.{provider}.EmailBackend"
+elif EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "strategyweek.mailbox.EmailBackend"
-EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=15)
+# At most so many mails a minute, by all workers together; 0 is no limit.
+MAIL_PER_MINUTE = number("MAIL_PER_MINUTE", default=0, least=0)
+# How many connections to the mail server one worker process keeps at a time.
+MAIL_CONNECTIONS = number("MAIL_CONNECTIONS", default=1, least=1)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     while_debugging="Strategy Week <week@localhost>",

@@ -20,5 +20,9 @@ urlpatterns = [
     path("", include("events.urls")),
 ]
 
+if "WEBHOOK_SECRET" in settings.ANYMAIL:
+    # Mail providers report here what came back; anymail checks the secret.
+    urlpatterns.insert(0, path("webhooks/mail/", include("anymail.urls")))
+
 if settings.DEBUG:
     urlpatterns.insert(0, path("mailbox/", include(mailbox.urlpatterns)))

@@ -28,7 +28,7 @@ from strategyweek import celery_app
 
 from . import people
 from .browser import DESK, PHONE, launched
-from .services import Process, SmtpSink
+from .services import Broker, Process, SmtpSink
 
 
 class NetworkBlocked(Exception):
@@ -101,7 +101,7 @@ def smtp(smtp_sink: SmtpSink, settings: Settings) -> SmtpSink:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = smtp_sink.host
     settings.EMAIL_PORT = smtp_sink.port
-    settings.EMAIL_TIMEOUT = 2
+    settings.EMAIL_TIMEOUT = 1
     return smtp_sink
 
 
@@ -117,12 +117,12 @@ def database_url() -> str:
 
 
 class Start(Protocol):
-    """Start a process and wait until it is ready; it is stopped at the end of the test.
+    """Start a process and wait until it is ready, or not; it is stopped at the end of the test.
 
     `options` are its command line's, `variables` go to its environment.
     """
 
-    def __call__(self, *options: str, **variables: str) -> Process: ...
+    def __call__(self, *options: str, wait: bool = True, **variables: str) -> Process: ...
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def celery_process(
     """What `worker` and `beat` share: the test's database, broker and mail server."""
     started: list[Process] = []
 
-    def start(ready: str, *command: str, **variables: str) -> Process:
+    def start(ready: str, *command: str, wait: bool, **variables: str) -> Process:
         process = Process(
             *(sys.executable, "-m", "celery", "-A", "strategyweek", *command, "--loglevel=INFO"),
             log=tmp_path / f"celery-{len(started)}.log",
@@ -144,7 +144,8 @@ def celery_process(
             },
         )
         started.append(process)
-        process.ready_when(lambda: ready in process.log)
+        if wait:
+            process.ready_when(lambda: ready in process.log)
         return process
 
     celery_app.control.purge()
@@ -164,23 +165,32 @@ def worker(celery_process: Callable[..., Process]) -> Start:
     # Alone in its broker: greeting other workers only takes time.
     alone = ("--without-mingle", "--without-gossip", "--without-heartbeat", "--concurrency=1")
 
-    def start(*options: str, **variables: str) -> Process:
-        return celery_process(" ready.", "worker", next(names), *alone, *options, **variables)
+    def start(*options: str, wait: bool = True, **variables: str) -> Process:
+        command = ("worker", next(names), *alone, *options)
+        return celery_process(" ready.", *command, wait=wait, **variables)
 
     return start
 
 
 @pytest.fixture
 def beat(celery_process: Callable[..., Process], tmp_path: Path) -> Start:
-    """Start Celery's beat, on a schedule that no earlier test has used."""
+    """Start Celery's beat, on a schedule that no other has used."""
+    schedules = (f"beat-schedule-{number}" for number in range(100))
 
-    def start(*options: str, **variables: str) -> Process:
-        schedule = f"--schedule={tmp_path / 'beat-schedule'}"
-        return celery_process(
-            "beat: Starting", "beat", "--pidfile=", schedule, *options, **variables
-        )
+    def start(*options: str, wait: bool = True, **variables: str) -> Process:
+        command = ("beat", "--pidfile=", f"--schedule={tmp_path / next(schedules)}", *options)
+        return celery_process("beat: Starting", *command, wait=wait, **variables)
 
     return start
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A Redis of the test's own, to kill, to freeze and to bring back."""
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.kill()
 
 
 # The browser

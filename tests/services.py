@@ -26,7 +26,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -42,6 +42,7 @@ NOBODY = 65534
 PRODUCT_VARIABLES = (
     *("ALLOWED_HOSTS", "DEBUG", "SECRET_KEY", "SITE_URL", "TRUSTED_PROXY_COUNT", "VAR_DIR"),
     *("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "EMAIL_TIMEOUT", "DEFAULT_FROM_EMAIL"),
+    *("ANYMAIL", "ANYMAIL_WEBHOOK_SECRET", "MAIL_PER_MINUTE", "MAIL_CONNECTIONS"),
     *("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_WEBHOOK_SECRET"),
     *("ZOOM_API_URL", "ZOOM_OAUTH_URL"),
 )
@@ -302,6 +303,36 @@ def redis_server(folder: Path) -> Iterator[str]:
         server.stop()
 
 
+class Broker:
+    """A Redis of the test's own, to kill, to freeze and to bring back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.folder = free_port(), folder
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.process = Process(
+            *(redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+            log=self.folder / "redis.log",
+        )
+        self.process.ready_when(self.answers)
+
+    def answers(self) -> bool:
+        try:
+            return bool(redis.Redis.from_url(self.url).ping())
+        except redis.ConnectionError:
+            return False
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def freeze(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+
 @contextmanager
 def spare_redis_database(url: str) -> Iterator[str]:
     """Take an empty numbered database of someone's Redis, and empty it again at the end.
@@ -496,6 +527,47 @@ class SmtpSink:
         return "250 OK"
 
 
+class Taken(NamedTuple):
+    """A mail that a FastSink took: when, how many it had in hand just then, whose, its id."""
+
+    moment: float
+    in_hand: int
+    recipient: str
+    message_id: str
+
+
+class FastSink:
+    """A real SMTP server in a process of its own, for mails by the thousand.
+
+    The domain of an address says how it treats it: see tests/bench/sink.py.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._taken, port = folder / "taken", free_port()
+        self.url = f"smtp://127.0.0.1:{port}"
+        command = (sys.executable, "-m", "tests.bench.sink", str(port), self._taken)
+        self._process = Process(*command, log=folder / "sink.log")
+        self._process.ready_when(lambda: "listening" in self._process.log)
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def taken(self) -> list[Taken]:
+        """All that came, in order; also what it took but never said so."""
+        rows = (line.split() for line in self._taken.read_text().splitlines())
+        return [Taken(float(moment), int(count), *words) for moment, count, *words in rows]
+
+    def recipients(self) -> list[str]:
+        return [mail.recipient for mail in self.taken()]
+
+    def wait_for(self, count: int, timeout: float = 30) -> None:
+        """Wait until at least `count` mails have come."""
+        eventually(lambda: self.count() >= count, f"{count} mails at the sink", timeout)
+
+    def count(self) -> int:
+        return self._taken.read_bytes().count(b"\n")
+
+
 # The pytest plugin
 
 
@@ -547,8 +619,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about the parts that this run does without."""
-    other = "served" if config.getoption("embedded") else "embedded"
-    left_out = [item for item in items if item.get_closest_marker(other)]
+    others = ["served", "once"] if config.getoption("embedded") else ["embedded"]
+    left_out = [item for item in items if any(map(item.get_closest_marker, others))]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 

@@ -113,6 +113,8 @@ def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
         "summary": "S",
         "time_zone": "America/New_York",
         "doors_open_minutes": "15",
+        "remind_minutes_before": "60",
+        "settle_minutes": "10",
         "registration_opens_at_0": "10/16/2027",
         "registration_opens_at_1": "9 AM",
     }

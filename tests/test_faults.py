@@ -2,63 +2,22 @@
 
 import os
 import re
-import signal
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-import redis
 
 from registrations.models import OutgoingMail, Registration
 
 from .conftest import database_url
 from .people import filled_form, sign_up
-from .services import Process, eventually, free_port, redis_program
+from .services import Process, eventually, free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Broker:
-    """A Redis of the test's own, to kill, to freeze and to bring back."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self.folder = free_port(), folder
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        self.process = Process(
-            *(redis_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-            log=self.folder / "redis.log",
-        )
-        self.process.ready_when(self.answers)
-
-    def answers(self) -> bool:
-        try:
-            return bool(redis.Redis.from_url(self.url).ping())
-        except redis.ConnectionError:
-            return False
-
-    def kill(self) -> None:
-        self.process.kill()
-
-    def freeze(self) -> None:
-        os.kill(self.process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        os.kill(self.process.pid, signal.SIGCONT)
-
-
-@pytest.fixture
-def broker(tmp_path) -> Iterator[Broker]:
-    broker = Broker(tmp_path)
-    broker.start()
-    yield broker
-    broker.kill()
 
 
 @pytest.fixture

@@ -17,17 +17,14 @@ ENTRY = ical.Entry(
     changed_at=START,
     description="é" * 200,
     url="https://example.org/",
+    organizer_name='The "Coalition"',
+    organizer_email="week@example.org",
     alarms=(dt.timedelta(minutes=15),),
 )
 
 
 def built(*entries: ical.Entry) -> bytes:
-    return ical.calendar(
-        name="The week",
-        entries=entries,
-        organizer_name='The "Coalition"',
-        organizer_email="week@example.org",
-    )
+    return ical.calendar(name="The week", entries=map(ical.entry, entries))
 
 
 def parsed(*entries: ical.Entry):
@@ -77,7 +74,7 @@ def test_replace_finds_what_folding_has_split(shift):
     old, new = "TOKEN-" * 5, "a1b2c3" * 5
     url = f"https://example.org/{'x' * (30 + shift)}/{old}/opening/"
     calendar = built(replace(ENTRY, url=url, description=f"Join: {url} é {url}"))
-    replaced = ical.replace(calendar, old, new)
+    replaced = ical.replace(calendar, {old: new})
     (entry,) = Calendar.from_ical(replaced).events
     assert str(entry["URL"]) == url.replace(old, new)
     assert str(entry["DESCRIPTION"]) == f"Join: {url} é {url}".replace(old, new)

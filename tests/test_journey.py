@@ -67,6 +67,7 @@ def open_doors(seconds: int = 0) -> None:
     opening.save()
 
 
+@pytest.mark.once
 @pytest.mark.browser_may("/j/1?pwd=secret1")
 @pytest.mark.parametrize("javascript", [True, False])
 def test_waiting_page_moves_on_by_itself(new_page, week, zoom, javascript):
@@ -124,6 +125,7 @@ def test_cancelling_on_ones_own_page(page, week):
     assert alice.cancelled_at is not None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, scheme):

@@ -39,12 +39,13 @@ def later(**delta: float):
 
 
 def test_due_mails_are_sent_and_recorded(people, smtp):
-    assert outbox.deliver_due(plain) == 4
+    outbox.deliver_due(plain)
     assert states() == {"Alice": SENT, "Bob": SENT, "Charlie": SENT, "Dora": SENT}
     assert [received.recipients for received in smtp.messages] == [
         [person.email] for person in people
     ]
-    assert outbox.deliver_due(plain) == 0
+    outbox.deliver_due(plain)
+    assert len(smtp.messages) == 4
 
 
 def test_one_connection_carries_the_batch(people, smtp, monkeypatch):
@@ -86,7 +87,8 @@ def test_refused_address_fails_and_does_not_block_the_others(people, smtp):
     bob = OutgoingMail.objects.get(state=FAILED)
     assert bob.last_error == "550 5.1.1 No such user"
     with later(days=1):
-        assert outbox.deliver_due(plain) == 0
+        outbox.deliver_due(plain)
+    assert len(smtp.messages) == 3
 
 
 def test_busy_mailbox_is_tried_again_with_growing_pauses(people, smtp):
@@ -204,14 +206,14 @@ def test_claimed_mail_is_no_one_elses(people):
 
 def test_dead_workers_mails_fall_due_again(people, smtp):
     outbox.claim()
-    with later(seconds=outbox.LEASE.total_seconds() + 1):
-        assert outbox.deliver_due(plain) == 4
+    with later(seconds=outbox.lease().total_seconds() + 1):
+        outbox.deliver_due(plain)
     assert set(states().values()) == {SENT}
 
 
 def test_late_worker_cannot_write_over_its_successor(people, smtp):
     (late,) = outbox.claim(limit=1)
-    with later(seconds=outbox.LEASE.total_seconds() + 1):
+    with later(seconds=outbox.lease().total_seconds() + 1):
         outbox.claim()
         outbox._record(late, state=FAILED, last_error="too late")
         assert set(states().values()) == {WAITING}
@@ -226,7 +228,8 @@ def test_mails_that_failed_before_come_last(people):
 @pytest.mark.parametrize(("state", "sent_at"), [("sent", None), ("waiting", "now")])
 def test_database_knows_sent_at_only_with_sent(week, state, sent_at):
     alice = sign_up(week)
-    with pytest.raises(IntegrityError, match="mail_sent_at_iff_sent"), transaction.atomic():
+    rule = "mail_sent_at_iff_a_server_took_it"
+    with pytest.raises(IntegrityError, match=rule), transaction.atomic():
         alice.mails.update(state=state, sent_at=sent_at and timezone.now())
 
 
@@ -238,8 +241,8 @@ def test_cancelled_registration_gets_no_mail(week, smtp):
 
 
 def test_batch_of_many_takes_few_queries(week, smtp, django_assert_num_queries):
-    """Claim (2 and a savepoint's 2), read (1), then one record for each mail."""
+    """Claim (2 and a savepoint's 2), read (1), record each, look for more (1 and 2)."""
     for number in range(20):
         sign_up(week, f"P{number} X")
-    with django_assert_num_queries(5 + 20):
+    with django_assert_num_queries(5 + 20 + 3):
         outbox.deliver_due(plain)

@@ -16,7 +16,7 @@ import pytest
 
 from .services import Process, eventually, free_port
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
 
 
 class Running:

@@ -195,6 +195,7 @@ def test_sink_closes_in_place_of_an_answer(smtp: SmtpSink) -> None:
     assert len(smtp.unanswered) == 1
 
 
+@pytest.mark.once
 def test_sink_hangs_refuses_and_comes_back(smtp: SmtpSink) -> None:
     smtp.hang()
     with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):

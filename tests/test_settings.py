@@ -6,8 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from strategyweek.logs import HideTokens
+from strategyweek.settings import number
+
+pytestmark = pytest.mark.once
 
 PRODUCTION = {
     "SECRET_KEY": "a long and random value, as far as a test needs it: 0123456789",
@@ -93,6 +97,59 @@ def test_email_url_names_the_mail_server(url, expected):
     assert seen == expected
 
 
+POSTMARK = {"EMAIL_URL": "anymail://postmark", "ANYMAIL": "POSTMARK_SERVER_TOKEN=t0ken"}
+
+
+def test_mail_provider_is_named_in_email_url():
+    seen = shown("EMAIL_BACKEND", "ANYMAIL", **PRODUCTION | POSTMARK)
+    assert seen == [
+        "'anymail.backends.postmark.EmailBackend'",
+        "{'POSTMARK_SERVER_TOKEN': 't0ken', 'REQUESTS_TIMEOUT': 15, "
+        "'IGNORE_UNSUPPORTED_FEATURES': True}",
+    ]
+
+
+def test_every_offered_mail_provider_is_one():
+    from importlib import import_module
+
+    from django.conf import settings
+
+    for provider in settings.MAIL_PROVIDERS:
+        assert import_module(f"anymail.backends.{provider}").EmailBackend
+
+
+def test_unknown_mail_provider_is_said_at_once():
+    result = run("manage.py", "check", **PRODUCTION | {"EMAIL_URL": "anymail://gmail"})
+    assert "EMAIL_URL must name one of brevo, mailersend" in result.stderr
+
+
+def test_mail_provider_without_its_key_is_an_error():
+    result = run("manage.py", "check", **PRODUCTION | POSTMARK | {"ANYMAIL": ""})
+    assert "registrations.E002" in result.stderr
+    assert "POSTMARK_SERVER_TOKEN" in result.stderr
+
+
+@pytest.mark.parametrize(("secret", "warned"), [("", True), ("mail:s3cret", False)])
+def test_provider_whose_bounces_nobody_hears_of_is_warned_of(secret, warned):
+    variables = PRODUCTION | POSTMARK | {"ANYMAIL_WEBHOOK_SECRET": secret}
+    result = run("manage.py", "check", "--deploy", **variables)
+    assert ("registrations.W002" in result.stderr) == warned
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "x", "1.5"])
+def test_number_refuses_what_is_none(monkeypatch, word):
+    monkeypatch.setenv("MAIL_CONNECTIONS", word)
+    with pytest.raises(ImproperlyConfigured, match="MAIL_CONNECTIONS must be a whole number of at"):
+        number("MAIL_CONNECTIONS", default=1, least=1)
+
+
+def test_number_that_is_not_set_is_the_default(monkeypatch):
+    monkeypatch.setenv("MAIL_CONNECTIONS", " ")
+    assert number("MAIL_CONNECTIONS", default=1, least=1) == 1
+    monkeypatch.setenv("MAIL_CONNECTIONS", "8")
+    assert number("MAIL_CONNECTIONS", default=1, least=1) == 8
+
+
 def test_every_outside_call_has_a_timeout():
     (timeout, broker) = shown(
         "EMAIL_TIMEOUT",
@@ -110,7 +167,7 @@ def test_variables_are_all_explained_in_the_example():
 
     base = Path(__file__).parent.parent
     source = (base / "strategyweek/settings.py").read_text()
-    read = set(re.findall(r'(?:env\.\w+|switch|required)\(\s*"([A-Z_]+)"', source))
+    read = set(re.findall(r'(?:env\.\w+|switch|required|number)\(\s*"([A-Z_]+)"', source))
     explained = set(re.findall(r"^(?:# )?([A-Z_]+)=", (base / ".env.example").read_text(), re.M))
     assert {"DATABASE_URL", "SECRET_KEY"} <= read
     assert read - explained == set()

@@ -5,27 +5,23 @@ Everything runs on this machine, on PostgreSQL and Redis, for a bounded time.
 
 import os
 import re
-import smtplib
 import statistics
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.message import EmailMessage
-from email.policy import SMTP
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 import django
 
-from ..services import Process, eventually, free_port, served
+from ..services import Process, free_port, served
 from . import client
+from .mail import ZONES, bench_mail
+from .report import figure, title
 
 SECONDS = 5
 ROUNDS = 3
-MAILS = 2000
-ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"]
 
 
 class Rates(NamedTuple):
@@ -38,9 +34,7 @@ class Rates(NamedTuple):
 def main() -> None:
     with served(durable=True, DJANGO_SETTINGS_MODULE="tests.bench.settings") as environment:
         folder = Path(environment["VAR_DIR"])
-        smtp_port = free_port()
         environment["BENCH_PAGE"] = str(folder / "page.html")
-        environment["EMAIL_URL"] = f"smtp://127.0.0.1:{smtp_port}"
         os.environ.update(environment)
         django.setup()
         week = prepared_week()
@@ -48,16 +42,7 @@ def main() -> None:
             rates = bench_event_page(port, week, Path(environment["BENCH_PAGE"]))
             bench_registering(port, week, rates)
         bench_queries(week)
-        with sink(folder, smtp_port):
-            bench_outbox(week, folder, smtp_port)
-
-
-def title(words: str) -> None:
-    print(f"\n{words}\n{'-' * len(words)}", flush=True)
-
-
-def figure(words: str, value: str, wanted: str = "") -> None:
-    print(f"{words:<58}{value:>12}   {wanted}", flush=True)
+        bench_mail(week, folder)
 
 
 def prepared_week():
@@ -176,76 +161,6 @@ def bench_queries(week) -> None:
                 f"/{week.slug}/register/", filled_form(week), headers={"host": "localhost"}
             )
         figure(f"with {others:,} others registered", f"{len(queries)}", "wanted: at most 12")
-
-
-@contextmanager
-def sink(folder: Path, port: int) -> Iterator[None]:
-    log = folder / "sink.log"
-    process = Process(
-        *(sys.executable, "-m", "tests.bench.sink", str(port)), log=log, environment={**os.environ}
-    )
-    try:
-        process.ready_when(lambda: "listening" in process.log)
-        yield
-    finally:
-        process.stop()
-
-
-def bench_outbox(week, folder: Path, smtp_port: int) -> None:
-    from registrations import mails
-    from registrations.models import OutgoingMail, Registration
-
-    from ..people import sign_up
-
-    title(f"Outbox: {MAILS:,} mails with text, HTML and calendar, one worker process")
-    Registration.objects.all().delete()
-    everyone = [
-        sign_up(week, f"Alice{n} Adams", time_zone=ZONES[n % len(ZONES)]) for n in range(MAILS)
-    ]
-    (sample,) = OutgoingMail.objects.filter(registration=everyone[0])
-    message: Any = mails.prepare([sample])(sample)
-    ready = message.message().as_bytes(linesep="\r\n")
-    text, html = message.body, str(message.alternatives[0][0])
-    calendar = message.attachments[0].content.encode()
-
-    def build(number: int) -> bytes:
-        built = EmailMessage()
-        built["Subject"], built["From"] = message.subject, "Strategy Week <week@example.org>"
-        built["To"] = f"alice{number}@example.org"
-        built.set_content(text.replace("Alice0", f"Alice{number}"))
-        built.add_alternative(html.replace("Alice0", f"Alice{number}"), subtype="html")
-        built.add_attachment(
-            calendar, maintype="text", subtype="calendar", filename="strategy-week.ics"
-        )
-        return built.as_bytes(policy=SMTP)
-
-    def smtplib_rate(content, mails: int) -> float:
-        started = time.monotonic()
-        with smtplib.SMTP("127.0.0.1", smtp_port) as server:
-            for number in range(mails):
-                server.sendmail("week@example.org", [f"a{number}@example.org"], content(number))
-        return mails / (time.monotonic() - started)
-
-    same = smtplib_rate(lambda _number: ready, MAILS)
-    built = smtplib_rate(build, MAILS // 4)
-    worker = Process(
-        *(sys.executable, "-m", "celery", "-A", "strategyweek", "worker", "--concurrency=1"),
-        log=folder / "worker.log",
-        environment={**os.environ},
-    )
-    try:
-        sent = OutgoingMail.objects.filter(state="sent")
-        eventually(lambda: sent.count() == MAILS, f"{MAILS} mails sent:\n{worker.log}", 300)
-    finally:
-        worker.stop()
-    times = list(sent.order_by("sent_at").values_list("sent_at", flat=True))
-    ours = (MAILS - 1) / (times[-1] - times[0]).total_seconds()
-    figure("size of one mail", f"{len(ready) / 1024:,.0f} KiB")
-    figure("smtplib, one ready message again and again", f"{same:,.0f}/s")
-    figure("smtplib, each built with the standard library", f"{built:,.0f}/s")
-    figure("outbox", f"{ours:,.0f}/s")
-    figure("ratio to the ready message", f"{ours / same:.2f}")
-    figure("ratio to the standard library's", f"{ours / built:.2f}", "wanted: at least 0.60")
 
 
 if __name__ == "__main__":

@@ -1,29 +1,23 @@
-"""The people and their mails, for organizers."""
+"""Who comes, what became of the mails to them, and who was there."""
 
-import datetime as dt
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.dateformat import format as date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
-from events.models import Event
 from events.timezones import offered_time_zones
 
-from . import signup
-from .forms import validate_address
-from .models import OutgoingMail, Registration, Seat, email_key
-
-
-def moment(when: dt.datetime, event: Event) -> str:
-    """Nov 22, 2026, 4:51 AM PST: as the event's clock shows it."""
-    local = when.astimezone(event.zone)
-    return f"{date_format(local, 'M j, Y, g:i A')} {local.tzname()}"
+from .. import signup
+from ..forms import validate_address
+from ..models import UNREACHED_STATES, OutgoingMail, Registration, Seat, email_key
+from ..wording import moment
+from .mail import MailTimes
 
 
 class RegistrationChangeForm(forms.ModelForm):
@@ -51,59 +45,46 @@ class RegistrationChangeForm(forms.ModelForm):
 class SeatInline(admin.TabularInline):
     model = Seat
     extra = 0
-    fields = ["session"]
-    readonly_fields = ["session"]
+    fields = ["session", "state", "attended"]
+    readonly_fields = ["session", "state"]
     can_delete = False
     verbose_name_plural = "sessions"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
+        return super().get_queryset(request).select_related("registration", "session")
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-
-class MailTimes:
-    """When a mail was queued and sent, and is tried next, as the event's clock shows it."""
-
-    @admin.display(description="queued", ordering="created_at")
-    def queued(self, mail: OutgoingMail) -> str:
-        return moment(mail.created_at, mail.registration.event)
-
-    @admin.display(description="next attempt")
-    def next(self, mail: OutgoingMail) -> str:
-        waiting = mail.state == OutgoingMail.State.WAITING
-        return moment(mail.due_at, mail.registration.event) if waiting else "none"
-
-    @admin.display(description="sent", ordering="sent_at")
-    def sent(self, mail: OutgoingMail) -> str:
-        return moment(mail.sent_at, mail.registration.event) if mail.sent_at else "no"
 
 
 class MailInline(MailTimes, admin.TabularInline):
     model = OutgoingMail
     extra = 0
-    fields = ["kind", "state", "last_error", "attempts", "queued", "next", "sent"]
-    readonly_fields = ["kind", "state", "last_error", "attempts", "queued", "next", "sent"]
+    fields = ["kind", "session", "status", "last_error", "attempts", "queued", "next", "sent"]
+    readonly_fields = [
+        *("kind", "session", "status", "last_error", "attempts"),
+        *("queued", "next", "sent"),
+    ]
     can_delete = False
     verbose_name_plural = "mails to this person"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutgoingMail]:
+        mails = super().get_queryset(request)
+        return mails.select_related("registration__event", "session")
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
-class LinksFilter(admin.SimpleListFilter):
-    title = "links"
+class UnreachableFilter(admin.SimpleListFilter):
+    title = "mail"
     parameter_name = "links"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "Failed: the newest mail did not arrive")]
+        return [("failed", "The newest mail did not get there")]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Registration]
-    ) -> QuerySet[Registration]:
-        if self.value() is None:
-            return queryset
-        mails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
-        newest = mails.order_by("-created_at", "-pk").values("state")[:1]
-        return queryset.alias(newest=Subquery(newest)).filter(newest=OutgoingMail.State.FAILED)
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
+        return queryset.unreachable() if self.value() == "failed" else queryset
 
 
 class CancelledFilter(admin.SimpleListFilter):
@@ -124,11 +105,20 @@ class CancelledFilter(admin.SimpleListFilter):
 @admin.register(Registration)
 class RegistrationAdmin(admin.ModelAdmin):
     form = RegistrationChangeForm
-    list_display = ["name", "email", "organization", "state", "access", "coming", "registered"]
+    list_display = [
+        "name",
+        "email",
+        "mail",
+        "organization",
+        "state",
+        "access",
+        "coming",
+        "registered",
+    ]
     list_filter = [
         "event",
         CancelledFilter,
-        LinksFilter,
+        UnreachableFilter,
         "needs_captions",
         "needs_asl",
         "needs_interpretation",
@@ -137,7 +127,7 @@ class RegistrationAdmin(admin.ModelAdmin):
     ]
     list_select_related = ["event"]
     search_fields = ["name", "email", "organization"]
-    readonly_fields = ["event", "own_page", "registered", "cancelled"]
+    readonly_fields = ["event", "announcements", "own_page", "registered", "cancelled"]
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
@@ -162,8 +152,20 @@ class RegistrationAdmin(admin.ModelAdmin):
                 ]
             },
         ),
+        (
+            "Mails",
+            {
+                "fields": ["wants_door_calls", "announcements"],
+                "description": "People stop announcements by themselves, with the link in each. "
+                "Links, changes and reminders of what they registered for still come.",
+            },
+        ),
         ("More", {"fields": ["strategies", "own_page", "registered", "cancelled"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
+        people: Any = super().get_queryset(request)
+        return people.with_last_word()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -186,14 +188,36 @@ class RegistrationAdmin(admin.ModelAdmin):
             if not obj.cancelled_at:
                 messages.info(request, f"New links go to {email}; the old ones have ended.")
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Write what was ticked and no more: a place may have come free meanwhile."""
+        formset.save(commit=False)
+        for thing, fields in formset.changed_objects:
+            thing.save(update_fields=fields)
+
     @admin.display(description="registered", ordering="created_at")
     def registered(self, registration: Registration) -> str:
-        return moment(registration.created_at, registration.event)
+        return moment(registration.created_at, registration.event.zone)
+
+    @admin.display(description="mail")
+    def mail(self, registration: Any) -> str:
+        """That mail does not get there, and that the person wants no announcements."""
+        words = []
+        if registration.last_word in UNREACHED_STATES:
+            said = OutgoingMail.State(registration.last_word).label
+            words.append(format_html('<b class="warning">{}</b>', said))
+        if registration.unsubscribed_at:
+            words.append(format_html('<span class="quiet">{}</span>', "announcements: no"))
+        return format_html_join(mark_safe("<br>"), "{}", zip(words))
+
+    @admin.display(description="announcements")
+    def announcements(self, registration: Registration) -> str:
+        when = registration.unsubscribed_at
+        return f"no, since {moment(when, registration.event.zone)}" if when else "yes"
 
     @admin.display(description="cancelled")
     def cancelled(self, registration: Registration) -> str:
         when = registration.cancelled_at
-        return moment(when, registration.event) if when else "no"
+        return moment(when, registration.event.zone) if when else "no"
 
     @admin.display(description="access needs")
     def access(self, registration: Registration) -> str:
@@ -235,33 +259,3 @@ class RegistrationAdmin(admin.ModelAdmin):
         for registration in queryset.filter(cancelled_at=None):
             signup.cancel(registration=registration)
         messages.success(request, "Cancelled. Their links no longer work.")
-
-
-@admin.register(OutgoingMail)
-class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
-    """What is owed, what was sent, and what went wrong. To look at only."""
-
-    list_display = ["recipient", "status", "last_error", "kind", "attempts", "queued", "sent"]
-    fields = ["registration", "kind", "status", "last_error", "attempts", "queued", "next", "sent"]
-    list_filter = ["state", "kind", "registration__event"]
-    list_select_related = ["registration__event"]
-    search_fields = ["registration__name", "registration__email", "last_error"]
-
-    @admin.display(description="to", ordering="registration__email")
-    def recipient(self, mail: OutgoingMail) -> str:
-        return mail.registration.email
-
-    @admin.display(description="state", ordering="state")
-    def status(self, mail: OutgoingMail) -> str:
-        if mail.state == OutgoingMail.State.FAILED:
-            return format_html('<b class="warning">{}</b>', "Failed")
-        return mail.get_state_display()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -1,0 +1,360 @@
+"""An announcement before, while and after it is sent: one page, and its buttons."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from events.admin import by_id
+from events.templatetags.times import zone_name
+
+from .. import announcing, outbox, samples
+from ..frames import framed
+from ..models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
+from ..wording import counted, mails, moment, people, time_left
+
+State = Announcement.State
+Audience = Announcement.Audience
+
+EDITABLE_STATES = (State.DRAFT, State.SCHEDULED)
+# While mails leave, the page is fetched anew so often.
+REFRESH_SECONDS = 5
+FURTHEST = dt.timedelta(days=366)
+
+
+class LaterForm(forms.Form):
+    """When to send; read and shown in the time zone that is current."""
+
+    send_at = forms.DateTimeField(
+        label="Day and hour",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        error_messages={
+            "required": "Choose the day and the hour.",
+            "invalid": "Write it like 2026-10-16T09:00.",
+        },
+    )
+
+    def clean_send_at(self) -> dt.datetime:
+        send_at: dt.datetime = self.cleaned_data["send_at"]
+        now = timezone.now()
+        if send_at <= now:
+            raise ValidationError("This moment has passed. Choose a later one, or send it now.")
+        if send_at > now + FURTHEST:
+            raise ValidationError("This is more than a year ahead. Is it the right year?")
+        return send_at
+
+
+def to_whom(announcement: Announcement) -> str:
+    """People in one session: Resentencing; only of Families United, in Ohio"""
+    narrowed = announcement.session or announcement.track
+    words = announcement.get_audience_display()
+    if narrowed:
+        words += f": {narrowed}"
+    only = [f"of {announcement.organization}"] if announcement.organization else []
+    only += [f"in {announcement.get_us_state_display()}"] if announcement.us_state else []
+    return f"{words}; only {', '.join(only)}" if only else words
+
+
+def progress_words(
+    announcement: Announcement, now: dt.datetime, *, total: int, sent: int, waiting: int
+) -> str:
+    """How far it has come; "sent" is what nothing waits of."""
+    match State(announcement.state):
+        case State.SCHEDULED if announcement.send_at and announcement.send_at > now:
+            return f"Scheduled for {moment(announcement.send_at, announcement.event.zone)}"
+        case State.SCHEDULED:
+            return "Starting"
+        case State.SENDING:
+            return f"Sending {sent:,} of {total:,}" if waiting else "Sent"
+        case State.PAUSED:
+            return f"Paused at {sent:,} of {total:,}"
+        case State.STOPPED:
+            return f"Stopped at {sent:,} of {total:,}"
+        case State.DRAFT:
+            return "Draft"
+
+
+class ReviewMixin:
+    """The review page of an announcement, for its ModelAdmin."""
+
+    admin_site: Any
+    opts: Any
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view
+        return [
+            path(
+                "<path:object_id>/review/",
+                view(self.review_view),
+                name="registrations_announcement_review",
+            ),
+            path(
+                "<path:object_id>/review/mail/",
+                view(self.mail_view),
+                name="registrations_announcement_mail",
+            ),
+            *super().get_urls(),  # type: ignore[misc]
+        ]
+
+    def review_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        announcement = self._found(request, object_id)
+        with timezone.override(announcement.event.zone):
+            if request.method != "POST":
+                return self._page(request, announcement)
+            if not self.has_change_permission(request):  # type: ignore[attr-defined]
+                raise PermissionDenied
+            button = BUTTONS.get(request.POST.get("do", ""))
+            if button is None:
+                raise BadRequest
+            try:
+                answer = button(self, request, announcement)
+            except announcing.WrongState:
+                messages.warning(
+                    request,
+                    "Nothing was done: this announcement has moved on meanwhile. "
+                    "Here is how it stands now.",
+                )
+                answer = None
+        return answer or redirect("admin:registrations_announcement_review", announcement.pk)
+
+    def mail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The mail as one of its people gets it, for a frame."""
+        announcement = self._found(request, object_id)
+        person = _person(announcement, request.GET.get("person"))
+        return framed(str(samples.announced(announcement, person).alternatives[0][0]))
+
+    def _found(self, request: HttpRequest, object_id: str) -> Announcement:
+        found: Announcement | None = self.get_object(request, unquote(object_id))  # type: ignore[attr-defined]
+        if found is None:
+            raise Http404
+        if not self.has_view_permission(request, found):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        return found
+
+    def _page(
+        self, request: HttpRequest, announcement: Announcement, later: LaterForm | None = None
+    ) -> HttpResponse:
+        now = timezone.now()
+        progress = announcing.progress(announcement, now)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": announcement.subject,
+            "announcement": announcement,
+            "progress": progress,
+            "progress_words": progress_words(
+                announcement,
+                now,
+                total=progress.total,
+                sent=progress.sent,
+                waiting=progress.waiting,
+            ),
+            "to_whom": to_whom(announcement),
+            "may_change": self.has_change_permission(request),  # type: ignore[attr-defined]
+        }
+        if announcement.state in EDITABLE_STATES:
+            context |= _before(request, announcement) | {
+                "later": later or LaterForm(initial={"send_at": announcement.send_at}),
+            }
+            starting = announcement.state == State.SCHEDULED and announcement.send_at <= now  # type: ignore[operator]
+        else:
+            context |= _after(announcement, progress)
+            starting = False
+        context["starting"] = starting
+        template = "admin/registrations/announcement/review.html"
+        response = TemplateResponse(request, template, context)
+        sending = announcement.state == State.SENDING and progress.waiting
+        if request.method == "GET" and (starting or sending):
+            response["Refresh"] = str(REFRESH_SECONDS)
+        # Rendered here: outside its times would be another zone's.
+        return response.render()
+
+    def _send_test(self, request: HttpRequest, announcement: Announcement) -> HttpResponse:
+        person = _person(announcement, request.POST.get("person"))
+        email = getattr(request.user, "email", "")
+        if not email:
+            messages.error(request, _where_to_set_the_address(request))
+        else:
+            try:
+                announcing.order_test(announcement, person, email=email)
+            except announcing.NoBroker:
+                messages.error(
+                    request,
+                    "The test could not be sent: nobody takes orders for mails just now. "
+                    "Try again in a minute.",
+                )
+            else:
+                messages.success(request, f"A test is on its way to {email}.")
+        return redirect(f"{_review_url(announcement)}?person={person.pk}")
+
+    def _send_now(self, request: HttpRequest, announcement: Announcement) -> None:
+        seen, count = request.POST.get("people"), announcing.audience(announcement).count()
+        if not count:
+            messages.error(request, "Nothing was sent: it would go to nobody now.")
+        elif seen != str(count):
+            messages.warning(
+                request,
+                f"Nothing was sent yet: meanwhile it would go to {people(count)}. "
+                "If that is right, press the button again.",
+            )
+        else:
+            announcing.send_now(announcement=announcement)
+            self._log(request, announcement, f"Sent to {people(count)}.")
+            messages.success(request, f"It goes out to {people(count)} within seconds.")
+
+    def _send_later(self, request: HttpRequest, announcement: Announcement) -> HttpResponse | None:
+        form = LaterForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, announcement, form)
+        send_at = form.cleaned_data["send_at"]
+        announcing.schedule(announcement=announcement, send_at=send_at)
+        when = moment(send_at, announcement.event.zone)
+        self._log(request, announcement, f"Scheduled for {when}.")
+        messages.success(request, f"It goes out on {when}, to those who fit then.")
+        return None
+
+    def _take_back(self, request: HttpRequest, announcement: Announcement) -> None:
+        announcing.unschedule(announcement=announcement)
+        self._log(request, announcement, "Taken back.")
+        messages.success(request, "Taken back: it is a draft again, and nobody has got it.")
+
+    def _pause(self, request: HttpRequest, announcement: Announcement) -> None:
+        announcing.pause(announcement=announcement)
+        self._log(request, announcement, "Paused.")
+        messages.success(request, "Paused. The mail in a worker's hand may still leave.")
+
+    def _resume(self, request: HttpRequest, announcement: Announcement) -> None:
+        announcing.resume(announcement=announcement)
+        self._log(request, announcement, "Resumed.")
+        messages.success(request, "It goes on where it was paused.")
+
+    def _stop(self, request: HttpRequest, announcement: Announcement) -> None:
+        announcing.stop(announcement=announcement)
+        self._log(request, announcement, "Stopped.")
+        messages.success(request, "Stopped. Nobody else gets it.")
+
+    def _send_failed_again(self, request: HttpRequest, announcement: Announcement) -> None:
+        again = announcing.resend_failed(announcement=announcement)
+        self._log(request, announcement, f"Sent again: {mails(again)}.")
+        messages.success(request, f"{mails(again)} will be tried again within seconds.")
+
+    def _log(self, request: HttpRequest, announcement: Announcement, words: str) -> None:
+        """Who pressed the button can be read under History."""
+        self.log_change(request, announcement, words)  # type: ignore[attr-defined]
+
+
+Button = Callable[[ReviewMixin, HttpRequest, Announcement], HttpResponse | None]
+BUTTONS: dict[str, Button] = {
+    "test": ReviewMixin._send_test,
+    "now": ReviewMixin._send_now,
+    "later": ReviewMixin._send_later,
+    "take back": ReviewMixin._take_back,
+    "pause": ReviewMixin._pause,
+    "resume": ReviewMixin._resume,
+    "stop": ReviewMixin._stop,
+    "again": ReviewMixin._send_failed_again,
+}
+
+
+def _review_url(announcement: Announcement) -> str:
+    return reverse("admin:registrations_announcement_review", args=[announcement.pk])
+
+
+def _people(announcement: Announcement) -> RegistrationQuerySet:
+    """Who would get it, or once it was started: who gets it."""
+    if announcement.state in EDITABLE_STATES:
+        return announcing.audience(announcement).order_by("pk")
+    return Registration.objects.filter(mails__announcement=announcement).order_by("pk")
+
+
+def _person(announcement: Announcement, chosen: str | None) -> Registration:
+    """The chosen one of its people, else the first, else someone made up."""
+    found = _people(announcement)
+    person: Registration | None = by_id(found, pk=chosen) or found.first()
+    return person or samples.attendee(announcement.event)
+
+
+def _before(request: HttpRequest, announcement: Announcement) -> dict[str, Any]:
+    """What organizers look at before they send."""
+    found = _people(announcement)
+    count = found.count()
+    left_out = announcing.left_out(announcement)
+    person = _person(announcement, request.GET.get("person") or request.POST.get("person"))
+    before, after = found.filter(pk__lt=person.pk), found.filter(pk__gt=person.pk)
+    review = _review_url(announcement)
+    mail = samples.announced(announcement, person)
+    earlier, later = before.last(), after.first()
+    return {
+        "count": count,
+        "people": people(count),
+        "left_out": _left_out_words(left_out),
+        "zone_name": zone_name(announcement.event.zone),
+        "person": person,
+        "number": f"{before.count() + 1:,} of {count:,}",
+        "previous_url": f"{review}?person={earlier.pk}" if earlier else "",
+        "next_url": f"{review}?person={later.pk}" if later else "",
+        "mail": mail,
+        "html_url": f"{review}mail/?person={person.pk}",
+    }
+
+
+def _left_out_words(left_out: announcing.LeftOut) -> list[str]:
+    words = []
+    if left_out.unsubscribed:
+        wants = "wants" if left_out.unsubscribed == 1 else "want"
+        words.append(f"{people(left_out.unsubscribed)} {wants} no announcements")
+    if left_out.unreachable:
+        whose = counted(left_out.unreachable, "person whose", "people whose")
+        words.append(f"{whose} newest mail did not get there")
+    return words
+
+
+def _after(announcement: Announcement, progress: announcing.Progress) -> dict[str, Any]:
+    """What organizers look at once it was started."""
+    again = announcement.mails.filter(state__in=outbox.AGAIN_STATES).count()
+    listed = reverse("admin:registrations_outgoingmail_changelist")
+    failed = ",".join(UNREACHED_STATES)
+    sending = announcement.state == State.SENDING and progress.waiting
+    return {
+        "done": progress.total - progress.waiting,
+        "figures": [
+            ("Sent", f"{progress.sent:,}", ""),
+            ("Waiting", f"{progress.waiting:,}", ""),
+            (
+                "Failed",
+                f"{progress.failed:,}",
+                f"{listed}?announcement__id__exact={announcement.pk}&state__in={failed}"
+                if progress.failed
+                else "",
+            ),
+            ("No longer needed", f"{progress.dropped:,}", ""),
+        ],
+        "total": f"{progress.total:,}",
+        "sent_to": people(progress.sent),
+        "still_to_go": mails(progress.waiting),
+        "time_left": time_left(progress.time_left) if sending else "",
+        "again": counted(again, "failed one", "failed ones") if again else "",
+        "html_url": f"{_review_url(announcement)}mail/",
+        "started": moment(announcement.started_at, announcement.event.zone)
+        if announcement.started_at
+        else "",
+    }
+
+
+def _where_to_set_the_address(request: HttpRequest) -> str:
+    user: Any = request.user
+    words = "Your account has no email address to send a test to."
+    if not user.has_perm("auth.change_user"):
+        return f"{words} Ask whoever made your account to enter it."
+    url = reverse("admin:auth_user_change", args=[user.pk])
+    return format_html('{} <a href="{}#id_email">Enter it here</a>.', words, url)

@@ -1,0 +1,164 @@
+"""A mail to many, each with their own words in it: built once as MIME, then filled in.
+
+Building and flattening a MIME message takes longer than sending it. So that is done once,
+with stand-ins, and for each person these are replaced in the finished bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate, make_msgid
+from functools import cached_property
+from typing import Any
+
+from django.core.mail import DNS_NAME, EmailMultiAlternatives
+from django.core.mail.message import forbid_multi_line_headers, sanitize_address
+from django.utils.html import escape
+
+from events import ical
+
+from .models import TOKEN_LENGTH, Registration
+from .unsubscribing import unsubscribe_url
+
+# Private-use characters, which no form lets in; what stands in a URL or a calendar is plain.
+NAME = "\ue000name\ue000"
+HTML_NAME = "\ue000html-name\ue000"
+CALENDAR = "\ue000calendar\ue000"
+TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
+EMAIL = "personal-address"
+UNSUBSCRIBE_URL = "https://personal-unsubscribe-address.invalid/"
+# Headers whose value is put in whole.
+HEADERS = {
+    "Subject": "personal-subject",
+    "To": "personal-recipient@personal.invalid",
+    "Date": "personal-date",
+    "Message-ID": "personal-message-id",
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A mail to all who get the same words, with stand-ins where it is personal.
+
+    `calendar` is a calendar file; with a `method` of iTIP (RFC 5546) other than PUBLISH it
+    also stands among the alternatives, which is where clients act on it (RFC 6047, 2.4).
+    """
+
+    subject: str
+    text: str
+    html: str
+    reply_to: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    calendar: bytes = b""
+    method: str = "PUBLISH"
+
+    def address_to(self, person: Registration) -> EmailMultiAlternatives:
+        """The mail to this person."""
+        personal = {
+            TOKEN: person.token,
+            UNSUBSCRIBE_URL: unsubscribe_url(person),
+            HTML_NAME: escape(person.name),
+            NAME: person.name,
+        }
+
+        def filled(words: str) -> str:
+            for stand_in, own in personal.items():
+                words = words.replace(stand_in, own)
+            return words
+
+        calendar = ical.replace(self.calendar, {TOKEN: person.token, EMAIL: person.email})
+        message = self._message(
+            subject=filled(self.subject),
+            text=filled(self.text),
+            html=filled(self._html),
+            headers={name: filled(value) for name, value in self.headers.items()},
+            to=person.email,
+            calendar=calendar.decode(),
+        )
+        message.skeleton = self._skeleton
+        message.personal = personal | {CALENDAR: calendar.decode()}
+        return message
+
+    @property
+    def _html(self) -> str:
+        return self.html.replace(NAME, HTML_NAME)
+
+    def _message(
+        self,
+        *,
+        subject: str,
+        text: str,
+        html: str,
+        headers: Mapping[str, str],
+        to: str,
+        calendar: str,
+    ) -> "PersonalMail":
+        message = PersonalMail(
+            subject=subject,
+            body=text,
+            to=[to],
+            reply_to=self.reply_to,
+            headers={"Auto-Submitted": "auto-generated", **headers},
+        )
+        message.attach_alternative(html, "text/html")
+        if calendar and self.method == "PUBLISH":
+            message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
+        elif calendar:
+            message.attach_alternative(calendar, f"text/calendar; method={self.method}")
+            message.attach("invite.ics", calendar, "text/calendar")
+        return message
+
+    @cached_property
+    def _skeleton(self) -> bytes | None:
+        """The mail to nobody yet, as it travels; None when stand-ins cannot be found in it."""
+        message = self._message(
+            subject=HEADERS["Subject"],
+            text=self.text,
+            html=self._html,
+            # Django writes the others itself, and would write them twice.
+            headers={**self.headers, **{name: HEADERS[name] for name in ("Date", "Message-ID")}},
+            to=HEADERS["To"],
+            calendar=CALENDAR if self.calendar else "",
+        )
+        built: Any = EmailMultiAlternatives.message(message)
+        flat: bytes = built.as_bytes(linesep="\r\n")
+        # Very long lines are encoded, and words in them with them.
+        encoded = b"Transfer-Encoding: quoted-printable" in flat or b"ncoding: base64" in flat
+        return None if encoded else flat
+
+
+class PersonalMail(EmailMultiAlternatives):
+    """One person's mail; its MIME form is the draft's, filled in."""
+
+    skeleton: bytes | None = None
+    personal: Mapping[str, str]
+
+    def message(self) -> Any:  # type: ignore[override]
+        return super().message() if self.skeleton is None else Spliced(self, self.skeleton)
+
+
+class Spliced:
+    """The part of email.message.Message that mail backends use."""
+
+    def __init__(self, mail: PersonalMail, skeleton: bytes) -> None:
+        self._mail, self._skeleton = mail, skeleton
+
+    def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
+        flat = self._skeleton
+        for stand_in, own in self._mail.personal.items():
+            flat = flat.replace(stand_in.encode(), own.encode())
+        head, end, body = flat.partition(b"\r\n\r\n")
+        for name, value in self._headers().items():
+            head = head.replace(HEADERS[name].encode(), value.encode())
+        flat = head + end + body
+        return flat if linesep == "\r\n" else flat.replace(b"\r\n", linesep.encode())
+
+    def _headers(self) -> dict[str, str]:
+        """The personal headers as they travel: encoded, folded, safe from injection."""
+        mail = self._mail
+        _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
+        return {
+            "Subject": subject.replace("\n", "\r\n"),
+            "To": sanitize_address(mail.to[0], "utf-8"),
+            "Date": mail.extra_headers.get("Date") or formatdate(),
+            "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
+        }

@@ -1,0 +1,110 @@
+"""The subject and the opening words of each kind of mail, and what organizers make of them."""
+
+from collections.abc import Iterable, Mapping
+from string import Formatter
+from typing import NamedTuple
+
+from django.core.exceptions import ValidationError
+
+from .models import MailText, OutgoingMail
+
+Kind = OutgoingMail.Kind
+
+
+class Words(NamedTuple):
+    """What stands in a mail's subject line, and what it begins with."""
+
+    subject: str
+    opening: str
+
+
+# What each placeholder stands for.
+PLACEHOLDERS = {
+    "name": "the person's name",
+    "event": "the event's name",
+    "host": "who invites",
+    "session": "the session's title",
+    "when": "such as tomorrow at 9:00 AM PDT, by the person's clock",
+}
+OF_ANY_MAIL = ("name", "event", "host")
+OF_A_SESSION = (*OF_ANY_MAIL, "session")
+OF_A_REMINDER = (*OF_ANY_MAIL, "when")
+ALLOWED = {
+    Kind.LINKS: OF_ANY_MAIL,
+    Kind.SCHEDULE: OF_ANY_MAIL,
+    Kind.DAY: OF_A_REMINDER,
+    Kind.HOUR: OF_A_REMINDER,
+    Kind.DOORS: OF_A_SESSION,
+    Kind.CHANGED: OF_A_SESSION,
+    Kind.CANCELLED: OF_A_SESSION,
+    Kind.PROMOTED: OF_A_SESSION,
+    Kind.THANKS: OF_ANY_MAIL,
+    Kind.ANNOUNCEMENT: OF_ANY_MAIL,
+}
+DEFAULTS = {
+    Kind.LINKS: Words(
+        "Your links for {event}",
+        "You are registered for {event}. Here are your sessions, each with your personal link "
+        "to join.",
+    ),
+    Kind.SCHEDULE: Words(
+        "The detailed schedule of {event}",
+        "There is news in the detailed schedule. Here are your sessions with all that is known "
+        "now. Your personal links stay the same.",
+    ),
+    Kind.DAY: Words(
+        "Reminder: {event}, {when}",
+        "A reminder: {event} goes on {when}. Your personal link is below.",
+    ),
+    Kind.HOUR: Words(
+        "Soon: {event}, {when}",
+        "{event} goes on {when}. Your personal link is below.",
+    ),
+    Kind.DOORS: Words(
+        "The doors are open: {session}",
+        "You asked us to tell you: the doors are open. Come in with your personal link.",
+    ),
+    Kind.CHANGED: Words(
+        "Changed: {session}",
+        "A session that you are registered for has changed. Your personal link stays the same, "
+        "and the calendar entry in this mail takes the place of the one you have.",
+    ),
+    Kind.CANCELLED: Words(
+        "Cancelled: {session}",
+        "A session that you are registered for does not take place. We are sorry.",
+    ),
+    Kind.PROMOTED: Words(
+        "You have a place: {session}",
+        "A place has become free, and it is yours: you were next on the waiting list.",
+    ),
+    Kind.THANKS: Words(
+        "Thank you for {event}",
+        "Thank you for being part of {event}. What you brought to it goes on.",
+    ),
+}
+
+
+def words_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], Words]:
+    """What organizers have written, by event and kind; "" where they left our words."""
+    written = MailText.objects.filter(event__in=event_ids)
+    return {(text.event_id, text.kind): Words(text.subject, text.opening) for text in written}
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Put values in place of {placeholders}; `validate_placeholders` has let the text in."""
+    return text.format_map(values)
+
+
+def validate_placeholders(text: str, kind: str) -> None:
+    """Refuse braces that are no placeholder of this kind of mail."""
+    allowed = ALLOWED[Kind(kind)]
+    known = ", ".join(f"{{{name}}}" for name in allowed)
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError as error:
+        raise ValidationError(
+            f"There is a brace without its partner. Write {{{{ for a brace. Known are {known}."
+        ) from error
+    for _text, name, spec, conversion in parts:
+        if name is not None and (name not in allowed or spec or conversion):
+            raise ValidationError(f"There is no placeholder {{{name}}} here. Known are {known}.")

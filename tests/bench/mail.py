@@ -1,0 +1,299 @@
+"""The outbox under load: how fast mails leave, in how much memory, and who overtakes whom."""
+
+import datetime as dt
+import os
+import smtplib
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..services import Process, eventually, free_port
+from .report import figure, title
+
+ZONES = [
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
+    *("America/Anchorage", "Pacific/Honolulu"),
+]
+FEW, SOME, MANY = 100, 1000, 10_000
+# A provider's server takes its time for each mail.
+DELAY = 0.05
+CONNECTIONS = 8
+
+
+def bench_mail(week, folder: Path) -> None:
+    port, slow_port = free_port(), free_port()
+    with ExitStack() as parts:
+        parts.enter_context(sink(folder, port))
+        parts.enter_context(sink(folder, slow_port, "--delay", str(DELAY)))
+        os.environ["EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
+        bench_speed(week, folder, port)
+        bench_slow_server(week, folder, slow_port)
+        bench_announcing(week)
+        bench_waiting(week, folder)
+
+
+def bench_speed(week, folder: Path, port: int) -> None:
+    title(f"{MANY:,} personal mails with text, HTML and calendar")
+    people_of(week, MANY)
+    ceiling = Ceiling(week, port)
+    ready = ceiling.ready_message(SOME)
+    built = ceiling.built_by_the_standard_library(SOME // 4)
+    few = mailing(week, folder, FEW)
+    some = mailing(week, folder, SOME)
+    many = mailing(week, folder, MANY)
+    two = mailing(week, folder, MANY, processes=2)
+    figure("size of one mail", f"{ceiling.size / 1024:,.0f} KiB")
+    figure("smtplib, one ready message again and again", f"{ready:,.0f}/s")
+    figure("smtplib, each built with the standard library", f"{built:,.0f}/s")
+    figure(f"outbox, {SOME:,} mails, one worker process", f"{some.rate:,.0f}/s")
+    figure(f"outbox, {MANY:,} mails, one worker process", f"{many.rate:,.0f}/s")
+    figure(f"outbox, {MANY:,} mails, two", f"{two.rate:,.0f}/s")
+    figure("one: ratio to the ready message", f"{many.rate / ready:.2f}", "wanted: at least 0.12")
+    figure("one: ratio to the standard library's", f"{many.rate / built:.2f}")
+    figure(f"one: {MANY:,} to {SOME:,}", f"{many.rate / some.rate:.2f}", "wanted: no slower, 1.0")
+    figure("two to one", f"{two.rate / many.rate:.2f}", "wanted: at least 1.6")
+    figure(f"peak memory of the worker, {FEW} mails", f"{few.peak_mib:,.1f} MiB")
+    grown = many.peak_mib - few.peak_mib
+    figure(f"{MANY:,} mails: more by", f"{grown:,.1f} MiB", "wanted: at most 20")
+
+
+def bench_slow_server(week, folder: Path, port: int) -> None:
+    possible = CONNECTIONS / DELAY
+    title(f"A server that takes {DELAY * 1000:.0f} ms for each mail, {CONNECTIONS} connections")
+    with variables(EMAIL_URL=f"smtp://127.0.0.1:{port}", MAIL_CONNECTIONS=str(CONNECTIONS)):
+        reached = mailing(week, folder, SOME).rate
+    figure("outbox, one worker process", f"{reached:,.0f}/s")
+    figure(f"ratio to {possible:,.0f}/s", f"{reached / possible:.2f}", "wanted: at least 0.80")
+
+
+def bench_announcing(week) -> None:
+    from django.contrib.auth import get_user_model
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+    from django.urls import reverse
+    from django.utils import timezone
+
+    from registrations import announcing
+    from registrations.models import Announcement
+
+    title(f"An announcement to {MANY:,} people")
+    client = Client(headers={"host": "localhost"})
+    organizer = get_user_model().objects.create_superuser("bench", "bench@example.org", "x")
+    client.force_login(organizer)
+    announcement = Announcement.objects.create(event=week, subject="News", body="Hello {name}")
+    review = reverse("admin:registrations_announcement_review", args=[announcement.pk])
+
+    def seconds(work: Callable[[], Any]) -> float:
+        started = time.monotonic()
+        work()
+        return time.monotonic() - started
+
+    client.get(review)
+    viewed = statistics.median(seconds(lambda: client.get(review)) for _round in range(5))
+    asked = seconds(lambda: announcing.send_now(announcement=announcement))
+    with CaptureQueriesContext(connection) as queries:
+        queued = seconds(lambda: announcing.start_due(timezone.now()))
+    assert announcement.mails.count() == MANY
+    figure("the review page, with its count and preview", f"{viewed * 1000:,.0f} ms")
+    figure("what its send button does", f"{asked * 1000:,.0f} ms")
+    figure("a worker queues the mails", f"{queued * 1000:,.0f} ms")
+    figure("in so many queries", f"{len(queries)}")
+    announcement.mails.all().delete()
+    announcement.delete()
+
+
+def bench_waiting(week, folder: Path) -> None:
+    from registrations import announcing
+    from registrations.models import Announcement, OutgoingMail
+
+    title("From registering until the mail server has the mail")
+    with workers(folder, 1):
+        delays(week, 5)
+        idle = delays(week, 100)
+        announcement = Announcement.objects.create(event=week, subject="News", body="Hello {name}")
+        announcing.send_now(announcement=announcement)
+        announcing.start_due(dt.datetime.now(dt.UTC))
+        busy = delays(week, 100)
+        waiting = OutgoingMail.objects.filter(announcement=announcement, state="waiting").exists()
+        announcing.stop(announcement=announcement)
+    for words, seen, wanted in (("idle", idle, 1), ("mailing", busy, 2)):
+        figure(f"{words}: median", f"{statistics.median(seen) * 1000:,.0f} ms")
+        p99 = statistics.quantiles(seen, n=100)[98]
+        figure(f"{words}: p99", f"{p99 * 1000:,.0f} ms", f"wanted: under {wanted} s")
+    figure(f"{MANY:,} announcements were on their way all the time", "yes" if waiting else "no")
+
+
+def delays(week, count: int) -> list[float]:
+    """How long each of so many registrations, one after the other, waits for its links."""
+    from ..people import sign_up
+
+    seen = []
+    for number in range(count):
+        alice = sign_up(week, f"Late{number}x{time.monotonic_ns()} Adams")
+        mail = alice.mails.filter(state="sent")
+        eventually(mail.exists, "the links mail was sent", 60)
+        seen.append((mail.get().sent_at - alice.created_at).total_seconds())
+        time.sleep(0.05)
+    return seen
+
+
+class Mailing:
+    """What one mailing came to: mails a second, and the worker's peak memory."""
+
+    def __init__(self, rate: float, peak_mib: float) -> None:
+        self.rate, self.peak_mib = rate, peak_mib
+
+
+def mailing(week, folder: Path, count: int, *, processes: int = 1) -> Mailing:
+    """Owe so many people their links anew, and let that many worker processes send them."""
+    from django.db import transaction
+
+    from registrations import outbox
+    from registrations.models import OutgoingMail
+
+    OutgoingMail.objects.all().delete()
+    first = week.registrations.order_by("pk").values("pk")[:count]
+    with transaction.atomic():
+        outbox.queue_all(week.registrations.filter(pk__in=first), key="links", kind="links")
+    with workers(folder, processes) as started:
+        sent = OutgoingMail.objects.filter(state="sent")
+        eventually(lambda: sent.count() == count, f"{count} mails sent", 600)
+        peak = max(_peak_mib(process.pid) for process in started)
+    times = list(sent.order_by("sent_at").values_list("sent_at", flat=True))
+    return Mailing((count - 1) / (times[-1] - times[0]).total_seconds(), peak)
+
+
+@contextmanager
+def workers(folder: Path, count: int) -> Iterator[list[Process]]:
+    """So many worker processes, each with its turn at the mails from the start."""
+    from registrations import outbox
+
+    started = [
+        Process(
+            *(sys.executable, "-m", "celery", "-A", "strategyweek", "worker", "--concurrency=1"),
+            f"--hostname=bench{number}@localhost",
+            log=folder / f"worker-{number}.log",
+            environment={**os.environ},
+        )
+        for number in range(count)
+    ]
+    try:
+        for process in started:
+            process.ready_when(lambda process=process: " ready." in process.log)
+        for _process in started:
+            outbox.nudge()
+        yield started
+    finally:
+        for process in started:
+            process.stop()
+
+
+def _peak_mib(pid: int) -> float:
+    """The largest resident memory that a process below this one, which sends, ever had."""
+    peaks = []
+    for child in psutil.Process(pid).children(recursive=True):
+        status = Path(f"/proc/{child.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        peaks.append(int(line.split()[1]) / 1024)
+    return max(peaks)
+
+
+@contextmanager
+def variables(**changes: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def sink(folder: Path, port: int, *options: str) -> Iterator[None]:
+    process = Process(
+        *(sys.executable, "-m", "tests.bench.sink", str(port), *options),
+        log=folder / f"sink-{port}.log",
+        environment={**os.environ},
+    )
+    try:
+        process.ready_when(lambda: "listening" in process.log)
+        yield
+    finally:
+        process.stop()
+
+
+def people_of(week, count: int) -> None:
+    """So many people in as many time zones as there are, each with sessions of their own choice."""
+    from registrations.models import Registration, Seat
+
+    Registration.objects.all().delete()
+    people = Registration.objects.bulk_create(
+        Registration(
+            event=week,
+            name=f"Alice{number} Adams",
+            email=f"alice{number}@example.org",
+            email_key=f"alice{number}@example.org",
+            time_zone=ZONES[number % len(ZONES)],
+        )
+        for number in range(count)
+    )
+    sessions = list(week.sessions.all())
+    Seat.objects.bulk_create(
+        Seat(registration=person, session=session)
+        for number, person in enumerate(people)
+        for place, session in enumerate(sessions)
+        # Every other one comes to all of them.
+        if number % 2 == 0 or (number * 37 >> place) & 1
+    )
+
+
+class Ceiling:
+    """What plain smtplib reaches with such a mail, over one connection."""
+
+    def __init__(self, week, port: int) -> None:
+        from registrations import samples
+
+        self._port = port
+        self._message: Any = samples.sample(samples.Kind.LINKS, week)
+        self._ready = self._message.message().as_bytes(linesep="\r\n")
+        self.size = len(self._ready)
+
+    def ready_message(self, mails: int) -> float:
+        return self._rate(lambda _number: self._ready, mails)
+
+    def built_by_the_standard_library(self, mails: int) -> float:
+        return self._rate(self._build, mails)
+
+    def _build(self, number: int) -> bytes:
+        message = self._message
+        name, own = "Siobhán", f"Alice{number}"
+        built = EmailMessage()
+        built["Subject"], built["From"] = message.subject, "Strategy Week <week@example.org>"
+        built["To"] = f"alice{number}@example.org"
+        built.set_content(message.body.replace(name, own))
+        built.add_alternative(str(message.alternatives[0][0]).replace(name, own), subtype="html")
+        built.add_attachment(
+            message.attachments[0].content.encode(),
+            maintype="text",
+            subtype="calendar",
+            filename="strategy-week.ics",
+        )
+        return built.as_bytes(policy=SMTP)
+
+    def _rate(self, content: Callable[[int], bytes], mails: int) -> float:
+        started = time.monotonic()
+        with smtplib.SMTP("127.0.0.1", self._port) as server:
+            for number in range(mails):
+                server.sendmail("week@example.org", [f"a{number}@example.org"], content(number))
+        return mails / (time.monotonic() - started)

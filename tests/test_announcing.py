@@ -1,0 +1,338 @@
+"""Announcements: who gets one, and how it is started, paused, stopped and sent again."""
+
+import datetime as dt
+import re
+from email.utils import parseaddr
+
+import pytest
+import time_machine
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from registrations import announcing, mails, markdown, outbox, reminders, signup, unsubscribing
+from registrations.models import Announcement, OutgoingMail, Registration, Seat
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def announce(week):
+    """Make an announcement to everyone, but for what the test says otherwise."""
+
+    def announce(**fields) -> Announcement:
+        defaults = {"event": week, "subject": "News", "body": "Dear {name}, **hello**."}
+        return Announcement.objects.create(**defaults | fields)
+
+    return announce
+
+
+@pytest.fixture
+def started(week, announce) -> Announcement:
+    for name in ("Alice A", "Bob B", "Charlie C", "Dora D"):
+        sign_up(week, name)
+    announcement = announce()
+    announcing.send_now(announcement=announcement)
+    reminders.queue_owed()
+    announcement.refresh_from_db()
+    return announcement
+
+
+def names(people) -> set[str]:
+    return {person.name.split()[0] for person in people}
+
+
+def states(announcement: Announcement) -> dict[str, str]:
+    queued = announcement.mails.select_related("registration")
+    return {mail.registration.name.split()[0]: mail.state for mail in queued}
+
+
+def read(smtp) -> set[str]:
+    """The first names of those to whom the news went."""
+    return {
+        received.recipients[0].split("@")[0].capitalize()
+        for received in smtp.messages
+        if received.message["Subject"] == "News"
+    }
+
+
+def test_everyone_who_comes_and_wants_it_and_can_be_reached(week, announce):
+    sign_up(week)
+    signup.cancel(registration=sign_up(week, "Bob B"))
+    unsubscribing.unsubscribe(registration=sign_up(week, "Charlie C"))
+    dora, erin = sign_up(week, "Dora D"), sign_up(week, "Erin E")
+    dora.mails.update(state="bounced", sent_at=timezone.now())
+    erin.mails.update(state="failed")
+    assert names(announcing.audience(announce())) == {"Alice"}
+
+
+def test_whoever_was_reached_again_is_no_longer_left_out(week, announce):
+    alice = sign_up(week)
+    alice.mails.update(state="failed")
+    mails.queue_links([alice], before={alice.pk: 1})
+    alice.mails.filter(state="waiting").update(state="sent", sent_at=timezone.now())
+    assert names(announcing.audience(announce())) == {"Alice"}
+
+
+def test_people_in_one_session(week, announce):
+    opening, das = week.sessions.get(slug="opening"), week.sessions.get(slug="das")
+    sign_up(week, sessions=[opening])
+    sign_up(week, "Bob B", sessions=[das])
+    sign_up(week, "Charlie C", sessions=[opening, das])
+    Seat.objects.filter(registration=sign_up(week, "Dora D")).update(state="waiting")
+    announcement = announce(audience="session", session=das)
+    assert names(announcing.audience(announcement)) == {"Bob", "Charlie"}
+
+
+def test_people_interested_in_one_strategy(week, announce):
+    track, other = week.tracks.all()[:2]
+    sign_up(week, strategies=[track])
+    sign_up(week, "Bob B", strategies=[other])
+    announcement = announce(audience="track", track=track)
+    assert names(announcing.audience(announcement)) == {"Alice"}
+
+
+def test_people_on_a_waiting_list(week, announce):
+    opening, das = week.sessions.get(slug="opening"), week.sessions.get(slug="das")
+    sign_up(week)
+    for name, session in (("Bob B", opening), ("Charlie C", das)):
+        sign_up(week, name, sessions=[session]).seats.update(state="waiting")
+    assert names(announcing.audience(announce(audience="waiting"))) == {"Bob", "Charlie"}
+    only = announce(audience="waiting", session=das)
+    assert names(announcing.audience(only)) == {"Charlie"}
+
+
+def test_people_who_have_not_attended_yet(week, announce):
+    das = week.sessions.get(slug="das")
+    sign_up(week)
+    sign_up(week, "Bob B").seats.filter(session=das).update(attended=True)
+    assert names(announcing.audience(announce(audience="not attended"))) == {"Alice"}
+
+
+def test_people_of_an_organization_or_a_state(week, announce):
+    sign_up(week, organization="ACLU", state="CA")
+    sign_up(week, "Bob B", organization="aclu", state="NY")
+    sign_up(week, "Charlie C")
+    assert names(announcing.audience(announce(organization=" ACLU "))) == {"Alice", "Bob"}
+    assert names(announcing.audience(announce(organization="ACLU", us_state="NY"))) == {"Bob"}
+
+
+def test_announcement_goes_to_another_events_people_never(week, announce):
+    from events.models import Event
+
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    sign_up(other, "Bob B", sessions=[])
+    sign_up(week)
+    assert names(announcing.audience(announce())) == {"Alice"}
+
+
+def test_scheduled_one_starts_when_its_moment_comes(week, announce):
+    sign_up(week)
+    announcement = announce()
+    moment = timezone.now() + dt.timedelta(hours=1)
+    announcing.schedule(announcement=announcement, send_at=moment)
+    reminders.queue_owed()
+    assert announcement.mails.count() == 0
+    with time_machine.travel(moment):
+        reminders.queue_owed()
+        reminders.queue_owed()
+    announcement.refresh_from_db()
+    assert (announcement.state, states(announcement)) == ("sending", {"Alice": "waiting"})
+
+
+def test_scheduled_one_can_be_taken_back(week, announce):
+    sign_up(week)
+    announcement = announce()
+    announcing.send_now(announcement=announcement)
+    announcing.unschedule(announcement=announcement)
+    reminders.queue_owed()
+    assert (announcement.state, announcement.mails.count()) == ("draft", 0)
+
+
+def test_announcement_is_written_in_the_organizers_words(week, announce, smtp):
+    sign_up(week, "Siobhán O'Brien")
+    announcement = announce(body="Dear {name},\n\n**hello** <script>alert(1)</script> & welcome")
+    announcing.send_now(announcement=announcement)
+    reminders.queue_owed()
+    outbox.deliver_due(mails.prepare)
+    message = next(each.message for each in smtp.messages if each.message["Subject"] == "News")
+    text = message.get_body(("plain",)).get_content()
+    html = message.get_body(("html",)).get_content()
+    assert "Dear Siobhán O'Brien," in text
+    assert "Dear Siobhán O&#x27;Brien," in html
+    assert "<strong>hello</strong>" in html
+    assert "<script" not in html
+
+
+def test_unsubscribing_takes_one_click(week, announce, smtp, client):
+    alice = sign_up(week)
+    announcing.send_now(announcement=announce())
+    reminders.queue_owed()
+    outbox.deliver_due(mails.prepare)
+    message = smtp.messages[-1].message
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    (url,) = re.findall(r"<http://localhost(\S+)>", message["List-Unsubscribe"])
+    assert url in message.get_body(("html",)).get_content()
+    # A mail scanner opens every link.
+    assert client.get(url).status_code == 200
+    alice.refresh_from_db()
+    assert alice.unsubscribed_at is None
+    assert client.post(url, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    alice.refresh_from_db()
+    assert alice.unsubscribed_at is not None
+    client.post(url, {"again": "1"})
+    alice.refresh_from_db()
+    assert alice.unsubscribed_at is None
+
+
+@pytest.mark.parametrize("signed", ["x", "1:x", "1", "99999999999999999999:x", "a:b:c"])
+def test_forged_unsubscribe_link_is_not_found(client, week, signed):
+    sign_up(week)
+    assert client.post(f"/unsubscribe/{signed}/").status_code == 404
+    assert Registration.objects.filter(unsubscribed_at=None).count() == 1
+
+
+def test_links_still_come_to_those_who_want_no_announcements(week, announce, smtp):
+    alice = sign_up(week)
+    announcing.send_now(announcement=announce())
+    reminders.queue_owed()
+    unsubscribing.unsubscribe(registration=alice)
+    outbox.deliver_due(mails.prepare)
+    kinds = dict(OutgoingMail.objects.values_list("kind", "state"))
+    assert kinds == {"links": "sent", "announcement": "dropped"}
+
+
+def test_links_mail_wants_no_unsubscribing(week, smtp):
+    sign_up(week)
+    outbox.deliver_due(mails.prepare)
+    assert smtp.messages[0].message["List-Unsubscribe"] is None
+
+
+def test_paused_one_waits_and_goes_on(started, smtp):
+    announcing.pause(announcement=started)
+    outbox.deliver_due(mails.prepare)
+    assert (read(smtp), set(states(started).values())) == (set(), {"paused"})
+    announcing.resume(announcement=started)
+    outbox.deliver_due(mails.prepare)
+    assert read(smtp) == {"Alice", "Bob", "Charlie", "Dora"}
+
+
+def test_stopped_one_never_goes_on(started, smtp):
+    announcing.stop(announcement=started)
+    outbox.deliver_due(mails.prepare)
+    assert (read(smtp), set(states(started).values())) == (set(), {"dropped"})
+    with pytest.raises(announcing.WrongState):
+        announcing.resume(announcement=started)
+
+
+@pytest.mark.parametrize("verb", [announcing.pause, announcing.stop])
+def test_mail_in_hand_when_it_was_paused_or_stopped_is_told_truly(started, verb):
+    (mail,) = outbox.claim(limit=1)
+    OutgoingMail.objects.filter(kind="links").delete()
+    mail = started.mails.first()
+    OutgoingMail.objects.filter(pk=mail.pk).update(attempts=1)
+    mail.attempts = 1
+    verb(announcement=started)
+    outbox._record(mail, state="sent", sent_at=timezone.now())
+    mail.refresh_from_db()
+    assert mail.state == "sent"
+
+
+def test_failed_ones_are_sent_again(started, smtp):
+    smtp.refuse("bob@example.org", "550 5.1.1 No such user")
+    outbox.deliver_due(mails.prepare)
+    assert states(started)["Bob"] == "failed"
+    smtp.accept("bob@example.org")
+    assert announcing.resend_failed(announcement=started) == 1
+    outbox.deliver_due(mails.prepare)
+    assert set(states(started).values()) == {"sent"}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [announcing.pause, announcing.resume, announcing.stop, announcing.unschedule],
+    ids=lambda verb: verb.__name__,
+)
+def test_draft_can_only_be_scheduled(week, announce, verb):
+    announcement = announce()
+    with pytest.raises(announcing.WrongState):
+        verb(announcement=announcement)
+    announcement.refresh_from_db()
+    assert announcement.state == "draft"
+
+
+def test_started_one_is_not_started_twice(started):
+    with pytest.raises(announcing.WrongState):
+        announcing.send_now(announcement=started)
+
+
+def test_progress_counts_and_foretells(started, smtp):
+    moment = started.started_at + dt.timedelta(seconds=30)
+    bob = started.mails.get(registration__name="Bob B")
+    failed = started.mails.filter(registration__name="Dora D")
+    OutgoingMail.objects.filter(pk=bob.pk).update(state="sent", sent_at=moment)
+    failed.update(state="failed")
+    progress = announcing.progress(started, moment)
+    assert progress == announcing.Progress(
+        total=4, sent=1, waiting=2, failed=1, dropped=0, time_left=dt.timedelta(seconds=60)
+    )
+    assert progress.percent == 50
+
+
+def test_starting_takes_the_same_queries_for_3_people_as_for_30(
+    week, announce, django_assert_num_queries
+):
+    for count in (3, 30):
+        for number in range(count):
+            sign_up(week, f"P{count}x{number} X")
+        announcement = announce()
+        announcing.send_now(announcement=announcement)
+        with django_assert_num_queries(6):
+            announcing.start_due(timezone.now())
+    assert announcement.mails.count() == 33
+
+
+def test_service_mails_overtake_announcements(started):
+    late = sign_up(started.event, "Late L")
+    first = outbox.claim(limit=5)
+    assert {mail.kind for mail in first} == {"links"}
+    assert late in {mail.registration for mail in first}
+
+
+@pytest.mark.parametrize("audience", ["session", "track"])
+def test_database_wants_the_session_or_strategy_named(week, announce, audience):
+    with (
+        pytest.raises(IntegrityError, match="announcement_audience_is_named"),
+        transaction.atomic(),
+    ):
+        announce(audience=audience)
+
+
+def test_test_mail_goes_to_the_organizer_without_the_persons_secret(week, announce, smtp):
+    alice = sign_up(week)
+    announcing.send_test(announce().pk, alice.pk, "organizer@example.org")
+    (received,) = smtp.messages
+    assert received.recipients == ["organizer@example.org"]
+    assert received.message["Subject"] == "[Test] News"
+    assert parseaddr(received.message["To"])[1] == "organizer@example.org"
+    raw = received.message.as_string()
+    assert "Dear Alice Adams" in raw
+    assert alice.token not in raw
+    assert unsubscribing.unsubscribe_url(alice) not in raw
+
+
+@pytest.mark.parametrize(
+    ("source", "html"),
+    [
+        ("**bold** and *em*", "<p><strong>bold</strong> and <em>em</em></p>\n"),
+        ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n"),
+        ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>\n"),
+        ("[x](https://example.org/)", '<p><a href="https://example.org/">x</a></p>\n'),
+        ("![x](https://example.org/spy.png)", "<p></p>\n"),
+        ("a\nb", "<p>a<br>\nb</p>\n"),
+        ('<a href="https://x" onclick="y">z</a>', "<p>&lt;a href="),
+    ],
+)
+def test_markdown_is_made_safe(source, html):
+    assert markdown.to_html(source).startswith(html)

@@ -1,0 +1,329 @@
+"""What people are told when a session changes: once, when the edits have settled."""
+
+import datetime as dt
+import email.policy
+from email import message_from_bytes
+
+import pytest
+import time_machine
+from django.utils import timezone
+from icalendar import Calendar
+
+from events.models import AgendaItem, Session
+from events.schedule import cancel_session, editing, restore_session
+from registrations import mails, reminders, signup
+from registrations.models import OutgoingMail
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+NOW = dt.datetime(2026, 9, 1, 12, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    """A clock that stands still until a test moves it."""
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def settled(clock):
+    """Let ten minutes pass and ask what is owed."""
+
+    def settled(minutes: float = 10) -> list[tuple[str, str]]:
+        clock.shift(minutes * MINUTE)
+        reminders.queue_owed()
+        queued = OutgoingMail.objects.exclude(kind="links").order_by("pk")
+        return [(mail.kind, mail.registration.name) for mail in queued]
+
+    return settled
+
+
+def move(session: Session, **by: float) -> None:
+    with editing(session.pk) as current:
+        current.starts_at += dt.timedelta(**by)
+        current.ends_at += dt.timedelta(**by)
+        current.save()
+
+
+def rename(session: Session, title: str) -> None:
+    with editing(session.pk) as current:
+        current.title = title
+        current.save()
+
+
+def written(kind: str):
+    """The newest mail of this kind as it would travel, parsed again."""
+    mail = OutgoingMail.objects.filter(kind=kind).latest("pk")
+    message = mails.prepare([mail])(mail)
+    mail_id = {"Message-ID": "<1@localhost>"}
+    message.extra_headers |= mail_id
+    return message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
+
+
+def words(message) -> tuple[str, str]:
+    return (
+        " ".join(message.get_body(("plain",)).get_content().split()),
+        " ".join(message.get_body(("html",)).get_content().split()),
+    )
+
+
+def calendar_parts(message) -> list:
+    return [part for part in message.walk() if part.get_content_type() == "text/calendar"]
+
+
+def test_change_is_announced_once_ten_minutes_after_the_last_edit(week, opening, settled):
+    sign_up(week)
+    rename(opening, "A")
+    assert settled(5) == []
+    move(opening, hours=1)
+    assert settled(9) == []
+    assert settled(1) == [("changed", "Alice Adams")]
+    assert settled(60) == [("changed", "Alice Adams")]
+
+
+def test_only_those_registered_for_the_session_are_told(week, opening, settled):
+    sign_up(week)
+    sign_up(week, "Bob B", sessions=list(week.sessions.exclude(pk=opening.pk)))
+    signup.cancel(registration=sign_up(week, "Charlie C"))
+    move(opening, hours=1)
+    assert settled() == [("changed", "Alice Adams")]
+
+
+def test_changing_back_before_it_settled_sends_nothing(week, opening, settled):
+    sign_up(week)
+    rename(opening, "A")
+    settled(5)
+    rename(opening, week.sessions.get(pk=opening.pk).title.replace("A", opening.title))
+    assert settled() == []
+
+
+def test_cancelling_and_restoring_before_it_settled_sends_nothing(week, opening, settled):
+    sign_up(week)
+    cancel_session(session=opening)
+    settled(5)
+    restore_session(session=opening)
+    assert settled() == []
+
+
+def test_whoever_registers_while_it_settles_is_told_by_the_links_mail_alone(week, opening, settled):
+    sign_up(week)
+    rename(opening, "A")
+    settled(5)
+    sign_up(week, "Bob B", sessions=list(week.sessions.all()))
+    assert settled(5) == [("changed", "Alice Adams")]
+
+
+def test_whoever_registered_with_what_was_changed_back_is_told_so(week, opening, settled):
+    before = opening.title
+    rename(opening, "A")
+    sign_up(week, sessions=list(week.sessions.all()))
+    rename(opening, before)
+    assert settled() == [("changed", "Alice Adams")]
+
+
+@pytest.mark.parametrize(("hours", "told"), [(2.9, True), (3.1, False)])
+def test_session_that_starts_soon_is_told_of_at_once(week, opening, settled, clock, hours, told):
+    sign_up(week)
+    clock.move_to(opening.starts_at - dt.timedelta(hours=hours))
+    OutgoingMail.objects.all().delete()
+    rename(opening, "A")
+    queued = [kind for kind, _name in settled(0) if kind == "changed"]
+    assert queued == (["changed"] if told else [])
+
+
+def test_session_that_was_to_start_soon_is_told_of_at_once(week, opening, settled, clock):
+    sign_up(week)
+    clock.move_to(opening.starts_at - dt.timedelta(hours=2))
+    move(opening, days=2)
+    assert ("changed", "Alice Adams") in settled(0)
+
+
+def test_time_to_settle_is_a_setting_of_the_event(week, opening, settled):
+    week.settle_minutes = 30
+    week.save()
+    sign_up(week)
+    rename(opening, "A")
+    assert settled(29) == []
+    assert settled(1) == [("changed", "Alice Adams")]
+
+
+def test_session_that_is_over_is_not_told_of(week, opening, settled, clock):
+    sign_up(week)
+    clock.move_to(opening.ends_at + MINUTE)
+    rename(opening, "A")
+    assert [kind for kind, _name in settled() if kind == "changed"] == []
+
+
+def test_notice_says_what_was_and_what_is_now(week, opening, settled):
+    sign_up(week, time_zone="America/New_York")
+    title = opening.title
+    with editing(opening.pk) as current:
+        current.title = "The kickoff"
+        current.starts_at += dt.timedelta(hours=1)
+        current.save()
+    settled()
+    message = written("changed")
+    assert message["Subject"] == "Changed: The kickoff"
+    for body in words(message):
+        assert title in body
+        assert "The kickoff" in body
+        assert "12:00 PM to 4:00 PM E" in body
+        assert "1:00 PM to 4:00 PM E" in body
+        assert "/join/" in body
+
+
+def test_notice_replaces_the_calendar_entry_in_place(week, opening, settled):
+    alice = sign_up(week)
+    move(opening, hours=1)
+    move(opening, hours=1)
+    settled()
+    inline, attached = calendar_parts(written("changed"))
+    assert inline.get_param("method") == "REQUEST"
+    assert attached.get_content_disposition() == "attachment"
+    calendar = Calendar.from_ical(inline.get_content())
+    (entry,) = calendar.events
+    assert str(calendar["METHOD"]) == "REQUEST"
+    assert str(entry["UID"]) == f"{opening.uid}@strategyweek"
+    assert entry["SEQUENCE"] == 2
+    assert str(entry["ATTENDEE"]) == "mailto:alice@example.org"
+    assert str(entry["ORGANIZER"]) == "mailto:week@example.org"
+    assert entry.start == opening.starts_at + dt.timedelta(hours=2)
+    assert f"/join/{alice.token}/opening/" in str(entry["URL"])
+
+
+def test_cancelled_session_is_taken_out_of_calendars(week, opening, settled):
+    alice = sign_up(week)
+    cancel_session(session=opening)
+    assert settled() == [("cancelled", "Alice Adams")]
+    message = written("cancelled")
+    inline, _attached = calendar_parts(message)
+    calendar = Calendar.from_ical(inline.get_content())
+    assert (inline.get_param("method"), str(calendar["METHOD"])) == ("CANCEL", "CANCEL")
+    assert str(calendar.events[0]["STATUS"]) == "CANCELLED"
+    assert calendar.events[0]["SEQUENCE"] == 1
+    for body in words(message):
+        assert opening.title in body
+        assert f"/join/{alice.token}/opening/" not in body
+
+
+def test_session_that_is_on_again_is_told_of(week, opening, settled):
+    sign_up(week)
+    cancel_session(session=opening)
+    settled()
+    restore_session(session=opening)
+    assert settled() == [("cancelled", "Alice Adams"), ("changed", "Alice Adams")]
+    assert "takes place after all" in words(written("changed"))[0]
+
+
+def test_session_taken_off_the_public_page_is_cancelled_for_those_who_come(week, opening, settled):
+    sign_up(week)
+    with editing(opening.pk) as current:
+        current.status = "draft"
+        current.save()
+    assert settled() == [("cancelled", "Alice Adams")]
+
+
+def test_new_phone_number_or_passcode_is_a_change(week, opening, settled):
+    sign_up(week)
+    with editing(opening.pk) as current:
+        current.meeting.passcode = "new-code"
+        current.meeting.save()
+    assert settled() == [("changed", "Alice Adams")]
+    assert "code-1" in words(written("changed"))[0]
+    assert "new-code" in words(written("changed"))[0]
+
+
+def test_new_zoom_link_alone_is_none(week, opening, settled):
+    """It is behind our own link, which stays the same."""
+    sign_up(week)
+    with editing(opening.pk) as current:
+        current.meeting.join_url = "https://zoom.example/j/99"
+        current.meeting.save()
+    assert settled() == []
+
+
+def test_agenda_that_changes_sends_the_detailed_schedule_once_for_all_sessions(
+    week, opening, settled
+):
+    sign_up(week)
+    sign_up(week, "Bob B", sessions=[week.sessions.get(slug="das")])
+    for session in week.sessions.exclude(slug="das"):
+        with editing(session.pk):
+            AgendaItem.objects.create(session=session, title="A new item", minutes=5)
+        assert settled(5) == []
+    assert settled(5) == [("schedule", "Alice Adams")]
+    assert settled(60) == [("schedule", "Alice Adams")]
+    text, html = words(written("schedule"))
+    assert text.count("A new item") == html.count("A new item") == 5
+
+
+def test_zoom_details_that_come_later_are_news_and_no_change(week, opening, settled):
+    details = {"meeting_id": "1", "passcode": "2", "dial_in": "+1 669 900 6833"}
+    opening.meeting.__class__.objects.filter(session=opening).update(**dict.fromkeys(details, ""))
+    sign_up(week)
+    with editing(opening.pk) as current:
+        current.meeting.__class__.objects.filter(session=opening).update(**details)
+        current.save()
+    assert settled() == [("schedule", "Alice Adams")]
+
+
+def test_corrected_address_is_not_told_of_changes_of_what_it_never_knew(week, opening, settled):
+    alice = sign_up(week)
+    rename(opening, "A")
+    signup.correct_email(registration=alice, email="new@example.org")
+    assert settled() == []
+
+
+def test_notice_is_dropped_when_it_is_no_longer_true(week, opening, settled):
+    sign_up(week)
+    title = opening.title
+    rename(opening, "A")
+    settled()
+    rename(opening, title)
+    mail = OutgoingMail.objects.get(kind="changed")
+    assert mails.prepare([mail])(mail) is None
+
+
+def test_editing_that_fails_keeps_nothing(week, opening):
+    def fail() -> None:
+        with editing(opening.pk) as current:
+            current.title = "A"
+            current.save()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    opening.refresh_from_db()
+    assert (opening.title != "A", opening.revision, opening.revised_at) == (True, 0, None)
+
+
+def test_settling_counts_from_the_last_edit_that_people_would_notice(week, opening, settled):
+    sign_up(week)
+    rename(opening, "A")
+    settled(9)
+    with editing(opening.pk) as current:
+        current.kind = "closing"
+        current.save()
+    assert settled(1) == [("changed", "Alice Adams")]
+
+
+def test_telling_takes_the_same_queries_for_1_person_as_for_30(
+    week, opening, settled, django_assert_num_queries
+):
+    for count in (1, 30):
+        for number in range(count):
+            sign_up(week, f"P{count}x{number} X", sessions=list(week.sessions.all()))
+        rename(opening, f"Title {count}")
+        later = timezone.now() + 11 * MINUTE
+        with time_machine.travel(later, tick=False), django_assert_num_queries(16):
+            reminders.queue_owed()
+    assert OutgoingMail.objects.filter(kind="changed").count() == 1 + 31

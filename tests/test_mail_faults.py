@@ -1,0 +1,527 @@
+"""What dies or misbehaves while many are mailed: nobody is left out, and nobody is mailed twice.
+
+But for one: whom a worker was mailing when it was killed may get that mail again, and it is
+seen to be the same by its Message-ID.
+"""
+
+import datetime as dt
+import os
+import random
+import re
+import signal
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.html import escape
+from icalendar import Calendar
+
+from events.models import Event
+from events.schedule import editing
+from registrations import announcing, mails, outbox, signup, unsubscribing
+from registrations.models import Announcement, OutgoingMail, Registration, Seat
+from strategyweek import celery_app
+
+from .conftest import Start, database_url
+from .people import sign_up
+from .services import RUN, FastSink, Process, eventually
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+
+WAITING, PAUSED, SENT, FAILED, DROPPED = "waiting", "paused", "sent", "failed", "dropped"
+ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"]
+
+
+@pytest.fixture
+def sink(tmp_path) -> Iterator[FastSink]:
+    sink = FastSink(tmp_path)
+    yield sink
+    sink.stop()
+
+
+@pytest.fixture
+def worker(worker, sink) -> Start:
+    """Start a worker whose mails go to the fast sink."""
+    return partial(worker, EMAIL_URL=sink.url, CELERY_SKIP_CHECKS="1")
+
+
+@pytest.fixture
+def beat(beat, sink) -> Start:
+    return partial(beat, EMAIL_URL=sink.url, CELERY_SKIP_CHECKS="1")
+
+
+def emails(count: int, domain: str = "example.org") -> list[str]:
+    return [f"p{number}@{domain}" for number in range(count)]
+
+
+def crowd(week: Event, addresses: Iterable[str]) -> list[Registration]:
+    """Many people in every session, as if their links had been mailed long ago."""
+    people = Registration.objects.bulk_create(
+        Registration(
+            event=week,
+            name=f"Person {number}",
+            email=address,
+            email_key=address,
+            time_zone=ZONES[number % len(ZONES)],
+        )
+        for number, address in enumerate(addresses)
+    )
+    sessions = list(week.sessions.all())
+    long_ago = timezone.now() - dt.timedelta(days=30)
+    Seat.objects.bulk_create(
+        Seat(
+            registration=person,
+            session=session,
+            seated_at=long_ago,
+            told_revision=session.revision,
+        )
+        for person in people
+        for session in sessions
+    )
+    return people
+
+
+def announce(week: Event) -> Announcement:
+    """Mail everyone who is registered by now."""
+    announcement = Announcement.objects.create(event=week, subject="News", body="Dear {name}, hi.")
+    announcing.send_now(announcement=announcement)
+    return announcement
+
+
+def swept(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
+    """Wait as `eventually` does, and sweep each second, which the beat does each ten."""
+    next_sweep = 0.0
+
+    def sweep_and_look() -> Any:
+        nonlocal next_sweep
+        if time.monotonic() > next_sweep:
+            outbox.nudge()
+            next_sweep = time.monotonic() + 1
+        return condition()
+
+    return eventually(sweep_and_look, what, timeout)
+
+
+def have_ended(count: int) -> Callable[[], bool]:
+    """Whether there are so many mails, and none of them waits any more."""
+    waiting = OutgoingMail.objects.filter(state__in=[WAITING, PAUSED])
+    return lambda: not waiting.exists() and OutgoingMail.objects.count() >= count
+
+
+def states() -> dict[str, int]:
+    return Counter(OutgoingMail.objects.values_list("state", flat=True))
+
+
+def addresses_in(state: str) -> list[str]:
+    mails = OutgoingMail.objects.filter(state=state)
+    return sorted(mails.values_list("registration__email", flat=True))
+
+
+def assert_served(sink: FastSink, addresses: list[str], *, doubles: int = 0) -> list[str]:
+    """Everyone got their one mail and the rows say so; returns whom it reached again as itself."""
+    taken = sink.taken()
+    served = {mail.recipient for mail in taken}
+    assert served == set(addresses)
+    # Each has one Message-ID, and no two the same.
+    assert len({mail[2:] for mail in taken}) == len({mail.message_id for mail in taken})
+    assert len({mail.message_id for mail in taken}) == len(addresses)
+    assert addresses_in(SENT) == sorted(addresses)
+    assert len(taken) - len(addresses) <= doubles
+    return [address for address, times in Counter(sink.recipients()).items() if times > 1]
+
+
+# The broker
+
+
+@pytest.mark.served
+def test_broker_that_dies_amid_a_mailing_stops_no_mail(week, sink, broker, worker, beat):
+    people = crowd(week, emails(100, "slowish.example"))
+    running, _beat = (start(REDIS_URL=broker.url, wait=False) for start in (worker, beat))
+    running.wait_for_log(" ready")
+    announce(week)
+    with celery_app.connection_for_write(broker.url) as to_broker:
+        celery_app.send_task("registrations.tasks.queue_owed", connection=to_broker)
+    sink.wait_for(20)
+    broker.kill()
+    # Without it the worker goes on as long as its turn lasts.
+    running.wait_for_log(r"deliver_mails\[.*succeeded")
+    assert sink.count() > 20
+    late = [sign_up(week, f"Late{number} L").email for number in range(5)]
+    broker.start()
+    eventually(have_ended(105), "served by the beat's sweep", 60)
+    assert assert_served(sink, [person.email for person in people] + late) == []
+
+
+# The database
+
+
+@pytest.fixture
+def postgresql() -> Iterator[Any]:
+    """A cursor of a connection that is not the test's own."""
+    with closing(psycopg2.connect(database_url())) as own:
+        own.autocommit = True
+        yield own.cursor()
+
+
+RECORDING = "wait_event_type = 'Lock' AND query LIKE 'UPDATE%'"
+
+
+def cut(postgresql: Any, condition: str = "true") -> int:
+    """Cut the workers' database connections; returns how many there were."""
+    connections = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    postgresql.execute(f"{connections} WHERE application_name = 'a worker' AND {condition}")
+    return postgresql.rowcount
+
+
+@pytest.mark.served
+def test_cut_database_connections_lose_no_mail_and_double_none(week, sink, worker, postgresql):
+    people = crowd(week, emails(150, "slowish.example"))
+    worker(EMAIL_TIMEOUT="1", PGAPPNAME="a worker")
+    announce(week)
+    for count in (20, 40, 60):
+        swept(lambda count=count: sink.count() >= count, f"{count} mails")
+        eventually(lambda: cut(postgresql), "the worker is back at the database")
+    for _time in range(2):
+        with transaction.atomic():
+            # An outcome waits for these locks to be written down, and is cut off there.
+            waiting = OutgoingMail.objects.select_for_update().filter(state=WAITING)
+            assert len(waiting) > 20
+            swept(partial(cut, postgresql, RECORDING), "an outcome is being recorded")
+    swept(have_ended(150), "everyone is served")
+    assert assert_served(sink, [person.email for person in people]) == []
+
+
+@pytest.mark.served
+def test_database_that_crashes_amid_a_mailing_loses_no_mail_and_doubles_none(
+    week, sink, worker, postgresql, request
+):
+    if "postgres" not in (run := request.config.stash[RUN]) or "(given), broker" in run:
+        pytest.skip("only a server of the run's own may be crashed")
+    people = crowd(week, emails(150, "slowish.example"))
+    # The tests' server is one that may forget at a crash; what the worker writes it shall keep.
+    worker(EMAIL_TIMEOUT="1", PGAPPNAME="a worker", PGOPTIONS="-c synchronous_commit=on")
+    announce(week)
+    sink.wait_for(40)
+    postgresql.execute("CHECKPOINT")
+    postgresql.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'a worker'")
+    (backend,) = postgresql.fetchone()
+    # When one of its processes dies so, the server ends all of them and recovers.
+    os.kill(backend, signal.SIGKILL)
+    eventually(has_recovered, "the database has recovered")
+    connection.close()
+    swept(have_ended(150), "everyone is served")
+    assert assert_served(sink, [person.email for person in people]) == []
+
+
+def has_recovered() -> bool:
+    try:
+        with closing(psycopg2.connect(database_url())):
+            return True
+    except psycopg2.OperationalError:
+        return False
+
+
+# The mail server
+
+
+def test_mail_server_that_misbehaves_gets_every_mail_and_twice_only_what_it_never_owned_up_to(
+    week, sink, worker
+):
+    domains = ["busy.example", "gone.example", "mute.example", "cut.example", "deaf.example"]
+    addresses = [
+        f"{name}{number}@{domain}"
+        for number in range(2)
+        for domain in domains
+        for name, domain in [("odd", domain), (domain[:4], "example.org")]
+    ]
+    people = crowd(week, addresses)
+    assert len(people) == 20
+    worker(EMAIL_TIMEOUT="1")
+    announce(week)
+    untried = OutgoingMail.objects.filter(state=WAITING, last_error="")
+    eventually(lambda: OutgoingMail.objects.exists() and not untried.exists(), "each was tried")
+    to_come = {"busy.example", "mute.example", "cut.example", "deaf.example"}
+    assert {address.partition("@")[2] for address in addresses_in(WAITING)} == to_come
+    # The pause is over, as it would be ten seconds later.
+    OutgoingMail.objects.filter(state=WAITING).update(due_at=timezone.now())
+    outbox.nudge()
+    eventually(have_ended(20), "each was tried again")
+
+    refused = [address for address in addresses if address.endswith("@gone.example")]
+    assert addresses_in(FAILED) == sorted(refused)
+    words = set(OutgoingMail.objects.filter(state=FAILED).values_list("last_error", flat=True))
+    assert words == {"550 5.1.1 No such user"}
+    served = [address for address in addresses if address not in refused]
+    doubled = assert_served(sink, served, doubles=2)
+    assert sorted(doubled) == ["odd0@deaf.example", "odd1@deaf.example"]
+
+
+def test_connections_carry_mails_side_by_side(week, sink, worker):
+    people = crowd(week, emails(100, "slow.example"))
+    worker(MAIL_CONNECTIONS="4")
+    announce(week)
+    eventually(have_ended(100), "everyone is served", 60)
+    assert assert_served(sink, [person.email for person in people]) == []
+    in_hand = [mail.in_hand for mail in sink.taken()]
+    assert max(in_hand) == 4
+    assert statistics.median(in_hand) >= 3
+
+
+# The workers
+
+
+def test_worker_told_to_stop_hands_back_what_it_has_not_sent(week, sink, worker):
+    people = crowd(week, emails(230, "slow.example"))
+    # Its lease would last for ten minutes.
+    stopping = worker(EMAIL_TIMEOUT="60")
+    announce(week)
+    sink.wait_for(20)
+    os.kill(stopping.pid, signal.SIGTERM)
+    assert stopping.wait(outbox.TURN + 5) == 0
+    rest = OutgoingMail.objects.filter(state=WAITING)
+    assert len(rest) == 230 - sink.count() > 0
+    assert {mail.attempts for mail in rest} == {0}
+    assert max(mail.due_at for mail in rest) <= timezone.now()
+    worker(EMAIL_TIMEOUT="60", MAIL_CONNECTIONS="8")
+    eventually(have_ended(230), "the next worker serves the others", 30)
+    assert assert_served(sink, [person.email for person in people]) == []
+
+
+def test_killed_workers_double_at_most_a_mail_each(week, sink, worker):
+    people = crowd(week, emails(300))
+    announce(week)
+    for _time in range(3):
+        dying = worker()
+        outbox.nudge()
+        sink.wait_for(sink.count() + random.randrange(5, 60))
+        dying.kill()
+        assert states()[WAITING] > 0
+        # Its lease is over, as it would be some minutes later.
+        OutgoingMail.objects.filter(state=WAITING).update(due_at=timezone.now())
+    worker()
+    swept(have_ended(300), "everyone is served")
+    assert_served(sink, [person.email for person in people], doubles=3)
+
+
+def test_two_beats_and_two_workers_send_everything_once(week, sink, worker, beat):
+    people = crowd(week, emails(40))
+    soon, changed = week.sessions.all()[:2]
+    starts_at = timezone.now() + dt.timedelta(minutes=30)
+    week.sessions.filter(pk=soon.pk).update(starts_at=starts_at)
+    with editing(changed.pk) as session:
+        session.title = "Another title"
+        session.save()
+    week.sessions.filter(pk=changed.pk).update(revised_at=timezone.now() - dt.timedelta(hours=1))
+    Announcement.objects.create(
+        event=week, subject="News", body="Hi.", state="scheduled", send_at=timezone.now()
+    )
+    started = [start(wait=False) for start in (beat, beat, worker, worker)]
+    eventually(have_ended(3 * 40), "the beats' first sweep", 60)
+    for _time in range(4):
+        celery_app.send_task("registrations.tasks.queue_owed")
+    eventually(lambda: times_asked(started) >= 2 + 4, "asked again and again")
+    kinds = OutgoingMail.objects.values_list("kind", flat=True)
+    assert Counter(kinds) == {"hour": 40, "changed": 40, "announcement": 40}
+    assert states() == {SENT: 120}
+    assert Counter(sink.recipients()) == {person.email: 3 for person in people}
+
+
+def times_asked(workers: Iterable[Process]) -> int:
+    """How often these have asked what is owed."""
+    return sum(len(re.findall(r"queue_owed\[.*succeeded", each.log)) for each in workers)
+
+
+def test_announcement_reaches_those_who_were_there_at_its_start_and_have_not_left(
+    week, sink, worker
+):
+    people = crowd(week, emails(200, "slowish.example"))
+    worker()
+    announcement = announce(week)
+    sink.wait_for(10)
+    # Some of them are in the batch that the worker has in hand.
+    cancelled, unsubscribed = people[85:90] + people[150:155], people[95:100] + people[155:160]
+    for person in cancelled:
+        signup.cancel(registration=person)
+    for person in unsubscribed:
+        unsubscribing.unsubscribe(registration=person)
+
+    sink.wait_for(110)
+    announcing.pause(announcement=announcement)
+    paused_at = time.time()
+    eventually(partial(is_quiet, sink), "nothing leaves any more")
+    assert sink.taken()[-1].moment - paused_at < 2
+    assert states()[PAUSED] > 0
+    late = [sign_up(week, f"Late{number} L").email for number in range(3)]
+    announcing.resume(announcement=announcement)
+    eventually(have_ended(200 + 3), "everyone is served")
+
+    left = {person.email for person in cancelled + unsubscribed}
+    stayed = [person.email for person in people if person.email not in left]
+    assert assert_served(sink, stayed + late) == []
+    assert addresses_in(DROPPED) == sorted(left)
+
+
+def test_stopped_announcement_says_truly_whom_it_reached(week, sink, worker):
+    people = crowd(week, emails(200, "slowish.example"))
+    worker()
+    announcement = announce(week)
+    sink.wait_for(50)
+    announcing.stop(announcement=announcement)
+    eventually(partial(is_quiet, sink), "nothing leaves any more")
+    reached = sink.recipients()
+    assert 50 <= len(reached) < 200
+    assert addresses_in(SENT) == sorted(reached)
+    unreached = {person.email for person in people}.difference(reached)
+    assert addresses_in(DROPPED) == sorted(unreached)
+
+
+def is_quiet(sink: FastSink) -> bool:
+    return time.time() - sink.taken()[-1].moment > 1
+
+
+def test_links_overtake_an_announcement_to_thousands(week, sink, worker):
+    crowd(week, emails(3000))
+    worker()
+    announce(week)
+    sink.wait_for(200)
+    registered_at = time.time()
+    alice = sign_up(week)
+    eventually(lambda: alice.email in sink.recipients(), "the links have come")
+    (links,) = [mail for mail in sink.taken() if mail.recipient == alice.email]
+    assert links.moment - registered_at < 2
+    assert states()[WAITING] > 0
+
+
+def test_workers_keep_to_their_rate_together_and_links_still_overtake(week, sink, worker):
+    crowd(week, emails(40))
+    started = [worker(wait=False, MAIL_PER_MINUTE="120") for _number in range(2)]
+    for each in started:
+        each.wait_for_log(" ready")
+    began_at = time.time()
+    announce(week)
+    # So that both have a share, and not just the one that was nudged.
+    swept(lambda: sink.count() >= 4, "under way")
+    alice = sign_up(week)
+    before = sink.count()
+    swept(lambda: sink.count() >= 12, "a dozen mails")
+    assert all("deliver_mails" in each.log for each in started)
+    too_early = [
+        number
+        for number, mail in enumerate(sink.taken())
+        if mail.moment < began_at + number * 60 / 120
+    ]
+    assert too_early == []
+    # Each worker had one in hand already.
+    assert alice.email in sink.recipients()[: before + 4]
+
+
+# Odd words
+
+
+TITLES = [
+    "He said \"no\" & <b>left</b>; \\n 'so', they say: {name} %s",
+    "Pasted\x0bBcc: everyone@example.org\x0cfrom\u2028a text\x85with\x1cbreaks",
+    "Pasted\x0bBcc: everyone@example.org",
+    "Two lines\r\nBcc: everyone@example.org",
+    "👩🏽\u200d⚖️ ünïcödé 🎉",
+    "جلسة عن العفو \u202e(עברית)",
+    "x" * 200,
+    "é" * 200,
+]
+NAME = 'Siobhán "Shi" O\'Brien & Söhne 👩🏽\u200d⚖️ مريم'
+PASTED = "One: \x0bsoft\r\n\r\nTwo\rThree\u2028Four\n.\n..\nFrom here\x85on"
+
+
+def squeezed(words: str) -> str:
+    """Without spaces: a mail may wrap its lines anywhere between words."""
+    return "".join(words.split())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("title", TITLES)
+def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
+    (session,) = sessions = week.sessions.all()[:1]
+    session.agenda.update(title=title, description=PASTED)
+    alice = sign_up(week, NAME, sessions=sessions, email="alice@example.org")
+    with editing(session.pk) as edited:
+        edited.title, edited.summary = title, PASTED
+        edited.save()
+    announcement = Announcement.objects.create(event=week, subject=title[:150], body=PASTED)
+    announcement.subject = announcement.subject.replace("{name} %s", "")
+    announcement.save()
+    more = {"registration": alice, "session": session, "was": session.revisions.get()}
+    outbox.queue(
+        [
+            OutgoingMail(key="1", kind="changed", **more),
+            OutgoingMail(key="2", kind="promoted", **more),
+            OutgoingMail(
+                key="3", kind="announcement", registration=alice, announcement=announcement
+            ),
+        ]
+    )
+    outbox.deliver_due(mails.prepare)
+    received = {str(mail["Subject"]): mail for mail in smtp.to("alice@example.org")}
+    line = " ".join(title.split())
+    said = " ".join(announcement.subject.split())
+    about = {f"Changed: {line}", f"You have a place: {line}"}
+    assert set(received) == {f"Your links for {week.name}", *about, said}
+    for mail in received.values():
+        assert [part.defects for part in mail.walk() if part.defects] == []
+        assert mail["To"] == "alice@example.org"
+        assert "Bcc" not in mail
+        assert len(set(mail.keys())) == len(mail.keys())
+        text = mail.get_body(("plain",)).get_content()
+        html = mail.get_body(("html",)).get_content()
+        assert squeezed(PASTED) in squeezed(text)
+        assert "<b>left" not in html
+        if mail["Subject"] == said:
+            continue
+        assert squeezed(title) in squeezed(text)
+        assert squeezed(escape(title)) in squeezed(html)
+        assert squeezed(NAME) in squeezed(text)
+        assert squeezed(escape(NAME)) in squeezed(html)
+        calendars = [
+            Calendar.from_ical(part.get_content())
+            for part in mail.walk()
+            if part.get_content_type() == "text/calendar"
+        ]
+        titles = {squeezed(str(each["SUMMARY"])) for file in calendars for each in file.events}
+        assert titles == {squeezed(title)}
+
+
+# The whole
+
+
+@pytest.mark.served
+@pytest.mark.timeout(300)
+def test_twenty_killed_workers_cost_ten_thousand_people_no_mail(week, sink, worker):
+    people = crowd(week, emails(10_000))
+    start = partial(worker, wait=False, EMAIL_TIMEOUT="1")
+    workers = [start(), start()]
+    announce(week)
+    began_at = time.monotonic()
+    for count in sorted(random.sample(range(100, 9_500), 20)):
+        swept(lambda count=count: sink.count() >= count, f"{count} mails")
+        sending = swept(partial(all_sending, workers), "a worker sends")
+        time.sleep(random.random() / 10)
+        dying = random.choice(sending)
+        dying.kill()
+        workers.remove(dying)
+        workers.append(start())
+    swept(have_ended(10_000), "everyone is served", 120)
+    doubled = assert_served(sink, [person.email for person in people], doubles=20)
+    seconds = time.monotonic() - began_at
+    print(f"{10_000 / seconds:.0f} mails/s in {seconds:.0f} s, {len(doubled)} doubled")
+
+
+def all_sending(workers: Iterable[Process]) -> list[Process]:
+    """Those of the workers that have been given a task."""
+    return [each for each in workers if "deliver_mails" in each.log.partition(" ready.")[2]]

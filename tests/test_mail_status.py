@@ -1,0 +1,245 @@
+"""Whether mail flows: the page in the admin, its line on the first page, and the command."""
+
+import datetime as dt
+import re
+
+import pytest
+import time_machine
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from registrations.models import Heartbeat, OutgoingMail
+from registrations.wording import ago, time_left
+
+from .people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/registrations/outgoingmail/status/"
+NOW = dt.datetime(2026, 10, 1, 16, tzinfo=dt.UTC)
+
+
+@pytest.fixture(autouse=True)
+def _at_nine_in_the_morning():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def admin(client, django_user_model):
+    client.force_login(django_user_model.objects.create_superuser("o", "o@example.org", "x"))
+    return client
+
+
+@pytest.fixture
+def alive(db):
+    for part in Heartbeat.Part:
+        Heartbeat.objects.create(part=part, seen_at=NOW - dt.timedelta(seconds=7))
+
+
+@pytest.fixture
+def troubled(week):
+    """One mail in each state that needs a look; nobody alive."""
+    mails = [sign_up(week, name).mails.get() for name in ("Alice A", "Bob B", "Charlie C")]
+    states = [("waiting", "421 Busy"), ("failed", "550 No such user"), ("bounced", "")]
+    for mail, (state, words) in zip(mails, states, strict=True):
+        OutgoingMail.objects.filter(pk=mail.pk).update(
+            state=state,
+            last_error=words,
+            sent_at=NOW if state == "bounced" else None,
+            created_at=NOW - dt.timedelta(hours=2),
+        )
+
+
+def shown(answer) -> str:
+    main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", main).split())
+
+
+def said(capsys) -> tuple[object, str]:
+    """What the command ends with, and what it writes."""
+    try:
+        call_command("mail_status")
+    except SystemExit as exit_:
+        return exit_.code, capsys.readouterr().out
+    return 0, capsys.readouterr().out
+
+
+def test_page_says_that_all_is_well(admin, week, alive):
+    page = shown(admin.get(PAGE))
+    assert "All is well. Worker and beat are alive" in page
+    assert "A worker alive last sign: 7 seconds ago (Oct 1, 2026, 8:59 AM PDT)" in page
+    assert "What waits Nothing." in page
+    assert "What failed, and why Nothing in the last 14 days." in page
+
+
+def test_page_begins_with_the_complaints_and_says_what_failed(admin, troubled):
+    page = shown(admin.get(PAGE))
+    assert page.index("1 mail has waited for more than a quarter of an hour.") < page.index("As of")
+    assert "A worker silent last sign: never" in page
+    assert (
+        "Links and schedule 1 mail , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
+        in page
+    )
+    assert "1 mail 421 Busy" in page
+    assert "1 mail No reason was given. 1 mail 550 No such user" in page
+    assert "All is well" not in page
+
+
+def test_page_takes_the_same_queries_however_much_failed(admin, troubled, week):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin.get(PAGE).status_code == 200
+        return len(context)
+
+    few = queries()
+    for number in range(4):
+        mail = sign_up(week, f"P{number} P").mails
+        mail.update(state="failed", last_error=f"55{number} No")
+    assert queries() == few
+
+
+def test_servers_words_are_shown_as_text(admin, troubled):
+    OutgoingMail.objects.filter(state="failed").update(last_error="<script>alert(1)</script>")
+    page = admin.get(PAGE).content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert(1)" not in page
+
+
+def test_page_is_linked_from_the_list(admin, week):
+    assert PAGE in admin.get("/admin/registrations/outgoingmail/").content.decode()
+
+
+def test_page_is_for_those_who_may_see_mails(client, django_user_model, week):
+    user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
+    client.force_login(user)
+    assert client.get(PAGE).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_outgoingmail"))
+    assert client.get(PAGE).status_code == 200
+
+
+def test_page_without_any_event_is_no_error(admin):
+    assert admin.get(PAGE).status_code == 200
+
+
+# The admin's first page
+
+
+def test_first_page_complains_only_when_there_is_something(admin, week, alive):
+    assert "Mail needs you" not in admin.get("/admin/").content.decode()
+    Heartbeat.objects.filter(part="beat").delete()
+    page = shown(admin.get("/admin/"))
+    assert "Mail needs you The beat has given no sign for a minute or more." in page
+
+
+def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_user_model, week):
+    user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
+    client.force_login(user)
+    assert "Mail needs you" not in client.get("/admin/").content.decode()
+
+
+# The command
+
+
+def test_command_ends_with_0_when_all_is_well(week, alive, capsys):
+    code, out = said(capsys)
+    assert (code, out) == (
+        0,
+        """\
+Mail on Oct 1, 2026, 9:00 AM PDT
+All is well.
+
+Who is alive, by their last sign
+  A worker  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+  The beat  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+
+Mails so far
+  Waiting           0
+  Paused            0
+  Sent              0
+  Failed            0
+  Came back         0
+  Reported as spam  0
+  No longer needed  0
+
+What waits, and the oldest since when
+  nothing
+
+What failed in the last 14 days, and why
+  nothing
+
+What the last tries came to, of mails that wait
+  nothing
+""",
+    )
+
+
+def test_command_ends_with_1_when_something_needs_looking_at(troubled, capsys):
+    code, out = said(capsys)
+    assert (code, out) == (
+        1,
+        """\
+Mail on Oct 1, 2026, 9:00 AM PDT
+A worker has given no sign for a minute or more.
+The beat has given no sign for a minute or more.
+1 mail has waited for more than a quarter of an hour.
+
+Who is alive, by their last sign
+  A worker  never
+  The beat  never
+
+Mails so far
+  Waiting           1
+  Paused            0
+  Sent              0
+  Failed            1
+  Came back         1
+  Reported as spam  0
+  No longer needed  0
+
+What waits, and the oldest since when
+  1 mail: Links and schedule  2 hours ago (Oct 1, 2026, 7:00 AM PDT)
+
+What failed in the last 14 days, and why
+  1 mail  no reason was given
+  1 mail  550 No such user
+
+What the last tries came to, of mails that wait
+  1 mail  421 Busy
+""",
+    )
+
+
+# Wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "just now"),
+        (0, "just now"),
+        (1, "1 second ago"),
+        (59, "59 seconds ago"),
+        (60, "1 minute ago"),
+        (7199, "1 hour ago"),
+        (3 * 86400, "3 days ago"),
+    ],
+)
+def test_how_long_ago(seconds, words):
+    assert ago(NOW - dt.timedelta(seconds=seconds), NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (None, ""),
+        (dt.timedelta(seconds=20), "a moment left"),
+        (dt.timedelta(seconds=45), "about 1 minute left"),
+        (dt.timedelta(minutes=3), "about 3 minutes left"),
+        (dt.timedelta(hours=2), "about 2 hours left"),
+    ],
+)
+def test_time_left(left, words):
+    assert time_left(left) == words

@@ -1,0 +1,125 @@
+"""The mail that is filled in is the very mail that would have been built."""
+
+import email.policy
+from email import message_from_bytes
+
+import pytest
+from django.core.mail import EmailMultiAlternatives
+
+from registrations import mails, mime, samples
+from registrations.models import Registration
+
+from .people import sign_up
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+
+DATE = "Mon, 01 Jan 2029 00:00:00 -0000"
+NAMES = [
+    "Alice Adams",
+    "Siobhán O'Brien & Co <x>",
+    "مريم الصالح",
+    "👩🏽‍⚖️ Judge",
+    "{name} %s \\n",
+    mime.TOKEN,
+    mime.HEADERS["Subject"],
+    "x" * 100,
+]
+
+
+def person(name: str, email_address: str = "alice@example.org") -> Registration:
+    return Registration(
+        pk=7, name=name, email=email_address, token="t" * 32, time_zone="America/New_York"
+    )
+
+
+def draft(**changes) -> mime.Draft:
+    fields = {
+        "subject": f"Hello {mime.NAME}, ünïcode",
+        "text": f"Hello {mime.NAME},\nhttps://x/{mime.TOKEN}/\n.\nFrom here\n",
+        "html": f"<p>Hello {mime.NAME}</p>\n<a href='https://x/{mime.TOKEN}/'>é</a>\n",
+        "reply_to": ("hosts@example.org",),
+        "headers": {"List-Unsubscribe": f"<{mime.UNSUBSCRIBE_URL}>"},
+        "calendar": b"BEGIN:VCALENDAR\r\nURL:https://x/" + mime.TOKEN.encode() + b"/\r\n"
+        b"ATTENDEE:mailto:" + mime.EMAIL.encode() + b"\r\nEND:VCALENDAR\r\n",
+    }
+    return mime.Draft(**fields | changes)
+
+
+def parsed(message, *, plain: bool):
+    """The mail as it travels; `plain` is how Django alone would have built it."""
+    message.extra_headers |= {"Message-ID": "<1@localhost>", "Date": DATE}
+    build = EmailMultiAlternatives.message if plain else type(message).message
+    raw = build(message).as_bytes(linesep="\r\n")
+    return message_from_bytes(raw, policy=email.policy.default)
+
+
+def contents(message) -> list[tuple]:
+    return [
+        (
+            part.get_content_type(),
+            part.get_content_disposition(),
+            part.get_filename(),
+            None if part.is_multipart() else part.get_content(),
+        )
+        for part in message.walk()
+    ]
+
+
+def headers(message) -> dict[str, str]:
+    """All but the boundary; a long one may be folded."""
+    return {key: value.strip() for key, value in message.items() if key != "Content-Type"}
+
+
+@pytest.mark.parametrize("method", ["PUBLISH", "REQUEST"])
+@pytest.mark.parametrize("name", NAMES)
+def test_filled_in_mail_equals_the_one_that_django_builds(name, method):
+    message = draft(method=method).address_to(person(name))
+    assert message.skeleton is not None
+    ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
+    assert contents(ours) == contents(djangos)
+    assert headers(ours) == headers(djangos)
+
+
+@pytest.mark.parametrize("long", ["text", "html"])
+def test_mail_with_very_long_lines_is_built_by_django(long):
+    message = draft(**{long: f"{mime.NAME} {'é' * 2000}"}).address_to(person("Alice"))
+    assert message.skeleton is None
+    assert "Alice é" in str(contents(parsed(message, plain=False)))
+
+
+def test_subject_cannot_smuggle_a_header_in():
+    message = draft(subject="Hello\r\nBcc: everyone@example.org").address_to(person("Alice"))
+    with pytest.raises(ValueError, match="newlines"):
+        parsed(message, plain=False)
+
+
+def test_address_cannot_smuggle_a_header_in():
+    odd = person("Alice", "alice@example.org\nBcc: everyone@example.org")
+    with pytest.raises(ValueError, match=r"newlines|Invalid"):
+        parsed(draft(calendar=b"").address_to(odd), plain=False)
+
+
+@pytest.mark.parametrize(
+    "address", ["用户@例子.广告", "o'brien+x@example.org", "a" * 60 + "@example.org"]
+)
+def test_odd_addresses_travel_as_django_writes_them(address):
+    message = draft().address_to(person("Alice", address))
+    ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
+    assert ours["To"] == djangos["To"]
+
+
+@pytest.mark.parametrize("kind", mails.Kind)
+def test_every_kind_is_filled_in_and_not_built_anew(week, kind):
+    message = samples.sample(kind, week)
+    assert message.skeleton is not None
+    ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
+    assert contents(ours) == contents(djangos)
+
+
+def test_two_people_get_the_same_skeleton(week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    queued = [alice.mails.get(), bob.mails.get()]
+    write = mails.prepare(queued)
+    first, second = (write(mail) for mail in queued)
+    assert first.skeleton is second.skeleton
+    assert first.body != second.body
