@@ -28,6 +28,8 @@ from .parts import PALETTE, Parts
 Kind = OutgoingMail.Kind
 
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
+# How a session may be shown: all of it, a line, what one needs at the door, what is left of it.
+FORMS = ("full", "row", "ticket", "past")
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
@@ -95,13 +97,13 @@ class Batch:
     ) -> Draft:
         """Render the two templates of the topic's kind.
 
-        `context` may hold lists of sessions under `full`, `short` and the like: each gets the
-        session's block as mails/session/<name>.txt and .html show it.
+        What `context` holds under one of FORMS is a list of sessions, for which they get each
+        session's block as mails/session/<form>.txt and .html show it.
         """
         event = topic.event
         shared = {
             "name": NAME,
-            "subject": words.subject.replace(NAME, ""),
+            "subject": words.subject.replace(NAME, "…"),
             "paragraphs": [each.strip() for each in words.opening.split("\n\n") if each.strip()],
             "event": event,
             "zone": topic.zone,
@@ -114,7 +116,7 @@ class Batch:
         def rendered(extension: str) -> str:
             blocks: dict[str, Any] = {
                 form: self.sessions(f"{form}.{extension}", shared[form], topic)
-                for form in ("full", "row", "ticket", "past")
+                for form in FORMS
                 if form in shared
             }
             return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **blocks})

@@ -43,7 +43,7 @@ def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> EmailM
         zone=attendee(event).zone,
         sessions=tuple(sessions),
         session=session,
-        was=_before(session),
+        was=_before(session, moved=kind == Kind.CHANGED),
         announcement=_announcement(event) if kind == Kind.ANNOUNCEMENT else None,
     )
     batch = Batch(_moment(kind, session))
@@ -80,14 +80,15 @@ def _moment(kind: Kind, session: Session) -> dt.datetime:
     return moments.get(kind, session.starts_at - dt.timedelta(days=7))
 
 
-def _before(session: Session) -> Revision:
-    """The session as it may have been: an hour earlier, under another title."""
-    facts = session.facts()._replace(
-        title=f"{session.title} (old title)",
-        starts_at=session.starts_at - dt.timedelta(hours=1),
-        ends_at=session.ends_at - dt.timedelta(hours=1),
-        is_held=True,
-    )
+def _before(session: Session, *, moved: bool) -> Revision:
+    """The session as it was; or as it may have been, an hour earlier and under another title."""
+    facts = session.facts()._replace(is_held=True)
+    if moved:
+        facts = facts._replace(
+            title=f"{session.title} (old title)",
+            starts_at=session.starts_at - dt.timedelta(hours=1),
+            ends_at=session.ends_at - dt.timedelta(hours=1),
+        )
     return Revision(session=session, number=session.revision, **facts._asdict())
 
 

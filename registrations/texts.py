@@ -91,8 +91,11 @@ def words_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], Words]:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values in place of {placeholders}; `validate_placeholders` has let the text in."""
-    return text.format_map(values)
+    """Put values in place of {placeholders}; `validate_placeholders` has let the text in.
+
+    Browsers send the line ends of a form as CRLF.
+    """
+    return text.replace("\r\n", "\n").format_map(values)
 
 
 def validate_placeholders(text: str, kind: str) -> None:

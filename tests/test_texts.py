@@ -18,13 +18,15 @@ def written(registration):
 
 def test_organizers_words_take_the_place_of_ours(week):
     MailText.objects.create(
-        event=week, kind="links", subject="Welcome, {name}", opening="{host} & you.\n\nCome!"
+        event=week, kind="links", subject="Welcome, {name}", opening="{host} & you.\r\n\r\nCome!"
     )
     message = written(sign_up(week, "Siobhán O'Brien"))
     assert message.subject == "Welcome, Siobhán O'Brien"
     html = str(message.alternatives[0][0])
     assert f"{week.host} & you." in message.body
     assert f"{week.host} &amp; you." in html
+    assert "Come!</p>" in html
+    assert "\r" not in message.body
     assert "Come!" in message.body
     assert "You are registered for" not in message.body + html
 
