@@ -221,6 +221,7 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
     prepopulated_fields = {"slug": ["title"]}
     readonly_fields = ["cancelled"]
     inlines = [MeetingInline, AgendaInline]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = ["cancel", "restore"]
     fieldsets = [
         (

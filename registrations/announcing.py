@@ -84,6 +84,8 @@ def _fitting(announcement: Announcement) -> RegistrationQuerySet:
             people = people.filter(pk__in=waiting.values("registration"))
         case Audience.NOT_ATTENDED:
             people = people.exclude(pk__in=seats.filter(attended=True).values("registration"))
+            if announcement.session_id:
+                people = people.filter(pk__in=seats.seated().values("registration"))
     if announcement.organization:
         people = people.filter(organization__iexact=announcement.organization.strip())
     if announcement.us_state:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +20,7 @@ from events.models import Event, Revision, Session
 from events.templatetags.times import clock, day, hours
 
 from . import markdown, outbox, texts
-from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft
+from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, PersonalMail
 from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
 from .parts import PALETTE, Parts
 
@@ -324,7 +323,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     batch = Batch(timezone.now())
     batch.own_words = texts.words_of(events)
 
-    def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
+    def write(mail: OutgoingMail) -> PersonalMail | None:
         person = mail.registration
         if person.cancelled_at or (mail.announcement_id and person.unsubscribed_at):
             return None

@@ -51,7 +51,7 @@ class Draft:
     calendar: bytes = b""
     method: str = "PUBLISH"
 
-    def address_to(self, person: Registration) -> EmailMultiAlternatives:
+    def address_to(self, person: Registration) -> "PersonalMail":
         """The mail to this person."""
         personal = {
             TOKEN: person.token,

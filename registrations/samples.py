@@ -3,13 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
 from events.models import Event, Revision, Session
 
 from . import mails, texts
 from .mails import DRAFTS, SAMPLE_TOKEN, Batch, Kind, Topic
+from .mime import PersonalMail
 from .models import Announcement, Registration
 
 
@@ -25,7 +25,7 @@ def attendee(event: Event) -> Registration:
     )
 
 
-def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> EmailMultiAlternatives:
+def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> PersonalMail:
     """A mail of this kind to a made-up attendee of a real event, at a fitting moment.
 
     `words` are an organizer's that are not saved yet. Raises LookupError for an event without
@@ -54,7 +54,7 @@ def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> EmailM
     return draft.address_to(attendee(event))
 
 
-def announced(announcement: Announcement, person: Registration) -> EmailMultiAlternatives:
+def announced(announcement: Announcement, person: Registration) -> PersonalMail:
     """The announcement as this person would get it, but for the secret links."""
     event = announcement.event
     topic = Topic(

@@ -3,13 +3,15 @@
 import datetime as dt
 import html
 import re
+import threading
+import time
 
 import pytest
 import time_machine
 from celery import current_app
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -222,6 +224,33 @@ def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, dra
     admin_client.post(change_url(draft), filled(week, subject="Better"))
     draft.refresh_from_db()
     assert (draft.subject, draft.state) == ("Better", "scheduled")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_edit_that_crosses_the_start_is_not_saved(admin_client, week, draft):
+    announcing.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
+    has_begun = threading.Event()
+
+    def begin() -> None:
+        with transaction.atomic():
+            held = Announcement.objects.select_for_update().filter(pk=draft.pk)
+            assert list(held) == [draft]
+            held.update(state="sending", started_at=timezone.now())
+            has_begun.set()
+            time.sleep(0.5)
+        connection.close()
+
+    worker = threading.Thread(target=begin)
+    worker.start()
+    has_begun.wait()
+    answer = admin_client.post(change_url(draft), filled(week, subject="Late"))
+    worker.join()
+    draft.refresh_from_db()
+    assert (answer["Location"], draft.state, draft.subject) == (
+        review_url(draft),
+        "sending",
+        "News",
+    )
 
 
 def test_only_drafts_can_be_deleted(admin_client, announce, started):

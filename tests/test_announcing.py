@@ -107,7 +107,11 @@ def test_people_who_have_not_attended_yet(week, announce):
     das = week.sessions.get(slug="das")
     sign_up(week)
     sign_up(week, "Bob B").seats.filter(session=das).update(attended=True)
-    assert names(announcing.audience(announce(audience="not attended"))) == {"Alice"}
+    sign_up(week, "Charlie C", sessions=[week.sessions.get(slug="opening")])
+    everywhere = announce(audience="not attended")
+    assert names(announcing.audience(everywhere)) == {"Alice", "Charlie"}
+    there = announce(audience="not attended", session=das)
+    assert names(announcing.audience(there)) == {"Alice"}
 
 
 def test_people_of_an_organization_or_a_state(week, announce):

@@ -240,6 +240,18 @@ def test_mail_of_a_session_names_it(admin_client, week):
     assert f'<td class="field-session nowrap">{html.escape(session.title)}</td>' in page
 
 
+def test_list_of_mails_takes_the_same_queries_for_1_session_as_for_4(admin_client, week):
+    session, *others = week.sessions.all()[:4]
+    mail = in_states(week, "sent")[0]
+    OutgoingMail.objects.filter(pk=mail.pk).update(session=session)
+    one = queries(admin_client, MAILS)
+    for each in others:
+        OutgoingMail.objects.create(
+            key=each.slug, kind="doors", registration=mail.registration, session=each
+        )
+    assert queries(admin_client, MAILS) == one
+
+
 def test_sending_the_failed_ones_again_leaves_the_others(admin_client, week):
     mails = in_states(week, "failed", "bounced", "complained", "sent", "dropped")
     said = act(admin_client, OutgoingMail, "send_again", *mails)

@@ -2,6 +2,7 @@
 
 import email.policy
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
@@ -48,7 +49,7 @@ def draft(**changes) -> mime.Draft:
 def parsed(message, *, plain: bool):
     """The mail as it travels; `plain` is how Django alone would have built it."""
     message.extra_headers |= {"Message-ID": "<1@localhost>", "Date": DATE}
-    build = EmailMultiAlternatives.message if plain else type(message).message
+    build: Any = EmailMultiAlternatives.message if plain else type(message).message
     raw = build(message).as_bytes(linesep="\r\n")
     return message_from_bytes(raw, policy=email.policy.default)
 
@@ -119,7 +120,7 @@ def test_every_kind_is_filled_in_and_not_built_anew(week, kind):
 def test_two_people_get_the_same_skeleton(week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     queued = [alice.mails.get(), bob.mails.get()]
-    write = mails.prepare(queued)
+    write: Any = mails.prepare(queued)
     first, second = (write(mail) for mail in queued)
     assert first.skeleton is second.skeleton
     assert first.body != second.body

@@ -47,6 +47,10 @@ class SeatInline(admin.TabularInline):
     extra = 0
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
+    # The column's heading is no label.
+    formfield_overrides = {
+        models.BooleanField: {"widget": forms.CheckboxInput(attrs={"aria-label": "Attended"})}
+    }
     can_delete = False
     verbose_name_plural = "sessions"
 
