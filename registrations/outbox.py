@@ -64,11 +64,12 @@ _no_nudge_before = 0.0
 
 
 def lease() -> dt.timedelta:
-    """How long claimed mails are a worker's: longer than any batch can take.
+    """How long claimed mails are a worker's: longer than any turn can take.
 
-    The last mail of a turn may wait for each of some ten answers of a slow server.
+    Its last mail may wait as long again for MAIL_PER_MINUTE, and then for each of some ten
+    answers of a slow server.
     """
-    return dt.timedelta(seconds=TURN + 10 * settings.EMAIL_TIMEOUT)
+    return dt.timedelta(seconds=2 * TURN + 10 * settings.EMAIL_TIMEOUT)
 
 
 def queue(mails: Iterable[OutgoingMail]) -> None:
@@ -189,12 +190,15 @@ class Turn:
         self._travelling: dict[Future[Outcome], tuple[OutgoingMail, Carrier]] = {}
         self._trouble, self._troubles = "", 0
         self._next_look = time.monotonic() + LOOK_EVERY
-        self._end = timezone.now() + dt.timedelta(seconds=TURN)
+        self._end = time.monotonic() + TURN
         self._due_again = timezone.now()
 
     def run(self) -> bool:
         """Returns whether the turn ended before the mails did."""
-        while mail := self._next():
+        while time.monotonic() < self._end:
+            mail = self._next()
+            if mail is None:
+                return False
             message = self._written(mail)
             if message is None:
                 continue
@@ -208,7 +212,7 @@ class Turn:
                 return False
             carrier = self._free.pop()
             self._travelling[self._pool.submit(carrier.carry, message)] = mail, carrier
-        return bool(self._claimed)
+        return True
 
     def finish(self) -> None:
         """Record what is still on its way, and hand back what was claimed but not tried."""
@@ -222,9 +226,7 @@ class Turn:
             carrier.close()
 
     def _next(self) -> OutgoingMail | None:
-        """The next mail to send; None when the turn is over or nothing more is due."""
-        if timezone.now() >= self._end:
-            return None
+        """The next mail to send; None when nothing more is due."""
         if self._claimed and time.monotonic() >= self._next_look:
             self._look()
         if not self._claimed:
@@ -264,8 +266,9 @@ class Turn:
 
     def _has_slot(self) -> bool:
         """Wait for the moment that MAIL_PER_MINUTE allows; False when that is another turn."""
-        slot = pace.reserve(until=self._end)
-        if slot > self._end:
+        patience = timezone.now() + dt.timedelta(seconds=TURN)
+        slot = pace.reserve(until=patience)
+        if slot > patience:
             self._due_again = slot
             return False
         while (left := (slot - timezone.now()).total_seconds()) > 0:

@@ -104,26 +104,6 @@ def test_mail_server_away_and_back(week, smtp_sink, worker, beat):
 
 
 @pytest.mark.timeout(180)
-def test_killed_workers_mails_are_sent_by_the_next(week, smtp_sink, worker, monkeypatch):
-    smtp_sink.hang()
-    dying = worker(EMAIL_TIMEOUT="60")
-    sign_up(week)
-    smtp_sink.wait_for_hanging()
-    dying.kill()
-    smtp_sink.start()
-    assert OutgoingMail.objects.get().state == "waiting"
-    # The lease runs out, as it would some minutes later.
-    OutgoingMail.objects.update(due_at=OutgoingMail.objects.get().created_at)
-    worker()
-    from registrations import outbox
-
-    outbox.nudge()
-    smtp_sink.wait_for(1)
-    eventually(lambda: OutgoingMail.objects.filter(state="sent").exists(), "recorded")
-    assert len(smtp_sink.messages) == 1
-
-
-@pytest.mark.timeout(180)
 def test_worker_has_the_mail_at_the_mail_server_within_a_second(week, smtp_sink, worker):
     worker()
     sign_up(week, "Warm Up")
@@ -132,14 +112,3 @@ def test_worker_has_the_mail_at_the_mail_server_within_a_second(week, smtp_sink,
     sign_up(week)
     smtp_sink.wait_for(2)
     assert time.monotonic() - started < 1
-
-
-@pytest.mark.timeout(180)
-def test_two_workers_send_every_mail_once(week, smtp_sink, worker):
-    for number in range(60):
-        sign_up(week, f"P{number} X")
-    worker()
-    worker()
-    smtp_sink.wait_for(60)
-    addresses = [each.recipients[0] for each in smtp_sink.messages]
-    assert sorted(addresses) == sorted(f"p{number}@example.org" for number in range(60))

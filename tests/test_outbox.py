@@ -2,6 +2,7 @@
 
 import datetime as dt
 import socket
+import time
 
 import pytest
 import time_machine
@@ -246,3 +247,27 @@ def test_batch_of_many_takes_few_queries(week, smtp, django_assert_num_queries):
         sign_up(week, f"P{number} X")
     with django_assert_num_queries(5 + 20 + 3):
         outbox.deliver_due(plain)
+
+
+def test_turn_that_ends_before_the_mails_do_asks_for_another(people, smtp, monkeypatch):
+    monkeypatch.setattr(outbox, "TURN", 0)
+    assert outbox.deliver_due(plain) is True
+    monkeypatch.undo()
+    assert outbox.deliver_due(plain) is False
+    assert set(states().values()) == {SENT}
+
+
+def test_turn_that_ends_hands_back_what_it_has_claimed(people, smtp, monkeypatch):
+    def slowly(mails):
+        def write(mail):
+            time.sleep(0.2)
+            return plain(mails)(mail)
+
+        return write
+
+    monkeypatch.setattr(outbox, "TURN", 0.1)
+    assert outbox.deliver_due(slowly) is True
+    assert sorted(states().values()) == [SENT, WAITING, WAITING, WAITING]
+    handed_back = OutgoingMail.objects.filter(state=WAITING)
+    assert {mail.attempts for mail in handed_back} == {0}
+    assert all(mail.due_at <= timezone.now() for mail in handed_back)

@@ -180,7 +180,8 @@ def workers(folder: Path, count: int) -> Iterator[list[Process]]:
 
     started = [
         Process(
-            *(sys.executable, "-m", "celery", "-A", "strategyweek", "worker", "--concurrency=1"),
+            *(sys.executable, "-m", "celery", "-A", "strategyweek", "worker", "--loglevel=INFO"),
+            "--concurrency=1",
             f"--hostname=bench{number}@localhost",
             log=folder / f"worker-{number}.log",
             environment={**os.environ},
@@ -189,7 +190,7 @@ def workers(folder: Path, count: int) -> Iterator[list[Process]]:
     ]
     try:
         for process in started:
-            process.wait_for_log(" ready.")
+            process.wait_for_log(r" ready\.")
         for _process in started:
             outbox.nudge()
         yield started
