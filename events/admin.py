@@ -2,6 +2,7 @@
 
 import contextlib
 import zoneinfo
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -31,6 +32,10 @@ class EventTimeMixin:
     def zone_of(self, request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
         return (event or Event()).zone
 
+    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
+        """The sessions of which people may learn something new when the page is saved."""
+        raise NotImplementedError
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -40,7 +45,10 @@ class EventTimeMixin:
     ) -> HttpResponse:
         event = self.event_of(request, object_id)
         zone = self.zone_of(request, event)
-        with timezone.override(zone):
+        edited = self.edited(event, object_id) if request.method == "POST" and event else []
+        with timezone.override(zone), contextlib.ExitStack() as edits:
+            for session in edited:
+                edits.enter_context(schedule.editing(session.pk))
             without_link = event.sessions.without_link(timezone.now()) if event else []
             context = {
                 "times_in": zone_name(zone),
@@ -117,6 +125,10 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
 
     def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
         return by_id(Event.objects.all(), pk=object_id)
+
+    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
+        """All: their agendas name the event's speakers."""
+        return event.sessions.order_by("pk") if object_id else []
 
     def zone_of(self, request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
         """The zone that the form itself names counts at once."""
@@ -265,16 +277,8 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
             **super().get_changeform_initial_data(request),
         }
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        edited = by_id(Session.objects.all(), pk=object_id) if request.method == "POST" else None
-        with schedule.editing(edited.pk) if edited else contextlib.nullcontext():
-            return super().changeform_view(request, object_id, form_url, extra_context)
+    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
+        return event.sessions.filter(pk=object_id) if object_id else []
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

@@ -10,6 +10,7 @@ from icalendar import Event as Component
 from icalendar.parser import Contentline
 
 # A line break with a space behind it only folds a long line.
+FOLD = "\r\n "
 LINE_END = re.compile(r"\r\n(?! )")
 PRODUCT = "-//Strategy Week//strategyweek//EN"
 
@@ -106,10 +107,29 @@ def replace(built: bytes, stand_ins: Mapping[str, str]) -> bytes:
     What is replaced, and what it is replaced by, must need no escaping there.
     """
 
+    text = built.decode()
+    for stand_in, value in stand_ins.items():
+        if len(stand_in) == len(value) and value.isascii():
+            text = _replace_in_place(text, stand_in, value)
+        else:
+            text = _replace_in_lines(text, stand_in, value)
+    return text.encode()
+
+
+def _replace_in_place(text: str, stand_in: str, value: str) -> str:
+    """Lines stay as long as they are, and a fold amid the text stays where it is."""
+
+    def replaced(found: re.Match[str]) -> str:
+        before, fold, _rest = found[0].partition(FOLD)
+        return value[: len(before)] + fold + value[len(before) :]
+
+    return re.sub(f"(?:{FOLD})?".join(map(re.escape, stand_in)), replaced, text)
+
+
+def _replace_in_lines(text: str, stand_in: str, value: str) -> str:
     def replaced(folded: str) -> str:
-        line = own = folded.replace("\r\n ", "")
-        for stand_in, value in stand_ins.items():
-            own = own.replace(stand_in, value)
+        line = folded.replace(FOLD, "")
+        own = line.replace(stand_in, value)
         return folded if own == line else Contentline(own).to_ical().decode()
 
-    return "\r\n".join(map(replaced, LINE_END.split(built.decode()))).encode()
+    return "\r\n".join(map(replaced, LINE_END.split(text)))

@@ -220,6 +220,9 @@ class Speaker(models.Model):
         return f"{self.name} ({self.affiliation})" if self.affiliation else self.name
 
 
+DOOR_CALL = dt.timedelta(minutes=5)
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def published(self) -> "SessionQuerySet":
         return self.filter(status=Session.Status.PUBLISHED)
@@ -272,7 +275,7 @@ class Session(models.Model):
     slug = models.SlugField(
         "address",
         help_text="The last part of the session's web address, such as legislation. "
-        "Join links that people already have stop working when you change it.",
+        "Join links that people already have go on working when you change it.",
     )
     summary = models.TextField(
         blank=True, help_text="Shown to everyone. The detailed agenda below goes to attendees only."
@@ -345,6 +348,11 @@ class Session(models.Model):
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
 
     @property
+    def door_call_until(self) -> dt.datetime:
+        """When it is too late to say that doors are open: at the start, or soon after them."""
+        return max(self.starts_at, self.doors_open_at + DOOR_CALL)
+
+    @property
     def day_reminder_at(self) -> dt.datetime:
         """The same hour the day before, by the event's clock: also when that clock was changed."""
         local = self.starts_at.astimezone(self.event.zone)
@@ -376,6 +384,7 @@ class Session(models.Model):
     def facts(self) -> "Facts":
         """What attendees are told of the session; fetch it `with_details()`."""
         return Facts(
+            slug=self.slug,
             title=self.title,
             summary=self.summary,
             starts_at=self.starts_at,
@@ -398,6 +407,7 @@ class Session(models.Model):
 class Facts(NamedTuple):
     """What attendees are told of a session: two that are equal are the same news."""
 
+    slug: str
     title: str
     summary: str
     starts_at: dt.datetime
@@ -412,6 +422,7 @@ class Revision(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
+    slug = models.SlugField()
     title = models.CharField(max_length=200)
     summary = models.TextField(blank=True)
     starts_at = models.DateTimeField()

@@ -5,6 +5,7 @@ gets nothing; whoever registers later is not among them.
 """
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 
 from celery import current_app
@@ -23,11 +24,15 @@ from .models import (
     Seat,
 )
 
+logger = logging.getLogger(__name__)
+
 State = Announcement.State
 Audience = Announcement.Audience
 MailState = OutgoingMail.State
 
 # The pace of the last so many seconds tells how long the rest will take.
+# Organizers decide again about one that did not start within so long.
+TOO_LATE = dt.timedelta(hours=12)
 PACE_WINDOW = dt.timedelta(seconds=60)
 
 
@@ -132,8 +137,15 @@ def unschedule(*, announcement: Announcement) -> None:
 
 
 def start_due(now: dt.datetime) -> None:
-    """Queue the mails of each announcement whose moment has come."""
-    for announcement in Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now):
+    """Queue the mails of each announcement whose moment has come.
+
+    One whose moment passed long ago, while nobody was there to send it, is a draft again.
+    """
+    scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
+    late = scheduled.filter(send_at__lt=now - TOO_LATE)
+    if count := late.update(state=State.DRAFT, send_at=None):
+        logger.warning("%s announcements were not sent in time and are drafts again", count)
+    for announcement in scheduled:
         _start(announcement.pk, now)
 
 
@@ -207,7 +219,7 @@ class Progress:
 
     @property
     def percent(self) -> int:
-        return 100 * (self.total - self.waiting) // self.total if self.total else 0
+        return 100 * (self.sent + self.failed) // self.total if self.total else 0
 
 
 def progress(announcement: Announcement, now: dt.datetime) -> Progress:

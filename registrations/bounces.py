@@ -1,13 +1,13 @@
 """What a mail provider reports afterwards: mails that came back, and complaints about spam."""
 
 import logging
+import re
 from typing import Any
 
-from django.db.models import Q
 from django.utils import timezone
 
-from . import unsubscribing
-from .models import OutgoingMail, OutgoingMailQuerySet
+from . import outbox, unsubscribing
+from .models import OutgoingMail
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     state = ENDS.get(event.event_type)
     if state is None:
         return
-    reached = _mails_of(event).filter(state__in=[State.WAITING, State.SENT, State.BOUNCED])
     words = f"{esp_name}: {event.description or event.reject_reason or event.event_type}"
-    mail = reached.select_related("registration").first()
+    mail = _mail_of(event)
     if mail is None:
         logger.warning("%s reports %s of a mail that is none of ours", esp_name, event.event_type)
         return
-    reached.filter(pk=mail.pk).update(
+    came_through = [State.WAITING, State.SENT, State.BOUNCED]
+    OutgoingMail.objects.filter(pk=mail.pk, state__in=came_through).update(
         state=state,
         last_error=words.replace("\0", "\ufffd")[:1000],
         sent_at=mail.sent_at or timezone.now(),
@@ -45,10 +45,15 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         unsubscribing.unsubscribe(registration=mail.registration)
 
 
-def _mails_of(event: Any) -> OutgoingMailQuerySet:
-    """The mail that an event is about: by our own number, or else by the provider's."""
-    number = str((event.metadata or {}).get("mail", ""))
-    known = Q(pk=number) if number.isdecimal() and len(number) < 19 else Q()
-    if not known and event.message_id:
-        known = Q(provider_id=event.message_id)
-    return OutgoingMail.objects.filter(known) if known else OutgoingMail.objects.none()
+def _mail_of(event: Any) -> OutgoingMail | None:
+    """The mail that an event is about: by the Message-ID that we gave it, or the provider's.
+
+    A mail that was sent again since has another of both: old reports are of the old one.
+    """
+    ours = str((event.metadata or {}).get("mail", ""))
+    number = re.match(r"<(\d{1,18})\.", ours)
+    mails = OutgoingMail.objects.select_related("registration")
+    if number:
+        mail = mails.filter(pk=number[1]).first()
+        return mail if mail and outbox.message_id(mail) == ours else None
+    return mails.filter(provider_id=event.message_id).first() if event.message_id else None

@@ -1,6 +1,7 @@
 """A connection to the mail server: takes a message there and says what became of it."""
 
 import contextlib
+import re
 import smtplib
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from django.core.mail import EmailMessage, get_connection
 
 # What providers answer when it is this one message that they cannot take.
 MESSAGE_REFUSED = {400, 413, 422}
+# Sending limit exceeded; refused by policy, for lack of authentication or of reputation.
+ABOUT_US = re.compile(r"5\.(4\.5|7\.\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,14 @@ class Carrier:
             self._server.close()
 
     def _refused(self, code: int, answer: bytes | str) -> Outcome:
-        """5xx is the server's last word (RFC 5321, 4.2.1), 421 that it is closing."""
+        """5xx is the server's last word (RFC 5321, 4.2.1), 421 that it is closing.
+
+        Unless its enhanced code (RFC 3463) says that it is about us: a limit, or its policy.
+        """
         words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
         if code == 421:
             return self._broken(smtplib.SMTPServerDisconnected(words), had_mail=False)
-        return Refused(f"{code} {words}", for_good=code >= 500)
+        return Refused(f"{code} {words}", for_good=code >= 500 and not ABOUT_US.match(words))
 
     def _broken(self, error: Exception, *, had_mail: bool) -> Outcome:
         self.close()

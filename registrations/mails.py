@@ -6,7 +6,7 @@ zone. What is personal, such as the name and the token, is then filled in for ea
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,13 @@ from events.models import Event, Revision, Session
 from events.templatetags.times import clock, day, hours
 
 from . import markdown, outbox, texts
-from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, PersonalMail
+from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame, PersonalMail
 from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
 from .parts import PALETTE, Parts
 
 Kind = OutgoingMail.Kind
 
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
-# How a session may be shown: all of it, a line, what one needs at the door, what is left of it.
-FORMS = ("full", "row", "ticket", "past")
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
@@ -72,6 +70,7 @@ class Batch:
         self.parts = Parts()
         self.own_words: Mapping[tuple[int, str], texts.Words] = {}
         self._drafts: dict[Topic, Draft | None] = {}
+        self._frames: dict[Hashable, Frame] = {}
 
     def draft(self, topic: Topic) -> Draft | None:
         """The mail on a topic; None when there is nothing to say any more."""
@@ -79,27 +78,63 @@ class Batch:
             self._drafts[topic] = DRAFTS[topic.kind](self, topic)
         return self._drafts[topic]
 
-    def words(self, topic: Topic, **values: str) -> texts.Words:
+    def words(self, topic: Topic, ours: texts.Words | None = None, **values: str) -> texts.Words:
         """Subject and opening words, the organizers' own or ours, with the placeholders filled."""
-        ours = texts.DEFAULTS[topic.kind]
+        ours = ours or texts.DEFAULTS[topic.kind]
         own = self.own_words.get((topic.event.pk, topic.kind), texts.Words("", ""))
         known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
         return texts.Words(
             *(texts.fill(mine or our, known) for mine, our in zip(own, ours, strict=True))
         )
 
-    def sessions(self, form: str, sessions: Iterable[Session], topic: Topic) -> list[str]:
-        return [self.parts.session(form, session, topic.zone) for session in sessions]
-
     def compose(
-        self, topic: Topic, words: texts.Words, context: Mapping[str, Any], **more: Any
+        self,
+        topic: Topic,
+        words: texts.Words,
+        context: Mapping[str, Any],
+        *,
+        sessions: Mapping[str, Sequence[Session]],
+        calendar: bytes = b"",
+        method: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Draft:
-        """Render the two templates of the topic's kind.
+        """Render the two templates of the topic's kind, once for all that differ only in blocks.
 
-        What `context` holds under one of FORMS is a list of sessions, for which they get each
-        session's block as mails/session/<form>.txt and .html show it.
+        `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
+        show one, and the templates place all of a form by its name.
         """
+        forms = [form for form, shown in sessions.items() if shown]
+        frame = self._frame(
+            topic,
+            words,
+            context=tuple(context.items()),
+            forms=tuple(forms),
+            method=method,
+            headers=tuple((headers or {}).items()),
+        )
+        blocks = {
+            _block(form, extension): self.parts.sessions(
+                f"{form}.{extension}", sessions[form], topic.zone
+            )
+            for form in forms
+            for extension in ("txt", "html")
+        }
+        return Draft(frame, blocks, calendar)
+
+    def _frame(
+        self,
+        topic: Topic,
+        words: texts.Words,
+        *,
+        context: tuple[tuple[str, Any], ...],
+        forms: tuple[str, ...],
+        method: str,
+        headers: tuple[tuple[str, str], ...],
+    ) -> Frame:
         event = topic.event
+        key = (topic.kind, event.pk, topic.zone.key, words, context, forms, method, headers)
+        if key in self._frames:
+            return self._frames[key]
         shared = {
             "name": NAME,
             "subject": words.subject.replace(NAME, "…"),
@@ -109,25 +144,28 @@ class Batch:
             "me_url": absolute(reverse("me", args=[TOKEN])),
             "site_url": absolute(event.get_absolute_url()),
             **PALETTE,
-            **context,
+            **dict(context),
         }
 
         def rendered(extension: str) -> str:
-            blocks: dict[str, Any] = {
-                form: self.sessions(f"{form}.{extension}", shared[form], topic)
-                for form in FORMS
-                if form in shared
-            }
-            return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **blocks})
+            placed = {form: mark_safe(_block(form, extension)) for form in forms}  # noqa: S308
+            return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **placed})
 
-        return Draft(
+        frame = self._frames[key] = Frame(
             # A title may hold line breaks of any kind, a header may not.
             subject=" ".join(words.subject.split()),
             text=rendered("txt"),
             html=rendered("html"),
             reply_to=(event.contact_email,) if event.contact_email else (),
-            **more,
+            headers=dict(headers),
+            method=method,
         )
+        return frame
+
+
+def _block(form: str, extension: str) -> str:
+    """The stand-in for all sessions that a mail shows in this form."""
+    return f"\ue000{form}.{extension}\ue000"
 
 
 def schedule(batch: Batch, topic: Topic) -> Draft:
@@ -136,8 +174,10 @@ def schedule(batch: Batch, topic: Topic) -> Draft:
     return batch.compose(
         topic,
         batch.words(topic),
-        {"row": shown, "full": shown},
+        {},
+        sessions={"row": shown, "full": shown},
         calendar=batch.parts.calendar(topic.event, shown),
+        method="PUBLISH",
     )
 
 
@@ -157,7 +197,8 @@ def reminder(batch: Batch, topic: Topic) -> Draft | None:
     if first not in to_come:
         return None
     words = batch.words(topic, when=_when(first.starts_at, batch.now, topic.zone))
-    return batch.compose(topic, words, {"ticket": to_come, "count": len(to_come)})
+    count = {"count": len(to_come)}
+    return batch.compose(topic, words, count, sessions={"ticket": to_come})
 
 
 def _is_time_for(kind: Kind, session: Session, now: dt.datetime) -> bool:
@@ -180,10 +221,10 @@ def doors(batch: Batch, topic: Topic) -> Draft | None:
     session = topic.session
     if session is None or session not in topic.sessions or not session.is_held:
         return None
-    if not session.doors_open_at <= batch.now < session.starts_at:
+    if not session.doors_open_at <= batch.now < session.door_call_until:
         return None
     words = batch.words(topic, session=session.title)
-    return batch.compose(topic, words, {"ticket": [session]})
+    return batch.compose(topic, words, {}, sessions={"ticket": [session]})
 
 
 def changed(batch: Batch, topic: Topic) -> Draft | None:
@@ -195,10 +236,12 @@ def changed(batch: Batch, topic: Topic) -> Draft | None:
     if not differences or session.ends_at <= batch.now:
         return None
     calendar, method = batch.parts.invitation(session)
+    ours = None if was.is_held else texts.ON_AGAIN
     return batch.compose(
         topic,
-        batch.words(topic, session=session.title),
-        {"differences": differences, "full": [session], "back_on": not was.is_held},
+        batch.words(topic, ours, session=session.title),
+        {"differences": differences, "back_on": not was.is_held},
+        sessions={"full": [session]},
         calendar=calendar,
         method=method,
     )
@@ -206,7 +249,7 @@ def changed(batch: Batch, topic: Topic) -> Draft | None:
 
 def _differences(
     was: Revision, session: Session, zone: zoneinfo.ZoneInfo
-) -> list[tuple[str, str, str]]:
+) -> tuple[tuple[str, str, str], ...]:
     """What of a session attendees must be told of: its name, what was, what is now."""
     told, now = was.facts(), session.facts()
     pairs = [
@@ -216,11 +259,11 @@ def _differences(
     ]
     if not told.is_held:
         pairs.insert(0, ("Does it take place?", "Cancelled", "Yes, it takes place after all"))
-    return [
+    return tuple(
         (label, before or "nothing yet", after or "nothing any more")
         for label, before, after in pairs
         if before != after
-    ]
+    )
 
 
 def _span(session: Session | Revision, zone: zoneinfo.ZoneInfo) -> str:
@@ -237,7 +280,8 @@ def cancelled(batch: Batch, topic: Topic) -> Draft | None:
     return batch.compose(
         topic,
         batch.words(topic, session=session.title),
-        {"session": session, "was": was, "was_when": _span(was, topic.zone), "row": others},
+        {"session": session, "was": was.facts(), "was_when": _span(was, topic.zone)},
+        sessions={"row": others},
         calendar=calendar,
         method=method,
     )
@@ -254,7 +298,8 @@ def promoted(batch: Batch, topic: Topic) -> Draft | None:
     return batch.compose(
         topic,
         batch.words(topic, session=session.title),
-        {"full": [session]},
+        {},
+        sessions={"full": [session]},
         calendar=calendar,
         method=method,
     )
@@ -266,7 +311,8 @@ def thanks(batch: Batch, topic: Topic) -> Draft:
     return batch.compose(
         topic,
         batch.words(topic),
-        {"past": past, "has_links": any(each.recording_url or each.notes_url for each in past)},
+        {"has_links": any(each.recording_url or each.notes_url for each in past)},
+        sessions={"past": past},
     )
 
 
@@ -285,6 +331,7 @@ def announcement(batch: Batch, topic: Topic) -> Draft:
             "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
             "unsubscribe_url": UNSUBSCRIBE_URL,
         },
+        sessions={},
         headers={
             "List-Unsubscribe": f"<{UNSUBSCRIBE_URL}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

@@ -3,14 +3,15 @@
 import nh3
 from markdown_it import MarkdownIt
 
-# No image: it would tell a third party who reads, and when.
 TAGS = {
     *("p", "br", "hr", "h1", "h2", "h3", "h4", "strong", "em", "s", "blockquote"),
     *("ul", "ol", "li", "code", "pre", "a"),
 }
 SCHEMES = {"http", "https", "mailto", "tel"}
 
-_parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("strikethrough")
+# A bare https://... becomes a link too: that is how people paste one.
+_parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": True})
+_parser.enable(["strikethrough", "linkify"])
 
 
 def to_html(source: str) -> str:
@@ -22,3 +23,18 @@ def to_html(source: str) -> str:
         url_schemes=SCHEMES,
         link_rel=None,
     )
+
+
+def problems(source: str) -> list[str]:
+    """What of a text would not arrive as it was meant, in words for its author."""
+    words = []
+    for token in _parser.parse(source):
+        for part in token.children or []:
+            address = str(part.attrGet("href") or "")
+            if part.type == "image":
+                words.append("Leave out pictures: they would tell others who reads this, and when.")
+            elif address and not address.startswith(tuple(f"{name}:" for name in SCHEMES)):
+                words.append(f"A link must be whole, such as https://example.org/, not {address}")
+            elif "%7B" in address or "{" in address:
+                words.append("A link cannot hold a placeholder.")
+    return list(dict.fromkeys(words))

@@ -10,6 +10,7 @@ from email.utils import formatdate, make_msgid
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers, sanitize_address
 from django.utils.html import escape
@@ -26,6 +27,8 @@ CALENDAR = "\ue000calendar\ue000"
 TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
 EMAIL = "personal-address"
 UNSUBSCRIBE_URL = "https://personal-unsubscribe-address.invalid/"
+# In bytes.
+LONGEST_LINE = 998
 # Headers whose value is put in whole.
 HEADERS = {
     "Subject": "personal-subject",
@@ -35,12 +38,16 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A mail to all who get the same words, with stand-ins where it is personal.
+def is_anymail() -> bool:
+    return settings.EMAIL_BACKEND.startswith("anymail.")
 
-    `calendar` is a calendar file; with a `method` of iTIP (RFC 5546) other than PUBLISH it
-    also stands among the alternatives, which is where clients act on it (RFC 6047, 2.4).
+
+@dataclass(frozen=True)
+class Frame:
+    """What a mail is but for its blocks and its calendar, with stand-ins for what is personal.
+
+    `method` is the calendar's, "" where there is none. Any but PUBLISH (RFC 5546) makes it
+    stand among the alternatives too, which is where clients act on it (RFC 6047, 2.4).
     """
 
     subject: str
@@ -48,12 +55,60 @@ class Draft:
     html: str
     reply_to: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
+
+    def message(
+        self, *, to: str, subject: str, text: str, html: str, calendar: str, **headers: str
+    ) -> "PersonalMail":
+        message = PersonalMail(
+            subject=subject,
+            body=text,
+            to=[to],
+            reply_to=self.reply_to,
+            headers={"Auto-Submitted": "auto-generated", **headers},
+        )
+        message.attach_alternative(html, "text/html")
+        if self.method == "PUBLISH":
+            message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
+        elif self.method:
+            message.attach_alternative(calendar, f"text/calendar; method={self.method}")
+            # A provider may not carry the alternative: then clients have to act on the file.
+            method = f"; method={self.method}" if is_anymail() else ""
+            message.attach("invite.ics", calendar, f"text/calendar{method}")
+        return message
+
+    @cached_property
+    def skeleton(self) -> bytes | None:
+        """The frame as it travels; None when stand-ins cannot be found in it."""
+        message = self.message(
+            subject=HEADERS["Subject"],
+            to=HEADERS["To"],
+            text=self.text,
+            html=self.html.replace(NAME, HTML_NAME),
+            calendar=CALENDAR,
+            **self.headers,
+        )
+        # The subject is the message's own; as a header too it would stand there twice.
+        message.extra_headers |= {name: HEADERS[name] for name in ("Date", "Message-ID")}
+        built: Any = EmailMultiAlternatives.message(message)
+        flat: bytes = built.as_bytes(linesep="\r\n")
+        # Very long lines are encoded, and words in them with them.
+        encoded = b"Transfer-Encoding: quoted-printable" in flat or b"ncoding: base64" in flat
+        return None if encoded else flat
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A mail to all who get the same words: a frame, and by stand-in the blocks to put in."""
+
+    frame: Frame
+    blocks: Mapping[str, str] = field(default_factory=dict)
     calendar: bytes = b""
-    method: str = "PUBLISH"
 
     def address_to(self, person: Registration) -> "PersonalMail":
         """The mail to this person."""
         personal = {
+            **self.blocks,
             TOKEN: person.token,
             UNSUBSCRIBE_URL: unsubscribe_url(person),
             HTML_NAME: escape(person.name),
@@ -65,65 +120,35 @@ class Draft:
                 words = words.replace(stand_in, own)
             return words
 
-        calendar = ical.replace(self.calendar, {TOKEN: person.token, EMAIL: person.email})
-        message = self._message(
-            subject=filled(self.subject),
-            text=filled(self.text),
-            html=filled(self._html),
-            headers={name: filled(value) for name, value in self.headers.items()},
+        frame = self.frame
+        calendar = ical.replace(self.calendar, {TOKEN: person.token, EMAIL: person.email}).decode()
+        message = frame.message(
             to=person.email,
-            calendar=calendar.decode(),
+            subject=filled(frame.subject),
+            text=filled(frame.text),
+            html=filled(frame.html.replace(NAME, HTML_NAME)),
+            calendar=calendar,
+            **{name: filled(value) for name, value in frame.headers.items()},
         )
-        message.skeleton = self._skeleton
-        message.personal = personal | {CALENDAR: calendar.decode()}
-        return message
-
-    @property
-    def _html(self) -> str:
-        return self.html.replace(NAME, HTML_NAME)
-
-    def _message(
-        self,
-        *,
-        subject: str,
-        text: str,
-        html: str,
-        headers: Mapping[str, str],
-        to: str,
-        calendar: str,
-    ) -> "PersonalMail":
-        message = PersonalMail(
-            subject=subject,
-            body=text,
-            to=[to],
-            reply_to=self.reply_to,
-            headers={"Auto-Submitted": "auto-generated", **headers},
-        )
-        message.attach_alternative(html, "text/html")
-        if calendar and self.method == "PUBLISH":
-            message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
-        elif calendar:
-            message.attach_alternative(calendar, f"text/calendar; method={self.method}")
-            message.attach("invite.ics", calendar, "text/calendar")
+        message.skeleton = frame.skeleton if self._has_short_lines else None
+        message.personal = personal | self._lines_as_sent | {CALENDAR: calendar}
         return message
 
     @cached_property
-    def _skeleton(self) -> bytes | None:
-        """The mail to nobody yet, as it travels; None when stand-ins cannot be found in it."""
-        message = self._message(
-            subject=HEADERS["Subject"],
-            text=self.text,
-            html=self._html,
-            # Django writes the others itself, and would write them twice.
-            headers={**self.headers, **{name: HEADERS[name] for name in ("Date", "Message-ID")}},
-            to=HEADERS["To"],
-            calendar=CALENDAR if self.calendar else "",
+    def _lines_as_sent(self) -> dict[str, str]:
+        return {
+            name: block.replace("\r\n", "\n").replace("\n", "\r\n")
+            for name, block in self.blocks.items()
+        }
+
+    @cached_property
+    def _has_short_lines(self) -> bool:
+        """Whether the blocks may travel as they are (RFC 5322, 2.1.1)."""
+        lines = (line for block in self.blocks.values() for line in block.splitlines())
+        # No character takes more than four bytes.
+        return all(
+            4 * len(line) <= LONGEST_LINE or len(line.encode()) <= LONGEST_LINE for line in lines
         )
-        built: Any = EmailMultiAlternatives.message(message)
-        flat: bytes = built.as_bytes(linesep="\r\n")
-        # Very long lines are encoded, and words in them with them.
-        encoded = b"Transfer-Encoding: quoted-printable" in flat or b"ncoding: base64" in flat
-        return None if encoded else flat
 
 
 class PersonalMail(EmailMultiAlternatives):

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
@@ -38,12 +39,25 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.filter(cancelled_at=None)
 
     def with_last_word(self) -> Any:
-        """Annotate `last_word`: the state of the newest mail that came to an end, or None."""
-        ended = OutgoingMail.objects.filter(registration=OuterRef("pk"), state__in=ENDED_STATES)
-        return self.annotate(last_word=Subquery(ended.order_by("-pk").values("state")[:1]))
+        """Annotate `last_word`: what came of the newest mail that came to an end, or None.
+
+        That a server took a mail says little: a bounce or a complaint stands until the address
+        is put right.
+        """
+        mails = OutgoingMail.objects.filter(registration=OuterRef("pk")).order_by("-pk")
+        came_back = mails.filter(
+            state__in=[OutgoingMail.State.BOUNCED, OutgoingMail.State.COMPLAINED],
+            created_at__gte=OuterRef("email_since"),
+        )
+        ended = mails.filter(state__in=ENDED_STATES)
+        return self.annotate(
+            last_word=Coalesce(
+                Subquery(came_back.values("state")[:1]), Subquery(ended.values("state")[:1])
+            )
+        )
 
     def unreachable(self) -> "RegistrationQuerySet":
-        """Those whose newest mail was refused, came back, or was reported as spam."""
+        """Those whose newest mail was refused, or whose mails come back or are called spam."""
         return self.with_last_word().filter(last_word__in=UNREACHED_STATES)
 
 
@@ -54,6 +68,7 @@ class Registration(models.Model):
     name = models.CharField(max_length=100)
     email = models.EmailField(max_length=254)
     email_key = models.CharField(max_length=254, editable=False)
+    email_since = models.DateTimeField(default=timezone.now, editable=False)
     organization = models.CharField(max_length=150, blank=True)
     state = models.CharField(max_length=2, blank=True, choices=US_STATES)
     time_zone = models.CharField(max_length=64, validators=[validate_time_zone])

@@ -2,8 +2,8 @@
 
 The row is the queue. Celery only moves rows: a nudge after the commit for speed, a
 beat sweep for certainty. A claim is a lease, kept by moving `due_at` on: when a worker
-dies its rows fall due again. `attempts` counts claims, so that a worker whose lease ran
-out cannot write over its successor's result.
+dies its rows fall due again. What tells one claim from another is its number, `attempts`,
+and the lease's end: a worker whose lease ran out cannot write over its successor's result.
 
 No network call happens inside a transaction: claim, commit, send, record, row by row.
 """
@@ -19,7 +19,13 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    transaction,
+)
 from django.db.models import CharField, Exists, F, Field, OuterRef, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
@@ -41,11 +47,14 @@ TURN = 10
 LOOK_EVERY = 0.5
 PAUSES = [dt.timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300, 600, 900)]
 GIVE_UP_AFTER = dt.timedelta(days=3)
+# Some hours' worth: it may have been paused for days before it was tried at all.
+GIVE_UP_ATTEMPTS = 20
 # After so many broken connections in a row the rest of the batch is handed back.
 TROUBLE_LIMIT = 3
 NUDGE_REST_SECONDS = 15
-# Seconds between tries to write an outcome down while the database is away.
-RECORD_PAUSES = (0.5, 1, 2, 4, 8, 16)
+NUDGE_EXPIRES = 10
+# The longest pause between tries to write an outcome down while the database is away.
+LONGEST_RECORD_PAUSE = 8
 # Whoever registers waits for this very mail; the others are for many at a time.
 Kind = OutgoingMail.Kind
 PRIORITIES = {Kind.LINKS: Priority.AT_ONCE, Kind.PROMOTED: Priority.AT_ONCE}
@@ -64,12 +73,16 @@ _no_nudge_before = 0.0
 
 
 def lease() -> dt.timedelta:
-    """How long claimed mails are a worker's: longer than any turn can take.
+    """How long claimed mails are a worker's: a turn, as long again for MAIL_PER_MINUTE, a sending.
 
-    Its last mail may wait as long again for MAIL_PER_MINUTE, and then for each of some ten
-    answers of a slow server.
+    A mail whose lease has become too short for a sending is handed back, see `Turn.run`.
     """
-    return dt.timedelta(seconds=2 * TURN + 10 * settings.EMAIL_TIMEOUT)
+    return dt.timedelta(seconds=2 * TURN) + longest_sending()
+
+
+def longest_sending() -> dt.timedelta:
+    """How long a server may take for one mail: some 15 answers, each just in time."""
+    return dt.timedelta(seconds=15 * settings.EMAIL_TIMEOUT)
 
 
 def queue(mails: Iterable[OutgoingMail]) -> None:
@@ -124,7 +137,13 @@ def send_again(mails: OutgoingMailQuerySet) -> int:
     """Owe failed mails anew, in the caller's transaction: as if queued now. Returns how many."""
     now = timezone.now()
     again = mails.filter(state__in=AGAIN_STATES).update(
-        state=State.WAITING, attempts=0, due_at=now, created_at=now, sent_at=None, last_error=""
+        state=State.WAITING,
+        attempts=0,
+        due_at=now,
+        created_at=now,
+        sent_at=None,
+        last_error="",
+        provider_id="",
     )
     transaction.on_commit(nudge)
     return again
@@ -137,7 +156,8 @@ def nudge(task: str = "deliver_mails") -> None:
         return
     try:
         # One try: on a frozen broker each costs a whole timeout, of which a request has one.
-        current_app.send_task(f"registrations.tasks.{task}", retry=False)
+        # One that waits longer is worth nothing: the sweep does its work.
+        current_app.send_task(f"registrations.tasks.{task}", retry=False, expires=NUDGE_EXPIRES)
     except (KombuError, OSError) as error:
         # A frozen broker costs seconds: the next requests should not pay them too.
         _no_nudge_before = time.monotonic() + NUDGE_REST_SECONDS
@@ -201,16 +221,19 @@ class Turn:
                 return False
             message = self._written(mail)
             if message is None:
+                self._claimed.pop()
                 continue
             if not self._has_slot():
-                self._claimed.append(mail)
                 return False
             while not self._free:
                 self._receive()
             if self._troubles >= TROUBLE_LIMIT:
-                self._claimed.append(mail)
                 return False
+            if timezone.now() + longest_sending() > mail.due_at:
+                # Its lease might end amid the sending.
+                return True
             carrier = self._free.pop()
+            self._claimed.pop()
             self._travelling[self._pool.submit(carrier.carry, message)] = mail, carrier
         return True
 
@@ -226,14 +249,14 @@ class Turn:
             carrier.close()
 
     def _next(self) -> OutgoingMail | None:
-        """The next mail to send; None when nothing more is due."""
+        """The next mail to send, still among the claimed; None when nothing more is due."""
         if self._claimed and time.monotonic() >= self._next_look:
             self._look()
         if not self._claimed:
             self._claimed = claim()[::-1]
             if self._claimed:
                 self._write = self._prepare(self._claimed)
-        return self._claimed.pop() if self._claimed else None
+        return self._claimed[-1] if self._claimed else None
 
     def _look(self) -> None:
         """Give way to what is more urgent, let go of what was paused or stopped, see who left."""
@@ -261,7 +284,7 @@ class Turn:
             return None
         message.extra_headers["Message-ID"] = message_id(mail)
         # Providers give it back with their reports; see `bounces`.
-        message.metadata = {"mail": str(mail.pk)}  # type: ignore[attr-defined]
+        message.metadata = {"mail": message_id(mail)}  # type: ignore[attr-defined]
         return message
 
     def _has_slot(self) -> bool:
@@ -319,7 +342,8 @@ def _unwritable(mail: OutgoingMail, error: Exception) -> None:
 
 
 def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:
-    if give_up and timezone.now() - mail.created_at > GIVE_UP_AFTER:
+    long_ago = timezone.now() - mail.created_at > GIVE_UP_AFTER
+    if give_up and long_ago and mail.attempts >= GIVE_UP_ATTEMPTS:
         _record(mail, state=State.FAILED, last_error=words)
     else:
         pause = PAUSES[min(mail.attempts, len(PAUSES)) - 1]
@@ -328,36 +352,48 @@ def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:
 
 def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     """Return mails that were claimed but not tried, unless another worker has them now."""
-    for attempts, same in itertools.groupby(mails, key=lambda mail: mail.attempts):
+    for (attempts, until), same in itertools.groupby(mails, key=_claim_of):
         ours = OutgoingMail.objects.filter(
-            pk__in=[mail.pk for mail in same], state__in=OPEN_STATES, attempts=attempts
+            pk__in=[mail.pk for mail in same],
+            state__in=OPEN_STATES,
+            attempts=attempts,
+            due_at=until,
         )
-        _persist(ours, {"attempts": F("attempts") - 1, **changes})
+        _persist(ours, {"attempts": F("attempts") - 1, **changes}, until)
 
 
 def _record(mail: OutgoingMail, **changes: Any) -> None:
     """Write the outcome, unless the lease ran out and another worker has the mail now."""
-    ours = OutgoingMail.objects.filter(pk=mail.pk, state__in=OPEN_STATES, attempts=mail.attempts)
-    if not _persist(ours, changes):
+    attempts, until = _claim_of(mail)
+    ours = OutgoingMail.objects.filter(
+        pk=mail.pk, state__in=OPEN_STATES, attempts=attempts, due_at=until
+    )
+    if not _persist(ours, changes, until):
         logger.warning("Mail %s was taken over before its outcome was recorded", mail.pk)
 
 
-def _persist(mails: OutgoingMailQuerySet, changes: dict[str, Any]) -> int:
+def _claim_of(mail: OutgoingMail) -> tuple[int, dt.datetime]:
+    """What tells this claim from any other of the same mail: its number, and its lease's end."""
+    return mail.attempts, mail.due_at
+
+
+def _persist(mails: OutgoingMailQuerySet, changes: dict[str, Any], until: dt.datetime) -> int:
     """Update these rows, over a new connection when the database has cut ours.
 
-    A mail that was sent but not recorded would be sent again. Raises when the database stays
-    away for half a minute.
+    A mail that was sent but not recorded would be sent again. Until the lease ends nobody else
+    can have it: so long a database that is away is waited for; then this raises.
     """
     if "last_error" in changes:
         # A server's words may be anything; PostgreSQL stores no NUL.
         changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]
-    for seconds in RECORD_PAUSES:
+    pause = 0.5
+    while True:
         try:
             return mails.update(**changes)
-        except (OperationalError, InterfaceError) as error:
-            if connection.in_atomic_block:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            if connection.in_atomic_block or timezone.now() >= until:
                 raise
             logger.warning("The database failed while an outcome was recorded: %s", error)
             connection.close()
-            time.sleep(seconds)
-    return mails.update(**changes)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_RECORD_PAUSE)

@@ -20,6 +20,13 @@ from .models import Registration
 
 T = TypeVar("T")
 
+# Some kilobytes each.
+KEPT = 2000
+_kept: dict[Hashable, Any] = {}
+
+# What stands between two sessions' blocks, where it is not nothing.
+BETWEEN = {"full.txt": f"\n{'-' * 72}\n", "ticket.txt": "\n", "past.txt": "\n"}
+
 # Mail clients want their colours inline; the dark ones are in base.html's style sheet.
 PALETTE = {
     "alarm": "#bb2d14",
@@ -46,45 +53,55 @@ def personal_calendar_of(registration: Registration, sessions: Iterable[Session]
 
 
 class Parts:
-    """Rendered parts of mails, each made when first asked for."""
+    """Rendered parts of mails. What was rendered for one batch serves the next as well.
+
+    A part is kept by all that it shows: when anything of that changes, it is another part.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[Hashable, Any] = {}
+        self._shown: dict[int, Hashable] = {}
 
-    def session(self, form: str, session: Session, zone: zoneinfo.ZoneInfo) -> SafeString:
-        """A session's block as a template of mails/session/ shows it, such as "full.html"."""
-        return self._once(
-            (form, session.pk, zone.key),
-            lambda: render_to_string(
-                f"mails/session/{form}",
-                {
-                    "session": session,
-                    "event": session.event,
-                    "zone": zone,
-                    "join_url": join_url(TOKEN, session),
-                    **PALETTE,
-                },
-            ),
-        )
+    def sessions(self, form: str, sessions: Iterable[Session], zone: zoneinfo.ZoneInfo) -> str:
+        """The sessions' blocks as a template of mails/session/ shows each, such as "full.html"."""
+        return BETWEEN.get(form, "").join(self._session(form, each, zone) for each in sessions)
 
     def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
         """All of someone's sessions as a calendar."""
         return personal_calendar(event, [self._entry(session) for session in sessions])
 
-    def _entry(self, session: Session) -> bytes:
-        return self._once(
-            ("entry", session.pk), lambda: personal_entry(session, join_url(TOKEN, session))
-        )
-
     def invitation(self, session: Session) -> tuple[bytes, str]:
         """The session as a calendar entry that replaces the one someone has, and its method."""
+        return invitation(session, join_url(TOKEN, session), EMAIL)
+
+    def _session(self, form: str, session: Session, zone: zoneinfo.ZoneInfo) -> SafeString:
+        def render() -> SafeString:
+            context = {"session": session, "event": session.event, "zone": zone, **PALETTE}
+            context["join_url"] = join_url(TOKEN, session)
+            return render_to_string(f"mails/session/{form}", context)
+
+        return self._once((form, zone.key, self._all_shown(session)), render)
+
+    def _entry(self, session: Session) -> bytes:
         return self._once(
-            ("invitation", session.pk),
-            lambda: invitation(session, join_url(TOKEN, session), EMAIL),
+            ("entry", self._all_shown(session)),
+            lambda: personal_entry(session, join_url(TOKEN, session)),
         )
 
+    def _all_shown(self, session: Session) -> Hashable:
+        """All that a part may show of a session and its event."""
+        if session.pk not in self._shown:
+            event = session.event
+            self._shown[session.pk] = (
+                *(session.pk, session.slug, session.facts(), session.revision, session.updated_at),
+                *(bool(session.join_url), session.recording_url, session.notes_url),
+                *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
+            )
+        return self._shown[session.pk]
+
     def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        if key not in self._made:
-            self._made[key] = make()
-        made: T = self._made[key]
+        made: T | None = _kept.get(key)
+        if made is None:
+            if len(_kept) >= KEPT:
+                _kept.clear()
+            made = _kept[key] = make()
         return made

@@ -5,11 +5,9 @@ one finds nothing, and two at the same moment are held apart by the mails' keys.
 """
 
 import datetime as dt
-import functools
 import logging
-import operator
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -22,7 +20,10 @@ from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 Kind = OutgoingMail.Kind
+NOTICES = (Kind.CHANGED, Kind.CANCELLED)
 
 # Changes of a session that starts so soon are told at once.
 SOON = dt.timedelta(hours=3)
@@ -33,68 +34,89 @@ THANKS_UNTIL = dt.timedelta(days=7)
 
 
 def queue_owed(now: dt.datetime | None = None) -> None:
-    """Queue all that is owed at this moment. What fails for one question stops no other."""
-    for question in QUESTIONS:
+    """Queue all that is owed at this moment."""
+    now = now or timezone.now()
+    _each(QUESTIONS, lambda question: question(now))
+
+
+def _each(things: Iterable[T], do: Callable[[T], None]) -> None:
+    """What fails for one stops no other."""
+    for thing in things:
         try:
-            question(now or timezone.now())
+            do(thing)
         except Exception:
-            logger.exception("What is owed could not be queued: %s", question.__name__)
+            logger.exception("What is owed could not be queued: %s", thing)
 
 
 def queue_reminders(now: dt.datetime) -> None:
     """The day before and shortly before, for each person's first session of a day."""
-    for event, sessions in _by_event(_held().filter(starts_at__lt=now + HORIZON, ends_at__gt=now)):
-        for session in sessions:
-            if event.remind_day_before:
-                _remind(Kind.DAY, session, session.day_reminder_at, session.hour_reminder_at, now)
-            if event.remind_minutes_before:
-                _remind(Kind.HOUR, session, session.hour_reminder_at, session.starts_at, now)
+    ahead = _held().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
+    _each(ahead, lambda session: _remind_of(session, now))
 
 
-def _remind(
-    kind: Kind, session: Session, due_at: dt.datetime, until: dt.datetime, now: dt.datetime
-) -> None:
-    if not due_at <= now < until:
-        return
+def _remind_of(session: Session, now: dt.datetime) -> None:
+    event, hour_at = session.event, session.hour_reminder_at
+    if event.remind_day_before and session.day_reminder_at <= now < hour_at:
+        _remind(Kind.DAY, session)
+    if event.remind_minutes_before and hour_at <= now < session.starts_at:
+        _remind(Kind.HOUR, session)
+
+
+def _remind(kind: Kind, session: Session) -> None:
     event = session.event
-    earlier = [
-        other.pk
-        for other in event.sessions.held().filter(
-            starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
-        )
-        if event.day_of(other.starts_at) == event.day_of(session.starts_at)
-    ]
-    # Whoever got the place later has just been mailed all that a reminder says.
-    seats = Seat.objects.seated()
-    people = _people(seats.filter(session=session, seated_at__lt=due_at)).exclude(
-        pk__in=seats.filter(session__in=earlier).values("registration")
+    people = _people(_reminded(kind, session))
+    for other in event.sessions.held().filter(
+        starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
+    ):
+        if event.day_of(other.starts_at) == event.day_of(session.starts_at):
+            people = people.exclude(pk__in=_reminded(kind, other).values("registration"))
+    _owe(people, kind, session)
+
+
+def _reminded(kind: Kind, session: Session) -> QuerySet[Seat]:
+    """Seats of those a reminder is for.
+
+    Who got theirs later, or has been told of a change since, was mailed all that it says. Who
+    has not been told yet of the newest revision is told of that first.
+    """
+    due_at = session.day_reminder_at if kind == Kind.DAY else session.hour_reminder_at
+    told_since = OutgoingMail.objects.filter(
+        session=session, kind=Kind.CHANGED, created_at__gte=due_at
+    ).exclude(state=OutgoingMail.State.DROPPED)
+    return (
+        Seat.objects.seated()
+        .filter(session=session, seated_at__lt=due_at, told_revision=session.revision)
+        .exclude(registration__in=told_since.values("registration"))
     )
-    outbox.queue_all(
-        people, kind=kind, session=session, key=f"{kind}/{session.pk}.{_stamp(session)}"
-    )
+
+
+@transaction.atomic
+def _owe(people: RegistrationQuerySet, kind: Kind, session: Session) -> None:
+    """One mail for each moment, or each day, at which a session was ever to begin.
+
+    One that was dropped, while the session was cancelled for a time, is owed anew.
+    """
+    day, moment = session.event.day_of(session.starts_at), session.starts_at.timestamp()
+    key = f"{kind}/{session.pk}.{day if kind == Kind.DAY else int(moment)}"
+    dropped = OutgoingMail.objects.filter(kind=kind, state=OutgoingMail.State.DROPPED)
+    dropped.filter(session=session, key__startswith=f"{key}/", registration__in=people).delete()
+    outbox.queue_all(people, key=key, kind=kind, session=session)
 
 
 def queue_door_calls(now: dt.datetime) -> None:
     """The moment when doors open, for those who asked to be told."""
-    ahead = _held().filter(starts_at__gt=now, starts_at__lt=now + HORIZON)
-    for session in ahead.select_related("event"):
-        if session.doors_open_at <= now:
+    ahead = _held().filter(starts_at__gt=now - HORIZON, starts_at__lt=now + HORIZON)
+    for session in ahead.filter(meeting__join_url__gt=""):
+        if session.doors_open_at <= now < session.door_call_until:
             people = _people(Seat.objects.seated().filter(session=session))
-            key = f"{Kind.DOORS}/{session.pk}.{_stamp(session)}"
-            people = people.filter(wants_door_calls=True)
-            outbox.queue_all(people, kind=Kind.DOORS, session=session, key=key)
-
-
-def _stamp(session: Session) -> int:
-    """A session that is moved is another moment to remind of."""
-    return int(session.starts_at.timestamp())
+            _owe(people.filter(wants_door_calls=True), Kind.DOORS, session)
 
 
 def queue_changes(now: dt.datetime) -> None:
     """Changed and cancelled sessions, and news in the schedule, once the edits have settled."""
     revised = Session.objects.filter(revised_at__isnull=False, seats__in=_behind())
-    for event in Event.objects.filter(sessions__in=revised).distinct():
-        _queue_changes_of(event, now)
+    events = Event.objects.published().filter(sessions__in=revised).distinct()
+    _each(events, lambda event: _queue_changes_of(event, now))
 
 
 def _behind() -> QuerySet[Seat]:
@@ -106,53 +128,47 @@ def _behind() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    revised = event.sessions.filter(seats__in=_behind()).values("pk")
+    revised = event.sessions.filter(revised_at__isnull=False, seats__in=_behind())
     # The lock holds off edits, and another tick.
-    locked = list(Session.objects.select_for_update().filter(pk__in=revised).order_by("pk"))
-    with_news: dict[int, set[int]] = defaultdict(set)
-    all_settled = True
-    for session in Session.objects.filter(pk__in=[each.pk for each in locked]).with_details():
+    locked = Session.objects.select_for_update().filter(pk__in=revised.values("pk"))
+    ids = list(locked.order_by("pk").values_list("pk", flat=True))
+    news, all_settled = Q(), True
+    for session in Session.objects.filter(pk__in=ids).with_details():
         behind = _behind().filter(session=session)
         numbers = set(behind.values_list("told_revision", flat=True))
-        told = session.revisions.filter(number__in=numbers)
-        if not _has_settled(session, told, now):
-            all_settled = False
-            continue
-        for revision in told:
-            seats = behind.filter(told_revision=revision.number)
-            if _is_change(revision.facts(), session.facts()):
-                _tell_change(session, revision, seats, now)
-            elif _is_news(revision.facts(), session.facts()) and session.ends_at > now:
-                with_news[session.pk].add(revision.number)
+        kept = {each.number: each for each in session.revisions.filter(number__in=numbers)}
+        settled = _is_settled(session, now)
+        for number in numbers:
+            seats, told = behind.filter(told_revision=number), kept.get(number)
+            if told and _is_change(told.facts(), session.facts()):
+                if not settled and not _is_soon(session, told, now):
+                    continue
+                _tell_change(session, told, seats, now)
+            elif told and session.ends_at > now and _is_news(told.facts(), session.facts()):
+                news |= Q(session=session, told_revision=number)
+                all_settled = all_settled and settled
                 continue
             seats.update(told_revision=session.revision)
-        # Nobody knows what those were told whose revision was not kept.
-        behind.exclude(told_revision__in=with_news[session.pk]).update(
-            told_revision=session.revision
-        )
-    if all_settled:
-        _tell_news(event, with_news)
+    if news and all_settled:
+        _tell_news(event, _behind().filter(news))
 
 
-def _has_settled(session: Session, told: QuerySet[Revision], now: dt.datetime) -> bool:
-    """Whether the last edit is long enough ago; at once when it starts, or was to start, soon."""
-    assert session.revised_at  # noqa: S101  # It has a revision.
-    starts = [session.starts_at, *(each.starts_at for each in told)]
-    if any(now < start < now + SOON for start in starts):
-        return True
-    return now >= session.revised_at + session.event.settle_time
+def _is_settled(session: Session, now: dt.datetime) -> bool:
+    return session.revised_at is not None and now >= session.revised_at + session.event.settle_time
+
+
+def _is_soon(session: Session, told: Revision, now: dt.datetime) -> bool:
+    """Whether the session, as it is or as it was, is on or starts soon."""
+    return any(each.starts_at - SOON < now < each.ends_at for each in (session, told))
 
 
 def _is_change(told: Facts, now: Facts) -> bool:
     """Whether one who knows the old must be told before anything else."""
-
-    def essence(facts: Facts) -> tuple[object, ...]:
-        return facts.title, facts.starts_at, facts.ends_at
-
-    if told.is_held != now.is_held:
-        return True
+    if not now.is_held:
+        return told.is_held
+    essence = [(facts.title, facts.starts_at, facts.ends_at) for facts in (told, now)]
     joining_changed = bool(told.joining) and told.joining != now.joining
-    return now.is_held and (essence(told) != essence(now) or joining_changed)
+    return not told.is_held or essence[0] != essence[1] or joining_changed
 
 
 def _is_news(told: Facts, now: Facts) -> bool:
@@ -161,33 +177,35 @@ def _is_news(told: Facts, now: Facts) -> bool:
 
 
 def _tell_change(session: Session, told: Revision, seats: QuerySet[Seat], now: dt.datetime) -> None:
+    """Owe a notice, in place of one that has not left yet: that one's readers know what it was."""
     if max(session.ends_at, told.ends_at) <= now:
         return
     kind = Kind.CHANGED if session.is_held else Kind.CANCELLED
-    outbox.queue_all(
-        _people(seats),
-        key=f"{kind}/{session.pk}.{session.revision}",
-        kind=kind,
+    key = f"{kind}/{session.pk}.{session.revision}"
+    people = _people(seats)
+    unread = OutgoingMail.objects.filter(
+        kind__in=NOTICES,
         session=session,
-        was=told,
-    )
+        state=OutgoingMail.State.WAITING,
+        registration__in=people,
+    ).exclude(key__startswith=f"{key}/")
+    readers = {
+        was: people.filter(mails__in=unread.filter(was=was))
+        for was in session.revisions.filter(pk__in=unread.values("was"))
+    }
+    told_before = people.exclude(pk__in=unread.values("registration"))
+    for was, who in [(told, told_before), *readers.items()]:
+        if _is_change(was.facts(), session.facts()):
+            outbox.queue_all(who, key=key, kind=kind, session=session, was=was)
+    unread.update(state=OutgoingMail.State.DROPPED)
 
 
-def _tell_news(event: Event, with_news: dict[int, set[int]]) -> None:
+def _tell_news(event: Event, seats: QuerySet[Seat]) -> None:
     """One mail to each person, however many of their sessions have news."""
-    told = [
-        Q(session=pk, told_revision__in=numbers) for pk, numbers in with_news.items() if numbers
-    ]
-    if not told:
-        return
-    seats = _behind().filter(functools.reduce(operator.or_, told))
-    revisions = event.sessions.filter(pk__in=with_news).values_list("pk", "revision")
-    stamp = ".".join(f"{pk}-{revision}" for pk, revision in sorted(revisions))
-    outbox.queue_all(
-        _people(seats),
-        key=f"{Kind.SCHEDULE}/{event.pk}/{stamp}"[:150],
-        kind=Kind.SCHEDULE,
-    )
+    revisions = sorted(set(seats.values_list("session", "session__revision")))
+    stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
+    key = f"{Kind.SCHEDULE}/{event.pk}/{stamp}"[:150]
+    outbox.queue_all(_people(seats), key=key, kind=Kind.SCHEDULE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(told_revision=revision)
 
@@ -204,18 +222,12 @@ def queue_thanks(now: dt.datetime) -> None:
 
 
 def _held() -> QuerySet[Session]:
-    return Session.objects.held().filter(event__status=Event.Status.PUBLISHED)
+    held = Session.objects.held().filter(event__status=Event.Status.PUBLISHED)
+    return held.select_related("event")
 
 
 def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
     return Registration.objects.live().filter(pk__in=seats.values("registration"))
-
-
-def _by_event(sessions: QuerySet[Session]) -> list[tuple[Event, list[Session]]]:
-    grouped: dict[Event, list[Session]] = defaultdict(list)
-    for session in sessions.select_related("event"):
-        grouped[session.event].append(session)
-    return list(grouped.items())
 
 
 QUESTIONS: list[Callable[[dt.datetime], None]] = [

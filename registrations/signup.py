@@ -14,6 +14,9 @@ from events.models import Event, Session, Track
 from . import mails, outbox
 from .models import OutgoingMail, Registration, Seat, email_key, new_token
 
+Kind = OutgoingMail.Kind
+# What a mail with all links says as well.
+TOLD_ANEW = (Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELLED)
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 
@@ -96,15 +99,18 @@ def correct_email(*, registration: Registration, email: str) -> None:
     """
     registration.email = email.strip()
     registration.email_key = email_key(email)
+    registration.email_since = timezone.now()
     registration.token = new_token()
     try:
         with transaction.atomic():
-            registration.save(update_fields=["email", "email_key", "token"])
+            registration.save(update_fields=["email", "email_key", "email_since", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
-    # All else that waits will find the new address when it is written.
+    # The new mailbox is told everything anew; reminders that wait will find it when written.
+    registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=TOLD_ANEW).update(
+        state=OutgoingMail.State.DROPPED
+    )
     links = registration.mails.filter(kind=OutgoingMail.Kind.LINKS)
-    links.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
     if registration.cancelled_at is None:
         # The new mailbox is told everything anew, and not of changes of what it never knew.
         newest = Session.objects.filter(pk=OuterRef("session")).values("revision")

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from .models import UNREACHED_STATES, Heartbeat, OutgoingMail
@@ -17,19 +17,25 @@ SIGN_EVERY = 5
 SILENT_AFTER = dt.timedelta(minutes=1)
 # A mail that waits so long is more than a slow server.
 LATE_AFTER = dt.timedelta(minutes=15)
+# So long after a mail was sent the server is there, whatever another try came to.
+AWAY_AFTER = dt.timedelta(minutes=2)
+# How an answer of the server begins that is about one mail.
+REFUSAL = r"^[45][0-9][0-9] "
+# Fewer may be mistyped addresses.
+MANY = 5
+DAY = dt.timedelta(days=1)
 # What failed before is history.
 FAILED_WITHIN = dt.timedelta(days=14)
 
 
-_last_sign = 0.0
+_last_signs: dict[Heartbeat.Part, float] = {}
 
 
 def give_sign(part: Heartbeat.Part) -> None:
     """Note that this process, which is such a part, is alive; at most every five seconds."""
-    global _last_sign
-    if time.monotonic() - _last_sign > SIGN_EVERY:
+    if time.monotonic() - _last_signs.get(part, -SIGN_EVERY) >= SIGN_EVERY:
         Heartbeat.objects.update_or_create(part=part, defaults={"seen_at": timezone.now()})
-        _last_sign = time.monotonic()
+        _last_signs[part] = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,9 @@ class MailStatus:
     troubles: list[tuple[str, int]]
     seen: dict[Heartbeat.Part, dt.datetime | None]
     late: int
+    away: int
+    sent_today: int
+    failed_today: int
 
     def is_alive(self, part: Heartbeat.Part) -> bool:
         seen_at = self.seen[part]
@@ -60,12 +69,39 @@ class MailStatus:
     @property
     def complaints(self) -> list[str]:
         """What an operator should look at, in words; empty when all is well."""
-        silent = [part for part in Heartbeat.Part if not self.is_alive(part)]
-        words = [f"{part.label} has given no sign for a minute or more." for part in silent]
+        return [*self._silent(), *self._stuck(), *self._failing()]
+
+    def _silent(self) -> list[str]:
+        if not self.is_alive(Heartbeat.Part.BEAT):
+            # It is the beat that has a worker give its sign.
+            return [
+                "The beat has given no sign for a minute or more: start it. Without it nobody "
+                "can tell whether a worker is alive."
+            ]
+        if not self.is_alive(Heartbeat.Part.WORKER):
+            return ["No worker has given a sign for a minute or more: start one."]
+        return []
+
+    def _stuck(self) -> list[str]:
+        words = []
+        if self.away:
+            words.append(
+                f"{counted(self.away)} because the mail server cannot be used. The last try "
+                f"came to: {self.troubles[0][0]}"
+            )
         if self.late:
-            mails = "mail has" if self.late == 1 else "mails have"
-            words.append(f"{self.late} {mails} waited for more than a quarter of an hour.")
+            words.append(f"{counted(self.late)} for more than a quarter of an hour.")
         return words
+
+    def _failing(self) -> list[str]:
+        failed, sent = self.failed_today, self.sent_today
+        if failed < MANY or failed * 10 < sent:
+            return []
+        return [f"{failed} mails of the last day failed or came back, {sent} were sent."]
+
+
+def counted(waiting: int) -> str:
+    return "1 mail waits" if waiting == 1 else f"{waiting:,} mails wait"
 
 
 def mail_status(now: dt.datetime) -> MailStatus:
@@ -75,10 +111,15 @@ def mail_status(now: dt.datetime) -> MailStatus:
     waiting = mails.filter(state=State.WAITING)
     kinds = waiting.values_list("kind").annotate(count=Count("pk"), since=Min("created_at"))
     failed = mails.filter(state__in=UNREACHED_STATES, created_at__gt=now - FAILED_WITHIN)
-    # An announcement may take its time.
-    late = waiting.filter(
-        created_at__lt=now - LATE_AFTER, priority__lt=OutgoingMail.Priority.IN_TURN
-    )
+    sent = mails.filter(state=State.SENT)
+    # An announcement may take its time, as long as mails leave at all; so may a full mailbox.
+    in_time = Q(priority=OutgoingMail.Priority.IN_TURN) | Q(last_error__regex=REFUSAL)
+    if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
+        in_time = Q(due_at__gt=now - LATE_AFTER) & in_time
+    late = waiting.filter(created_at__lt=now - LATE_AFTER).exclude(in_time)
+    away = waiting.exclude(last_error="").exclude(last_error__regex=REFUSAL)
+    if sent.filter(sent_at__gt=now - AWAY_AFTER).exists():
+        away = away.none()
     seen = dict(Heartbeat.objects.values_list("part", "seen_at"))
     return MailStatus(
         now=now,
@@ -91,6 +132,9 @@ def mail_status(now: dt.datetime) -> MailStatus:
         troubles=_most_frequent(waiting.exclude(last_error="").values_list("last_error")),
         seen={part: seen.get(part) for part in Heartbeat.Part},
         late=late.count(),
+        away=away.count(),
+        sent_today=sent.filter(sent_at__gt=now - DAY).count(),
+        failed_today=failed.filter(created_at__gt=now - DAY).count(),
     )
 
 

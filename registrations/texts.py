@@ -54,11 +54,11 @@ DEFAULTS = {
     ),
     Kind.DAY: Words(
         "Reminder: {event}, {when}",
-        "A reminder: {event} goes on {when}. Your personal link is below.",
+        "A reminder: your next session is {when}. Your personal link is below.",
     ),
     Kind.HOUR: Words(
         "Soon: {event}, {when}",
-        "{event} goes on {when}. Your personal link is below.",
+        "Your next session is {when}. Your personal link is below.",
     ),
     Kind.DOORS: Words(
         "The doors are open: {session}",
@@ -79,9 +79,16 @@ DEFAULTS = {
     ),
     Kind.THANKS: Words(
         "Thank you for {event}",
-        "Thank you for being part of {event}. What you brought to it goes on.",
+        "Thank you for being part of {event}. What you shared goes on in the work.",
     ),
 }
+
+# A session that was cancelled and takes place after all is changed in a way of its own.
+ON_AGAIN = Words(
+    "On again: {session}",
+    "A session that we had told you was cancelled takes place after all. Your personal link "
+    "stays the same, and the calendar entry in this mail puts it back.",
+)
 
 
 def words_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], Words]:
@@ -109,5 +116,7 @@ def validate_placeholders(text: str, kind: str) -> None:
             f"There is a brace without its partner. Write {{{{ for a brace. Known are {known}."
         ) from error
     for _text, name, spec, conversion in parts:
-        if name is not None and (name not in allowed or spec or conversion):
+        if name in allowed and (spec or conversion):
+            raise ValidationError(f"Write {{{name}}} alone between its braces.")
+        if name is not None and name not in allowed:
             raise ValidationError(f"There is no placeholder {{{name}}} here. Known are {known}.")

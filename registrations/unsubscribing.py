@@ -25,6 +25,11 @@ def registration_of(signed: str) -> Registration | None:
     return Registration.objects.select_related("event").filter(pk=pk).first()
 
 
+def is_sample(signed: str) -> bool:
+    """Whether the link stood in a preview or a test: it belongs to nobody."""
+    return signed == _signer.sign("0")
+
+
 def unsubscribe(*, registration: Registration) -> None:
     """Send this person no more announcements. The links they registered for still come."""
     Registration.objects.filter(pk=registration.pk, unsubscribed_at=None).update(

@@ -116,17 +116,25 @@ def cancel(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     """Lead to the session's Zoom link while the doors are open; a page says why else."""
-    seat = get_object_or_404(
-        Seat.objects.seated().select_related("registration", "session__event", "session__meeting"),
-        registration__token=token,
-        registration__cancelled_at=None,
-        session__slug=session_slug,
-        session__status=Session.Status.PUBLISHED,
-    )
+    seat = seat_by_link(token, session_slug)
     door = joining.door(seat.session, timezone.now())
     if door.state == joining.State.OPEN:
         return redirect(seat.session.join_url)
     return door_page(request, door, seat.registration)
+
+
+def seat_by_link(token: str, session_slug: str) -> Seat:
+    """Whose place a link leads to; it may name the session as it was called before."""
+    seats = Seat.objects.seated().filter(
+        registration__token=token,
+        registration__cancelled_at=None,
+        session__status=Session.Status.PUBLISHED,
+    )
+    seats = seats.select_related("registration", "session__event", "session__meeting")
+    seat = seats.filter(session__slug=session_slug).first()
+    return seat or get_object_or_404(
+        seats.filter(session__revisions__slug=session_slug).order_by("pk").distinct()[:1]
+    )
 
 
 def door_page(request: HttpRequest, door: joining.Door, registration: Registration) -> HttpResponse:
@@ -150,6 +158,8 @@ def door_page(request: HttpRequest, door: joining.Door, registration: Registrati
 def unsubscribe(request: HttpRequest, signed: str) -> HttpResponse:
     """Stop announcements, or take that back. A POST without cookies will do (RFC 8058)."""
     registration = unsubscribing.registration_of(signed)
+    if unsubscribing.is_sample(signed):
+        return render(request, "registrations/unsubscribe_sample.html")
     if registration is None:
         raise Http404
     if request.method == "POST":

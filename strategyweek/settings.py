@@ -174,7 +174,8 @@ CELERY_BEAT_SCHEDULE = {
     "queue-owed": {
         "task": "registrations.tasks.queue_owed",
         "schedule": 10,
-        "options": {"expires": 10},
+        # It may stand behind workers' turns at a mailing, and asks a few questions only.
+        "options": {"expires": 600},
     },
 }
 CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
@@ -182,6 +183,7 @@ CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
 # Mail
 
 MAIL_DIR = VAR_DIR / "mail"
+MAIL_SCHEMES = {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
 # Those that anymail speaks to without a further package.
 MAIL_PROVIDERS = (
     *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal"),
@@ -196,6 +198,8 @@ ANYMAIL = env.dict("ANYMAIL", default={}) | {
     "IGNORE_UNSUPPORTED_FEATURES": True,
 }
 if secret := env.str("ANYMAIL_WEBHOOK_SECRET", default=""):
+    if ":" not in secret:
+        raise ImproperlyConfigured("ANYMAIL_WEBHOOK_SECRET must look like name:password.")
     ANYMAIL["WEBHOOK_SECRET"] = secret
 if EMAIL_URL.startswith("anymail://"):
     provider = EMAIL_URL.removeprefix("anymail://").strip("/")
@@ -203,6 +207,11 @@ if EMAIL_URL.startswith("anymail://"):
         raise ImproperlyConfigured(f"EMAIL_URL must name one of {', '.join(MAIL_PROVIDERS)}.")
     EMAIL_BACKEND = f"anymail.backends.{provider}.EmailBackend"
 elif EMAIL_URL:
+    if urlsplit(EMAIL_URL).scheme not in MAIL_SCHEMES or not urlsplit(EMAIL_URL).hostname:
+        raise ImproperlyConfigured(
+            "EMAIL_URL must look like smtp+tls://user:password@host:587, with %40 for an @ in the "
+            "user name or the password."
+        )
     vars().update(env.email_url("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "strategyweek.mailbox.EmailBackend"

@@ -304,6 +304,17 @@ def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
     assert alice.email == "alice@example.org"
 
 
+def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, week):
+    alice = sign_up(week, "Alice A")
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "name": "Alice <b>"})
+    assert answer.context["adminform"].form.errors == {"name": ["Leave out the signs < and >."]}
+    answer = admin_client.post(path(alice), {**form, "name": "Alice\u202e A"})
+    assert list(answer.context["adminform"].form.errors) == ["name"]
+    alice.refresh_from_db()
+    assert alice.name == "Alice A"
+
+
 def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))

@@ -20,6 +20,7 @@ from kombu.exceptions import OperationalError
 
 from events.models import Event, Session, Track
 from registrations import announcing, outbox, reminders, unsubscribing
+from registrations.admin.reviewing import fingerprint
 from registrations.models import Announcement, OutgoingMail, Seat
 
 from .people import sign_up
@@ -82,7 +83,9 @@ def review_url(announcement: Announcement) -> str:
 
 
 def press(client, announcement: Announcement, do: str, **fields):
-    answer = client.post(review_url(announcement), {"do": do, **fields})
+    """Press a button of the review page, which showed what `announcement` holds."""
+    fields = {"do": do, "seen": fingerprint(announcement), **fields}
+    answer = client.post(review_url(announcement), fields)
     announcement.refresh_from_db()
     return answer
 
@@ -156,6 +159,15 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
         (
             {"body": "\ue000name\ue000"},
             {"body": ["There is an invisible character in this text. Type it anew."]},
+        ),
+        (
+            {"body": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
+            {
+                "body": [
+                    "A link cannot hold a placeholder.",
+                    "A link must be whole, such as https://example.org/, not example.org",
+                ]
+            },
         ),
         (
             {"audience": "session", "session": "abc"},
@@ -276,11 +288,20 @@ def test_list_says_how_far_each_is(admin_client, announce, people, week):
         verb(announcement=under_way)
     done = start(announce())
     done.mails.update(state="sent", sent_at=timezone.now())
+    none, all_but_one = start(announce()), start(announce())
+    start(announce(us_state="OH"))
     announce(state="scheduled", send_at=timezone.now())
+    none.mails.update(state="failed")
+    all_but_one.mails.update(state="sent", sent_at=timezone.now())
+    failed = OutgoingMail.objects.filter(pk=all_but_one.mails.first().pk)
+    failed.update(state="failed", sent_at=None)
     rows = admin_client.get(LIST).context["cl"].result_list
     model_admin = admin_client.get(LIST).context["cl"].model_admin
     assert [model_admin.progress(row) for row in rows] == [
         "Starting",
+        '<b class="warning">Sent to nobody</b>',
+        '<b class="warning">Sent to 3, 1 failed</b>',
+        '<b class="warning">Sent to nobody, 4 failed</b>',
         "Sent",
         "Stopped at 1 of 4",
         "Paused at 1 of 4",
@@ -288,7 +309,10 @@ def test_list_says_how_far_each_is(admin_client, announce, people, week):
         "Scheduled for Oct 16, 2099, 9:00 AM PDT",
         "Draft",
     ]
-    assert [model_admin.sent(row) for row in rows] == ["", "4", "1", "1", "1", "", ""]
+    assert [model_admin.sent(row) for row in rows] == [
+        *("", "0", "3", "0", "4"),
+        *("1", "1", "1", "", ""),
+    ]
 
 
 def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, announce, people, week):
@@ -437,6 +461,30 @@ def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, dr
     assert draft.state == "draft"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "Other news"},
+        {"body": "Other words"},
+        {"audience": "not attended"},
+        {"organization": "Families United"},
+        {"us_state": "OH"},
+    ],
+)
+@pytest.mark.parametrize("do", ["now", "later"])
+def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people, do, changes):
+    later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    page = admin_client.get(review_url(draft)).content.decode()
+    assert page.count(f'name="seen" value="{fingerprint(draft)}"') == 2
+    Announcement.objects.filter(pk=draft.pk).update(**changes)
+    answer = press(admin_client, draft, do, people="4", send_at=later)
+    assert answer["Location"] == review_url(draft)
+    assert said(answer) == [
+        "Nothing was sent yet: the text or its audience was changed meanwhile. Look at it again."
+    ]
+    assert draft.state == "draft"
+
+
 def test_nobody_is_nobody_to_send_it_to(admin_client, draft):
     answer = press(admin_client, draft, "now", people="0")
     assert said(answer) == ["Nothing was sent: it would go to nobody now."]
@@ -511,6 +559,18 @@ def test_who_pressed_what_is_written_down(admin_client, draft, people):
     press(admin_client, draft, "now", people="4")
     history = reverse("admin:registrations_announcement_history", args=[draft.pk])
     assert "Sent to 4 people." in admin_client.get(history).content.decode()
+
+
+def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, draft, people):
+    week.time_zone = "Pacific/Honolulu"
+    week.save()
+    with time_machine.travel("2026-10-16T12:34Z", tick=False):
+        admin_client.force_login(admin_user)
+        press(admin_client, draft, "now", people="4")
+        history = reverse("admin:registrations_announcement_history", args=[draft.pk])
+        page = text(admin_client.get(history))
+    assert "Oct. 16, 2026, 2:34 a.m." in page
+    assert admin_client.get(f"{LIST}0/history/").status_code == 302
 
 
 # A test to oneself
@@ -602,7 +662,42 @@ def test_progress_is_shown_and_looked_at_again(admin_client, started):
     assert '<progress class="bar" max="4" value="2"' in page.content.decode()
     assert "Sent 1 Waiting 2 Failed 1 No longer needed 0" in text(page)
     assert "2 mails still to go, a moment left." in text(page)
-    assert buttons(page) == ["pause", "again", "stop"]
+    assert buttons(page) == ["pause", "again"]
+
+
+def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
+    started.mails.update(state="sent", sent_at=timezone.now())
+    failed = started.mails.first()
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="failed", sent_at=None)
+    page = admin_client.get(review_url(started))
+    assert '<span class="badge badge--alarm">Sent to 3, 1 failed</span>' in page.content.decode()
+    assert 'class="panel panel--alarm"' in page.content.decode()
+    assert "Sent to 3 people, 1 failed" in text(page)
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="dropped")
+    page = admin_client.get(review_url(started))
+    assert '<span class="badge badge--sending">Sent</span>' in page.content.decode()
+    assert '<progress class="bar" max="3" value="3"' in page.content.decode()
+
+
+def test_stopped_one_shows_how_many_were_sent(admin_client, started):
+    sent, failed, *_rest = started.mails.order_by("pk")
+    OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="failed")
+    announcing.stop(announcement=started)
+    page = admin_client.get(review_url(started))
+    assert '<progress class="bar" max="4" value="1"' in page.content.decode()
+    assert "Stopped at 1 of 4" in text(page)
+    assert "25%" in text(page)
+    assert "Sent 1 Waiting 0 Failed 1 Not sent 2" in text(page)
+
+
+def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
+    assert 'href="?stop=1"' in admin_client.get(review_url(started)).content.decode()
+    page = admin_client.get(f"{review_url(started)}?stop=1")
+    assert ("Refresh" in page, buttons(page)) == (False, ["pause", "stop"])
+    assert f'<a href="{review_url(started)}">Go back</a>' in page.content.decode()
+    started.mails.update(state="sent", sent_at=timezone.now())
+    assert buttons(admin_client.get(f"{review_url(started)}?stop=1")) == []
 
 
 def test_failed_ones_are_listed_by_their_link(admin_client, started):
@@ -621,16 +716,17 @@ def test_page_of_what_is_sent_rests(admin_client, started):
 
 
 def test_pausing_resuming_and_stopping(admin_client, started):
-    press(admin_client, started, "pause")
+    said_then = "What was on its way just now may still arrive."
+    assert said(press(admin_client, started, "pause")) == [f"Paused. {said_then}"]
     assert (started.state, set(started.mails.values_list("state", flat=True))) == (
         "paused",
         {"paused"},
     )
     paused = admin_client.get(review_url(started))
-    assert ("Refresh" in paused, buttons(paused)) == (False, ["resume", "stop"])
+    assert ("Refresh" in paused, buttons(paused)) == (False, ["resume"])
     press(admin_client, started, "resume")
     assert set(started.mails.values_list("state", flat=True)) == {"waiting"}
-    press(admin_client, started, "stop")
+    assert said(press(admin_client, started, "stop"))[-1] == f"Stopped. {said_then}"
     assert (started.state, set(started.mails.values_list("state", flat=True))) == (
         "stopped",
         {"dropped"},
@@ -676,6 +772,35 @@ def test_viewers_see_the_pages_without_buttons(viewer, draft, started):
         assert (page.status_code, buttons(page)) == (200, [])
     assert viewer.get(f"{review_url(draft)}mail/").status_code == 200
     assert viewer.get(change_url(draft)).status_code == 200
+
+
+def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, started, people):
+    for url in (review_url(draft), f"{review_url(draft)}?person={people[1].pk}"):
+        page = viewer.get(url)
+        shown = page.content.decode() + viewer.get(page.context["html_url"]).content.decode()
+        assert "As someone made up would get it" in shown
+        assert "4 people would get it now." in text(page)
+        assert (page.context["previous_url"], page.context["next_url"]) == ("", "")
+        assert not re.search("(alice|bob)( |@)", shown, re.IGNORECASE)
+    for announcement in (draft, started):
+        url = f"{review_url(announcement)}mail/?person={people[1].pk}"
+        assert "Dear Siobhán" in viewer.get(url).content.decode()
+
+
+def test_test_of_who_may_not_look_at_registrations_names_nobody(
+    viewer, draft, people, ordered, django_user_model
+):
+    writer = django_user_model.objects.get(username="viewer")
+    writer.user_permissions.add(Permission.objects.get(codename="change_announcement"))
+    press(viewer, draft, "test", person=people[1].pk)
+    assert ordered == [("registrations.tasks.send_test", (draft.pk, 0, "v@example.org"))]
+
+
+def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, django_user_model):
+    looker = django_user_model.objects.get(username="viewer")
+    looker.user_permissions.add(Permission.objects.get(codename="view_registration"))
+    page = viewer.get(f"{review_url(draft)}?person={people[1].pk}")
+    assert "As Bob B gets it" in text(page)
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,7 @@ def test_starting_takes_the_same_queries_for_3_people_as_for_30(
             sign_up(week, f"P{count}x{number} X")
         announcement = announce()
         announcing.send_now(announcement=announcement)
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             announcing.start_due(timezone.now())
     assert announcement.mails.count() == 33
 

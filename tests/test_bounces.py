@@ -8,6 +8,7 @@ from django.test import Client, override_settings
 from django.urls import path
 from django.utils import timezone
 
+from registrations import outbox
 from registrations.models import OutgoingMail
 
 from .people import sign_up
@@ -65,7 +66,7 @@ def bounce(mail: OutgoingMail, **fields) -> dict:
         "Description": "The server was unable to deliver your message (ex: unknown user).",
         "Email": mail.registration.email,
         "BouncedAt": "2026-11-05T16:33:54Z",
-        "Metadata": {"mail": str(mail.pk)},
+        "Metadata": {"mail": outbox.message_id(mail)},
         **fields,
     }
 
@@ -104,8 +105,6 @@ def test_mail_is_found_by_the_providers_number_too(week, report):
 
 
 def test_report_that_comes_before_the_outcome_was_recorded_is_kept(week, report):
-    from registrations import outbox
-
     sign_up(week)
     (mail,) = outbox.claim()
     assert report(bounce(mail)) == 200
@@ -114,12 +113,24 @@ def test_report_that_comes_before_the_outcome_was_recorded_is_kept(week, report)
     assert mail.state == "bounced"
 
 
-@pytest.mark.parametrize("metadata", [{"mail": "0"}, {"mail": "x"}, {"mail": "9" * 30}, {}])
+@pytest.mark.parametrize(
+    "metadata", [{"mail": "<0.x@y>"}, {"mail": "x"}, {"mail": f"<{'9' * 30}.1@y>"}, {}]
+)
 def test_report_of_no_mail_of_ours_changes_nothing(week, report, metadata):
     mail = sent_mail(week)
     assert report(bounce(mail, Metadata=metadata)) == 200
     mail.refresh_from_db()
     assert mail.state == "sent"
+
+
+def test_old_report_again_does_not_stop_the_mail_that_was_sent_again(week, report):
+    mail = sent_mail(week)
+    old = bounce(mail)
+    report(old)
+    assert outbox.send_again(OutgoingMail.objects.all()) == 1
+    assert report(old) == 200
+    mail.refresh_from_db()
+    assert mail.state == "waiting"
 
 
 def test_delivery_and_opening_change_nothing(week, report):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import email.policy
+from contextlib import ExitStack
 from email import message_from_bytes
 
 import pytest
@@ -45,6 +46,11 @@ def settled(clock):
         return [(mail.kind, mail.registration.name) for mail in queued]
 
     return settled
+
+
+def have_left() -> None:
+    """All mails that wait are sent."""
+    OutgoingMail.objects.filter(state="waiting").update(state="sent", sent_at=timezone.now())
 
 
 def move(session: Session, **by: float) -> None:
@@ -219,9 +225,67 @@ def test_session_that_is_on_again_is_told_of(week, opening, settled):
     sign_up(week)
     cancel_session(session=opening)
     settled()
+    have_left()
     restore_session(session=opening)
     assert settled() == [("cancelled", "Alice Adams"), ("changed", "Alice Adams")]
     assert "takes place after all" in words(written("changed"))[0]
+
+
+def test_cancellation_that_nobody_read_yet_is_taken_back_without_a_word(week, opening, settled):
+    sign_up(week)
+    cancel_session(session=opening)
+    settled()
+    restore_session(session=opening)
+    settled()
+    states = OutgoingMail.objects.exclude(kind="links").values_list("kind", "state")
+    assert list(states) == [("cancelled", "dropped")]
+
+
+def test_two_changes_of_which_the_first_still_waits_are_told_in_one(week, opening, settled):
+    sign_up(week)
+    title = opening.title
+    rename(opening, "Never heard of")
+    settled()
+    rename(opening, "The kickoff")
+    settled()
+    states = OutgoingMail.objects.exclude(kind="links").order_by("pk").values_list("state")
+    assert [state for (state,) in states] == ["dropped", "waiting"]
+    text, _html = words(written("changed"))
+    assert title in text
+    assert "Never heard of" not in text
+
+
+def test_speaker_who_gets_another_name_is_news(week, opening, settled, admin_client):
+    sign_up(week)
+    speaker = week.speakers.filter(agenda_items__session=opening).first()
+    with ExitStack() as edits:
+        for session in week.sessions.all():
+            edits.enter_context(editing(session.pk))
+        speaker.name = "Another Name"
+        speaker.save()
+    assert settled() == [("schedule", "Alice Adams")]
+
+
+def test_agenda_two_hours_before_settles_like_any_other(week, opening, settled, clock):
+    sign_up(week)
+    clock.move_to(opening.starts_at - dt.timedelta(hours=2))
+    OutgoingMail.objects.all().delete()
+    week.remind_minutes_before = week.remind_day_before = 0
+    week.save()
+    for number in range(3):
+        with editing(opening.pk):
+            AgendaItem.objects.create(session=opening, title=f"Item {number}")
+        assert settled(1) == []
+    assert settled(10) == [("schedule", "Alice Adams")]
+
+
+def test_passcode_that_changes_amid_a_session_is_told_at_once(week, opening, settled, clock):
+    sign_up(week)
+    clock.move_to(opening.starts_at + 5 * MINUTE)
+    with editing(opening.pk) as current:
+        current.meeting.passcode = "new-code"
+        current.meeting.save()
+    assert ("changed", "Alice Adams") in settled(0)
 
 
 def test_session_taken_off_the_public_page_is_cancelled_for_those_who_come(week, opening, settled):
@@ -324,6 +388,7 @@ def test_telling_takes_the_same_queries_for_1_person_as_for_30(
             sign_up(week, f"P{count}x{number} X", sessions=list(week.sessions.all()))
         rename(opening, f"Title {count}")
         later = timezone.now() + 11 * MINUTE
-        with time_machine.travel(later, tick=False), django_assert_num_queries(16):
+        with time_machine.travel(later, tick=False), django_assert_num_queries(18):
             reminders.queue_owed()
+        have_left()
     assert OutgoingMail.objects.filter(kind="changed").count() == 1 + 31

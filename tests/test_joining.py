@@ -7,7 +7,7 @@ import time_machine
 from django.db.models import F
 
 from events.models import Event, Meeting, Session
-from events.schedule import cancel_session, restore_session
+from events.schedule import cancel_session, editing, restore_session
 from registrations import signup
 from registrations.models import Registration, new_token
 
@@ -202,3 +202,25 @@ def test_cancelling_ends_the_registration(client, week):
     alice.refresh_from_db()
     assert alice.cancelled_at is not None
     assert client.post(f"/me/{alice.token}/cancel/").status_code == 404
+
+
+def test_link_mailed_before_a_session_was_renamed_still_leads_there(client, week, opening):
+    alice = sign_up(week)
+    with editing(opening.pk) as current:
+        current.slug = "kickoff"
+        current.save()
+    for slug in ("opening", "kickoff"):
+        answer = client.get(f"/join/{alice.token}/{slug}/")
+        assert answer.status_code == 200
+        assert opening.title in answer.content.decode()
+    assert client.get(f"/join/{alice.token}/never-so-called/").status_code == 404
+
+
+def test_recording_and_notes_stand_on_ones_own_page_when_the_session_is_over(client, week, opening):
+    alice = sign_up(week)
+    urls = {"recording_url": "https://example.org/r", "notes_url": "https://example.org/n"}
+    Session.objects.filter(pk=opening.pk).update(**urls)
+    for moment, shown in ((opening.starts_at, False), (opening.ends_at, True)):
+        with time_machine.travel(moment):
+            page = client.get(f"/me/{alice.token}/").content.decode()
+        assert all((url in page) == shown for url in urls.values())

@@ -112,6 +112,9 @@ def test_form_shows_our_words_and_what_may_stand_in_braces(admin_client, week):
     assert form.fields["subject"].help_text == f"Empty: “{DEFAULTS[Kind.DOORS].subject}”"
     opening = form.fields["opening"].help_text
     assert html.escape(DEFAULTS[Kind.DOORS].opening) in opening
+    assert "“Hello &lt;name&gt;,” stands before it" in opening
+    unchosen = admin_client.get(f"{ADD}?event={week.pk}").content.decode()
+    assert "“Hello &lt;name&gt;,” stands before it" in unchosen
     assert re.findall(r"<code>([^<]+)</code> ([^<]+)", opening) == [
         ("{name}", html.escape("the person's name")),
         ("{event}", html.escape("the event's name")),
@@ -190,7 +193,9 @@ def test_odd_ids_are_not_found(admin_client, week, odd):
 
 def test_looking_is_a_get_and_posting_words_a_post(admin_client, week):
     assert admin_client.post(preview(week, "links")).status_code == 405
-    assert admin_client.get(UNSAVED).status_code == 405
+    again = admin_client.get(UNSAVED)
+    assert (again.status_code, again["Location"]) == (302, LIST)
+    assert admin_client.put(UNSAVED).status_code == 405
 
 
 def test_viewers_look_at_mails_and_write_none(viewer, week):
@@ -201,6 +206,15 @@ def test_viewers_look_at_mails_and_write_none(viewer, week):
         assert "Write your own" not in page.content.decode()
     for url in (ADD, UNSAVED, f"{LIST}{text.pk}/change/"):
         assert viewer.post(url, filled(week)).status_code == 403
+
+
+def test_own_page_is_a_secret_to_viewers(viewer, admin_user, week):
+    alice = sign_up(week)
+    page = viewer.get(path(alice)).content.decode()
+    assert '<div class="readonly">hidden</div>' in page
+    assert alice.token not in page
+    viewer.force_login(admin_user)
+    assert f'href="{alice.get_absolute_url()}"' in viewer.get(path(alice)).content.decode()
 
 
 def test_who_may_not_see_texts_sees_no_preview(client, django_user_model, week):

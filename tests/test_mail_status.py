@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from registrations.models import Heartbeat, OutgoingMail
+from registrations.status import mail_status
 from registrations.wording import ago, time_left
 
 from .people import sign_up
@@ -18,6 +19,7 @@ from .people import sign_up
 pytestmark = pytest.mark.django_db
 
 PAGE = "/admin/registrations/outgoingmail/status/"
+REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused"
 NOW = dt.datetime(2026, 10, 1, 16, tzinfo=dt.UTC)
 
 
@@ -43,7 +45,7 @@ def alive(db):
 def troubled(week):
     """One mail in each state that needs a look; nobody alive."""
     mails = [sign_up(week, name).mails.get() for name in ("Alice A", "Bob B", "Charlie C")]
-    states = [("waiting", "421 Busy"), ("failed", "550 No such user"), ("bounced", "")]
+    states = [("waiting", REFUSED), ("failed", "550 No such user"), ("bounced", "")]
     for mail, (state, words) in zip(mails, states, strict=True):
         OutgoingMail.objects.filter(pk=mail.pk).update(
             state=state,
@@ -77,13 +79,13 @@ def test_page_says_that_all_is_well(admin, week, alive):
 
 def test_page_begins_with_the_complaints_and_says_what_failed(admin, troubled):
     page = shown(admin.get(PAGE))
-    assert page.index("1 mail has waited for more than a quarter of an hour.") < page.index("As of")
+    assert page.index("1 mail waits for more than a quarter of an hour.") < page.index("As of")
     assert "A worker silent last sign: never" in page
     assert (
         "Links and schedule 1 mail , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
         in page
     )
-    assert "1 mail 421 Busy" in page
+    assert "1 mail ConnectionRefusedError: [Errno 111] Connection refused" in page
     assert "1 mail No reason was given. 1 mail 550 No such user" in page
     assert "All is well" not in page
 
@@ -131,7 +133,7 @@ def test_first_page_complains_only_when_there_is_something(admin, week, alive):
     assert "Mail needs you" not in admin.get("/admin/").content.decode()
     Heartbeat.objects.filter(part="beat").delete()
     page = shown(admin.get("/admin/"))
-    assert "Mail needs you The beat has given no sign for a minute or more." in page
+    assert "Mail needs you The beat has given no sign for a minute or more: start it." in page
 
 
 def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_user_model, week):
@@ -182,9 +184,11 @@ def test_command_ends_with_1_when_something_needs_looking_at(troubled, capsys):
         1,
         """\
 Mail on Oct 1, 2026, 9:00 AM PDT
-A worker has given no sign for a minute or more.
-The beat has given no sign for a minute or more.
-1 mail has waited for more than a quarter of an hour.
+The beat has given no sign for a minute or more: start it. Without it nobody can tell whether a \
+worker is alive.
+1 mail waits because the mail server cannot be used. The last try came to: \
+ConnectionRefusedError: [Errno 111] Connection refused
+1 mail waits for more than a quarter of an hour.
 
 Who is alive, by their last sign
   A worker  never
@@ -207,7 +211,7 @@ What failed in the last 14 days, and why
   1 mail  550 No such user
 
 What the last tries came to, of mails that wait
-  1 mail  421 Busy
+  1 mail  ConnectionRefusedError: [Errno 111] Connection refused
 """,
     )
 
@@ -243,3 +247,55 @@ def test_how_long_ago(seconds, words):
 )
 def test_time_left(left, words):
     assert time_left(left) == words
+
+
+def complaints() -> list[str]:
+    return mail_status(NOW).complaints
+
+
+def waiting_mail(week, name: str = "Alice A", **fields) -> None:
+    OutgoingMail.objects.filter(pk=sign_up(week, name).mails.get().pk).update(**fields)
+
+
+def test_worker_that_is_silent_while_the_beat_lives_is_missed(week, alive):
+    Heartbeat.objects.filter(part="worker").update(seen_at=NOW - dt.timedelta(minutes=2))
+    assert complaints() == ["No worker has given a sign for a minute or more: start one."]
+
+
+def test_server_that_is_away_is_told_of_at_once(week, alive):
+    waiting_mail(week, last_error=REFUSED, attempts=1)
+    (words,) = complaints()
+    assert words.startswith("1 mail waits because the mail server cannot be used.")
+
+
+def test_server_that_took_a_mail_just_now_is_not_away(week, alive):
+    waiting_mail(week, last_error=REFUSED, attempts=1)
+    waiting_mail(week, "Bob B", state="sent", sent_at=NOW)
+    assert complaints() == []
+
+
+def test_full_mailbox_is_no_reason_to_wake_anyone(week, alive):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, last_error="452 4.2.2 Mailbox full", created_at=hours_ago)
+    assert complaints() == []
+
+
+def test_mail_that_nobody_took_is_late(week, alive):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, created_at=hours_ago, due_at=hours_ago)
+    assert complaints() == ["1 mail waits for more than a quarter of an hour."]
+
+
+@pytest.mark.parametrize(("sent_minutes_ago", "late"), [(1, 0), (20, 1)])
+def test_long_mailing_is_late_only_when_nothing_leaves(week, alive, sent_minutes_ago, late):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, created_at=hours_ago, due_at=hours_ago, priority=2)
+    sent_at = NOW - dt.timedelta(minutes=sent_minutes_ago)
+    waiting_mail(week, "Bob B", state="sent", sent_at=sent_at)
+    assert len(complaints()) == late
+
+
+def test_day_on_which_many_mails_fail_is_told_of(week, alive):
+    for number in range(5):
+        waiting_mail(week, f"P{number} X", state="failed", last_error="550 No such user")
+    assert complaints() == ["5 mails of the last day failed or came back, 0 were sent."]

@@ -33,17 +33,21 @@ def person(name: str, email_address: str = "alice@example.org") -> Registration:
     )
 
 
-def draft(**changes) -> mime.Draft:
-    fields = {
+def draft(calendar: bytes | None = None, blocks: dict | None = None, **changes) -> mime.Draft:
+    fields: dict[str, Any] = {
         "subject": f"Hello {mime.NAME}, ünïcode",
         "text": f"Hello {mime.NAME},\nhttps://x/{mime.TOKEN}/\n.\nFrom here\n",
         "html": f"<p>Hello {mime.NAME}</p>\n<a href='https://x/{mime.TOKEN}/'>é</a>\n",
         "reply_to": ("hosts@example.org",),
         "headers": {"List-Unsubscribe": f"<{mime.UNSUBSCRIBE_URL}>"},
-        "calendar": b"BEGIN:VCALENDAR\r\nURL:https://x/" + mime.TOKEN.encode() + b"/\r\n"
-        b"ATTENDEE:mailto:" + mime.EMAIL.encode() + b"\r\nEND:VCALENDAR\r\n",
+        "method": "PUBLISH",
     }
-    return mime.Draft(**fields | changes)
+    built = (
+        b"BEGIN:VCALENDAR\r\nURL:https://x/" + mime.TOKEN.encode() + b"/\r\n"
+        b"ATTENDEE:mailto:" + mime.EMAIL.encode() + b"\r\nEND:VCALENDAR\r\n"
+    )
+    frame = mime.Frame(**fields | changes)
+    return mime.Draft(frame, blocks or {}, built if calendar is None else calendar)
 
 
 def parsed(message, *, plain: bool):
@@ -83,9 +87,26 @@ def test_filled_in_mail_equals_the_one_that_django_builds(name, method):
 
 @pytest.mark.parametrize("long", ["text", "html"])
 def test_mail_with_very_long_lines_is_built_by_django(long):
-    message = draft(**{long: f"{mime.NAME} {'é' * 2000}"}).address_to(person("Alice"))
+    message = draft(**dict[str, Any]({long: f"{mime.NAME} {'é' * 2000}"})).address_to(
+        person("Alice")
+    )
     assert message.skeleton is None
     assert "Alice é" in str(contents(parsed(message, plain=False)))
+
+
+def test_block_with_a_very_long_line_is_encoded_by_django():
+    block, words = "\ue000full.txt\ue000", "é" * 600
+    message = draft(text=f"Hello {block}", blocks={block: words}).address_to(person("Alice"))
+    assert message.skeleton is None
+    assert words in str(contents(parsed(message, plain=False)))
+
+
+def test_blocks_are_put_in_with_what_is_personal_in_them():
+    block = "\ue000full.txt\ue000"
+    text, blocks = f"{mime.NAME}: {block}", {block: f"https://x/{mime.TOKEN}/ é\n"}
+    message = draft(text=text, blocks=blocks).address_to(person("Alice"))
+    body = parsed(message, plain=False).get_body(("plain",)).get_content()
+    assert body.rstrip() == message.body.rstrip() == f"Alice: https://x/{'t' * 32}/ é"
 
 
 def test_subject_cannot_smuggle_a_header_in():

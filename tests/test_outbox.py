@@ -113,9 +113,27 @@ def test_busy_mailbox_is_tried_again_with_growing_pauses(people, smtp):
 
 def test_busy_mailbox_is_given_up_after_three_days(people, smtp):
     smtp.temporarily_refuse("bob@example.org", "451 4.2.1 Try later")
+    OutgoingMail.objects.update(attempts=outbox.GIVE_UP_ATTEMPTS - 1)
     with later(days=3, minutes=1):
         outbox.deliver_due(plain)
     assert states()["Bob"] == FAILED
+
+
+def test_mail_that_waited_for_days_is_not_given_up_at_its_first_attempts(people, smtp):
+    smtp.temporarily_refuse("bob@example.org", "451 4.2.1 Try later")
+    with later(days=4):
+        outbox.deliver_due(plain)
+    assert states()["Bob"] == WAITING
+
+
+@pytest.mark.parametrize(
+    "words", ["5.4.5 Daily sending limit exceeded", "5.7.1 Relaying denied", "5.7.26 No DKIM"]
+)
+def test_refusal_that_is_about_the_sender_is_not_the_mails_last_word(people, smtp, words):
+    smtp.refuse("bob@example.org", f"550 {words}")
+    outbox.deliver_due(plain)
+    assert states()["Bob"] == WAITING
+    assert words in OutgoingMail.objects.get(state=WAITING).last_error
 
 
 @pytest.mark.parametrize("trouble", ["stop", "hang", "close_after_data"])
@@ -220,6 +238,29 @@ def test_late_worker_cannot_write_over_its_successor(people, smtp):
         assert set(states().values()) == {WAITING}
 
 
+def test_late_worker_cannot_write_over_a_claim_of_the_same_number(people, smtp):
+    OutgoingMail.objects.exclude(registration=people[0]).delete()
+    (late,) = outbox.claim(limit=1)
+    with later(seconds=outbox.lease().total_seconds() + 1):
+        (again,) = outbox.claim(limit=1)
+        outbox._hand_back([again], due_at=timezone.now())
+        with later(seconds=1):
+            (third,) = outbox.claim(limit=1)
+        assert third.attempts == again.attempts
+        outbox._record(again, state=FAILED, last_error="too late")
+    assert late.pk == third.pk
+    assert states() == {"Alice": WAITING}
+
+
+def test_mail_whose_lease_has_become_too_short_is_handed_back(people, smtp, monkeypatch):
+    """Its sending might last until another worker has it."""
+    monkeypatch.setattr(outbox, "longest_sending", lambda: dt.timedelta(hours=1))
+    monkeypatch.setattr(outbox, "lease", lambda: dt.timedelta(minutes=1))
+    assert outbox.deliver_due(plain) is True
+    assert smtp.messages == []
+    assert {mail.attempts for mail in OutgoingMail.objects.all()} == {0}
+
+
 def test_mails_that_failed_before_come_last(people):
     OutgoingMail.objects.filter(registration=people[0]).update(attempts=3)
     claimed = outbox.claim(limit=3)
@@ -260,7 +301,7 @@ def test_turn_that_ends_before_the_mails_do_asks_for_another(people, smtp, monke
 def test_turn_that_ends_hands_back_what_it_has_claimed(people, smtp, monkeypatch):
     def slowly(mails):
         def write(mail):
-            time.sleep(0.2)
+            time.sleep(0.12)
             return plain(mails)(mail)
 
         return write

@@ -56,8 +56,8 @@ def test_words_of_another_kind_or_event_are_not_used(week):
         ("}", "links", "There is a brace without its partner."),
         ("{}", "links", "There is no placeholder {} here."),
         ("{name.__class__}", "links", "There is no placeholder {name.__class__} here."),
-        ("{name!r}", "links", "There is no placeholder {name} here."),
-        ("{name:>99999999}", "links", "There is no placeholder {name} here."),
+        ("{name!r}", "links", "Write {name} alone between its braces."),
+        ("{name:>99999999}", "links", "Write {name} alone between its braces."),
         ("{when}", "announcement", "There is no placeholder {when} here."),
     ],
 )
@@ -66,7 +66,7 @@ def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
         texts.validate_placeholders(text, kind)
     (message,) = refusal.value.messages
     assert message.startswith(words)
-    assert message.endswith("Known are {name}, {event}, {host}.")
+    assert message.endswith(("Known are {name}, {event}, {host}.", "braces."))
 
 
 @pytest.mark.parametrize("kind", OutgoingMail.Kind)

@@ -48,6 +48,11 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AlterField(
+            model_name='session',
+            name='slug',
+            field=models.SlugField(help_text="The last part of the session's web address, such as legislation. Join links that people already have go on working when you change it.", verbose_name='address'),
+        ),
+        migrations.AlterField(
             model_name='meeting',
             name='join_url',
             field=models.URLField(blank=True, help_text='The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=... You may change it at any time: links already mailed lead to the new one. The ID, passcode and numbers below stand in the mails: when they change, people are told.', max_length=500, validators=[django.core.validators.URLValidator(message='Paste the whole https:// link.', schemes=['https'])], verbose_name='Zoom link'),
@@ -57,6 +62,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('number', models.PositiveIntegerField()),
+                ('slug', models.SlugField()),
                 ('title', models.CharField(max_length=200)),
                 ('summary', models.TextField(blank=True)),
                 ('starts_at', models.DateTimeField()),

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,13 +17,14 @@ from django.utils.html import format_html
 
 from events.admin import by_id
 from events.models import Event
+from events.templatetags.times import zone_name
 
-from ..models import Announcement, OutgoingMail
+from ..models import UNREACHED_STATES, Announcement, OutgoingMail
 from ..texts import Kind
 from ..us_states import US_STATES
 from ..wording import moment
-from .own_words import placeholders, validate_line, validate_words
-from .reviewing import EDITABLE_STATES, ReviewMixin, progress_words, to_whom
+from .own_words import placeholders, validate_line, validate_markdown, validate_words
+from .reviewing import EDITABLE_STATES, ReviewMixin, progress_words, to_whom, went_wrong
 
 Audience = Announcement.Audience
 
@@ -68,6 +70,7 @@ class AnnouncementForm(forms.ModelForm):
     def clean_body(self) -> str:
         body: str = self.cleaned_data["body"]
         validate_words(body, Kind.ANNOUNCEMENT)
+        validate_markdown(body)
         return body
 
     def clean(self) -> None:
@@ -143,6 +146,7 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
                 mails_total=Count("mails"),
                 mails_sent=Count("mails", filter=Q(mails__state=states.SENT)),
                 mails_waiting=Count("mails", filter=Q(mails__state__in=open_states)),
+                mails_failed=Count("mails", filter=Q(mails__state__in=UNREACHED_STATES)),
             )
         )
 
@@ -187,6 +191,20 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
                 return redirect("admin:registrations_announcement_review", edited.pk)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Who pressed what, by the clock of the event."""
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            return super().history_view(request, object_id, extra_context)
+        zone = found.event.zone
+        clock = {"subtitle": f"By the clock of the event: {zone_name(zone)}"}
+        with timezone.override(zone):
+            response = super().history_view(request, object_id, {**clock, **(extra_context or {})})
+            # Rendered here: outside its times would be another zone's.
+            return response.render()
+
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return redirect("admin:registrations_announcement_review", obj.pk)
 
@@ -195,13 +213,17 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
 
     @admin.display(description="progress", ordering="state")
     def progress(self, announcement: Any) -> str:
-        return progress_words(
-            announcement,
-            timezone.now(),
-            total=announcement.mails_total,
-            sent=announcement.mails_sent,
-            waiting=announcement.mails_waiting,
+        counts = {
+            "sent": announcement.mails_sent,
+            "waiting": announcement.mails_waiting,
+            "failed": announcement.mails_failed,
+        }
+        words = progress_words(
+            announcement, timezone.now(), total=announcement.mails_total, **counts
         )
+        if went_wrong(announcement, **counts):
+            return format_html('<b class="warning">{}</b>', words)
+        return words
 
     @admin.display(description="sent", ordering="mails_sent")
     def sent(self, announcement: Any) -> str:

@@ -4,7 +4,7 @@ from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from .. import texts
+from .. import markdown, texts
 from ..mime import NAME
 from ..texts import ALLOWED, PLACEHOLDERS, Kind
 
@@ -20,6 +20,12 @@ def validate_words(text: str, kind: str) -> None:
     if NAME[0] in text:
         raise ValidationError("There is an invisible character in this text. Type it anew.")
     texts.validate_placeholders(text, kind)
+
+
+def validate_markdown(text: str) -> None:
+    """Refuse what would not arrive as it was meant."""
+    if words := markdown.problems(text):
+        raise ValidationError(words)
 
 
 def placeholders(kind: Kind) -> SafeString:

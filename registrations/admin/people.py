@@ -14,7 +14,7 @@ from django.utils.safestring import mark_safe
 from events.timezones import offered_time_zones
 
 from .. import signup
-from ..forms import validate_address
+from ..forms import validate_address, validate_plain_line
 from ..models import UNREACHED_STATES, OutgoingMail, Registration, Seat, email_key
 from ..wording import moment
 from .mail import MailTimes
@@ -30,6 +30,11 @@ class RegistrationChangeForm(forms.ModelForm):
                 choices=offered_time_zones(self.instance.time_zone)
             )
             fields["strategies"].queryset = self.instance.event.tracks.all()
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        validate_plain_line(name)
+        return name
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -171,6 +176,12 @@ class RegistrationAdmin(admin.ModelAdmin):
         people: Any = super().get_queryset(request)
         return people.with_last_word()
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        found: Any = super().get_object(request, object_id, from_field)
+        if found:
+            found.shows_own_page = self.has_change_permission(request, found)
+        return found
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -242,6 +253,9 @@ class RegistrationAdmin(admin.ModelAdmin):
 
     @admin.display(description="own page")
     def own_page(self, registration: Registration) -> str:
+        """A secret, so it is for those only who may change the registration."""
+        if not getattr(registration, "shows_own_page", False):
+            return "hidden"
         return format_html(
             '<a href="{}">Open it</a> (secret: whoever has this address can join as this person)',
             registration.get_absolute_url(),

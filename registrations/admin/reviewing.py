@@ -1,6 +1,8 @@
 """An announcement before, while and after it is sent: one page, and its buttons."""
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -30,6 +33,11 @@ EDITABLE_STATES = (State.DRAFT, State.SCHEDULED)
 # While mails leave, the page is fetched anew so often.
 REFRESH_SECONDS = 5
 FURTHEST = dt.timedelta(days=366)
+
+CHANGED_MEANWHILE = (
+    "Nothing was sent yet: the text or its audience was changed meanwhile. Look at it again."
+)
+STILL_ON_ITS_WAY = "What was on its way just now may still arrive."
 
 
 class LaterForm(forms.Form):
@@ -65,8 +73,22 @@ def to_whom(announcement: Announcement) -> str:
     return f"{words}; only {', '.join(only)}" if only else words
 
 
+def fingerprint(announcement: Announcement) -> str:
+    """Tells whether the text and the audience are those that somebody has looked at."""
+    names = ("event_id", "subject", "body", "audience")
+    narrowing = ("session_id", "track_id", "organization", "us_state")
+    seen = [getattr(announcement, name) for name in (*names, *narrowing)]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+
+
 def progress_words(
-    announcement: Announcement, now: dt.datetime, *, total: int, sent: int, waiting: int
+    announcement: Announcement,
+    now: dt.datetime,
+    *,
+    total: int,
+    sent: int,
+    waiting: int,
+    failed: int,
 ) -> str:
     """How far it has come; "sent" is what nothing waits of."""
     match State(announcement.state):
@@ -75,13 +97,24 @@ def progress_words(
         case State.SCHEDULED:
             return "Starting"
         case State.SENDING:
-            return f"Sending {sent:,} of {total:,}" if waiting else "Sent"
+            if waiting:
+                return f"Sending {sent:,} of {total:,}"
+            if sent and not failed:
+                return "Sent"
+            words = f"Sent to {sent:,}" if sent else "Sent to nobody"
+            return f"{words}, {failed:,} failed" if failed else words
         case State.PAUSED:
             return f"Paused at {sent:,} of {total:,}"
         case State.STOPPED:
             return f"Stopped at {sent:,} of {total:,}"
         case State.DRAFT:
             return "Draft"
+
+
+def went_wrong(announcement: Announcement, *, sent: int, waiting: int, failed: int) -> bool:
+    """Nothing waits any more, and somebody, or everybody, did not get it."""
+    ended = announcement.state == State.SENDING and not waiting
+    return ended and bool(failed or not sent)
 
 
 class ReviewMixin:
@@ -130,7 +163,7 @@ class ReviewMixin:
     def mail_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The mail as one of its people gets it, for a frame."""
         announcement = self._found(request, object_id)
-        person = _person(announcement, request.GET.get("person"))
+        person = _person(request, announcement, request.GET.get("person"))
         return framed(str(samples.announced(announcement, person).alternatives[0][0]))
 
     def _found(self, request: HttpRequest, object_id: str) -> Announcement:
@@ -146,6 +179,8 @@ class ReviewMixin:
     ) -> HttpResponse:
         now = timezone.now()
         progress = announcing.progress(announcement, now)
+        may_change = self.has_change_permission(request)  # type: ignore[attr-defined]
+        stopping = False
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -158,9 +193,16 @@ class ReviewMixin:
                 total=progress.total,
                 sent=progress.sent,
                 waiting=progress.waiting,
+                failed=progress.failed,
+            ),
+            "went_wrong": went_wrong(
+                announcement,
+                sent=progress.sent,
+                waiting=progress.waiting,
+                failed=progress.failed,
             ),
             "to_whom": to_whom(announcement),
-            "may_change": self.has_change_permission(request),  # type: ignore[attr-defined]
+            "may_change": may_change,
         }
         if announcement.state in EDITABLE_STATES:
             context |= _before(request, announcement) | {
@@ -170,17 +212,19 @@ class ReviewMixin:
         else:
             context |= _after(announcement, progress)
             starting = False
-        context["starting"] = starting
+            # Asked for: the page then stays as it is until the answer.
+            stopping = may_change and context["may_stop"] and "stop" in request.GET
+        context |= {"starting": starting, "stopping": stopping}
         template = "admin/registrations/announcement/review.html"
         response = TemplateResponse(request, template, context)
         sending = announcement.state == State.SENDING and progress.waiting
-        if request.method == "GET" and (starting or sending):
+        if request.method == "GET" and (starting or sending) and not stopping:
             response["Refresh"] = str(REFRESH_SECONDS)
         # Rendered here: outside its times would be another zone's.
         return response.render()
 
     def _send_test(self, request: HttpRequest, announcement: Announcement) -> HttpResponse:
-        person = _person(announcement, request.POST.get("person"))
+        person = _person(request, announcement, request.POST.get("person"))
         email = getattr(request.user, "email", "")
         if not email:
             messages.error(request, _where_to_set_the_address(request))
@@ -197,9 +241,13 @@ class ReviewMixin:
                 messages.success(request, f"A test is on its way to {email}.")
         return redirect(f"{_review_url(announcement)}?person={person.pk}")
 
+    @transaction.atomic
     def _send_now(self, request: HttpRequest, announcement: Announcement) -> None:
+        announcement = _held(announcement)
         seen, count = request.POST.get("people"), announcing.audience(announcement).count()
-        if not count:
+        if not _is_as_seen(request, announcement):
+            messages.warning(request, CHANGED_MEANWHILE)
+        elif not count:
             messages.error(request, "Nothing was sent: it would go to nobody now.")
         elif seen != str(count):
             messages.warning(
@@ -212,7 +260,12 @@ class ReviewMixin:
             self._log(request, announcement, f"Sent to {people(count)}.")
             messages.success(request, f"It goes out to {people(count)} within seconds.")
 
+    @transaction.atomic
     def _send_later(self, request: HttpRequest, announcement: Announcement) -> HttpResponse | None:
+        announcement = _held(announcement)
+        if not _is_as_seen(request, announcement):
+            messages.warning(request, CHANGED_MEANWHILE)
+            return None
         form = LaterForm(request.POST)
         if not form.is_valid():
             return self._page(request, announcement, form)
@@ -231,7 +284,7 @@ class ReviewMixin:
     def _pause(self, request: HttpRequest, announcement: Announcement) -> None:
         announcing.pause(announcement=announcement)
         self._log(request, announcement, "Paused.")
-        messages.success(request, "Paused. The mail in a worker's hand may still leave.")
+        messages.success(request, f"Paused. {STILL_ON_ITS_WAY}")
 
     def _resume(self, request: HttpRequest, announcement: Announcement) -> None:
         announcing.resume(announcement=announcement)
@@ -241,7 +294,7 @@ class ReviewMixin:
     def _stop(self, request: HttpRequest, announcement: Announcement) -> None:
         announcing.stop(announcement=announcement)
         self._log(request, announcement, "Stopped.")
-        messages.success(request, "Stopped. Nobody else gets it.")
+        messages.success(request, f"Stopped. {STILL_ON_ITS_WAY}")
 
     def _send_failed_again(self, request: HttpRequest, announcement: Announcement) -> None:
         again = announcing.resend_failed(announcement=announcement)
@@ -270,6 +323,18 @@ def _review_url(announcement: Announcement) -> str:
     return reverse("admin:registrations_announcement_review", args=[announcement.pk])
 
 
+def _held(announcement: Announcement) -> Announcement:
+    """As the database has it, so that it cannot be written on until it goes. Raises WrongState."""
+    held = Announcement.objects.select_for_update().filter(pk=announcement.pk).first()
+    if held is None or held.state not in EDITABLE_STATES:
+        raise announcing.WrongState
+    return held
+
+
+def _is_as_seen(request: HttpRequest, announcement: Announcement) -> bool:
+    return request.POST.get("seen") == fingerprint(announcement)
+
+
 def _people(announcement: Announcement) -> RegistrationQuerySet:
     """Who would get it, or once it was started: who gets it."""
     if announcement.state in EDITABLE_STATES:
@@ -277,8 +342,15 @@ def _people(announcement: Announcement) -> RegistrationQuerySet:
     return Registration.objects.filter(mails__announcement=announcement).order_by("pk")
 
 
-def _person(announcement: Announcement, chosen: str | None) -> Registration:
-    """The chosen one of its people, else the first, else someone made up."""
+def _person(request: HttpRequest, announcement: Announcement, chosen: str | None) -> Registration:
+    """The chosen one of its people, else the first, else someone made up.
+
+    Someone made up, too, for those who may not look at registrations.
+    """
+    user: Any = request.user
+    may_look = ("registrations.view_registration", "registrations.change_registration")
+    if not any(user.has_perm(name) for name in may_look):
+        return samples.attendee(announcement.event)
     found = _people(announcement)
     person: Registration | None = by_id(found, pk=chosen) or found.first()
     return person or samples.attendee(announcement.event)
@@ -289,8 +361,11 @@ def _before(request: HttpRequest, announcement: Announcement) -> dict[str, Any]:
     found = _people(announcement)
     count = found.count()
     left_out = announcing.left_out(announcement)
-    person = _person(announcement, request.GET.get("person") or request.POST.get("person"))
-    before, after = found.filter(pk__lt=person.pk), found.filter(pk__gt=person.pk)
+    chosen = request.GET.get("person") or request.POST.get("person")
+    person = _person(request, announcement, chosen)
+    # Someone made up has no neighbours.
+    neighbours = found if person.pk else found.none()
+    before, after = neighbours.filter(pk__lt=person.pk), neighbours.filter(pk__gt=person.pk)
     review = _review_url(announcement)
     mail = samples.announced(announcement, person)
     earlier, later = before.last(), after.first()
@@ -305,6 +380,7 @@ def _before(request: HttpRequest, announcement: Announcement) -> dict[str, Any]:
         "next_url": f"{review}?person={later.pk}" if later else "",
         "mail": mail,
         "html_url": f"{review}mail/?person={person.pk}",
+        "fingerprint": fingerprint(announcement),
     }
 
 
@@ -325,8 +401,15 @@ def _after(announcement: Announcement, progress: announcing.Progress) -> dict[st
     listed = reverse("admin:registrations_outgoingmail_changelist")
     failed = ",".join(UNREACHED_STATES)
     sending = announcement.state == State.SENDING and progress.waiting
+    stopped = announcement.state == State.STOPPED
+    # What is no longer needed is not missing; what was stopped is.
+    of = progress.total if stopped else progress.total - progress.dropped
+    done = progress.sent if stopped else progress.sent + progress.failed
     return {
-        "done": progress.total - progress.waiting,
+        "done": done,
+        "of": of,
+        "percent": 100 * done // of if of else 0,
+        "may_stop": sending or announcement.state == State.PAUSED,
         "figures": [
             ("Sent", f"{progress.sent:,}", ""),
             ("Waiting", f"{progress.waiting:,}", ""),
@@ -337,10 +420,11 @@ def _after(announcement: Announcement, progress: announcing.Progress) -> dict[st
                 if progress.failed
                 else "",
             ),
-            ("No longer needed", f"{progress.dropped:,}", ""),
+            ("Not sent" if stopped else "No longer needed", f"{progress.dropped:,}", ""),
         ],
         "total": f"{progress.total:,}",
-        "sent_to": people(progress.sent),
+        "sent_to": people(progress.sent) if progress.sent else "nobody",
+        "failed": f"{progress.failed:,}" if progress.failed else "",
         "still_to_go": mails(progress.waiting),
         "time_left": time_left(progress.time_left) if sending else "",
         "again": counted(again, "failed one", "failed ones") if again else "",

@@ -6,11 +6,12 @@ from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from events.admin import by_id
 from events.models import Event
@@ -22,6 +23,8 @@ from ..texts import DEFAULTS, Kind, Words
 from .own_words import placeholders, validate_line, validate_words
 
 KINDS = [Kind(value) for value, _label in MailText._meta.get_field("kind").choices or []]
+# An announcement alone has no such greeting, and no opening words.
+GREETED = "“Hello <name>,” stands before it by itself"
 # Words that are looked at before they are saved.
 UNSAVED = "unsaved_mail_words"
 
@@ -44,15 +47,17 @@ class MailTextForm(forms.ModelForm):
         if not fields:
             return
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
+        fields["opening"].help_text = format_html("{}.", GREETED)
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
         ours = DEFAULTS[kind]
         fields["subject"].help_text = f"Empty: “{ours.subject}”"
         fields["opening"].help_text = format_html(
-            "Empty: “{}”<br>What the mail begins with, before the links. An empty line starts a "
-            "paragraph. Of the words in “{}” you may use, here and in the subject:{}",
+            "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
+            "Of the words in “{}” you may use, here and in the subject:{}",
             ours.opening,
+            GREETED,
             kind.label,
             placeholders(kind),
         )
@@ -100,11 +105,11 @@ class MailTextAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view
+        view, posting = self.admin_site.admin_view, require_http_methods(["GET", "HEAD", "POST"])
         preview = "preview/<str:event_id>/<str:kind>/"
         name = "registrations_mailtext_preview"
         return [
-            path("preview/", view(require_POST(self.unsaved_view)), name=f"{name}_unsaved"),
+            path("preview/", view(posting(self.unsaved_view)), name=f"{name}_unsaved"),
             path(preview, view(require_safe(self.preview_view)), name=name),
             path(f"{preview}html/", view(require_safe(self.html_view)), name=f"{name}_html"),
             *super().get_urls(),
@@ -139,6 +144,9 @@ class MailTextAdmin(admin.ModelAdmin):
 
     def unsaved_view(self, request: HttpRequest) -> HttpResponse:
         """A kind of mail with the words in the form, of which nothing is saved."""
+        # Its address, opened anew, has no words.
+        if request.method != "POST":
+            return redirect("admin:registrations_mailtext_changelist")
         if not (self.has_change_permission(request) or self.has_add_permission(request)):
             raise PermissionDenied
         posted = request.POST
