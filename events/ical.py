@@ -1,6 +1,7 @@
 """Calendar files: plain values in, bytes out (RFC 5545, RFC 5546, RFC 7986)."""
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,6 +46,12 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
     `method` is iTIP's (RFC 5546): PUBLISH for any number of entries, or REQUEST or CANCEL for
     the one that a mail is about (RFC 6047). `name` is for one that is subscribed to.
     """
+    head, end, tail = _frame(method, name).rpartition(b"END:VCALENDAR")
+    return b"".join([head, *entries, end, tail])
+
+
+@functools.lru_cache(maxsize=100)
+def _frame(method: str, name: str) -> bytes:
     built = Calendar()
     built.add("PRODID", PRODUCT)
     built.add("VERSION", "2.0")
@@ -54,8 +61,7 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
         built.add("X-WR-CALNAME", name)
         built.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
         built.add("X-PUBLISHED-TTL", "PT1H")
-    head, end, tail = built.to_ical().rpartition(b"END:VCALENDAR")
-    return b"".join([head, *entries, end, tail])
+    return built.to_ical()
 
 
 def entry(entry: Entry) -> bytes:

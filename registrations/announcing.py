@@ -217,10 +217,6 @@ class Progress:
     dropped: int
     time_left: dt.timedelta | None
 
-    @property
-    def percent(self) -> int:
-        return 100 * (self.sent + self.failed) // self.total if self.total else 0
-
 
 def progress(announcement: Announcement, now: dt.datetime) -> Progress:
     """Count the mails of an announcement that was started."""

@@ -6,7 +6,7 @@ zone. What is personal, such as the name and the token, is then filled in for ea
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ from events.templatetags.times import clock, day, hours
 from . import markdown, outbox, texts
 from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame, PersonalMail
 from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
-from .parts import PALETTE, Parts
+from .parts import PALETTE, Kept, Parts
 
 Kind = OutgoingMail.Kind
 
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
+# Some hundred kilobytes for each kind, in as many time zones as there are readers.
+_frames = Kept(200)
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
@@ -70,7 +72,6 @@ class Batch:
         self.parts = Parts()
         self.own_words: Mapping[tuple[int, str], texts.Words] = {}
         self._drafts: dict[Topic, Draft | None] = {}
-        self._frames: dict[Hashable, Frame] = {}
 
     def draft(self, topic: Topic) -> Draft | None:
         """The mail on a topic; None when there is nothing to say any more."""
@@ -132,35 +133,48 @@ class Batch:
         headers: tuple[tuple[str, str], ...],
     ) -> Frame:
         event = topic.event
-        key = (topic.kind, event.pk, topic.zone.key, words, context, forms, method, headers)
-        if key in self._frames:
-            return self._frames[key]
-        shared = {
-            "name": NAME,
-            "subject": words.subject.replace(NAME, "…"),
-            "paragraphs": [each.strip() for each in words.opening.split("\n\n") if each.strip()],
-            "event": event,
-            "zone": topic.zone,
-            "me_url": absolute(reverse("me", args=[TOKEN])),
-            "site_url": absolute(event.get_absolute_url()),
-            **PALETTE,
-            **dict(context),
-        }
-
-        def rendered(extension: str) -> str:
-            placed = {form: mark_safe(_block(form, extension)) for form in forms}  # noqa: S308
-            return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **placed})
-
-        frame = self._frames[key] = Frame(
-            # A title may hold line breaks of any kind, a header may not.
-            subject=" ".join(words.subject.split()),
-            text=rendered("txt"),
-            html=rendered("html"),
-            reply_to=(event.contact_email,) if event.contact_email else (),
-            headers=dict(headers),
-            method=method,
+        shown = (event.pk, event.slug, event.name, event.host, event.contact_email)
+        doors = event.doors_open_minutes
+        key = (topic.kind, *shown, doors, topic.zone.key, words, context, forms, method, headers)
+        return _frames.once(
+            key, lambda: _framed(topic, words, dict(context), forms, method, headers)
         )
-        return frame
+
+
+def _framed(
+    topic: Topic,
+    words: texts.Words,
+    context: Mapping[str, Any],
+    forms: tuple[str, ...],
+    method: str,
+    headers: tuple[tuple[str, str], ...],
+) -> Frame:
+    event = topic.event
+    shared = {
+        "name": NAME,
+        "subject": words.subject.replace(NAME, "…"),
+        "paragraphs": [each.strip() for each in words.opening.split("\n\n") if each.strip()],
+        "event": event,
+        "zone": topic.zone,
+        "me_url": absolute(reverse("me", args=[TOKEN])),
+        "site_url": absolute(event.get_absolute_url()),
+        **PALETTE,
+        **context,
+    }
+
+    def rendered(extension: str) -> str:
+        placed = {form: mark_safe(_block(form, extension)) for form in forms}  # noqa: S308
+        return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **placed})
+
+    return Frame(
+        # A title may hold line breaks of any kind, a header may not.
+        subject=" ".join(words.subject.split()),
+        text=rendered("txt"),
+        html=rendered("html"),
+        reply_to=(event.contact_email,) if event.contact_email else (),
+        headers=dict(headers),
+        method=method,
+    )
 
 
 def _block(form: str, extension: str) -> str:
@@ -280,7 +294,7 @@ def cancelled(batch: Batch, topic: Topic) -> Draft | None:
     return batch.compose(
         topic,
         batch.words(topic, session=session.title),
-        {"session": session, "was": was.facts(), "was_when": _span(was, topic.zone)},
+        {"title": session.title, "was": was.facts(), "was_when": _span(was, topic.zone)},
         sessions={"row": others},
         calendar=calendar,
         method=method,

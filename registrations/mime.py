@@ -78,13 +78,18 @@ class Frame:
         return message
 
     @cached_property
+    def personal_html(self) -> str:
+        """With a stand-in of its own for the name, which is escaped here."""
+        return self.html.replace(NAME, HTML_NAME)
+
+    @cached_property
     def skeleton(self) -> bytes | None:
         """The frame as it travels; None when stand-ins cannot be found in it."""
         message = self.message(
             subject=HEADERS["Subject"],
             to=HEADERS["To"],
             text=self.text,
-            html=self.html.replace(NAME, HTML_NAME),
+            html=self.personal_html,
             calendar=CALENDAR,
             **self.headers,
         )
@@ -107,26 +112,30 @@ class Draft:
 
     def address_to(self, person: Registration) -> "PersonalMail":
         """The mail to this person."""
+        frame = self.frame
         personal = {
             **self.blocks,
             TOKEN: person.token,
-            UNSUBSCRIBE_URL: unsubscribe_url(person),
+            UNSUBSCRIBE_URL: unsubscribe_url(person) if frame.headers else "",
             HTML_NAME: escape(person.name),
             NAME: person.name,
         }
 
         def filled(words: str) -> str:
             for stand_in, own in personal.items():
-                words = words.replace(stand_in, own)
+                if stand_in in words:
+                    words = words.replace(stand_in, own)
             return words
 
-        frame = self.frame
-        calendar = ical.replace(self.calendar, {TOKEN: person.token, EMAIL: person.email}).decode()
+        own = {TOKEN: person.token}
+        if frame.method not in ("", "PUBLISH"):
+            own[EMAIL] = person.email
+        calendar = ical.replace(self.calendar, own).decode()
         message = frame.message(
             to=person.email,
             subject=filled(frame.subject),
             text=filled(frame.text),
-            html=filled(frame.html.replace(NAME, HTML_NAME)),
+            html=filled(frame.personal_html),
             calendar=calendar,
             **{name: filled(value) for name, value in frame.headers.items()},
         )

@@ -8,12 +8,15 @@ and the lease's end: a worker whose lease ran out cannot write over its successo
 No network call happens inside a transaction: claim, commit, send, record, row by row.
 """
 
+import contextlib
 import datetime as dt
 import itertools
 import logging
+import queue as queues
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from celery import current_app
@@ -206,7 +209,10 @@ class Turn:
     def __init__(self, prepare: Prepare, pool: ThreadPoolExecutor) -> None:
         self._prepare, self._pool = prepare, pool
         self._claimed: list[OutgoingMail] = []
-        self._free = [Carrier() for _ in range(settings.MAIL_CONNECTIONS)]
+        self._ahead: deque[tuple[OutgoingMail, EmailMessage]] = deque()
+        self._lanes = settings.MAIL_CONNECTIONS
+        self._free = [Carrier() for _ in range(self._lanes)]
+        self._arrived: queues.SimpleQueue[Future[Outcome]] = queues.SimpleQueue()
         self._travelling: dict[Future[Outcome], tuple[OutgoingMail, Carrier]] = {}
         self._trouble, self._troubles = "", 0
         self._next_look = time.monotonic() + LOOK_EVERY
@@ -216,25 +222,24 @@ class Turn:
     def run(self) -> bool:
         """Returns whether the turn ended before the mails did."""
         while time.monotonic() < self._end:
-            mail = self._next()
-            if mail is None:
+            self._write_ahead()
+            if not self._ahead:
                 return False
-            message = self._written(mail)
-            if message is None:
-                self._claimed.pop()
-                continue
             if not self._has_slot():
                 return False
             while not self._free:
                 self._receive()
             if self._troubles >= TROUBLE_LIMIT:
                 return False
+            mail, message = self._ahead[0]
             if timezone.now() + longest_sending() > mail.due_at:
                 # Its lease might end amid the sending.
                 return True
+            self._ahead.popleft()
             carrier = self._free.pop()
-            self._claimed.pop()
-            self._travelling[self._pool.submit(carrier.carry, message)] = mail, carrier
+            travelling = self._pool.submit(carrier.carry, message)
+            self._travelling[travelling] = mail, carrier
+            travelling.add_done_callback(self._arrived.put)
         return True
 
     def finish(self) -> None:
@@ -244,19 +249,26 @@ class Turn:
         changes = {"last_error": self._trouble} if self._trouble else {}
         if self._troubles >= TROUBLE_LIMIT:
             self._due_again = timezone.now() + PAUSES[0]
-        _hand_back(self._claimed, due_at=self._due_again, **changes)
+        unsent = [mail for mail, _message in self._ahead] + self._claimed
+        _hand_back(unsent, due_at=self._due_again, **changes)
         for carrier in self._free:
             carrier.close()
 
-    def _next(self) -> OutgoingMail | None:
-        """The next mail to send, still among the claimed; None when nothing more is due."""
-        if self._claimed and time.monotonic() >= self._next_look:
-            self._look()
-        if not self._claimed:
-            self._claimed = claim()[::-1]
-            if self._claimed:
+    def _write_ahead(self) -> None:
+        """Have a mail ready to leave; while all connections are busy, one for each of them."""
+        while len(self._ahead) < (1 if self._free or not self._arrived.empty() else self._lanes):
+            if self._claimed and time.monotonic() >= self._next_look:
+                self._look()
+            if not self._claimed:
+                self._claimed = claim()[::-1]
+                if not self._claimed:
+                    return
                 self._write = self._prepare(self._claimed)
-        return self._claimed[-1] if self._claimed else None
+            mail = self._claimed[-1]
+            message = self._written(mail)
+            self._claimed.pop()
+            if message is not None:
+                self._ahead.append((mail, message))
 
     def _look(self) -> None:
         """Give way to what is more urgent, let go of what was paused or stopped, see who left."""
@@ -280,7 +292,7 @@ class Turn:
             _unwritable(mail, error)
             return None
         if message is None:
-            _record(mail, state=State.DROPPED)
+            _record([mail], state=State.DROPPED)
             return None
         message.extra_headers["Message-ID"] = message_id(mail)
         # Providers give it back with their reports; see `bounces`.
@@ -302,15 +314,27 @@ class Turn:
         return True
 
     def _receive(self, timeout: float | None = None) -> None:
-        """Wait for a mail to arrive, or not, and record at once what became of it."""
-        for arrived in wait(self._travelling, timeout, FIRST_COMPLETED).done:
-            mail, carrier = self._travelling.pop(arrived)
+        """Wait for a mail to arrive, or not, and record at once what became of it.
+
+        Those that arrive at the same moment are recorded together.
+        """
+        arrived = []
+        with contextlib.suppress(queues.Empty):
+            arrived.append(self._arrived.get(timeout=timeout))
+            while True:
+                arrived.append(self._arrived.get_nowait())
+        taken = []
+        for travelled in arrived:
+            mail, carrier = self._travelling.pop(travelled)
             self._free.append(carrier)
-            outcome = arrived.result()
-            broken = isinstance(outcome, Broken)
-            self._troubles = self._troubles + 1 if broken else 0
+            outcome = travelled.result()
+            self._troubles = self._troubles + 1 if isinstance(outcome, Broken) else 0
             self._trouble = outcome.words if isinstance(outcome, Broken) else ""
-            _settle(mail, outcome)
+            if outcome == Accepted():
+                taken.append(mail)
+            else:
+                _settle(mail, outcome)
+        _record(taken, state=State.SENT, sent_at=timezone.now(), last_error="")
 
 
 def _settle(mail: OutgoingMail, outcome: Outcome) -> None:
@@ -318,14 +342,14 @@ def _settle(mail: OutgoingMail, outcome: Outcome) -> None:
     match outcome:
         case Accepted(provider_id):
             _record(
-                mail,
+                [mail],
                 state=State.SENT,
                 sent_at=timezone.now(),
                 last_error="",
                 provider_id=provider_id[:200],
             )
         case Refused(words, for_good=True):
-            _record(mail, state=State.FAILED, last_error=words)
+            _record([mail], state=State.FAILED, last_error=words)
         case Refused(words):
             _try_again(mail, words, give_up=True)
         case Broken(words, had_mail):
@@ -344,32 +368,26 @@ def _unwritable(mail: OutgoingMail, error: Exception) -> None:
 def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:
     long_ago = timezone.now() - mail.created_at > GIVE_UP_AFTER
     if give_up and long_ago and mail.attempts >= GIVE_UP_ATTEMPTS:
-        _record(mail, state=State.FAILED, last_error=words)
+        _record([mail], state=State.FAILED, last_error=words)
     else:
         pause = PAUSES[min(mail.attempts, len(PAUSES)) - 1]
-        _record(mail, due_at=timezone.now() + pause, last_error=words)
+        _record([mail], due_at=timezone.now() + pause, last_error=words)
 
 
 def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
-    """Return mails that were claimed but not tried, unless another worker has them now."""
+    """Return mails that were claimed but not tried."""
+    _record(mails, attempts=F("attempts") - 1, **changes)
+
+
+def _record(mails: Iterable[OutgoingMail], **changes: Any) -> None:
+    """Write an outcome, but for mails whose lease ran out: another worker may have them now."""
     for (attempts, until), same in itertools.groupby(mails, key=_claim_of):
+        ids = [mail.pk for mail in same]
         ours = OutgoingMail.objects.filter(
-            pk__in=[mail.pk for mail in same],
-            state__in=OPEN_STATES,
-            attempts=attempts,
-            due_at=until,
+            pk__in=ids, state__in=OPEN_STATES, attempts=attempts, due_at=until
         )
-        _persist(ours, {"attempts": F("attempts") - 1, **changes}, until)
-
-
-def _record(mail: OutgoingMail, **changes: Any) -> None:
-    """Write the outcome, unless the lease ran out and another worker has the mail now."""
-    attempts, until = _claim_of(mail)
-    ours = OutgoingMail.objects.filter(
-        pk=mail.pk, state__in=OPEN_STATES, attempts=attempts, due_at=until
-    )
-    if not _persist(ours, changes, until):
-        logger.warning("Mail %s was taken over before its outcome was recorded", mail.pk)
+        if _persist(ours, changes, until) < len(ids):
+            logger.warning("Of mails %s some were taken over before this was recorded", ids)
 
 
 def _claim_of(mail: OutgoingMail) -> tuple[int, dt.datetime]:

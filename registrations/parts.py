@@ -20,9 +20,25 @@ from .models import Registration
 
 T = TypeVar("T")
 
+
+class Kept:
+    """What was made is kept by all that went into it, until there are too many of them."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        made: T | None = self._made.get(key)
+        if made is None:
+            if len(self._made) >= self._limit:
+                self._made.clear()
+            made = self._made[key] = make()
+        return made
+
+
 # Some kilobytes each.
-KEPT = 2000
-_kept: dict[Hashable, Any] = {}
+_parts = Kept(2000)
 
 # What stands between two sessions' blocks, where it is not nothing.
 BETWEEN = {"full.txt": f"\n{'-' * 72}\n", "ticket.txt": "\n", "past.txt": "\n"}
@@ -79,10 +95,10 @@ class Parts:
             context["join_url"] = join_url(TOKEN, session)
             return render_to_string(f"mails/session/{form}", context)
 
-        return self._once((form, zone.key, self._all_shown(session)), render)
+        return _parts.once((form, zone.key, self._all_shown(session)), render)
 
     def _entry(self, session: Session) -> bytes:
-        return self._once(
+        return _parts.once(
             ("entry", self._all_shown(session)),
             lambda: personal_entry(session, join_url(TOKEN, session)),
         )
@@ -97,11 +113,3 @@ class Parts:
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )
         return self._shown[session.pk]
-
-    def _once(self, key: Hashable, make: Callable[[], T]) -> T:
-        made: T | None = _kept.get(key)
-        if made is None:
-            if len(_kept) >= KEPT:
-                _kept.clear()
-            made = _kept[key] = make()
-        return made

@@ -238,7 +238,7 @@ def test_mail_in_hand_when_it_was_paused_or_stopped_is_told_truly(started, verb)
     OutgoingMail.objects.filter(pk=mail.pk).update(attempts=1)
     mail.attempts = 1
     verb(announcement=started)
-    outbox._record(mail, state="sent", sent_at=timezone.now())
+    outbox._record([mail], state="sent", sent_at=timezone.now())
     mail.refresh_from_db()
     assert mail.state == "sent"
 
@@ -281,7 +281,6 @@ def test_progress_counts_and_foretells(started, smtp):
     assert progress == announcing.Progress(
         total=4, sent=1, waiting=2, failed=1, dropped=0, time_left=dt.timedelta(seconds=60)
     )
-    assert progress.percent == 50
 
 
 def test_starting_takes_the_same_queries_for_3_people_as_for_30(

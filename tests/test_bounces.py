@@ -108,7 +108,7 @@ def test_report_that_comes_before_the_outcome_was_recorded_is_kept(week, report)
     sign_up(week)
     (mail,) = outbox.claim()
     assert report(bounce(mail)) == 200
-    outbox._record(mail, state="sent", sent_at=timezone.now())
+    outbox._record([mail], state="sent", sent_at=timezone.now())
     mail.refresh_from_db()
     assert mail.state == "bounced"
 

@@ -42,10 +42,7 @@ def draft(calendar: bytes | None = None, blocks: dict | None = None, **changes) 
         "headers": {"List-Unsubscribe": f"<{mime.UNSUBSCRIBE_URL}>"},
         "method": "PUBLISH",
     }
-    built = (
-        b"BEGIN:VCALENDAR\r\nURL:https://x/" + mime.TOKEN.encode() + b"/\r\n"
-        b"ATTENDEE:mailto:" + mime.EMAIL.encode() + b"\r\nEND:VCALENDAR\r\n"
-    )
+    built = b"BEGIN:VCALENDAR\r\nURL:https://x/" + mime.TOKEN.encode() + b"/\r\nEND:VCALENDAR\r\n"
     frame = mime.Frame(**fields | changes)
     return mime.Draft(frame, blocks or {}, built if calendar is None else calendar)
 

@@ -234,7 +234,7 @@ def test_late_worker_cannot_write_over_its_successor(people, smtp):
     (late,) = outbox.claim(limit=1)
     with later(seconds=outbox.lease().total_seconds() + 1):
         outbox.claim()
-        outbox._record(late, state=FAILED, last_error="too late")
+        outbox._record([late], state=FAILED, last_error="too late")
         assert set(states().values()) == {WAITING}
 
 
@@ -247,7 +247,7 @@ def test_late_worker_cannot_write_over_a_claim_of_the_same_number(people, smtp):
         with later(seconds=1):
             (third,) = outbox.claim(limit=1)
         assert third.attempts == again.attempts
-        outbox._record(again, state=FAILED, last_error="too late")
+        outbox._record([again], state=FAILED, last_error="too late")
     assert late.pk == third.pk
     assert states() == {"Alice": WAITING}
 

@@ -201,9 +201,11 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
         zone = found.event.zone
         clock = {"subtitle": f"By the clock of the event: {zone_name(zone)}"}
         with timezone.override(zone):
-            response = super().history_view(request, object_id, {**clock, **(extra_context or {})})
+            context = {**clock, **(extra_context or {})}
+            response: Any = super().history_view(request, object_id, context)
             # Rendered here: outside its times would be another zone's.
-            return response.render()
+            rendered: HttpResponse = response.render()
+        return rendered
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return redirect("admin:registrations_announcement_review", obj.pk)
