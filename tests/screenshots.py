@@ -112,6 +112,14 @@ def take_all(site: Site, browser: Browser) -> None:
     shoot(phone, "me-phone")
     admin.goto("/admin/events/session/")
     shoot(admin, "admin-sessions")
+    admin.goto("/admin/registrations/announcement/add/")
+    admin.locator("input[name=subject]").fill("What to bring on Saturday")
+    admin.locator("textarea[name=body]").fill(
+        "Dear {name},\n\n**one thing to prepare**: think of the person you are here for.\n\n"
+        "- Bring a photo, if you like.\n- Come some minutes early, to try your sound."
+    )
+    admin.locator("input[type=submit]").first.click()
+    shoot(admin, "admin-announcement", whole=True)
 
 
 if __name__ == "__main__":
