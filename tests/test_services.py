@@ -96,12 +96,6 @@ def test_worker_waits_for_a_task_published_before_it_started(worker: Start) -> N
     worker().wait_for_log(r"Task registrations\.tasks\.deliver_mails\[.*\] succeeded")
 
 
-def test_beat_and_worker_sweep(worker: Start, beat: Start) -> None:
-    running = worker()
-    beat().wait_for_log("Sending due task deliver-mails")
-    running.wait_for_log(r"Task registrations\.tasks\.deliver_mails\[.*\] succeeded")
-
-
 def test_killed_worker_is_gone_whole(worker: Start) -> None:
     running = worker()
     children = psutil.Process(running.pid).children(recursive=True)
