@@ -30,9 +30,9 @@ State = Announcement.State
 Audience = Announcement.Audience
 MailState = OutgoingMail.State
 
-# The pace of the last so many seconds tells how long the rest will take.
 # Organizers decide again about one that did not start within so long.
 TOO_LATE = dt.timedelta(hours=12)
+# The pace of the last so many seconds tells how long the rest will take.
 PACE_WINDOW = dt.timedelta(seconds=60)
 
 

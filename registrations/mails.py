@@ -134,7 +134,7 @@ class Batch:
     ) -> Frame:
         event = topic.event
         shown = (event.pk, event.slug, event.name, event.host, event.contact_email)
-        doors = event.doors_open_minutes
+        doors = (event.time_zone, event.doors_open_minutes)
         key = (topic.kind, *shown, doors, topic.zone.key, words, context, forms, method, headers)
         return _frames.once(
             key, lambda: _framed(topic, words, dict(context), forms, method, headers)

@@ -5,7 +5,7 @@ beat sweep for certainty. A claim is a lease, kept by moving `due_at` on: when a
 dies its rows fall due again. What tells one claim from another is its number, `attempts`,
 and the lease's end: a worker whose lease ran out cannot write over its successor's result.
 
-No network call happens inside a transaction: claim, commit, send, record, row by row.
+No network call happens inside a transaction: claim, commit, send, record.
 """
 
 import contextlib
@@ -58,8 +58,8 @@ NUDGE_REST_SECONDS = 15
 NUDGE_EXPIRES = 10
 # The longest pause between tries to write an outcome down while the database is away.
 LONGEST_RECORD_PAUSE = 8
-# Whoever registers waits for this very mail; the others are for many at a time.
 Kind = OutgoingMail.Kind
+# Whoever registers waits for this very mail; the others are for many at a time.
 PRIORITIES = {Kind.LINKS: Priority.AT_ONCE, Kind.PROMOTED: Priority.AT_ONCE}
 PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
 # While a row is in one of these, its outcome is still to be written.

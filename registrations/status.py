@@ -27,7 +27,6 @@ DAY = dt.timedelta(days=1)
 # What failed before is history.
 FAILED_WITHIN = dt.timedelta(days=14)
 
-
 _last_signs: dict[Heartbeat.Part, float] = {}
 
 

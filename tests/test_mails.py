@@ -160,6 +160,28 @@ def test_html_stays_small_enough_for_gmail_and_its_lines_short(week):
     assert max(map(len, html.splitlines())) < 998
 
 
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("event", "name"),
+        ("event", "host"),
+        ("event", "contact_email"),
+        ("session", "title"),
+        ("meeting", "passcode"),
+        ("item", "title"),
+    ],
+)
+def test_what_was_kept_of_one_batch_is_not_shown_when_it_has_changed(week, model, field):
+    alice = sign_up(week)
+    new = "new@example.org"
+    assert all(new not in text for text in parts(written(alice))[:2])
+    opening = week.sessions.get(slug="opening")
+    things = {"event": week, "session": opening, "meeting": opening.meeting}
+    thing = things.get(model) or opening.agenda.first()
+    type(thing).objects.filter(pk=thing.pk).update(**{field: new})
+    assert all(new in text for text in parts(written(alice))[:2])
+
+
 def test_preparing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
     week, django_assert_num_queries
 ):
