@@ -43,10 +43,10 @@ logger = logging.getLogger(__name__)
 State, Priority = OutgoingMail.State, OutgoingMail.Priority
 
 BATCH = 100
-# After so many seconds a batch ends and the rest is handed back: a worker that is told to
+# After so many seconds a turn ends and the rest is handed back: a worker that is told to
 # stop has stopped soon after.
 TURN = 10
-# How often a batch looks whether something more urgent has come, or was paused.
+# How often, in a turn, one looks whether something more urgent has come, or was paused.
 LOOK_EVERY = 0.5
 PAUSES = [dt.timedelta(seconds=seconds) for seconds in (10, 30, 60, 120, 300, 600, 900)]
 GIVE_UP_AFTER = dt.timedelta(days=3)
@@ -273,9 +273,9 @@ class Turn:
     def _look(self) -> None:
         """Give way to what is more urgent, let go of what was paused or stopped, see who left."""
         waiting = OutgoingMail.objects.filter(state=State.WAITING)
-        claims = {(mail.pk, mail.attempts) for mail in self._claimed}
-        anew = waiting.select_related("registration").in_bulk([pk for pk, _attempts in claims])
-        ours = {pk: mail for pk, mail in anew.items() if (pk, mail.attempts) in claims}
+        claims = {mail.pk: _claim_of(mail) for mail in self._claimed}
+        anew = waiting.select_related("registration").in_bulk(list(claims))
+        ours = {pk: mail for pk, mail in anew.items() if _claim_of(mail) == claims[pk]}
         _hand_back([mail for mail in self._claimed if mail.pk not in ours], due_at=timezone.now())
         self._claimed = [ours[mail.pk] for mail in self._claimed if mail.pk in ours]
         least = max((mail.priority for mail in self._claimed), default=0)

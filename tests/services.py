@@ -620,6 +620,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about the parts that this run does without."""
     others = ["served", "once"] if config.getoption("embedded") else ["embedded"]
+    if "(given), broker" in config.stash[RUN]:
+        others.append("crashes")
     left_out = [item for item in items if any(map(item.get_closest_marker, others))]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)

@@ -33,7 +33,7 @@ from strategyweek import celery_app
 
 from .conftest import Start, database_url
 from .people import sign_up
-from .services import RUN, Broker, FastSink, Process, eventually
+from .services import Broker, FastSink, Process, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
@@ -211,11 +211,10 @@ def test_cut_database_connections_lose_no_mail_and_double_none(week, sink, worke
 
 
 @pytest.mark.served
+@pytest.mark.crashes
 def test_database_that_crashes_amid_a_mailing_loses_no_mail_and_doubles_none(
-    week, sink, worker, postgresql, request
+    week, sink, worker, postgresql
 ):
-    if "postgres" not in (run := request.config.stash[RUN]) or "(given), broker" in run:
-        pytest.skip("only a server of the run's own may be crashed")
     people = crowd(week, emails(150, "slowish.example"))
     # The tests' server is one that may forget at a crash; what the worker writes it shall keep.
     worker(EMAIL_TIMEOUT="1", PGAPPNAME="a worker", PGOPTIONS="-c synchronous_commit=on")
