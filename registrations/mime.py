@@ -7,7 +7,7 @@ with stand-ins, and for each person these are replaced in the finished bytes.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate, make_msgid
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +36,13 @@ HEADERS = {
     "Date": "personal-date",
     "Message-ID": "personal-message-id",
 }
+
+
+@lru_cache(maxsize=100)
+def encoded_address(address: str) -> str:
+    """An address as it travels. Each is needed twice, the sender's for every mail."""
+    encoded: str = sanitize_address(address, "utf-8")
+    return encoded
 
 
 def is_anymail() -> bool:
@@ -153,11 +160,15 @@ class Draft:
     @cached_property
     def _has_short_lines(self) -> bool:
         """Whether the blocks may travel as they are (RFC 5322, 2.1.1)."""
-        lines = (line for block in self.blocks.values() for line in block.splitlines())
-        # No character takes more than four bytes.
-        return all(
-            4 * len(line) <= LONGEST_LINE or len(line.encode()) <= LONGEST_LINE for line in lines
-        )
+        return all(map(_has_short_lines, self.blocks.values()))
+
+
+def _has_short_lines(block: str) -> bool:
+    lines = block.splitlines()
+    # No character takes more than four bytes.
+    return 4 * max(map(len, lines), default=0) <= LONGEST_LINE or all(
+        len(line.encode()) <= LONGEST_LINE for line in lines
+    )
 
 
 class PersonalMail(EmailMultiAlternatives):
@@ -192,7 +203,7 @@ class Spliced:
         _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
         return {
             "Subject": subject.replace("\n", "\r\n"),
-            "To": sanitize_address(mail.to[0], "utf-8"),
+            "To": encoded_address(mail.to[0]),
             "Date": mail.extra_headers.get("Date") or formatdate(),
             "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
         }

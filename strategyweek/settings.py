@@ -212,7 +212,7 @@ elif EMAIL_URL:
             "EMAIL_URL must look like smtp+tls://user:password@host:587, with %40 for an @ in the "
             "user name or the password."
         )
-    vars().update(env.email_url("EMAIL_URL"))
+    vars().update(env.email_url("EMAIL_URL", backend="strategyweek.smtp.EmailBackend"))
 else:
     EMAIL_BACKEND = "strategyweek.mailbox.EmailBackend"
 # At most so many mails a minute, by all workers together; 0 is no limit.

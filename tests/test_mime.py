@@ -5,7 +5,7 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
 
 from registrations import mails, mime, samples
 from registrations.models import Registration
@@ -125,6 +125,14 @@ def test_odd_addresses_travel_as_django_writes_them(address):
     message = draft().address_to(person("Alice", address))
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert ours["To"] == djangos["To"]
+
+
+def test_dots_that_begin_a_line_arrive_as_they_are(smtp):
+    text = ".\n..two\nlast line\n."
+    get_connection().send_messages([draft(text=text).address_to(person("Alice"))])
+    (received,) = smtp.wait_for(1)
+    body = received.message.get_body(("plain",))
+    assert body.get_content().splitlines() == text.splitlines()
 
 
 @pytest.mark.parametrize("kind", mails.Kind)
