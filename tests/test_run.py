@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +14,8 @@ from urllib.parse import urlencode
 
 import psutil
 import pytest
+
+from strategyweek.management.commands.run import Command
 
 from .services import Process, eventually, free_port
 
@@ -65,6 +68,10 @@ def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(start):
     running = start()
     for place in ("site", "admin", "mailbox"):
         assert re.search(rf"{place} +{running.site}/", running.process.log)
+    zoom = re.search(
+        r"zoom +(http://localhost:\d+/) +\(a stand-in, not Zoom\)", running.process.log
+    )
+    assert "This is not Zoom." in urllib.request.urlopen(zoom[1], timeout=20).read().decode()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
     def page(path: str, fields: dict | None = None) -> str:
@@ -93,10 +100,11 @@ def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(start):
     assert "sample-token" in page("/mailbox/preview/links/html/")
 
 
-def test_running_twice_changes_nothing(start):
+def test_running_twice_changes_nothing(start, tmp_path):
     first = start()
     password = re.search(r"name: organizer +password: (\S+)", first.process.log)[1]
     first.interrupt()
+    assert (tmp_path / "zoom-stand-in.json").exists()
     second = start()
     assert "was left as it is" in second.process.log
     assert "password" not in second.process.log
@@ -105,7 +113,7 @@ def test_running_twice_changes_nothing(start):
 
 def test_interrupt_ends_every_process(start):
     running = start()
-    assert len(running.family) >= 4
+    assert len(running.family) >= 5
     running.interrupt()
     eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
 
@@ -125,6 +133,15 @@ def test_taken_port_is_said_at_once(start, tmp_path):
     )
     eventually(lambda: not second.is_running(), "ended")
     assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log
+
+
+def test_stand_in_for_zoom_takes_the_next_free_port(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert Command().stand_in_port(port - 1) not in (port - 1, port)
+    monkeypatch.setenv("ZOOM_CLIENT_ID", "of-a-real-account")
+    assert Command().stand_in_port(port) is None
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import socket
 import sys
@@ -19,7 +20,10 @@ STARTED_WITHIN_SECONDS = 60
 
 
 class Command(BaseCommand):
-    help = "Migrate, load the Strategy Week, and run web, worker and beat until Ctrl-C."
+    help = (
+        "Migrate, load the Strategy Week, and run web, worker, beat and a stand-in for Zoom "
+        "until Ctrl-C. With ZOOM_CLIENT_ID set, Zoom itself is used."
+    )
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,15 +37,17 @@ class Command(BaseCommand):
         if not chosen.isdecimal() or not 0 < int(chosen) < 65536:
             raise CommandError(f"PORT must be a number from 1 to 65535, not {chosen!r}.")
         port = int(chosen)
+        if not self.is_free(port):
+            raise CommandError(f"Port {port} is in use. Choose another: PORT={port + 1} make run")
+        return port
+
+    def is_free(self, port: int) -> bool:
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+            with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise CommandError(
-                    f"Port {port} is in use. Choose another: PORT={port + 1} make run"
-                ) from error
-        return port
+                return True
+        return False
 
     def make_organizer(self) -> None:
         users = get_user_model().objects
@@ -65,30 +71,55 @@ class Command(BaseCommand):
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
         celery = f"{sys.executable} -m celery --quiet -A strategyweek"
-        manager = Manager()
-        for name, command in {
+        commands = {
             "web": f"{sys.executable} manage.py runserver --noreload 127.0.0.1:{port}",
             "worker": f"{celery} worker --pool threads --concurrency 2 --loglevel WARNING",
             "beat": f"{celery} beat --loglevel WARNING --pidfile=",
-        }.items():
+        }
+        addresses = {"site": f"{site}/", "admin": f"{site}/admin/", "mailbox": f"{site}/mailbox/"}
+        ports = [port]
+        if zoom_port := self.stand_in_port(port):
+            environment |= self.stand_in_settings(zoom_port)
+            state = shlex.quote(str(settings.VAR_DIR / "zoom-stand-in.json"))
+            commands["zoom"] = (
+                f"{sys.executable} manage.py zoom_stand_in --port {zoom_port} --state {state}"
+            )
+            ports.append(zoom_port)
+            addresses["zoom"] = f"http://localhost:{zoom_port}/   (a stand-in, not Zoom)"
+        manager = Manager()
+        for name, command in commands.items():
             manager.add_process(name, f"exec {command}", env=environment, cwd=settings.BASE_DIR)
         signal.signal(signal.SIGHUP, lambda *_: manager.terminate())
-        threading.Thread(target=self.announce, args=[port, site], daemon=True).start()
+        threading.Thread(target=self.announce, args=[ports, addresses], daemon=True).start()
         manager.loop()
         if manager.returncode not in (0, 130):
             sys.exit(manager.returncode)
 
-    def announce(self, port: int, site: str) -> None:
-        """Print the addresses once the site answers."""
+    def stand_in_port(self, port: int) -> int | None:
+        """Where Zoom's stand-in is to listen; None when Zoom itself is to be used."""
+        if os.environ.get("ZOOM_CLIENT_ID"):
+            return None
+        return next(filter(self.is_free, [*range(port + 1, 65536), *range(1024, port)]))
+
+    def stand_in_settings(self, port: int) -> dict[str, str]:
+        """What the product and the stand-in must agree on, made up anew for each run."""
+        made_up = ("ACCOUNT_ID", "CLIENT_ID", "CLIENT_SECRET", "WEBHOOK_SECRET")
+        return {
+            **{f"ZOOM_{name}": secrets.token_urlsafe(16) for name in made_up},
+            "ZOOM_API_URL": f"http://127.0.0.1:{port}/v2",
+            "ZOOM_OAUTH_URL": f"http://127.0.0.1:{port}/oauth/token",
+        }
+
+    def announce(self, ports: list[int], addresses: dict[str, str]) -> None:
+        """Print the addresses once everything at them answers."""
         deadline = time.monotonic() + STARTED_WITHIN_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                for port in ports:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                lines = (f"    {name:<9} {address}\n" for name, address in addresses.items())
                 self.stdout.write(
-                    f"\n  The Strategy Week is running. Ctrl-C stops it.\n\n"
-                    f"    site      {site}/\n"
-                    f"    admin     {site}/admin/\n"
-                    f"    mailbox   {site}/mailbox/\n"
+                    f"\n  The Strategy Week is running. Ctrl-C stops it.\n\n{''.join(lines)}"
                 )
                 self.stdout.flush()
                 return
