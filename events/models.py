@@ -7,7 +7,12 @@ import zoneinfo
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, MinValueValidator, URLValidator
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+    URLValidator,
+    validate_email,
+)
 from django.db import models
 from django.db.models import F, Max, Min, Prefetch, Q
 from django.urls import reverse
@@ -36,6 +41,16 @@ def validate_event_slug(slug: str) -> None:
         raise ValidationError("The site uses this address itself. Choose another.")
 
 
+def validate_emails(addresses: str) -> None:
+    """Addresses with commas between them."""
+    for address in split_emails(addresses):
+        validate_email(address)
+
+
+def split_emails(addresses: str) -> list[str]:
+    return [address.strip() for address in addresses.split(",") if address.strip()]
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     def published(self) -> "EventQuerySet":
         return self.filter(status=Event.Status.PUBLISHED)
@@ -61,6 +76,13 @@ class Event(models.Model):
     class Status(models.TextChoices):
         DRAFT = "draft", "Draft: only organizers see it"
         PUBLISHED = "published", "Published: anyone can see it"
+
+    class ZoomMode(models.TextChoices):
+        """Where a session's Zoom link comes from."""
+
+        PASTED = "pasted", "Pasted: organizers make the meetings at Zoom and paste their links"
+        SHARED = "shared", "One link for each session: the meetings are made at Zoom for you"
+        PERSONAL = "personal", "Personal links: made for you, and each person has one of their own"
 
     class Phase(models.TextChoices):
         """Where registration stands."""
@@ -103,6 +125,13 @@ class Event(models.Model):
     registration_closes_at = models.DateTimeField(
         null=True, blank=True, help_text="Empty: when the last session ends."
     )
+    requires_approval = models.BooleanField(
+        "requires your approval",
+        default=False,
+        help_text="People get no link and no detailed schedule before you approve them under "
+        "Registrations. Those who are registered when you tick this stay approved; those who wait "
+        "when you untick it go on waiting until you approve them.",
+    )
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
         default=15,
@@ -136,6 +165,41 @@ class Event(models.Model):
         help_text="A mail with the links to recordings and notes that you have entered by then, "
         "so long after the last session. Empty: none.",
     )
+    zoom_mode = models.CharField(
+        "Zoom links",
+        max_length=10,
+        choices=ZoomMode.choices,
+        default=ZoomMode.PASTED,
+        help_text="A personal link lets one person in and can be revoked; it needs a paid Zoom "
+        "account. For both that are made for you, the site needs the account's credentials.",
+    )
+    zoom_host = models.EmailField(
+        "host at Zoom",
+        blank=True,
+        help_text="The Zoom user in whose name meetings are made from now on. Empty: the one that "
+        "the site's credentials belong to.",
+    )
+    zoom_alternative_hosts = models.CharField(
+        "alternative hosts",
+        max_length=500,
+        blank=True,
+        validators=[validate_emails],
+        help_text="Who may start the meetings as well: addresses of Zoom users of the same "
+        "account, with commas between them.",
+    )
+    zoom_waiting_room = models.BooleanField(
+        "waiting room",
+        default=False,
+        help_text="People wait at Zoom until a host lets them in.",
+    )
+    zoom_mute_on_entry = models.BooleanField(
+        "mute on entry", default=True, help_text="Microphones are off when people come in."
+    )
+    zoom_captions = models.BooleanField(
+        "captions",
+        default=True,
+        help_text="Zoom writes down what is said, live, for whoever turns captions on.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = EventQuerySet.as_manager()
@@ -159,6 +223,15 @@ class Event(models.Model):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def makes_meetings(self) -> bool:
+        """Whether its meetings are made at Zoom by `meetings`, not pasted."""
+        return self.zoom_mode != self.ZoomMode.PASTED
+
+    @property
+    def has_personal_links(self) -> bool:
+        return self.zoom_mode == self.ZoomMode.PERSONAL
 
     @property
     def settle_time(self) -> dt.timedelta:
@@ -236,8 +309,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.held().filter(ends_at__gt=now)
 
     def without_link(self, now: dt.datetime) -> "SessionQuerySet":
-        """Sessions still to come whose Zoom link nobody has entered."""
-        no_link = Q(meeting=None) | Q(meeting__join_url="")
+        """Sessions still to come without a Zoom link."""
+        no_link = Q(meeting=None) | Q(meeting__join_url="") | Q(meeting__state=Meeting.State.GONE)
         return self.filter(no_link, cancelled_at=None, ends_at__gt=now)
 
     def with_details(self) -> "SessionQuerySet":
@@ -364,18 +437,21 @@ class Session(models.Model):
 
     @property
     def join_url(self) -> str:
-        """The Zoom link valid now, or "" while nobody has entered one."""
+        """The Zoom link valid now, or "" while there is none."""
         meeting = self.meeting_or_none
-        return meeting.join_url if meeting else ""
+        return meeting.join_url if meeting and meeting.state != Meeting.State.GONE else ""
 
     @property
     def meeting_or_none(self) -> "Meeting | None":
         return getattr(self, "meeting", None)
 
     def joining_lines(self) -> list[str]:
-        """What one needs to join without our link: meeting ID, passcode, phone numbers."""
+        """What one needs to join without our link: meeting ID, passcode, phone numbers.
+
+        Where links are personal these let nobody in.
+        """
         meeting = self.meeting_or_none
-        if meeting is None:
+        if meeting is None or self.event.has_personal_links:
             return []
         lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
         lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []
@@ -490,10 +566,28 @@ class DialIn(NamedTuple):
         return number if len(number) >= SHORTEST_NUMBER else ""
 
 
-class Meeting(models.Model):
-    """A session's Zoom side. Organizers paste it; attendees reach it by our join page."""
+class MeetingQuerySet(models.QuerySet["Meeting"]):
+    def at_zoom(self) -> "MeetingQuerySet":
+        """Those that were made there by us, and are still there as far as we know."""
+        return self.filter(state=Meeting.State.MADE)
 
-    session = models.OneToOneField(Session, on_delete=models.CASCADE, related_name="meeting")
+
+class Meeting(models.Model):
+    """A session's Zoom side: pasted by organizers, or kept in step with Zoom by `meetings`.
+
+    Attendees reach it by our join page.
+    """
+
+    class State(models.TextChoices):
+        PASTED = "pasted", "Pasted by an organizer"
+        WANTED = "wanted", "Not made yet"
+        MADE = "made", "At Zoom"
+        GONE = "gone", "Deleted at Zoom by someone"
+
+    # Without a session it is to be deleted at Zoom, and then here.
+    session = models.OneToOneField(
+        Session, on_delete=models.SET_NULL, null=True, related_name="meeting"
+    )
     join_url = models.URLField(
         "Zoom link",
         max_length=500,
@@ -515,6 +609,31 @@ class Meeting(models.Model):
         blank=True,
         help_text="One phone number a line, such as +1 669 900 6833 (San Jose).",
     )
+    state = models.CharField(
+        "at Zoom", max_length=10, choices=State.choices, default=State.PASTED, editable=False
+    )
+    zoom_id = models.BigIntegerField(null=True, unique=True, editable=False)
+    # What Zoom was last told, see `meetings.wish`: an update is made only when it differs.
+    told = models.JSONField(null=True, editable=False)
+    # Words for organizers: Zoom's own where it said something.
+    problem = models.TextField(blank=True, editable=False)
+    # A try began of which no answer was recorded: before the next one Zoom is asked what is there.
+    asked_at = models.DateTimeField(null=True, editable=False)
+    attempts = models.PositiveIntegerField(default=0, editable=False)
+    due_at = models.DateTimeField(default=timezone.now, editable=False)
+    checked_at = models.DateTimeField(null=True, editable=False)
+    started_at = models.DateTimeField("started", null=True, editable=False)
+    ended_at = models.DateTimeField("ended", null=True, editable=False)
+
+    objects = MeetingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="meeting_at_zoom_has_its_id",
+                condition=~Q(state="made") | Q(zoom_id__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Zoom meeting of {self.session}"
@@ -522,3 +641,41 @@ class Meeting(models.Model):
     def dial_in_numbers(self) -> list[DialIn]:
         lines = [line.strip() for line in self.dial_in.splitlines()]
         return [DialIn(line) for line in lines if line]
+
+
+class ZoomAccount(models.Model):
+    """How we stand with Zoom: one row, written by whoever calls it; see `meetings`.
+
+    While `resumes_at` is ahead nobody calls: Zoom is away, or refuses our credentials.
+    """
+
+    problem = models.TextField(blank=True)
+    problem_since = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    resumes_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.problem or "Zoom answers"
+
+
+class ZoomReport(models.Model):
+    """What Zoom told us by a webhook, kept until a worker has worked on it.
+
+    `key` is the same for the same report sent again.
+    """
+
+    key = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=80)
+    zoom_id = models.BigIntegerField(null=True)
+    payload = models.JSONField()
+    received_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [
+            models.Index(name="zoom_reports_to_do", fields=["id"], condition=Q(done_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of meeting {self.zoom_id}"

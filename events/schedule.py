@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from .models import Facts, Revision, Session
+from .nudging import nudge
 
 
 @contextmanager
@@ -26,6 +27,7 @@ def editing(session_id: int) -> Iterator[Session]:
             session.revision += 1
             session.revised_at = timezone.now()
             session.save(update_fields=["revision", "revised_at", "updated_at"])
+        transaction.on_commit(lambda: nudge("events.tasks.keep_meetings"))
 
 
 def _facts(session_id: int) -> Facts:

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
-from events.models import Event, Revision, Session, Track
+from events.models import Event, Meeting, Revision, Session, Track
 from events.timezones import validate_time_zone
 
 from .us_states import US_STATES
@@ -36,7 +36,12 @@ def email_key(email: str) -> str:
 
 class RegistrationQuerySet(models.QuerySet["Registration"]):
     def live(self) -> "RegistrationQuerySet":
+        """Those who have not cancelled, whatever the organizers say."""
         return self.filter(cancelled_at=None)
+
+    def admitted(self) -> "RegistrationQuerySet":
+        """Those who come: links and the detailed schedule are for nobody else."""
+        return self.live().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_word(self) -> Any:
         """Annotate `last_word`: what came of the newest mail that came to an end, or None.
@@ -64,6 +69,13 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
 class Registration(models.Model):
     """Someone who comes to an event. The token opens their own page and their join links."""
 
+    class Approval(models.TextChoices):
+        """The organizers' word; of an event that does not ask for it everyone is approved."""
+
+        APPROVED = "approved", "Approved"
+        PENDING = "pending", "Waits for your yes"
+        DECLINED = "declined", "Declined"
+
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="registrations")
     name = models.CharField(max_length=100)
     email = models.EmailField(max_length=254)
@@ -88,6 +100,10 @@ class Registration(models.Model):
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    approval = models.CharField(
+        max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
+    )
+    decided_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     sessions = models.ManyToManyField(Session, through="Seat", related_name="registrations")
 
@@ -101,6 +117,12 @@ class Registration(models.Model):
                 fields=["event", "email_key"],
                 condition=Q(cancelled_at=None),
             ),
+            models.CheckConstraint(
+                name="registration_declined_is_decided_and_pending_is_not",
+                condition=Q(approval="approved")
+                | Q(approval="pending", decided_at__isnull=True)
+                | Q(approval="declined", decided_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -113,10 +135,27 @@ class Registration(models.Model):
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
 
+    @property
+    def is_admitted(self) -> bool:
+        """The same rule as `RegistrationQuerySet.admitted`, for a registration at hand."""
+        return self.cancelled_at is None and self.approval == self.Approval.APPROVED
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether an organizer still has to say yes or no."""
+        return self.cancelled_at is None and self.approval == self.Approval.PENDING
+
 
 class SeatQuerySet(models.QuerySet["Seat"]):
     def seated(self) -> "SeatQuerySet":
         return self.filter(state=Seat.State.SEATED)
+
+    def admitted(self) -> "SeatQuerySet":
+        """The places of those who come; see `RegistrationQuerySet.admitted`."""
+        return self.seated().filter(
+            registration__cancelled_at=None,
+            registration__approval=Registration.Approval.APPROVED,
+        )
 
 
 class Seat(models.Model):
@@ -134,6 +173,8 @@ class Seat(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.SEATED)
     seated_at = models.DateTimeField(default=timezone.now, editable=False)
     attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
+    # When its link was first followed to Zoom.
+    opened_at = models.DateTimeField(null=True, editable=False)
     told_revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -149,6 +190,91 @@ class Seat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.registration.name} in {self.session.title}"
+
+
+class PersonalLinkQuerySet(models.QuerySet["PersonalLink"]):
+    def issued(self) -> "PersonalLinkQuerySet":
+        return self.filter(state=PersonalLink.State.ISSUED)
+
+
+class PersonalLink(models.Model):
+    """A seat as Zoom knows it, a registrant of the session's meeting; see `personal_links`.
+
+    It is about the meeting `zoom_id` at Zoom and the address it was asked for: when either is
+    another now, so is the registrant. Without a seat it is to be revoked, and then deleted.
+    """
+
+    class State(models.TextChoices):
+        WANTED = "wanted", "Not issued yet"
+        ISSUED = "issued", "Issued"
+        REFUSED = "refused", "Refused by Zoom"
+
+    seat = models.OneToOneField(
+        Seat, on_delete=models.SET_NULL, null=True, related_name="personal_link"
+    )
+    meeting = models.ForeignKey(Meeting, on_delete=models.CASCADE, related_name="personal_links")
+    zoom_id = models.BigIntegerField()
+    email = models.EmailField(max_length=254)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WANTED)
+    registrant_id = models.CharField(max_length=100, blank=True)
+    join_url = models.CharField(max_length=1000, blank=True)
+    problem = models.TextField(blank=True)
+    # As of a Meeting: a try began of which no answer was recorded.
+    asked_at = models.DateTimeField(null=True)
+    # How often it was added in these days: Zoom allows three times a day.
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    issued_at = models.DateTimeField(null=True)
+
+    objects = PersonalLinkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="personal_link_issued_has_its_address",
+                condition=Q(state="issued", issued_at__isnull=False) & ~Q(join_url="")
+                | ~Q(state="issued"),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="personal_links_to_do", fields=["due_at"], condition=Q(state="wanted")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Link of {self.email} to meeting {self.zoom_id}"
+
+
+class Attendance(models.Model):
+    """Someone in a session's meeting, from joining until leaving, as Zoom reports it.
+
+    `participant` is Zoom's number of this one presence in this one instance (`uuid`) of the
+    meeting. Without a seat it is for an organizer to say who it was.
+    """
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="attendances")
+    seat = models.ForeignKey(
+        Seat, on_delete=models.SET_NULL, null=True, blank=True, related_name="attendances"
+    )
+    uuid = models.CharField(max_length=100)
+    participant = models.CharField(max_length=100)
+    registrant_id = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    email = models.CharField(max_length=254, blank=True)
+    joined_at = models.DateTimeField(null=True)
+    left_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["joined_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_attendance_per_presence", fields=["uuid", "participant"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or 'Someone'} in {self.session}"
 
 
 class Announcement(models.Model):
@@ -237,6 +363,7 @@ class OutgoingMail(models.Model):
         DROPPED = "dropped", "No longer needed"
 
     class Kind(models.TextChoices):
+        RECEIVED = "received", "Registration received"
         LINKS = "links", "Links and schedule"
         PROMOTED = "promoted", "Place from the waiting list"
         CHANGED = "changed", "Session changed"

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from celery import current_app
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import (
@@ -32,7 +31,8 @@ from django.db import (
 from django.db.models import CharField, Exists, F, Field, OuterRef, Value
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
-from kombu.exceptions import KombuError
+
+from events import nudging
 
 from . import pace
 from .carrier import Accepted, Broken, Carrier, Outcome, Refused, Unwritable
@@ -54,13 +54,11 @@ GIVE_UP_AFTER = dt.timedelta(days=3)
 GIVE_UP_ATTEMPTS = 20
 # After so many broken connections in a row the rest of the batch is handed back.
 TROUBLE_LIMIT = 3
-NUDGE_REST_SECONDS = 15
-NUDGE_EXPIRES = 10
 # The longest pause between tries to write an outcome down while the database is away.
 LONGEST_RECORD_PAUSE = 8
 Kind = OutgoingMail.Kind
 # Whoever registers waits for this very mail; the others are for many at a time.
-PRIORITIES = {Kind.LINKS: Priority.AT_ONCE, Kind.PROMOTED: Priority.AT_ONCE}
+PRIORITIES = dict.fromkeys((Kind.RECEIVED, Kind.LINKS, Kind.PROMOTED), Priority.AT_ONCE)
 PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
 # While a row is in one of these, its outcome is still to be written.
 OPEN_STATES = (State.WAITING, State.PAUSED, State.DROPPED)
@@ -71,8 +69,6 @@ AGAIN_STATES = (State.FAILED, State.BOUNCED)
 # None: the mail is no longer needed.
 Writer = Callable[[OutgoingMail], EmailMessage | None]
 Prepare = Callable[[Sequence[OutgoingMail]], Writer]
-
-_no_nudge_before = 0.0
 
 
 def lease() -> dt.timedelta:
@@ -153,18 +149,8 @@ def send_again(mails: OutgoingMailQuerySet) -> int:
 
 
 def nudge(task: str = "deliver_mails") -> None:
-    """Tell a worker that there is work. When the broker is away, the beat's sweep will find it."""
-    global _no_nudge_before
-    if time.monotonic() < _no_nudge_before:
-        return
-    try:
-        # One try: on a frozen broker each costs a whole timeout, of which a request has one.
-        # One that waits longer is worth nothing: the sweep does its work.
-        current_app.send_task(f"registrations.tasks.{task}", retry=False, expires=NUDGE_EXPIRES)
-    except (KombuError, OSError) as error:
-        # A frozen broker costs seconds: the next requests should not pay them too.
-        _no_nudge_before = time.monotonic() + NUDGE_REST_SECONDS
-        logger.warning("The broker took no nudge, the sweep will deliver: %s", error)
+    """Tell a worker that there is work."""
+    nudging.nudge(f"registrations.tasks.{task}")
 
 
 def message_id(mail: OutgoingMail) -> str:

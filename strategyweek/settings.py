@@ -141,8 +141,19 @@ REDIS_URL = env.str("REDIS_URL", default="")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "pages": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"},
+    # What all workers share: Zoom's token, and whose turn it is to call. Embedded, there is one.
+    "shared": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "shared",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
 }
 if REDIS_URL:
+    CACHES["shared"] = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+    }
     CELERY_BROKER_URL = REDIS_URL
     # A page must answer within seconds although the broker is frozen.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
@@ -176,6 +187,21 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10,
         # It may stand behind workers' turns at a mailing, and asks a few questions only.
         "options": {"expires": 600},
+    },
+    "keep-meetings": {
+        "task": "events.tasks.keep_meetings",
+        "schedule": 10,
+        "options": {"expires": 10},
+    },
+    "issue-links": {
+        "task": "registrations.tasks.issue_links",
+        "schedule": 10,
+        "options": {"expires": 10},
+    },
+    "heed-zoom": {
+        "task": "registrations.tasks.heed_zoom",
+        "schedule": 10,
+        "options": {"expires": 10},
     },
 }
 CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
@@ -225,6 +251,37 @@ DEFAULT_FROM_EMAIL = required(
     how="It is the sender of every mail, such as 'Strategy Week <week@example.org>'",
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# Zoom
+
+ZOOM_ACCOUNT_ID = env.str("ZOOM_ACCOUNT_ID", default="").strip()
+ZOOM_CLIENT_ID = env.str("ZOOM_CLIENT_ID", default="").strip()
+ZOOM_CLIENT_SECRET = env.str("ZOOM_CLIENT_SECRET", default="").strip()
+ZOOM_WEBHOOK_SECRET = env.str("ZOOM_WEBHOOK_SECRET", default="").strip()
+ZOOM_API_URL = env.str("ZOOM_API_URL", default="") or "https://api.zoom.us/v2"
+ZOOM_OAUTH_URL = env.str("ZOOM_OAUTH_URL", default="") or "https://zoom.us/oauth/token"
+# How many calls a second Zoom allows follows from the account's plan.
+ZOOM_PLAN = env.str("ZOOM_PLAN", default="").strip().lower() or "pro"
+if ZOOM_PLAN not in {"free", "pro", "business"}:
+    raise ImproperlyConfigured(f"ZOOM_PLAN must be free, pro or business, not {ZOOM_PLAN!r}.")
+# Seconds to wait for an answer of Zoom.
+ZOOM_TIMEOUT = number("ZOOM_TIMEOUT", default=15, least=1)
+
+
+def is_zoom(url: str) -> bool:
+    """Whether this is an address of Zoom's own."""
+    place = urlsplit(url)
+    domain = ".".join((place.hostname or "").split(".")[-2:])
+    return place.scheme == "https" and domain in {"zoom.us", "zoomgov.com"}
+
+
+# Another server than Zoom, which pages must say plainly.
+ZOOM_IS_STAND_IN = not (is_zoom(ZOOM_API_URL) and is_zoom(ZOOM_OAUTH_URL))
+if ZOOM_IS_STAND_IN and not DEBUG:
+    raise ImproperlyConfigured(
+        "ZOOM_API_URL and ZOOM_OAUTH_URL must be addresses of Zoom, such as "
+        "https://api.zoom.us/v2 and https://zoom.us/oauth/token. A stand-in is for DEBUG only."
+    )
 
 # Sign-in of organizers
 

@@ -24,6 +24,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from events.models import Event
+from events.zoom_stand_in import StandIn
 from strategyweek import celery_app
 
 from . import people
@@ -300,3 +301,18 @@ def zoom() -> Iterator[str]:
 def week(db: None) -> Event:
     """The Strategy Week, a few weeks ahead, with every Zoom link pasted in."""
     return people.coming_week()
+
+
+# Zoom
+
+
+@pytest.fixture
+def zoom_account(settings: Settings) -> Iterator[StandIn]:
+    """A Zoom account on a server that stands in for Zoom, with its credentials set."""
+    with StandIn() as zoom:
+        settings.ZOOM_ACCOUNT_ID = zoom.account.id
+        settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET = zoom.account.client
+        settings.ZOOM_API_URL, settings.ZOOM_OAUTH_URL = zoom.api_url, zoom.oauth_url
+        settings.ZOOM_WEBHOOK_SECRET = "webhook-secret"
+        settings.ZOOM_PLAN, settings.ZOOM_IS_STAND_IN = "business", True
+        yield zoom

@@ -18,8 +18,9 @@ from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from events import nudging
 from events.models import Event, Session, Track
-from registrations import announcing, outbox, reminders, unsubscribing
+from registrations import announcing, reminders, unsubscribing
 from registrations.admin.reviewing import fingerprint
 from registrations.models import Announcement, OutgoingMail, Seat
 
@@ -643,11 +644,11 @@ def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
         raise OperationalError("gone")
 
     monkeypatch.setattr(current_app, "send_task", dead)
-    monkeypatch.setattr(outbox, "_no_nudge_before", 0.0)
+    monkeypatch.setattr(nudging, "_no_nudge_before", 0.0)
     with django_capture_on_commit_callbacks(execute=True):
         answer = press(admin_client, draft, "now", people="4")
     assert (answer.status_code, draft.state) == (302, "scheduled")
-    monkeypatch.setattr(outbox, "_no_nudge_before", 0.0)
+    monkeypatch.setattr(nudging, "_no_nudge_before", 0.0)
 
 
 # While it is sent, and after

@@ -1,0 +1,29 @@
+"""A word to the workers that there is something to do. What is to do stands in the database."""
+
+import logging
+import time
+
+from celery import current_app
+from kombu.exceptions import KombuError
+
+logger = logging.getLogger(__name__)
+
+REST_SECONDS = 15
+EXPIRES = 10
+
+_no_nudge_before = 0.0
+
+
+def nudge(task: str) -> None:
+    """Ask a worker to run a task soon. When the broker is away, the beat's sweep will find it."""
+    global _no_nudge_before
+    if time.monotonic() < _no_nudge_before:
+        return
+    try:
+        # One try: on a frozen broker each costs a whole timeout, of which a request has one.
+        # One that waits longer is worth nothing: the sweep does its work.
+        current_app.send_task(task, retry=False, expires=EXPIRES)
+    except (KombuError, OSError) as error:
+        # A frozen broker costs seconds: the next requests should not pay them too.
+        _no_nudge_before = time.monotonic() + REST_SECONDS
+        logger.warning("The broker took no nudge, the sweep will do it: %s", error)
