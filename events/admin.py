@@ -1,24 +1,29 @@
 """Where organizers keep the week."""
 
 import contextlib
+import datetime as dt
 import zoneinfo
 from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import models
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.views.decorators.http import require_POST
 
-from . import schedule
+from . import at_zoom, meetings, schedule
 from .models import AgendaItem, Event, Meeting, Session, Speaker, Track
-from .templatetags.times import day, hours, zone_name
+from .templatetags.times import clock, day, hours, zone_name
 from .timezones import all_time_zones, offered_time_zones
 
 
@@ -49,10 +54,10 @@ class EventTimeMixin:
         with timezone.override(zone), contextlib.ExitStack() as edits:
             for session in edited:
                 edits.enter_context(schedule.editing(session.pk))
-            without_link = event.sessions.without_link(timezone.now()) if event else []
             context = {
                 "times_in": zone_name(zone),
-                "sessions_without_link": list(without_link),
+                "event": event,
+                "needs_attention": needing_attention(event) if event else [],
                 **(extra_context or {}),
             }
             response = super().changeform_view(request, object_id, form_url, context)  # type: ignore[misc]
@@ -67,12 +72,30 @@ def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
     return None
 
 
+def needing_attention(event: Event) -> list[Session]:
+    sessions = event.sessions.filter(at_zoom.needs_attention(timezone.now()))
+    return list(sessions.select_related("event", "meeting"))
+
+
 class EventForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["time_zone"].widget = forms.Select(
-            choices=offered_time_zones(self.instance.time_zone)
-        )
+        # Whoever may only look has no fields.
+        if self.fields:
+            self.fields["time_zone"].widget = forms.Select(
+                choices=offered_time_zones(self.instance.time_zone)
+            )
+
+    def clean_zoom_mode(self) -> str:
+        """What was chosen before the credentials went may stay: other edits must go through."""
+        mode: str = self.cleaned_data["zoom_mode"]
+        chosen = mode != Event.ZoomMode.PASTED and "zoom_mode" in self.changed_data
+        if chosen and not meetings.is_configured():
+            raise ValidationError(
+                "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
+                "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."
+            )
+        return mode
 
 
 class TrackInline(admin.TabularInline):
@@ -94,6 +117,7 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
     list_filter = ["status"]
     search_fields = ["name", "host"]
     prepopulated_fields = {"slug": ["name"]}
+    radio_fields = {"zoom_mode": admin.VERTICAL}
     inlines = [TrackInline, SpeakerInline]
     fieldsets = [
         (None, {"fields": ["name", "slug", "status", "host", "contact_email"]}),
@@ -108,6 +132,22 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                     "doors_open_minutes",
                 ],
                 "description": "Days and hours on this page are in the event's time zone.",
+            },
+        ),
+        ("Who may come", {"fields": ["requires_approval"]}),
+        (
+            "Zoom",
+            {
+                "fields": [
+                    "zoom_mode",
+                    "zoom_host",
+                    "zoom_alternative_hosts",
+                    "zoom_waiting_room",
+                    "zoom_mute_on_entry",
+                    "zoom_captions",
+                ],
+                "description": "Where the sessions' links come from. What stands below the choice "
+                "is for meetings that are made for you: they follow within a minute or so.",
             },
         ),
         (
@@ -138,10 +178,13 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
         return super().zone_of(request, event)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        without_link = Session.objects.without_link(timezone.now())
+        now = timezone.now()
+        without_link = Session.objects.without_link(now)
+        in_trouble = Session.objects.filter(at_zoom.needs_attention(now))
         return Event.objects.with_times().annotate(
             sessions_total=Count("sessions"),
             sessions_without_link=Count("sessions", filter=Q(sessions__in=without_link)),
+            sessions_in_trouble=Count("sessions", filter=Q(sessions__in=in_trouble)),
         )
 
     def save_model(self, request: HttpRequest, obj: Event, form: Any, change: bool) -> None:
@@ -152,6 +195,30 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                 "The sessions keep their moment, so the clock shows other hours for them now. "
                 "Look through the list of sessions.",
             )
+        if change and "zoom_mode" in form.changed_data:
+            self._say_what_becomes_of_links(request, obj, form.initial["zoom_mode"])
+
+    def _say_what_becomes_of_links(self, request: HttpRequest, event: Event, before: str) -> None:
+        if event.makes_meetings:
+            messages.info(
+                request,
+                "The meetings are made at Zoom within a minute or so. Links that were pasted "
+                "serve until then. The list of sessions says how far it is.",
+            )
+            return
+        stay = Meeting.objects.at_zoom().filter(session__event=event).count()
+        if not stay:
+            return
+        words = (
+            "The meetings that were made stay at Zoom, and their links stay as they are, but "
+            "they are not kept in step any more: what you change here, change at Zoom too."
+        )
+        if before == Event.ZoomMode.PERSONAL:
+            words += (
+                " Personal links are not given out any more: turn registration off at Zoom, or "
+                "it asks everyone to register there."
+            )
+        messages.warning(request, words)
 
     @admin.display(description="status", ordering="status")
     def state(self, event: Event) -> str:
@@ -170,9 +237,12 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
 
     @admin.display(description="Zoom links", ordering="sessions_without_link")
     def links(self, event: Any) -> str:
-        if not event.sessions_without_link:
-            return "complete"
-        return format_html('<b class="warning">{} missing</b>', event.sessions_without_link)
+        if trouble := event.sessions_in_trouble:
+            need = "needs attention" if trouble == 1 else "need attention"
+            words = need if event.makes_meetings else "missing"
+            return format_html('<b class="warning">{} {}</b>', trouble, words)
+        missing = event.sessions_without_link
+        return f"{missing} not made yet" if missing else "complete"
 
 
 class HasLinkFilter(admin.SimpleListFilter):
@@ -180,12 +250,17 @@ class HasLinkFilter(admin.SimpleListFilter):
     parameter_name = "link"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("missing", "Missing"), ("there", "There")]
+        return [("attention", "Needs attention"), ("missing", "Missing"), ("there", "There")]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
-        if self.value() == "missing":
-            return queryset.without_link(timezone.now())
-        return queryset.filter(meeting__join_url__gt="") if self.value() == "there" else queryset
+        match self.value():
+            case "attention":
+                return queryset.filter(at_zoom.needs_attention(timezone.now()))
+            case "missing":
+                return queryset.without_link(timezone.now())
+            case "there":
+                return queryset.filter(meeting__join_url__gt="")
+        return queryset
 
 
 class MeetingForm(forms.ModelForm):
@@ -206,6 +281,50 @@ class MeetingInline(admin.StackedInline):
     verbose_name = verbose_name_plural = "Zoom meeting"
     extra = 1
     can_delete = False
+
+
+class MadeMeetingInline(MeetingInline):
+    """A meeting that is kept in step with Zoom: only what Zoom does not know can be entered."""
+
+    readonly_fields = ["standing", "link", "meeting_id", "passcode", "ran"]
+
+    def get_fields(self, request: HttpRequest, obj: Session | None = None) -> Any:
+        fields = ["standing", "link", "meeting_id", "passcode"]
+        meeting = obj.meeting_or_none if obj else None
+        if meeting is None:
+            return fields
+        return [*fields, *(["ran"] if meeting.started_at else []), "dial_in"]
+
+    @admin.display(description="at Zoom")
+    def standing(self, meeting: Meeting) -> str:
+        if meeting.session is None:
+            return "Not made yet: within a minute after you save"
+        words, is_trouble = at_zoom.standing(meeting.session, timezone.now())
+        shown = format_html('<b class="warning">{}</b>', words) if is_trouble else words
+        if not meeting.problem:
+            return shown
+        return format_html('{}<span class="said">{}</span>', shown, meeting.problem)
+
+    @admin.display(description="Zoom link")
+    def link(self, meeting: Meeting) -> str:
+        if not meeting.join_url:
+            return "none yet"
+        shown = format_html('<a href="{0}">{0}</a>', meeting.join_url)
+        if meeting.session and meeting.session.event.has_personal_links:
+            return format_html(
+                '{}<span class="said">Each person has a link of their own.</span>', shown
+            )
+        return shown
+
+    @admin.display(description="took place")
+    def ran(self, meeting: Meeting) -> str:
+        """Started Saturday, October 16, 8:55 AM, ended 1:04 PM"""
+        zone = timezone.get_current_timezone()
+        started, ended = meeting.started_at, meeting.ended_at
+        if started is None:
+            return "not yet"
+        words = f"Started {day(started, zone)}, {clock(started, zone)}"
+        return f"{words}, ended {clock(ended, zone)}" if ended else words
 
 
 class AgendaInline(admin.TabularInline):
@@ -232,7 +351,6 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
     search_fields = ["title", "summary"]
     prepopulated_fields = {"slug": ["title"]}
     readonly_fields = ["cancelled"]
-    inlines = [MeetingInline, AgendaInline]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = ["cancel", "restore"]
     fieldsets = [
@@ -262,6 +380,41 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
         ("Afterwards", {"fields": ["recording_url", "notes_url"]}),
     ]
 
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.zoom_view))
+        return [
+            path("<path:object_id>/zoom/", view, name="events_session_zoom"),
+            *super().get_urls(),
+        ]
+
+    def zoom_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The buttons about a session's meeting at Zoom."""
+        session: Session | None = self.get_object(request, unquote(object_id))
+        if session is None:
+            raise Http404
+        if not self.has_change_permission(request, session):
+            raise PermissionDenied
+        button = {"remake": self._remake, "try": self._try_again}.get(request.POST.get("do", ""))
+        if button is None:
+            raise BadRequest
+        button(request, session)
+        return redirect("admin:events_session_change", session.pk)
+
+    def _remake(self, request: HttpRequest, session: Session) -> None:
+        meeting = session.meeting_or_none
+        if meeting is None or not meetings.remake(meeting=meeting):
+            messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
+            return
+        self.log_change(request, session, "Zoom meeting made anew.")
+        messages.success(
+            request,
+            "The meeting is made anew at Zoom within a minute. Links that people have lead to it.",
+        )
+
+    def _try_again(self, request: HttpRequest, session: Session) -> None:
+        meetings.try_now(event=session.event)
+        messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
+
     def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
         if object_id:
             return by_id(Event.objects.all(), sessions__pk=object_id)
@@ -280,10 +433,40 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
     def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
         return event.sessions.filter(pk=object_id) if object_id else []
 
+    def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
+        event = obj.event if obj else self.event_of(request, None)
+        makes_meetings = event is not None and event.makes_meetings
+        return [MadeMeetingInline if makes_meetings else MeetingInline, AgendaInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Of a meeting write what was entered and no more: workers write the rest meanwhile."""
+        if formset.model is not Meeting:
+            super().save_formset(request, form, formset, change)
+            return
+        formset.save(commit=False)
+        for meeting in formset.new_objects:
+            meeting.save()
+        for meeting, fields in formset.changed_objects:
+            meeting.save(update_fields=fields)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         session = Session.objects.with_details().get(pk=form.instance.pk)
-        if any(formset.model is Meeting and formset.has_changed() for formset in formsets):
+        changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
+        if session.event.makes_meetings:
+            self._say_how_it_stands_at_zoom(request, session, changed)
+        else:
+            self._say_what_was_pasted(request, session, changed)
+        planned = sum(item.minutes for item in session.agenda.all())
+        length = int((session.ends_at - session.starts_at).total_seconds() // 60)
+        if planned > length:
+            messages.warning(
+                request,
+                f"The agenda of “{session}” takes {planned} minutes, the session {length}.",
+            )
+
+    def _say_what_was_pasted(self, request: HttpRequest, session: Session, changed: bool) -> None:
+        if changed:
             messages.info(
                 request,
                 "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
@@ -295,13 +478,18 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
                 f"“{session}” has no Zoom link yet. People who are registered will "
                 "wait at its door until you paste one under “Zoom meeting”.",
             )
-        planned = sum(item.minutes for item in session.agenda.all())
-        length = int((session.ends_at - session.starts_at).total_seconds() // 60)
-        if planned > length:
-            messages.warning(
+
+    def _say_how_it_stands_at_zoom(
+        self, request: HttpRequest, session: Session, changed: bool
+    ) -> None:
+        if changed and not session.event.has_personal_links:
+            messages.info(
                 request,
-                f"The agenda of “{session}” takes {planned} minutes, the session {length}.",
+                "Of a new phone number people are told by mail, once your edits have rested.",
             )
+        words, is_trouble = at_zoom.standing(session, timezone.now())
+        level = messages.WARNING if is_trouble else messages.INFO
+        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {words}.")
 
     @admin.display(description="when", ordering="starts_at")
     def when(self, session: Session) -> str:
@@ -324,11 +512,33 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
 
     @admin.display(description="Zoom link")
     def link(self, session: Session) -> str:
+        now = timezone.now()
+        if session.event.makes_meetings:
+            return self._made_link(session, now)
         if session.join_url:
             return "there"
-        if session.is_cancelled or session.ends_at < timezone.now():
+        if session.is_cancelled or session.ends_at < now:
             return "not needed"
         return format_html('<b class="warning">{}</b>', "missing")
+
+    def _made_link(self, session: Session, now: dt.datetime) -> str:
+        meeting, live = session.meeting_or_none, at_zoom.live(session, now)
+        if live == at_zoom.Live.RUNNING:
+            return format_html('<b class="badge badge--sending">{}</b>', live)
+        if live:
+            return live
+        if session.is_cancelled or session.ends_at < now:
+            return "not needed"
+        if meeting and meeting.state == Meeting.State.GONE:
+            return format_html('<b class="warning">{}</b>', "deleted at Zoom")
+        if meeting and meeting.problem:
+            words = "there, with a problem" if meeting.join_url else "not made: a problem"
+            return format_html('<b class="warning">{}</b>', words)
+        if session.join_url:
+            return "there"
+        if not meetings.is_configured():
+            return format_html('<b class="warning">{}</b>', "no Zoom credentials")
+        return "being made" if session.is_held else "not made yet"
 
     @admin.action(description="Cancel the selected sessions")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:

@@ -75,7 +75,7 @@ def _wanting(announcement: Announcement) -> RegistrationQuerySet:
 
 def _fitting(announcement: Announcement) -> RegistrationQuerySet:
     """The people that an announcement is about, whether they can be mailed or not."""
-    people = announcement.event.registrations.live()
+    people = announcement.event.registrations.admitted()
     seats = Seat.objects.filter(session__event=announcement.event_id)
     if announcement.session_id:
         seats = seats.filter(session=announcement.session_id)

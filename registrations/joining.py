@@ -2,10 +2,18 @@
 
 import datetime as dt
 import enum
+import logging
 import math
 from dataclasses import dataclass
 
+from django.db import DatabaseError
+from django.utils import timezone
+
 from events.models import Session
+
+from .models import PersonalLink, Seat
+
+logger = logging.getLogger(__name__)
 
 # A waiting page asks again at least this often, so that it learns of a session moved earlier.
 LONGEST_WAIT = 300
@@ -32,6 +40,7 @@ class Door:
     state: State
     now: dt.datetime
     seconds: int
+    zoom_url: str
 
     @property
     def started(self) -> bool:
@@ -48,11 +57,12 @@ class Door:
     def overrun_url(self) -> str:
         """The Zoom link of a session that has just ended, should it still be going."""
         recently = self.now < self.session.ends_at + OVERRUN
-        return self.session.join_url if self.state == State.ENDED and recently else ""
+        return self.zoom_url if self.state == State.ENDED and recently else ""
 
 
-def door(session: Session, now: dt.datetime) -> Door:
-    """The state of a session's door at an (aware) moment."""
+def door(seat: Seat, now: dt.datetime) -> Door:
+    """The state of a session's door, for whoever has this seat, at an (aware) moment."""
+    session, zoom_url = seat.session, way_in(seat, now)
     seconds = max(0, math.ceil((session.doors_open_at - now).total_seconds()))
     if session.is_cancelled:
         state = State.CANCELLED
@@ -60,8 +70,33 @@ def door(session: Session, now: dt.datetime) -> Door:
         state = State.ENDED
     elif seconds:
         state = State.WAITING
-    elif not session.join_url:
+    elif not zoom_url:
         state = State.NO_LINK
     else:
         state = State.OPEN
-    return Door(session=session, state=state, now=now, seconds=seconds)
+    return Door(session=session, state=state, now=now, seconds=seconds, zoom_url=zoom_url)
+
+
+def way_in(seat: Seat, now: dt.datetime) -> str:
+    """The Zoom link that lets this person in, or "" while there is none."""
+    session, meeting = seat.session, seat.session.meeting_or_none
+    if meeting is None or meeting.state != meeting.State.MADE:
+        return session.join_url
+    if not session.event.has_personal_links:
+        return session.join_url
+    link: PersonalLink | None = getattr(seat, "personal_link", None)
+    if link and link.zoom_id == meeting.zoom_id and link.state == link.State.ISSUED:
+        return link.join_url
+    is_refused = link is not None and link.state == link.State.REFUSED
+    # Rather by Zoom's own form of registration than not at all.
+    return session.join_url if is_refused or now >= session.starts_at else ""
+
+
+def note_opened(seat: Seat) -> None:
+    """Remember that someone was led on to Zoom. That it cannot be noted keeps nobody out."""
+    if seat.opened_at:
+        return
+    try:
+        Seat.objects.filter(pk=seat.pk, opened_at=None).update(opened_at=timezone.now())
+    except DatabaseError as error:
+        logger.warning("That seat %s was opened could not be noted: %s", seat.pk, error)

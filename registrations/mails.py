@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +20,7 @@ from events.links import absolute
 from events.models import Event, Revision, Session
 from events.templatetags.times import clock, day, hours
 
-from . import markdown, outbox, texts
+from . import markdown, outbox, personal_links, texts
 from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame, PersonalMail
 from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
 from .parts import PALETTE, Kept, Parts
@@ -37,14 +38,35 @@ def queue_links(
     registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
 ) -> None:
     """Owe people their links; `before` says by registration id how often they were mailed."""
+    _queue_answer(Kind.LINKS, registrations, before)
+
+
+def queue_received(
+    registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
+) -> None:
+    """Owe people word that the organizers look at their registration; `before` as for links."""
+    _queue_answer(Kind.RECEIVED, registrations, before)
+
+
+def _queue_answer(
+    kind: Kind, registrations: Iterable[Registration], before: Mapping[int, int] | None
+) -> None:
+    registrations = list(registrations)
+    now, waits = timezone.now(), {}
+    if kind == Kind.LINKS:
+        events = {each.event_id: each.event for each in registrations}
+        waits = {pk: personal_links.mail_wait(event) for pk, event in events.items()}
     outbox.queue(
         OutgoingMail(
-            key=f"links/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
-            kind=Kind.LINKS,
+            key=f"{kind}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
+            kind=kind,
             registration=registration,
+            due_at=now + waits.get(registration.event_id, dt.timedelta()),
         )
         for registration in registrations
     )
+    if any(waits.values()):
+        transaction.on_commit(lambda: outbox.nudge("issue_links"))
 
 
 @dataclass(frozen=True)
@@ -120,7 +142,13 @@ class Batch:
             for form in forms
             for extension in ("txt", "html")
         }
-        return Draft(frame, blocks, calendar)
+        linked = [each.pk for form in forms for each in sessions[form]]
+        is_personal = topic.event.has_personal_links
+        return Draft(
+            *(frame, blocks, calendar),
+            linked=tuple(linked) if is_personal else (),
+            own_link=self.parts.own_link() if is_personal else {},
+        )
 
     def _frame(
         self,
@@ -180,6 +208,12 @@ def _framed(
 def _block(form: str, extension: str) -> str:
     """The stand-in for all sessions that a mail shows in this form."""
     return f"\ue000{form}.{extension}\ue000"
+
+
+def received(batch: Batch, topic: Topic) -> Draft:
+    """What someone asked for, as the public sees it: no link, and nothing of the schedule."""
+    asked = [each for each in topic.sessions if each.is_held]
+    return batch.compose(topic, batch.words(topic), {}, sessions={"asked": asked})
 
 
 def schedule(batch: Batch, topic: Topic) -> Draft:
@@ -354,6 +388,7 @@ def announcement(batch: Batch, topic: Topic) -> Draft:
 
 
 DRAFTS: dict[Kind, Callable[[Batch, Topic], Draft | None]] = {
+    Kind.RECEIVED: received,
     Kind.LINKS: schedule,
     Kind.SCHEDULE: schedule,
     Kind.DAY: reminder,
@@ -370,10 +405,11 @@ DRAFTS: dict[Kind, Callable[[Batch, Topic], Draft | None]] = {
 def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     """Fetch what a batch of mails speaks of, and return what writes each one.
 
-    A mail that nobody needs any more is written as None: its registration was cancelled, its
-    moment has passed, or the announcement's reader wants no more of them.
+    A mail that nobody needs any more is written as None: the organizers' word on its
+    registration is another now, or it was cancelled; its moment has passed; or the announcement's
+    reader wants no more of them.
     """
-    seats = _seats(mails)
+    seats, zoom_urls = _seats(mails)
     wanted = _ids(mail.session_id for mail in mails).union(*seats.values())
     sessions = {
         session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
@@ -386,7 +422,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
 
     def write(mail: OutgoingMail) -> PersonalMail | None:
         person = mail.registration
-        if person.cancelled_at or (mail.announcement_id and person.unsubscribed_at):
+        if not _may_read(person, mail):
             return None
         attended = seats[person.pk]
         draft = batch.draft(
@@ -400,19 +436,31 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
                 announcement=said.get(mail.announcement_id or 0),
             )
         )
-        return draft.address_to(person) if draft else None
+        return draft.address_to(person, zoom_urls[person.pk]) if draft else None
 
     return write
+
+
+def _may_read(person: Registration, mail: OutgoingMail) -> bool:
+    if mail.kind == Kind.RECEIVED:
+        return person.is_pending
+    return person.is_admitted and not (mail.announcement_id and person.unsubscribed_at)
 
 
 def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _seats(mails: Sequence[OutgoingMail]) -> dict[int, set[int]]:
-    """The ids of the sessions that each registration has a seat in."""
+def _seats(
+    mails: Sequence[OutgoingMail],
+) -> tuple[dict[int, set[int]], dict[int, dict[int, str]]]:
+    """By registration, the sessions that it has a seat in, and its own Zoom links by session."""
     seats: dict[int, set[int]] = {mail.registration_id: set() for mail in mails}
+    zoom_urls: dict[int, dict[int, str]] = {registration_id: {} for registration_id in seats}
     rows = Seat.objects.seated().filter(registration__in=seats)
-    for registration_id, session_id in rows.values_list("registration_id", "session_id"):
+    fields = ("registration_id", "session_id", "personal_link__join_url")
+    for registration_id, session_id, zoom_url in rows.values_list(*fields):
         seats[registration_id].add(session_id)
-    return seats
+        if zoom_url:
+            zoom_urls[registration_id][session_id] = zoom_url
+    return seats, zoom_urls

@@ -4,7 +4,7 @@ Building and flattening a MIME message takes longer than sending it. So that is 
 with stand-ins, and for each person these are replaced in the finished bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate, make_msgid
 from functools import cached_property, lru_cache
@@ -27,6 +27,7 @@ CALENDAR = "\ue000calendar\ue000"
 TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
 EMAIL = "personal-address"
 UNSUBSCRIBE_URL = "https://personal-unsubscribe-address.invalid/"
+OWN_URL = "https://personal-zoom-link.invalid/"
 # In bytes.
 LONGEST_LINE = 998
 # Headers whose value is put in whole.
@@ -36,6 +37,11 @@ HEADERS = {
     "Date": "personal-date",
     "Message-ID": "personal-message-id",
 }
+
+
+def own_link(session_id: int, extension: str) -> str:
+    """The stand-in for what is said of someone's own Zoom link, which is nothing without one."""
+    return f"\ue000zoom-link-{session_id}.{extension}\ue000"
 
 
 @lru_cache(maxsize=100)
@@ -111,17 +117,27 @@ class Frame:
 
 @dataclass(frozen=True)
 class Draft:
-    """A mail to all who get the same words: a frame, and by stand-in the blocks to put in."""
+    """A mail to all who get the same words: a frame, and by stand-in the blocks to put in.
+
+    In the blocks there is a place for someone's own Zoom link for each session of `linked`;
+    `own_link` says by extension what is put there, with a stand-in for its address.
+    """
 
     frame: Frame
     blocks: Mapping[str, str] = field(default_factory=dict)
     calendar: bytes = b""
+    linked: Sequence[int] = ()
+    own_link: Mapping[str, str] = field(default_factory=dict)
 
-    def address_to(self, person: Registration) -> "PersonalMail":
-        """The mail to this person."""
+    def address_to(
+        self, person: Registration, zoom_urls: Mapping[int, str] | None = None
+    ) -> "PersonalMail":
+        """The mail to this person, whose own Zoom links are known by the sessions' ids."""
         frame = self.frame
+        own_links = self._own_links(zoom_urls or {})
         personal = {
             **self.blocks,
+            **own_links,
             TOKEN: person.token,
             UNSUBSCRIBE_URL: unsubscribe_url(person) if frame.headers else "",
             HTML_NAME: escape(person.name),
@@ -147,20 +163,34 @@ class Draft:
             **{name: filled(value) for name, value in frame.headers.items()},
         )
         message.skeleton = frame.skeleton if self._has_short_lines else None
-        message.personal = personal | self._lines_as_sent | {CALENDAR: calendar}
+        sent = self._lines_as_sent | {name: _as_sent(words) for name, words in own_links.items()}
+        message.personal = personal | sent | {CALENDAR: calendar}
         return message
+
+    def _own_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
+        written = {"txt": str, "html": escape}
+        return {
+            own_link(session_id, extension): words.replace(
+                OWN_URL, written[extension](zoom_urls[session_id])
+            )
+            if session_id in zoom_urls
+            else ""
+            for session_id in self.linked
+            for extension, words in self.own_link.items()
+        }
 
     @cached_property
     def _lines_as_sent(self) -> dict[str, str]:
-        return {
-            name: block.replace("\r\n", "\n").replace("\n", "\r\n")
-            for name, block in self.blocks.items()
-        }
+        return {name: _as_sent(block) for name, block in self.blocks.items()}
 
     @cached_property
     def _has_short_lines(self) -> bool:
         """Whether the blocks may travel as they are (RFC 5322, 2.1.1)."""
         return all(map(_has_short_lines, self.blocks.values()))
+
+
+def _as_sent(words: str) -> str:
+    return words.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
 def _has_short_lines(block: str) -> bool:

@@ -15,7 +15,7 @@ from events.calendars import invitation, personal_calendar, personal_entry
 from events.links import absolute
 from events.models import Event, Session
 
-from .mime import EMAIL, TOKEN
+from .mime import EMAIL, OWN_URL, TOKEN, own_link
 from .models import Registration
 
 T = TypeVar("T")
@@ -85,6 +85,18 @@ class Parts:
         """All of someone's sessions as a calendar."""
         return personal_calendar(event, [self._entry(session) for session in sessions])
 
+    def own_link(self) -> dict[str, str]:
+        """By extension, what is said of someone's own Zoom link."""
+
+        def render() -> dict[str, str]:
+            context = {"own_url": OWN_URL, **PALETTE}
+            return {
+                extension: render_to_string(f"mails/parts/own_link.{extension}", context)
+                for extension in ("txt", "html")
+            }
+
+        return _parts.once("own link", render)
+
     def invitation(self, session: Session) -> tuple[bytes, str]:
         """The session as a calendar entry that replaces the one someone has, and its method."""
         return invitation(session, join_url(TOKEN, session), EMAIL)
@@ -93,6 +105,7 @@ class Parts:
         def render() -> SafeString:
             context = {"session": session, "event": session.event, "zone": zone, **PALETTE}
             context["join_url"] = join_url(TOKEN, session)
+            context["own_link"] = own_link(session.pk, form.rpartition(".")[2])
             return render_to_string(f"mails/session/{form}", context)
 
         return _parts.once((form, zone.key, self._all_shown(session)), render)
@@ -111,5 +124,6 @@ class Parts:
                 *(session.pk, session.slug, session.facts(), session.revision, session.updated_at),
                 *(bool(session.join_url), session.recording_url, session.notes_url),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
+                event.has_personal_links,
             )
         return self._shown[session.pk]

@@ -121,9 +121,7 @@ def queue_changes(now: dt.datetime) -> None:
 
 def _behind() -> QuerySet[Seat]:
     """Seats whose people have not heard of the session's newest revision."""
-    return Seat.objects.seated().filter(
-        told_revision__lt=F("session__revision"), registration__cancelled_at=None
-    )
+    return Seat.objects.admitted().filter(told_revision__lt=F("session__revision"))
 
 
 @transaction.atomic
@@ -227,7 +225,7 @@ def _held() -> QuerySet[Session]:
 
 
 def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
-    return Registration.objects.live().filter(pk__in=seats.values("registration"))
+    return Registration.objects.admitted().filter(pk__in=seats.values("registration"))
 
 
 QUESTIONS: list[Callable[[dt.datetime], None]] = [

@@ -1,4 +1,4 @@
-"""The verbs: register, mail the links again, correct an address, promote, cancel."""
+"""The verbs: register, approve, decline, mail links again, correct an address, promote, cancel."""
 
 import datetime as dt
 from collections import Counter
@@ -15,8 +15,14 @@ from . import mails, outbox
 from .models import OutgoingMail, Registration, Seat, email_key, new_token
 
 Kind = OutgoingMail.Kind
+Approval = Registration.Approval
 # What a mail with all links says as well.
-TOLD_ANEW = (Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELLED)
+TOLD_ANEW = (Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELLED)
+# The mail that answers a registration. The declined get none.
+ANSWERS = {
+    Approval.APPROVED: (Kind.LINKS, mails.queue_links),
+    Approval.PENDING: (Kind.RECEIVED, mails.queue_received),
+}
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 
@@ -35,12 +41,19 @@ def register(
 ) -> Registration:
     """Register someone, give them a seat in each session, and owe them their links.
 
-    Whoever is registered already keeps that registration as it is and is mailed the
-    links again: only the owner of the mailbox learns anything. `details` are the other
-    fields of Registration: name, time_zone, organization, state and the access needs.
+    Where the event requires approval, they are owed word that the organizers look at it first.
+    Whoever is registered already keeps that registration as it is and is mailed the same
+    again: only the owner of the mailbox learns anything, and of a no not even they. `details`
+    are the other fields of Registration: name, time_zone, organization, state and the access
+    needs.
     """
+    approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
-        event=event, email=email.strip(), email_key=email_key(email), **details
+        event=event,
+        email=email.strip(),
+        email_key=email_key(email),
+        approval=approval,
+        **details,
     )
     live = Registration.objects.live().filter(event=event, email_key=registration.email_key)
     found = None
@@ -51,7 +64,7 @@ def register(
         found = live.values_list("pk", "token").first()
     if found[1] != registration.token:
         earlier = Registration.objects.get(pk=found[0])
-        resend_links(registrations=[earlier])
+        _answer_again(Approval(earlier.approval), [earlier])
         return earlier
     registration.pk = found[0]
     Seat.objects.bulk_create(
@@ -65,16 +78,73 @@ def register(
         interest.objects.bulk_create(
             [interest(registration=registration, track=strategy) for strategy in strategies]
         )
-    mails.queue_links([registration])
+    _kind, queue = ANSWERS[approval]
+    queue([registration])
     return registration
+
+
+@transaction.atomic
+def approve(*, registrations: Iterable[Registration]) -> int:
+    """Say yes to people, who wait or were declined, and owe them links. Returns to how many."""
+    people = _held(registrations, Approval.PENDING, Approval.DECLINED)
+    ids = [registration.pk for registration in people]
+    now = timezone.now()
+    Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
+    # They are told everything now, and need not hear of what was before.
+    seats = Seat.objects.filter(registration__in=ids)
+    seats.update(told_revision=_newest_revision(), seated_at=now)
+    links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
+    mails.queue_links(people, before=_counted(links))
+    return len(people)
+
+
+@transaction.atomic
+def decline(*, registrations: Iterable[Registration]) -> int:
+    """Say no to people: their links stop working, and nothing is mailed. Returns to how many.
+
+    They keep their seats: a later yes gives them what they chose, with new links.
+    """
+    people = _held(registrations, Approval.PENDING, Approval.APPROVED)
+    ids = [registration.pk for registration in people]
+    now = timezone.now()
+    Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
+    for registration in people:
+        registration.token = new_token()
+    Registration.objects.bulk_update(people, ["token"], batch_size=100)
+    waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
+    waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
+    return len(people)
+
+
+def _held(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
+    """Those of them who stand so, as the database says, held until the transaction ends.
+
+    Whoever asks for the same people meanwhile waits, and finds them as they stand then.
+    """
+    ids = [registration.pk for registration in registrations]
+    people = Registration.objects.live().select_for_update(of=("self",)).order_by("pk")
+    return list(people.filter(pk__in=ids, approval__in=approvals).select_related("event"))
+
+
+def _newest_revision() -> Subquery:
+    """Of a seat's session."""
+    return Subquery(Session.objects.filter(pk=OuterRef("session")).values("revision"))
 
 
 @transaction.atomic
 def resend_links(*, registrations: Iterable[Registration]) -> int:
     """Mail people their links again, each at most once in ten minutes. Returns to how many."""
-    ids = [registration.pk for registration in registrations]
-    people = list(Registration.objects.live().select_for_update().filter(pk__in=ids).order_by("pk"))
-    earlier = OutgoingMail.objects.filter(registration__in=ids, kind=OutgoingMail.Kind.LINKS)
+    return _answer_again(Approval.APPROVED, registrations)
+
+
+def _answer_again(approval: Approval, registrations: Iterable[Registration]) -> int:
+    """Mail those who stand so the answer to their registration again, as `resend_links` does."""
+    if approval not in ANSWERS:
+        return 0
+    kind, queue = ANSWERS[approval]
+    people = _held(registrations, approval)
+    ids = [registration.pk for registration in people]
+    earlier = OutgoingMail.objects.filter(registration__in=ids, kind=kind)
     recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
     under_way = earlier.exclude(state=OutgoingMail.State.FAILED).filter(
         recent | Q(state=OutgoingMail.State.WAITING)
@@ -82,7 +152,7 @@ def resend_links(*, registrations: Iterable[Registration]) -> int:
     served = set(under_way.values_list("registration_id", flat=True))
     owed = [registration for registration in people if registration.pk not in served]
     if owed:
-        mails.queue_links(owed, before=_counted(earlier))
+        queue(owed, before=_counted(earlier))
     return len(owed)
 
 
@@ -95,7 +165,8 @@ def _counted(sent: QuerySet[OutgoingMail]) -> Counter[int]:
 def correct_email(*, registration: Registration, email: str) -> None:
     """Put a mistyped address right and mail new links there. Raises AddressTaken.
 
-    The old links die: whoever owns the wrong address may hold them.
+    The old links die: whoever owns the wrong address may hold them. Who waits for an organizer's
+    yes is told so again; who was declined, nothing.
     """
     registration.email = email.strip()
     registration.email_key = email_key(email)
@@ -110,12 +181,12 @@ def correct_email(*, registration: Registration, email: str) -> None:
     registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=TOLD_ANEW).update(
         state=OutgoingMail.State.DROPPED
     )
-    links = registration.mails.filter(kind=OutgoingMail.Kind.LINKS)
-    if registration.cancelled_at is None:
+    registration.refresh_from_db(fields=["approval", "cancelled_at"])
+    if registration.is_admitted or registration.is_pending:
         # The new mailbox is told everything anew, and not of changes of what it never knew.
-        newest = Session.objects.filter(pk=OuterRef("session")).values("revision")
-        registration.seats.update(told_revision=Subquery(newest))
-        mails.queue_links([registration], before=_counted(links))
+        registration.seats.update(told_revision=_newest_revision())
+        kind, queue = ANSWERS[Approval(registration.approval)]
+        queue([registration], before=_counted(registration.mails.filter(kind=kind)))
 
 
 @transaction.atomic

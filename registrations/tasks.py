@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from . import announcing, mails, outbox, reminders, status
+from . import announcing, attendance, mails, outbox, personal_links, reminders, status
 from .models import Heartbeat
 
 
@@ -18,7 +18,20 @@ def queue_owed() -> None:
     reminders.queue_owed()
 
 
+@shared_task
+def issue_links() -> None:
+    """Keep people's links at Zoom up with their seats, for a turn."""
+    if personal_links.keep_up():
+        outbox.nudge("issue_links")
+
+
 @shared_task(autoretry_for=(OSError,), retry_backoff=5, max_retries=6)
 def send_test(announcement_id: int, registration_id: int, email: str) -> None:
     """Mail an organizer the announcement as this person would get it."""
     announcing.send_test(announcement_id, registration_id, email)
+
+
+@shared_task
+def heed_zoom() -> None:
+    """Work on what Zoom has reported by webhooks."""
+    attendance.heed_reports()

@@ -30,6 +30,7 @@ OF_ANY_MAIL = ("name", "event", "host")
 OF_A_SESSION = (*OF_ANY_MAIL, "session")
 OF_A_REMINDER = (*OF_ANY_MAIL, "when")
 ALLOWED = {
+    Kind.RECEIVED: OF_ANY_MAIL,
     Kind.LINKS: OF_ANY_MAIL,
     Kind.SCHEDULE: OF_ANY_MAIL,
     Kind.DAY: OF_A_REMINDER,
@@ -42,6 +43,12 @@ ALLOWED = {
     Kind.ANNOUNCEMENT: OF_ANY_MAIL,
 }
 DEFAULTS = {
+    Kind.RECEIVED: Words(
+        "We have your registration for {event}",
+        "Thank you for registering for {event}. The organizers look at each registration before "
+        "any link goes out. You need not do anything: your links come by mail once they have said "
+        "yes.",
+    ),
     Kind.LINKS: Words(
         "Your links for {event}",
         "You are registered for {event}. Here are your sessions, each with your personal link "

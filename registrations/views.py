@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.cache import caches
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
@@ -76,18 +77,20 @@ def live_registration(token: str) -> Registration:
     return get_object_or_404(Registration.objects.live().select_related("event"), token=token)
 
 
-def attended_sessions(registration: Registration) -> list[Session]:
-    """The public sessions that someone has a seat in, with all that their page shows."""
-    seats = registration.seats.seated()
-    sessions = Session.objects.published().filter(pk__in=seats.values("session"))
-    return list(sessions.with_details())
+def attended_seats(registration: Registration) -> list[Seat]:
+    """Someone's seats in public sessions, with all of these that their page shows."""
+    seats = registration.seats.seated().filter(session__status=Session.Status.PUBLISHED)
+    sessions = Prefetch("session", queryset=Session.objects.with_details())
+    return list(seats.select_related("personal_link").prefetch_related(sessions))
 
 
 @require_safe
 def me(request: HttpRequest, token: str) -> HttpResponse:
     registration = live_registration(token)
+    if not registration.is_admitted:
+        return pending_page(request, registration)
     now = timezone.now()
-    doors = [joining.door(session, now) for session in attended_sessions(registration)]
+    doors = [joining.door(seat, now) for seat in attended_seats(registration)]
     over = {joining.State.ENDED, joining.State.CANCELLED}
     context = {
         "registration": registration,
@@ -99,10 +102,25 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "registrations/me.html", context)
 
 
+def pending_page(request: HttpRequest, registration: Registration) -> HttpResponse:
+    """What someone entered, and that the organizers look at it; what is public, and no more."""
+    asked_for = Session.objects.published().filter(registrations=registration)
+    context = {
+        "registration": registration,
+        "event": registration.event,
+        "zone": registration.zone,
+        "sessions": asked_for.select_related("event"),
+    }
+    return render(request, "registrations/pending.html", context)
+
+
 @require_safe
 def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
     registration = live_registration(token)
-    calendar = personal_calendar_of(registration, attended_sessions(registration))
+    if not registration.is_admitted:
+        raise Http404
+    sessions = [seat.session for seat in attended_seats(registration)]
+    calendar = personal_calendar_of(registration, sessions)
     return calendar_response(calendar, f"{registration.event.slug}.ics")
 
 
@@ -110,27 +128,30 @@ def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
 def cancel(request: HttpRequest, token: str) -> HttpResponse:
     registration = live_registration(token)
     signup.cancel(registration=registration)
-    return render(request, "registrations/cancelled.html", {"event": registration.event})
+    context = {"registration": registration, "event": registration.event}
+    return render(request, "registrations/cancelled.html", context)
 
 
 @require_safe
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     """Lead to the session's Zoom link while the doors are open; a page says why else."""
     seat = seat_by_link(token, session_slug)
-    door = joining.door(seat.session, timezone.now())
+    door = joining.door(seat, timezone.now())
     if door.state == joining.State.OPEN:
-        return redirect(seat.session.join_url)
+        if request.method == "GET" and "Sec-Purpose" not in request.headers:
+            joining.note_opened(seat)
+        return redirect(door.zoom_url)
     return door_page(request, door, seat.registration)
 
 
 def seat_by_link(token: str, session_slug: str) -> Seat:
     """Whose place a link leads to; it may name the session as it was called before."""
-    seats = Seat.objects.seated().filter(
-        registration__token=token,
-        registration__cancelled_at=None,
-        session__status=Session.Status.PUBLISHED,
+    seats = Seat.objects.admitted().filter(
+        registration__token=token, session__status=Session.Status.PUBLISHED
     )
-    seats = seats.select_related("registration", "session__event", "session__meeting")
+    seats = seats.select_related(
+        "registration", "session__event", "session__meeting", "personal_link"
+    )
     seat = seats.filter(session__slug=session_slug).first()
     return seat or get_object_or_404(
         seats.filter(session__revisions__slug=session_slug).order_by("pk").distinct()[:1]

@@ -183,7 +183,7 @@ def test_own_page_takes_the_same_queries_for_1_session_as_for_6(
 ):
     for person, sessions in (("Alice", week.sessions.all()[:1]), ("Bob", week.sessions.all())):
         token = sign_up(week, person, sessions=sessions).token
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             client.get(f"/me/{token}/")
 
 

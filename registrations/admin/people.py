@@ -1,23 +1,31 @@
 """Who comes, what became of the mails to them, and who was there."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import models
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_POST
 
 from events.timezones import offered_time_zones
 
 from .. import signup
 from ..forms import validate_address, validate_plain_line
 from ..models import UNREACHED_STATES, OutgoingMail, Registration, Seat, email_key
-from ..wording import moment
+from ..wording import moment, people
 from .mail import MailTimes
+
+Approval = Registration.Approval
 
 
 class RegistrationChangeForm(forms.ModelForm):
@@ -96,19 +104,28 @@ class UnreachableFilter(admin.SimpleListFilter):
         return queryset.unreachable() if self.value() == "failed" else queryset
 
 
-class CancelledFilter(admin.SimpleListFilter):
-    title = "registration"
-    parameter_name = "cancelled"
+class StandingFilter(admin.SimpleListFilter):
+    title = "coming"
+    parameter_name = "coming"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Coming"), ("yes", "Cancelled")]
+        return [
+            ("yes", "Yes"),
+            (Approval.PENDING, Approval.PENDING.label),
+            (Approval.DECLINED, Approval.DECLINED.label),
+            ("cancelled", "Cancelled"),
+        ]
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Registration]
-    ) -> QuerySet[Registration]:
-        if self.value() is None:
-            return queryset
-        return queryset.filter(cancelled_at__isnull=self.value() == "no")
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
+        match self.value():
+            case None:
+                return queryset
+            case "yes":
+                return queryset.admitted()
+            case "cancelled":
+                return queryset.exclude(cancelled_at=None)
+            case approval:
+                return queryset.live().filter(approval=approval)
 
 
 @admin.register(Registration)
@@ -116,17 +133,17 @@ class RegistrationAdmin(admin.ModelAdmin):
     form = RegistrationChangeForm
     list_display = [
         "name",
+        "coming",
         "email",
         "mail",
         "organization",
         "state",
         "access",
-        "coming",
         "registered",
     ]
     list_filter = [
         "event",
-        CancelledFilter,
+        StandingFilter,
         UnreachableFilter,
         "needs_captions",
         "needs_asl",
@@ -136,17 +153,17 @@ class RegistrationAdmin(admin.ModelAdmin):
     ]
     list_select_related = ["event"]
     search_fields = ["name", "email", "organization"]
-    readonly_fields = ["event", "announcements", "own_page", "registered", "cancelled"]
+    readonly_fields = ["event", "announcements", "own_page", "registered", "decision", "cancelled"]
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = ["send_links_again", "cancel"]
+    actions = ["approve", "decline", "send_links_again", "cancel"]
     fieldsets = [
         (
             None,
             {
                 "fields": ["event", "name", "email", "organization", "state", "time_zone"],
-                "description": "A new email address gets the links at once. "
+                "description": "A new email address of someone approved gets the links at once. "
                 "People register on the public page, or you do it there for them.",
             },
         ),
@@ -169,12 +186,42 @@ class RegistrationAdmin(admin.ModelAdmin):
                 "Links, changes and reminders of what they registered for still come.",
             },
         ),
-        ("More", {"fields": ["strategies", "own_page", "registered", "cancelled"]}),
+        ("More", {"fields": ["strategies", "own_page", "registered", "decision", "cancelled"]}),
     ]
 
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.decide_view))
+        name = "registrations_registration_decide"
+        return [path("<path:object_id>/decide/", view, name=name), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        pending = Registration.objects.live().filter(approval=Approval.PENDING)
+        waiting = pending.order_by("event").values_list("event", "event__name")
+        context = {
+            "waiting": [
+                (pk, name, people(count)) for pk, name, count in waiting.annotate(count=Count("pk"))
+            ]
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The buttons on a person's page."""
+        person = self.get_object(request, unquote(object_id))
+        if person is None:
+            raise Http404
+        if not self.has_change_permission(request, person):
+            raise PermissionDenied
+        button = {"approve": self.approve, "decline": self.decline}.get(request.POST.get("do", ""))
+        if button is None:
+            raise BadRequest
+        button(request, Registration.objects.filter(pk=person.pk))
+        return redirect("admin:registrations_registration_change", person.pk)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
-        people: Any = super().get_queryset(request)
-        return people.with_last_word()
+        registrations: Any = super().get_queryset(request)
+        return registrations.with_last_word()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         found: Any = super().get_object(request, object_id, from_field)
@@ -190,9 +237,10 @@ class RegistrationAdmin(admin.ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Registration, form: Any, change: bool) -> None:
+        """Write what was changed and no more: somebody may have approved or declined meanwhile."""
+        columns = {field.name for field in obj._meta.concrete_fields}
+        obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
         email, before = obj.email, form.initial["email"]
-        obj.email = before
-        super().save_model(request, obj, form, change)
         if email == before:
             return
         try:
@@ -200,8 +248,10 @@ class RegistrationAdmin(admin.ModelAdmin):
         except signup.AddressTaken:
             messages.error(request, f"Someone else has just registered as {email}.")
         else:
-            if not obj.cancelled_at:
+            if obj.is_admitted:
                 messages.info(request, f"New links go to {email}; the old ones have ended.")
+            elif obj.is_pending:
+                messages.info(request, f"We tell {email} that you look at the registration first.")
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Write what was ticked and no more: a place may have come free meanwhile."""
@@ -247,9 +297,22 @@ class RegistrationAdmin(admin.ModelAdmin):
             if needed
         )
 
-    @admin.display(description="coming", boolean=True, ordering="cancelled_at")
-    def coming(self, registration: Registration) -> bool:
-        return registration.cancelled_at is None
+    @admin.display(description="coming", ordering="approval")
+    def coming(self, registration: Registration) -> str:
+        if registration.cancelled_at:
+            return "Cancelled"
+        if registration.is_admitted:
+            return "Yes"
+        word = registration.get_approval_display()
+        return format_html('<b class="badge">{}</b>', word) if registration.is_pending else word
+
+    @admin.display(description="approval")
+    def decision(self, registration: Registration) -> str:
+        """Declined on Nov 22, 2026, 4:51 AM PST"""
+        word, when = registration.get_approval_display(), registration.decided_at
+        if when:
+            return f"{word} on {moment(when, registration.event.zone)}"
+        return "Not asked for" if registration.approval == Approval.APPROVED else word
 
     @admin.display(description="own page")
     def own_page(self, registration: Registration) -> str:
@@ -261,7 +324,41 @@ class RegistrationAdmin(admin.ModelAdmin):
             registration.get_absolute_url(),
         )
 
-    @admin.action(description="Mail the links again")
+    @admin.action(description="Approve: they get their links", permissions=["change"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+        done, left = self._decide(request, queryset, signup.approve, Approval.APPROVED)
+        if done:
+            messages.success(request, f"{people(done)} approved. Their links are on the way.")
+        if left:
+            messages.warning(request, f"{left} left out: approved already, or cancelled.")
+
+    @admin.action(description="Decline: their links end", permissions=["change"])
+    def decline(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+        done, left = self._decide(request, queryset, signup.decline, Approval.DECLINED)
+        if done:
+            messages.success(
+                request,
+                f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
+                "Approve them to take it back: then new links go out.",
+            )
+        if left:
+            messages.warning(request, f"{left} left out: declined already, or cancelled.")
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        queryset: Any,
+        verb: Callable[..., int],
+        approval: Approval,
+    ) -> tuple[int, int]:
+        """To how many it was new, and to how many not. Who pressed can be read under History."""
+        chosen = len(queryset)
+        new = [each for each in queryset if not each.cancelled_at and each.approval != approval]
+        done = verb(registrations=new)
+        LogEntry.objects.log_actions(request.user.pk, new, CHANGE, f"{approval.label}.")  # type: ignore[arg-type]
+        return done, chosen - done
+
+    @admin.action(description="Mail the links again", permissions=["change"])
     def send_links_again(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
         sent = signup.resend_links(registrations=queryset)
         mails = "mail is" if sent == 1 else "mails are"
@@ -269,10 +366,10 @@ class RegistrationAdmin(admin.ModelAdmin):
         if sent < len(queryset):
             messages.warning(
                 request,
-                f"{len(queryset) - sent} were left out: cancelled, or mailed within ten minutes.",
+                f"{len(queryset) - sent} were left out: not coming, or mailed within ten minutes.",
             )
 
-    @admin.action(description="Cancel the selected registrations")
+    @admin.action(description="Cancel the selected registrations", permissions=["change"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
         for registration in queryset.filter(cancelled_at=None):
             signup.cancel(registration=registration)

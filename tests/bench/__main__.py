@@ -1,6 +1,7 @@
 """How the product holds up, as ratios to a ceiling in the same run: `make bench`.
 
-Everything runs on this machine, on PostgreSQL and Redis, for a bounded time.
+Everything runs on this machine, on PostgreSQL and Redis, for a bounded time. One part alone:
+`python -m tests.bench zoom` (or web, mail).
 """
 
 import os
@@ -19,6 +20,7 @@ from ..services import Process, free_port, served
 from . import client
 from .mail import ZONES, bench_mail
 from .report import figure, title
+from .zoom import bench_zoom
 
 SECONDS = 5
 ROUNDS = 3
@@ -38,11 +40,16 @@ def main() -> None:
         os.environ.update(environment)
         django.setup()
         week = prepared_week()
-        with web_server(folder) as port:
-            rates = bench_event_page(port, week, Path(environment["BENCH_PAGE"]))
-            bench_registering(port, week, rates)
-        bench_queries(week)
-        bench_mail(week, folder)
+        parts = {"web": bench_web, "mail": bench_mail, "zoom": bench_zoom}
+        for name in sys.argv[1:] or parts:
+            parts[name](week, folder)
+
+
+def bench_web(week, folder: Path) -> None:
+    with web_server(folder) as port:
+        rates = bench_event_page(port, week, Path(os.environ["BENCH_PAGE"]))
+        bench_registering(port, week, rates)
+    bench_queries(week)
 
 
 def prepared_week():

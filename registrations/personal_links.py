@@ -1,0 +1,343 @@
+"""Personal links: where an event has them, each seat is a registrant of the meeting at Zoom.
+
+As in `outbox` and `events.meetings`: what is owed is asked of the database, a claim is a lease,
+and a try whose outcome nobody knows is followed by one that first reads what is there.
+"""
+
+import contextlib
+import datetime as dt
+import logging
+import time
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from events import meetings, zoom
+from events.models import Event, Meeting
+
+from . import outbox
+from .models import (
+    OutgoingMail,
+    PersonalLink,
+    PersonalLinkQuerySet,
+    Seat,
+    SeatQuerySet,
+)
+
+logger = logging.getLogger(__name__)
+
+State = PersonalLink.State
+
+# How many are claimed at once, and by how many connections they are asked for.
+CLAIM = 10 * zoom.BATCH
+CONNECTIONS = 4
+# So many calls wait for a connection, so that none is idle while the next people are claimed.
+AHEAD = 3 * CONNECTIONS
+# A worker's turn, in seconds; a lease outlives the calls of one claim, each just in time.
+TURN = 10
+LEASE = dt.timedelta(minutes=10)
+LOOK_AFTER = dt.timedelta(seconds=3)
+REFUSED_PAUSE = dt.timedelta(hours=1)
+# A mail with links waits so long for those of Zoom; our own, which it has anyhow, always work.
+MAIL_WAIT = dt.timedelta(seconds=20)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Leased links of people in one meeting, for one call."""
+
+    meeting: Meeting
+    links: list[PersonalLink]
+
+    @property
+    def zoom_id(self) -> int:
+        assert self.meeting.zoom_id  # noqa: S101  # It is at Zoom.
+        return self.meeting.zoom_id
+
+
+def mail_wait(event: Event) -> dt.timedelta:
+    """How long a mail with someone's links waits for the personal ones to be issued."""
+    expected = event.has_personal_links and meetings.is_configured() and not meetings.is_paused()
+    return MAIL_WAIT if expected else dt.timedelta()
+
+
+def keep_up() -> bool:
+    """Take away links that nobody should have, and issue those that are owed, for one turn.
+
+    Returns whether there may be more to do.
+    """
+    if not meetings.is_configured():
+        return False
+    end = time.monotonic() + TURN
+    _let_go()
+    while _revoke_some():
+        pass
+    return _issue_owed(end)
+
+
+def try_again(*, event: Event) -> int:
+    """Ask anew for the links that Zoom refused or that have to wait. Returns how many."""
+    links = PersonalLink.objects.filter(seat__session__event=event).exclude(state=State.ISSUED)
+    again = links.update(state=State.WANTED, due_at=timezone.now(), problem="")
+    transaction.on_commit(lambda: outbox.nudge("issue_links"))
+    return again
+
+
+# What is owed
+
+
+def wanted_seats(now: dt.datetime) -> SeatQuerySet:
+    """The seats that should have a link: of people who come, in a meeting that is at Zoom."""
+    return Seat.objects.admitted().filter(
+        session__status="published",
+        session__cancelled_at=None,
+        session__ends_at__gt=now,
+        session__event__zoom_mode=Event.ZoomMode.PERSONAL,
+        session__meeting__state=Meeting.State.MADE,
+    )
+
+
+def _let_go() -> None:
+    """Part links from seats that should not have them any more."""
+    now = timezone.now()
+    # A meeting that is not there any more took its links with it.
+    PersonalLink.objects.exclude(zoom_id=F("meeting__zoom_id")).delete()
+    to_come = PersonalLink.objects.filter(meeting__session__ends_at__gt=now, seat__isnull=False)
+    kept = Q(seat__in=wanted_seats(now)) & Q(email=F("seat__registration__email"))
+    parted = to_come.filter(meeting__state=Meeting.State.MADE).exclude(kept)
+    ids = list(parted.values_list("pk", flat=True))
+    PersonalLink.objects.filter(pk__in=ids).update(seat=None, due_at=now)
+
+
+# Issuing
+
+
+def _issue_owed(end: float) -> bool:
+    """Issue links over several connections; the next are claimed while those before are asked for.
+
+    Returns whether the turn ended before the links did.
+    """
+    asked: dict[Future[meetings.Registered], Batch] = {}
+    batches = _claimed_batches(end)
+    goes_on = True
+    with ThreadPoolExecutor(CONNECTIONS) as pool, contextlib.closing(batches):
+        while True:
+            while goes_on and len(asked) < AHEAD and (batch := next(batches, None)):
+                people = list(map(_person, batch.links))
+                asked[pool.submit(meetings.register_people, batch.zoom_id, people)] = batch
+            if not asked:
+                return time.monotonic() >= end
+            for answered in wait(asked, return_when=FIRST_COMPLETED).done:
+                if not _take(asked.pop(answered), answered):
+                    goes_on = False
+                    _hand_back([asked.pop(other) for other in list(asked) if other.cancel()])
+
+
+def _claimed_batches(end: float) -> Generator[Batch, None, None]:
+    """What is owed, leased, thirty people of one meeting at a time; closed, it returns the rest."""
+    now = timezone.now()
+    personal = Meeting.objects.at_zoom().filter(
+        session__event__zoom_mode=Event.ZoomMode.PERSONAL, session__ends_at__gt=now
+    )
+    for meeting in personal.order_by("session__starts_at"):
+        while time.monotonic() < end and not meetings.is_paused():
+            links = _claim_some(meeting)
+            if not links:
+                break
+            links = _adopt(meeting, links)
+            rest = deque(Batch(meeting, chunk) for chunk in _chunks(links))
+            try:
+                while rest:
+                    yield rest.popleft()
+            finally:
+                _hand_back(rest)
+
+
+def _chunks(links: list[PersonalLink]) -> Iterator[list[PersonalLink]]:
+    for start in range(0, len(links), zoom.BATCH):
+        yield links[start : start + zoom.BATCH]
+
+
+def _hand_back(batches: Iterable[Batch]) -> None:
+    """Return what was claimed but not asked for."""
+    for batch in batches:
+        _change(batch.links, asked_at=None, due_at=timezone.now())
+
+
+def _claim_some(meeting: Meeting) -> list[PersonalLink]:
+    now = timezone.now()
+    seats = wanted_seats(now).filter(session=meeting.session_id)
+    waiting = PersonalLink.objects.filter(state=State.WANTED, due_at__lte=now)
+    return _claim_new(meeting, seats.filter(personal_link=None)) or _claim(
+        waiting.filter(meeting=meeting, seat__in=seats)
+    )
+
+
+def _claim_new(meeting: Meeting, seats: SeatQuerySet) -> list[PersonalLink]:
+    """Make leased links for some of these seats, which have none."""
+    now = timezone.now()
+    assert meeting.zoom_id  # noqa: S101  # It is at Zoom.
+    about = {"meeting": meeting, "zoom_id": meeting.zoom_id, "due_at": now + LEASE, "attempts": 1}
+    with transaction.atomic():
+        # One worker at a time, or both would make the same.
+        Meeting.objects.select_for_update().get(pk=meeting.pk)
+        return PersonalLink.objects.bulk_create(
+            PersonalLink(seat=seat, email=seat.registration.email, **about)
+            for seat in seats.select_related("registration").order_by("pk")[:CLAIM]
+        )
+
+
+def _claim(links: PersonalLinkQuerySet, limit: int = CLAIM) -> list[PersonalLink]:
+    """Lease some of these links; nobody else gets them."""
+    with transaction.atomic():
+        rows = links.order_by("pk")
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True, of=("self",))
+        claimed = list(rows.select_related("seat__registration")[:limit])
+        _change(claimed, due_at=timezone.now() + LEASE, attempts=F("attempts") + 1)
+    return claimed
+
+
+def _person(link: PersonalLink) -> zoom.Person:
+    name = link.seat.registration.name if link.seat else link.email
+    return zoom.Person(link.email, name)
+
+
+def _adopt(meeting: Meeting, links: list[PersonalLink]) -> list[PersonalLink]:
+    """Record those whom an earlier try registered, if there was one; return the others."""
+    others = links
+    if any(link.asked_at for link in links):
+        try:
+            with meetings.noting():
+                there = meetings.registered(meeting.zoom_id or 0)
+        except zoom.ZoomError as error:
+            _put_off(Batch(meeting, links), error)
+            return []
+        known = [link for link in links if _key(link) in there]
+        _record(known, there)
+        _hurry(known)
+        others = [link for link in links if _key(link) not in there]
+    _change(others, asked_at=timezone.now())
+    return others
+
+
+def _take(batch: Batch, answered: Future[meetings.Registered]) -> bool:
+    """Record what Zoom said to a batch. Returns whether to go on."""
+    try:
+        with meetings.noting():
+            outcomes = answered.result()
+    except zoom.ZoomError as error:
+        _put_off(batch, error)
+        return False
+    _record(batch.links, outcomes)
+    _hurry(batch.links)
+    return True
+
+
+def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> None:
+    """Write down each person's link, or why there is none."""
+    now = timezone.now()
+    issued = []
+    for link in links:
+        outcome = outcomes.get(_key(link), zoom.TryLater("Zoom said nothing of this address."))
+        if isinstance(outcome, zoom.Registrant):
+            issued.append((outcome.id, outcome.join_url, now, link.pk))
+        elif isinstance(outcome, zoom.TryLater):
+            due_at = outcome.retry_at or now + REFUSED_PAUSE
+            _change([link], problem=str(outcome), due_at=due_at, asked_at=None)
+        else:
+            _change([link], state=State.REFUSED, problem=str(outcome), asked_at=None)
+    # Thousands, each with other values: what an UPDATE costs is the writing of its SQL.
+    table = connection.ops.quote_name(PersonalLink._meta.db_table)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {table} SET state = 'issued', problem = '', asked_at = NULL, "  # noqa: S608
+            "registrant_id = %s, join_url = %s, issued_at = %s WHERE id = %s",
+            issued,
+        )
+
+
+def _put_off(batch: Batch, error: zoom.ZoomError) -> None:
+    """Nothing was issued: say why, and try again later."""
+    now = timezone.now()
+    if isinstance(error, zoom.TryLater):
+        due_at = error.retry_at or now + LOOK_AFTER
+        asked = {} if error.may_be_done else {"asked_at": None}
+    elif isinstance(error, zoom.SettingsError):
+        due_at, asked = now, {"asked_at": None}
+    else:
+        due_at, asked = now + REFUSED_PAUSE, {"asked_at": None}
+        logger.warning("Zoom registers nobody for meeting %s: %s", batch.zoom_id, error)
+        if isinstance(error, zoom.NotFound):
+            meetings.note_gone(batch.zoom_id)
+    _change(batch.links, problem=str(error), due_at=due_at, **asked)
+
+
+def _change(links: Iterable[PersonalLink], **changes: Any) -> None:
+    PersonalLink.objects.filter(pk__in=[link.pk for link in links]).update(**changes)
+
+
+def _hurry(links: Iterable[PersonalLink]) -> None:
+    """Mails that waited for these links wait no longer, when the person has them all."""
+    now = timezone.now()
+    waiting = OutgoingMail.objects.filter(
+        state=OutgoingMail.State.WAITING,
+        kind=OutgoingMail.Kind.LINKS,
+        attempts=0,
+        due_at__gt=now,
+        registration__seats__personal_link__in=[link.pk for link in links],
+    )
+    people = dict(waiting.values_list("registration", "pk"))
+    if not people:
+        return
+    lacking = wanted_seats(now).exclude(personal_link__state__in=[State.ISSUED, State.REFUSED])
+    for person in lacking.filter(registration__in=people).values_list("registration", flat=True):
+        people.pop(person, None)
+    OutgoingMail.objects.filter(pk__in=people.values()).update(due_at=now)
+    outbox.nudge()
+
+
+def _key(link: PersonalLink) -> str:
+    return link.email.casefold()
+
+
+# Taking away
+
+
+def _revoke_some() -> bool:
+    """Take links of one meeting away at Zoom. Returns whether there may be more."""
+    if meetings.is_paused():
+        return False
+    parted = PersonalLink.objects.filter(
+        seat=None, due_at__lte=timezone.now(), meeting__state=Meeting.State.MADE
+    )
+    first = parted.first()
+    if first is None:
+        return False
+    links = _claim(parted.filter(meeting=first.meeting_id), zoom.BATCH)
+    try:
+        with meetings.noting():
+            meetings.revoke(first.zoom_id, _registrants(first.zoom_id, links))
+    except zoom.ZoomError as error:
+        _put_off(Batch(first.meeting, links), error)
+        return False
+    PersonalLink.objects.filter(pk__in=[link.pk for link in links], seat=None).delete()
+    return True
+
+
+def _registrants(zoom_id: int, links: Sequence[PersonalLink]) -> list[zoom.Registrant]:
+    """These people as Zoom knows them; whose try was never answered may be there as well."""
+    unknown = {_key(link) for link in links if link.asked_at and not link.registrant_id}
+    there = meetings.registered(zoom_id) if unknown else {}
+    known = [
+        zoom.Registrant(link.registrant_id, link.email, link.join_url)
+        for link in links
+        if link.registrant_id
+    ]
+    return known + [there[email] for email in unknown if email in there]

@@ -1,0 +1,61 @@
+"""Personal links by the thousand: how many calls of Zoom's, and how close to its rate."""
+
+from pathlib import Path
+
+from events.zoom_stand_in import StandIn
+from events.zoom_stand_in.limits import PER_SECOND, Label
+
+from ..services import eventually
+from .mail import people_of, variables, workers
+from .report import figure, title
+
+PEOPLE, SESSIONS, BATCH = 3000, 6, 30
+
+
+def bench_zoom(week, folder: Path) -> None:
+    """A worker registers everyone for every session, against the stand-in at Business limits."""
+    from django.conf import settings
+
+    from events import meetings, nudging
+    from events.models import Event
+    from registrations.models import PersonalLink, Registration, Seat
+
+    title(f"Personal links of {PEOPLE:,} people in {SESSIONS} sessions")
+    people_of(week, PEOPLE)
+    seats = PEOPLE * SESSIONS
+    Seat.objects.all().delete()
+    Seat.objects.bulk_create(
+        Seat(registration=person, session=session)
+        for session in week.sessions.all()
+        for person in Registration.objects.all()
+    )
+    with StandIn() as zoom:
+        credentials = {
+            "ZOOM_ACCOUNT_ID": zoom.account.id,
+            "ZOOM_CLIENT_ID": zoom.account.client[0],
+            "ZOOM_CLIENT_SECRET": zoom.account.client[1],
+            "ZOOM_API_URL": zoom.api_url,
+            "ZOOM_OAUTH_URL": zoom.oauth_url,
+            "ZOOM_PLAN": "business",
+        }
+        for name, value in credentials.items():
+            setattr(settings, name, value)
+        Event.objects.update(zoom_mode="personal", zoom_captions=False)
+        meetings.keep_in_step()
+        zoom.calls.clear()
+        with variables(DEBUG="true", **credentials), workers(folder, 1):
+            nudging.nudge("registrations.tasks.issue_links")
+            issued = PersonalLink.objects.issued()
+            eventually(lambda: issued.count() == seats, f"{seats} links issued", 120)
+        calls = list(zoom.calls)
+    Event.objects.update(zoom_mode="pasted")
+    moments = [call.moment for call in calls if call.name == "add_registrants"]
+    taken = moments[-1] - moments[0]
+    least = seats // BATCH
+    possible = (least - 1) / PER_SECOND[Label.HEAVY]["business"]
+    refused = sum(call.status == 429 for call in calls)
+    figure("calls", f"{len(calls):,}")
+    figure("ratio to the least possible", f"{len(calls) / least:.3f}", "wanted: at most 1.05")
+    figure("of which told to come later (429)", f"{refused}")
+    figure("time", f"{taken:.1f} s, the rate allows {possible:.1f} s")
+    figure("ratio to what the rate allows", f"{taken / possible:.2f}", "wanted: at most 1.30")

@@ -1,0 +1,278 @@
+"""Each seat of an event with personal links is a registrant at Zoom, and nobody else is."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from events import meetings, zoom
+from events.models import Event, Meeting, Session, ZoomAccount
+from events.zoom_stand_in import StandIn
+from registrations import personal_links, signup
+from registrations.models import PersonalLink, Registration, Seat
+
+from .people import sign_up
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+
+
+@pytest.fixture
+def personal(week: Event, zoom_account: StandIn) -> Event:
+    """The week with two sessions, their meetings made at Zoom, and a link for each who comes."""
+    late = week.sessions.order_by("-starts_at")[:4]
+    Session.objects.filter(pk__in=[session.pk for session in late]).delete()
+    week.zoom_mode, week.zoom_captions = Event.ZoomMode.PERSONAL, False
+    week.save()
+    meetings.keep_in_step()
+    return week
+
+
+def keep_up(times: int = 1) -> None:
+    """Tick so often, with no pause between."""
+    for _tick in range(times):
+        now = timezone.now()
+        ZoomAccount.objects.update(resumes_at=now)
+        PersonalLink.objects.update(due_at=now)
+        personal_links.keep_up()
+
+
+def crowd(event: Event, count: int) -> list[Registration]:
+    return [sign_up(event, f"P{number} Adams") for number in range(count)]
+
+
+def at_zoom(zoom_account: StandIn, session: Session) -> dict[str, str]:
+    """By address, the links that lead into the session's meeting now."""
+    meeting = zoom_account.meetings[Meeting.objects.get(session=session).zoom_id]
+    return {
+        each.email: each.id for each in meeting.registrants.values() if each.status == "approved"
+    }
+
+
+def links_of(person: Registration) -> list[PersonalLink]:
+    return list(PersonalLink.objects.filter(seat__registration=person).order_by("pk"))
+
+
+# Issuing
+
+
+def test_each_seat_gets_a_link_of_its_own(personal, zoom_account):
+    people = crowd(personal, 3)
+    keep_up()
+    for session in personal.sessions.all():
+        assert set(at_zoom(zoom_account, session)) == {person.email for person in people}
+    links = [link for person in people for link in links_of(person)]
+    assert {link.state for link in links} == {"issued"}
+    assert len({link.join_url for link in links}) == 6
+
+
+def test_people_are_registered_thirty_at_a_time(personal, zoom_account):
+    crowd(personal, 61)
+    keep_up()
+    assert zoom_account.count("add_registrants") == 2 * 3
+    assert PersonalLink.objects.issued().count() == 122
+    calls = len(zoom_account.calls)
+    keep_up(2)
+    assert len(zoom_account.calls) == calls
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda event: Registration.objects.update(cancelled_at=timezone.now()),
+        lambda event: Registration.objects.update(approval="pending"),
+        lambda event: Seat.objects.update(state="waiting"),
+        lambda event: Session.objects.update(status="draft"),
+        lambda event: Session.objects.update(cancelled_at=timezone.now()),
+        lambda event: Event.objects.update(zoom_mode="shared"),
+        lambda event: Meeting.objects.update(state="gone"),
+    ],
+)
+def test_only_those_who_come_get_one(personal, zoom_account, spoil):
+    sign_up(personal)
+    spoil(personal)
+    keep_up()
+    assert zoom_account.count("add_registrants") == 0
+
+
+def test_sessions_that_are_over_need_none(personal, zoom_account):
+    sign_up(personal)
+    with time_machine.travel(timezone.now() + dt.timedelta(days=60), tick=False):
+        keep_up()
+    assert zoom_account.count("add_registrants") == 0
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("fault", ["lost answer", "timeout", "cut", "500", "503 html", "429"])
+def test_batch_that_fails_is_made_up_for(personal, zoom_account, settings, fault):
+    settings.ZOOM_TIMEOUT = 1
+    crowd(personal, 35)
+    zoom_account.fail(fault, call="add_registrants", times=2, retry_after=1)
+    keep_up(5)
+    assert PersonalLink.objects.issued().count() == 70
+    for session in personal.sessions.all():
+        assert len(at_zoom(zoom_account, session)) == 35
+
+
+def test_nobody_is_registered_again_blindly(personal, zoom_account):
+    crowd(personal, 31)
+    zoom_account.fail("lost answer", call="add_registrants", times=4)
+    keep_up(6)
+    assert PersonalLink.objects.issued().count() == 62
+    # Two batches for each of two sessions, and none a second time.
+    assert zoom_account.count("add_registrants") == 4
+
+
+def test_worker_that_died_amid_a_batch_leaves_nobody_without(personal, zoom_account):
+    crowd(personal, 3)
+    keep_up()
+    issued = {link.pk: link.join_url for link in PersonalLink.objects.all()}
+    PersonalLink.objects.update(
+        state="wanted", registrant_id="", join_url="", issued_at=None, asked_at=timezone.now()
+    )
+    keep_up()
+    assert {link.pk: link.join_url for link in PersonalLink.objects.all()} == issued
+    assert zoom_account.count("add_registrants") == 2
+
+
+def test_claimed_links_are_left_to_their_worker(personal, zoom_account):
+    sign_up(personal)
+    zoom_account.fail("503", call="add_registrants", times=2)
+    keep_up()
+    PersonalLink.objects.update(due_at=timezone.now() + dt.timedelta(minutes=1))
+    ZoomAccount.objects.update(resumes_at=timezone.now())
+    personal_links.keep_up()
+    assert not PersonalLink.objects.issued().exists()
+
+
+def test_address_that_zoom_refuses_says_why_and_the_others_go_on(personal, zoom_account):
+    good = crowd(personal, 5)
+    bad = sign_up(personal, "Bad Adams", email="x" * 125 + "@example.org")
+    keep_up()
+    assert {link.state for link in links_of(bad)} == {"refused"}
+    assert "Validation Failed" in links_of(bad)[0].problem
+    for person in good:
+        assert {link.state for link in links_of(person)} == {"issued"}
+    calls = len(zoom_account.calls)
+    keep_up(2)
+    assert len(zoom_account.calls) == calls
+    assert personal_links.try_again(event=personal) == 2
+    keep_up()
+    assert len(zoom_account.calls) > calls
+
+
+def test_someone_whom_zoom_has_seen_too_often_today_waits_and_the_others_go_on(
+    personal, zoom_account
+):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    session = personal.sessions.first()
+    zoom_id = Meeting.objects.get(session=session).zoom_id
+    for _often in range(3):
+        added = zoom.add_registrant(zoom_id, zoom.Person(alice.email, "Alice"))
+    zoom.cancel_registrants(zoom_id, [added])
+    keep_up()
+    assert {link.state for link in links_of(bob)} == {"issued"}
+    waiting, issued = links_of(alice)
+    assert (waiting.state, issued.state) == ("wanted", "issued")
+    assert waiting.problem
+    assert waiting.due_at > timezone.now()
+    assert waiting.due_at.astimezone(dt.UTC).time() == dt.time()
+
+
+def test_host_who_may_not_register_anybody_is_not_asked_for_each(personal, zoom_account):
+    Meeting.objects.update(state="made")
+    zoom_account.account.owner.type = 1
+    crowd(personal, 40)
+    keep_up()
+    assert zoom_account.count("add_registrant") == 0
+    assert zoom_account.count("add_registrants") <= 4
+    link = PersonalLink.objects.first()
+    assert (link.state, "Paid" in link.problem) == ("wanted", True)
+
+
+def test_meeting_that_is_gone_is_noticed(personal, zoom_account):
+    session = personal.sessions.first()
+    zoom_account.delete_by_hand(Meeting.objects.get(session=session).zoom_id)
+    sign_up(personal)
+    keep_up()
+    assert Meeting.objects.get(session=session).state == "gone"
+    assert PersonalLink.objects.issued().count() == 1
+
+
+def test_nobody_calls_while_zoom_is_away(personal, zoom_account):
+    zoom_account.fail("503", times=None)
+    sign_up(personal)
+    personal_links.keep_up()
+    calls = len(zoom_account.calls)
+    personal_links.keep_up()
+    assert len(zoom_account.calls) == calls
+
+
+# Taking away
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda alice: signup.cancel(registration=alice),
+        lambda alice: signup.decline(registrations=Registration.objects.filter(pk=alice.pk)),
+        lambda alice: alice.seats.update(state="waiting"),
+        lambda alice: alice.seats.all().delete(),
+    ],
+)
+def test_who_comes_no_more_has_no_link_any_more(personal, zoom_account, leave):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    keep_up()
+    leave(alice)
+    zoom_account.fail("503", call="update_registrants")
+    keep_up(2)
+    for session in personal.sessions.all():
+        assert set(at_zoom(zoom_account, session)) == {bob.email}
+    assert PersonalLink.objects.count() == 2
+
+
+def test_link_that_was_asked_for_and_never_heard_of_is_taken_away_too(personal, zoom_account):
+    alice = sign_up(personal)
+    zoom_account.fail("lost answer", call="add_registrants", times=2)
+    keep_up()
+    ZoomAccount.objects.update(resumes_at=timezone.now())
+    PersonalLink.objects.update(due_at=timezone.now())
+    signup.cancel(registration=alice)
+    keep_up(2)
+    for session in personal.sessions.all():
+        assert at_zoom(zoom_account, session) == {}
+    assert not PersonalLink.objects.exists()
+
+
+def test_corrected_address_gets_a_new_link_and_the_old_one_dies(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    signup.correct_email(registration=alice, email="right@example.org")
+    keep_up()
+    for session in personal.sessions.all():
+        assert set(at_zoom(zoom_account, session)) == {"right@example.org"}
+    assert {link.email for link in links_of(alice)} == {"right@example.org"}
+
+
+def test_remade_meeting_gets_everyone_anew(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    meeting = Meeting.objects.get(session=personal.sessions.first())
+    zoom_account.delete_by_hand(meeting.zoom_id)
+    meetings.note_gone(meeting.zoom_id)
+    meetings.remake(meeting=meeting)
+    meetings.keep_in_step()
+    keep_up()
+    assert set(at_zoom(zoom_account, meeting.session)) == {alice.email}
+    assert {link.state for link in links_of(alice)} == {"issued"}
+
+
+def test_links_stay_known_once_the_session_is_over(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    signup.cancel(registration=alice)
+    with time_machine.travel(timezone.now() + dt.timedelta(days=60), tick=False):
+        keep_up()
+    assert len(links_of(alice)) == 2
