@@ -624,6 +624,8 @@ class Meeting(models.Model):
     checked_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField("started", null=True, editable=False)
     ended_at = models.DateTimeField("ended", null=True, editable=False)
+    # When Zoom's own list of who was there was last read.
+    counted_at = models.DateTimeField(null=True, editable=False)
 
     objects = MeetingQuerySet.as_manager()
 

@@ -12,17 +12,23 @@ REST_SECONDS = 15
 EXPIRES = 10
 
 _no_nudge_before = 0.0
+_gathered_until: dict[str, float] = {}
 
 
-def nudge(task: str) -> None:
-    """Ask a worker to run a task soon. When the broker is away, the beat's sweep will find it."""
+def nudge(task: str, *, gather: float = 0) -> None:
+    """Ask a worker to run a task soon. When the broker is away, the beat's sweep will find it.
+
+    With `gather` it runs so many seconds later, and serves all that ask for it until then.
+    """
     global _no_nudge_before
-    if time.monotonic() < _no_nudge_before:
+    now = time.monotonic()
+    if now < max(_no_nudge_before, _gathered_until.get(task, 0.0)):
         return
+    _gathered_until[task] = now + gather
     try:
         # One try: on a frozen broker each costs a whole timeout, of which a request has one.
         # One that waits longer is worth nothing: the sweep does its work.
-        current_app.send_task(task, retry=False, expires=EXPIRES)
+        current_app.send_task(task, retry=False, countdown=gather, expires=gather + EXPIRES)
     except (KombuError, OSError) as error:
         # A frozen broker costs seconds: the next requests should not pay them too.
         _no_nudge_before = time.monotonic() + REST_SECONDS

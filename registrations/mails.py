@@ -30,6 +30,8 @@ Kind = OutgoingMail.Kind
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
 # Some hundred kilobytes for each kind, in as many time zones as there are readers.
 _frames = Kept(200)
+# Seconds in which those who register are registered at Zoom together.
+GATHER = 1
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
@@ -66,7 +68,7 @@ def _queue_answer(
         for registration in registrations
     )
     if any(waits.values()):
-        transaction.on_commit(lambda: outbox.nudge("issue_links"))
+        transaction.on_commit(lambda: outbox.nudge("issue_links", gather=GATHER))
 
 
 @dataclass(frozen=True)

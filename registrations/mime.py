@@ -4,7 +4,7 @@ Building and flattening a MIME message takes longer than sending it. So that is 
 with stand-ins, and for each person these are replaced in the finished bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate, make_msgid
 from functools import cached_property, lru_cache
@@ -168,7 +168,7 @@ class Draft:
         return message
 
     def _own_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
-        written = {"txt": str, "html": escape}
+        written: dict[str, Callable[[str], str]] = {"txt": str, "html": escape}
         return {
             own_link(session_id, extension): words.replace(
                 OWN_URL, written[extension](zoom_urls[session_id])

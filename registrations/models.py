@@ -267,6 +267,7 @@ class Attendance(models.Model):
 
     class Meta:
         ordering = ["joined_at", "pk"]
+        verbose_name_plural = "attendance"
         constraints = [
             models.UniqueConstraint(
                 name="one_attendance_per_presence", fields=["uuid", "participant"]

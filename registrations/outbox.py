@@ -148,9 +148,9 @@ def send_again(mails: OutgoingMailQuerySet) -> int:
     return again
 
 
-def nudge(task: str = "deliver_mails") -> None:
+def nudge(task: str = "deliver_mails", *, gather: float = 0) -> None:
     """Tell a worker that there is work."""
-    nudging.nudge(f"registrations.tasks.{task}")
+    nudging.nudge(f"registrations.tasks.{task}", gather=gather)
 
 
 def message_id(mail: OutgoingMail) -> str:

@@ -33,5 +33,6 @@ def send_test(announcement_id: int, registration_id: int, email: str) -> None:
 
 @shared_task
 def heed_zoom() -> None:
-    """Work on what Zoom has reported by webhooks."""
+    """Work on what Zoom has reported by webhooks, and read its lists afterwards."""
     attendance.heed_reports()
+    attendance.complete_ended()

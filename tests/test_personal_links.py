@@ -1,16 +1,24 @@
 """Each seat of an event with personal links is a registrant at Zoom, and nobody else is."""
 
 import datetime as dt
+import email.policy
+from collections.abc import Iterator
+from email import message_from_bytes
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.core.mail import EmailMessage
+from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from events import meetings, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom_stand_in import StandIn
-from registrations import personal_links, signup
-from registrations.models import PersonalLink, Registration, Seat
+from registrations import mails, personal_links, signup
+from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
 from .people import sign_up
 
@@ -276,3 +284,141 @@ def test_links_stay_known_once_the_session_is_over(personal, zoom_account):
     with time_machine.travel(timezone.now() + dt.timedelta(days=60), tick=False):
         keep_up()
     assert len(links_of(alice)) == 2
+
+
+# In the mails
+
+
+def written(mail: OutgoingMail) -> EmailMessage:
+    return mails.prepare([mail])(mail)
+
+
+def test_mail_says_own_zoom_links_and_no_other(personal, zoom_account):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    keep_up()
+    mail = written(alice.mails.get())
+    sent = message_from_bytes(mail.message().as_bytes(), policy=email.policy.default)
+    text = sent.get_body(("plain",)).get_content()
+    html = sent.get_body(("html",)).get_content()
+    for link in links_of(alice):
+        assert f"\n{link.join_url}\n" in text
+        assert f'href="{escape(link.join_url)}"' in html
+    for link in links_of(bob):
+        assert link.registrant_id not in text
+        assert parse_qs(urlsplit(link.join_url).query)["tk"][0] not in text + html
+    assert text.count(f"/join/{alice.token}/") == 4
+    assert "Passcode" not in text + html
+    assert mail.body.replace("\r\n", "\n") in text.replace("\r\n", "\n")
+
+
+def test_mail_says_nothing_of_a_zoom_link_that_there_is_not(personal):
+    alice = sign_up(personal)
+    mail = written(alice.mails.get())
+    assert "out of reach" not in mail.body
+    assert "\ue000" not in mail.body
+    assert mail.body.count(f"/join/{alice.token}/") == 4
+
+
+def test_mail_with_links_waits_a_short_while(personal, zoom_account):
+    alice = sign_up(personal)
+    wait = alice.mails.get().due_at - timezone.now()
+    assert dt.timedelta(seconds=15) < wait <= dt.timedelta(seconds=20)
+    keep_up()
+    assert alice.mails.get().due_at <= timezone.now()
+
+
+def test_mail_waits_until_the_person_has_all_links(personal, zoom_account):
+    alice = sign_up(personal)
+    zoom_account.fail("500", call="add_registrants")
+    keep_up()
+    assert alice.mails.get().due_at > timezone.now()
+    keep_up(2)
+    assert alice.mails.get().due_at <= timezone.now()
+
+
+def test_mail_does_not_wait_for_what_zoom_refuses(personal, zoom_account):
+    bad = sign_up(personal, "Bad Adams", email="x" * 125 + "@example.org")
+    keep_up()
+    assert bad.mails.get().due_at <= timezone.now()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda settings: Event.objects.update(zoom_mode="shared"),
+        lambda settings: setattr(settings, "ZOOM_CLIENT_ID", ""),
+        lambda settings: ZoomAccount.objects.update_or_create(
+            pk=1, defaults={"resumes_at": timezone.now() + dt.timedelta(minutes=1)}
+        ),
+    ],
+)
+def test_nothing_is_waited_for_that_will_not_come_soon(personal, settings, spoil):
+    spoil(settings)
+    personal.refresh_from_db()
+    assert sign_up(personal).mails.get().due_at <= timezone.now()
+
+
+# At the door
+
+
+@pytest.fixture
+def at_the_door(personal) -> Iterator[Seat]:
+    """Alice's seat in the first session, whose doors are open; of its link nobody has asked."""
+    alice = sign_up(personal)
+    seat = alice.seats.order_by("session__starts_at").first()
+    with time_machine.travel(seat.session.starts_at - dt.timedelta(minutes=5), tick=True):
+        yield seat
+
+
+def knock(client: Client, seat: Seat) -> Any:
+    return client.get(f"/join/{seat.registration.token}/{seat.session.slug}/")
+
+
+def test_door_leads_to_ones_own_link(client, at_the_door):
+    keep_up()
+    link = PersonalLink.objects.get(seat=at_the_door)
+    assert knock(client, at_the_door).headers["Location"] == link.join_url
+    at_the_door.refresh_from_db()
+    assert at_the_door.opened_at is not None
+
+
+def test_door_waits_for_a_link_until_the_start_and_then_leads_to_zooms_own_form(
+    client, at_the_door
+):
+    page = knock(client, at_the_door)
+    assert "Your own Zoom link is on its way" in page.content.decode()
+    at_the_door.refresh_from_db()
+    assert at_the_door.opened_at is None
+    with time_machine.travel(at_the_door.session.starts_at, tick=False):
+        shared = Meeting.objects.get(session=at_the_door.session).join_url
+        assert knock(client, at_the_door).headers["Location"] == shared
+
+
+def test_door_leads_whom_zoom_refused_to_its_own_form(client, at_the_door):
+    keep_up()
+    PersonalLink.objects.update(state="refused")
+    shared = Meeting.objects.get(session=at_the_door.session).join_url
+    assert knock(client, at_the_door).headers["Location"] == shared
+
+
+def test_door_knows_no_link_of_a_meeting_that_is_not_there_any_more(client, at_the_door):
+    keep_up()
+    Meeting.objects.filter(session=at_the_door.session).update(state="gone")
+    assert "Almost ready" in knock(client, at_the_door).content.decode()
+    Meeting.objects.filter(session=at_the_door.session).update(state="made", zoom_id=1)
+    assert "Almost ready" in knock(client, at_the_door).content.decode()
+
+
+@pytest.mark.parametrize("how", ["head", "prefetch", "closed"])
+def test_only_whoever_is_led_on_has_opened_it(client, at_the_door, how):
+    keep_up()
+    address = f"/join/{at_the_door.registration.token}/{at_the_door.session.slug}/"
+    if how == "head":
+        client.head(address)
+    elif how == "prefetch":
+        client.get(address, headers={"Sec-Purpose": "prefetch"})
+    else:
+        with time_machine.travel(at_the_door.session.starts_at - dt.timedelta(hours=2)):
+            client.get(address)
+    at_the_door.refresh_from_db()
+    assert at_the_door.opened_at is None

@@ -1,0 +1,132 @@
+"""Who was in the sessions' meetings, as Zoom reports it, and whom nobody knows yet."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Lower
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from events.templatetags.times import clock
+
+from .. import attendance
+from ..models import Attendance, Seat
+from ..wording import counted, moment
+
+
+class AttendanceForm(forms.ModelForm):
+    """Says who it was, among those who are registered for the session."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        fields: dict[str, Any] = self.fields
+        # Whoever may only look has no fields.
+        if not fields:
+            return
+        field = fields["seat"]
+        field.widget = forms.Select()
+        field.label = "Who it was"
+        field.required = True
+        wrong = "Choose somebody who is registered for this session."
+        field.error_messages |= {"required": wrong, "invalid_choice": wrong}
+        field.help_text = "Someone who is registered for this session. They count as attended."
+        field.queryset = people_of(self.instance)
+        field.choices = self._choices(field.queryset)
+
+    def _choices(self, seats: QuerySet[Any]) -> list[Any]:
+        """First those who have not been seen in the session."""
+        groups: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
+        for seat in seats:
+            groups[seat.seen].append((seat.pk, str(seat.registration)))
+        named = (("Not seen yet", groups[False]), ("Seen already", groups[True]))
+        return [("", "Choose a person"), *((name, people) for name, people in named if people)]
+
+
+def people_of(presence: Attendance) -> QuerySet[Any]:
+    """The seats of the session that somebody could have been in, by name."""
+    seats = Seat.objects.filter(session=presence.session_id)
+    seats = seats.filter(Q(registration__cancelled_at=None) | Q(pk=presence.seat_id))
+    seen = Exists(Attendance.objects.filter(seat=OuterRef("pk")))
+    return (
+        seats.select_related("registration")
+        .annotate(seen=seen)
+        .order_by(Lower("registration__name"), "registration__email")
+    )
+
+
+class KnownFilter(admin.SimpleListFilter):
+    title = "who it was"
+    parameter_name = "known"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Nobody yet known"), ("yes", "Known")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Attendance]:
+        if self.value() not in {"no", "yes"}:
+            return queryset
+        return queryset.filter(seat__isnull=self.value() == "no")
+
+
+@admin.register(Attendance)
+class AttendanceAdmin(admin.ModelAdmin):
+    form = AttendanceForm
+    list_display = ["who", "person", "email", "session", "joined", "left", "minutes"]
+    list_filter = [KnownFilter, "session__event", "session"]
+    list_select_related = ["session__event", "seat__registration"]
+    ordering = [F("joined_at").desc(nulls_last=True), "-pk"]
+    search_fields = ["name", "email", "seat__registration__name", "seat__registration__email"]
+    readonly_fields = ["session", "who", "email", "joined", "left", "minutes"]
+    fields = ["seat", *readonly_fields]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attendance]:
+        return super().get_queryset(request).select_related(*self.list_select_related)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Attendance, form: Any, change: bool) -> None:
+        if "seat" not in form.changed_data or obj.seat is None:
+            return
+        matched = attendance.match(attendance=obj, seat=obj.seat)
+        name = obj.seat.registration.name
+        messages.success(
+            request,
+            f"{name} was there: {counted(matched, 'entry is', 'entries are')} theirs now.",
+        )
+        if form.initial["seat"]:
+            messages.info(
+                request,
+                "Whoever stood here before stays ticked as attended. Untick that on their page "
+                "under Registrations if they were not there.",
+            )
+
+    @admin.display(description="name at Zoom", ordering="name")
+    def who(self, presence: Attendance) -> str:
+        return presence.name or "no name"
+
+    @admin.display(description="joined", ordering="joined_at")
+    def joined(self, presence: Attendance) -> str:
+        when = presence.joined_at
+        return moment(when, presence.session.event.zone) if when else "not known"
+
+    @admin.display(description="left", ordering="left_at")
+    def left(self, presence: Attendance) -> str:
+        when = presence.left_at
+        return clock(when, presence.session.event.zone) if when else "not known"
+
+    @admin.display(description="minutes there")
+    def minutes(self, presence: Attendance) -> str:
+        if not (presence.joined_at and presence.left_at):
+            return "not known"
+        return str(round((presence.left_at - presence.joined_at).total_seconds() / 60))
+
+    @admin.display(description="who it was", ordering="seat__registration__name")
+    def person(self, presence: Attendance) -> str:
+        if presence.seat is None:
+            return format_html('<b class="warning">{}</b>', "unknown")
+        return presence.seat.registration.name
