@@ -44,7 +44,7 @@ PRODUCT_VARIABLES = (
     *("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "EMAIL_TIMEOUT", "DEFAULT_FROM_EMAIL"),
     *("ANYMAIL", "ANYMAIL_WEBHOOK_SECRET", "MAIL_PER_MINUTE", "MAIL_CONNECTIONS"),
     *("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_WEBHOOK_SECRET"),
-    *("ZOOM_API_URL", "ZOOM_OAUTH_URL"),
+    *("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_PLAN", "ZOOM_TIMEOUT"),
 )
 
 # Runs in the child: drops root where asked, has Linux send a last signal when the parent
@@ -72,13 +72,15 @@ def free_port() -> int:
         return cast(int, probe.getsockname()[1])
 
 
-def eventually(condition: Callable[[], Any], what: str, timeout: float = 20) -> Any:
+def eventually(
+    condition: Callable[[], Any], what: str, timeout: float = 20, every: float = 0.02
+) -> Any:
     """Wait until `condition()` is true and return it; after `timeout` seconds say `what` failed."""
     deadline = time.monotonic() + timeout
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {timeout:g} s: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
     return result
 
 

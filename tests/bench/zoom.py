@@ -46,7 +46,7 @@ def bench_zoom(week, folder: Path) -> None:
         with variables(DEBUG="true", **credentials), workers(folder, 1):
             nudging.nudge("registrations.tasks.issue_links")
             issued = PersonalLink.objects.issued()
-            eventually(lambda: issued.count() == seats, f"{seats} links issued", 120)
+            eventually(lambda: issued.count() == seats, f"{seats} links issued", 120, every=0.5)
         calls = list(zoom.calls)
     Event.objects.update(zoom_mode="pasted")
     moments = [call.moment for call in calls if call.name == "add_registrants"]
