@@ -96,6 +96,12 @@ def _told(session: Session) -> dict[str, Any]:
     return {**wish(session).as_json(), "captions": captions}
 
 
+def is_in_step(session: Session) -> bool:
+    """Whether Zoom was told all that it should know of the session's meeting."""
+    meeting = session.meeting_or_none
+    return meeting is not None and meeting.told == _told(session)
+
+
 # Keeping in step
 
 
@@ -307,8 +313,10 @@ def try_now(*, event: Event) -> None:
     """Forget pauses, and look at all meetings of an event anew."""
     now = timezone.now()
     ZoomAccount.objects.update(resumes_at=now)
-    idle = Meeting.objects.filter(session__event=event).filter(Q(problem__gt="") | Q(attempts=0))
-    idle.update(due_at=now, checked_at=None)
+    meetings = Meeting.objects.filter(session__event=event)
+    # What Zoom has is read before it is told anything again.
+    meetings.filter(problem__gt="", state=State.MADE).update(told=None)
+    meetings.filter(Q(problem__gt="") | Q(attempts=0)).update(due_at=now, checked_at=None)
 
 
 # How we stand with Zoom

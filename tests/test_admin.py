@@ -115,6 +115,7 @@ def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
         "doors_open_minutes": "15",
         "remind_minutes_before": "60",
         "settle_minutes": "10",
+        "zoom_mode": "pasted",
         "registration_opens_at_0": "10/16/2027",
         "registration_opens_at_1": "9 AM",
     }

@@ -366,3 +366,15 @@ def test_try_now_forgets_pauses(shared, zoom_account):
     meetings.try_now(event=shared)
     meetings.keep_in_step()
     assert Meeting.objects.at_zoom().count() == 6
+
+
+def test_captions_that_were_refused_are_asked_for_again_on_a_word(shared, zoom_account):
+    Event.objects.update(zoom_captions=True)
+    keep()
+    zoom_account.fail("401", call="update_user_settings", times=2)
+    keep(2)
+    assert "captions could not be turned on" in first(shared).meeting.problem
+    meetings.try_now(event=shared)
+    keep(2)
+    assert first(shared).meeting.problem == ""
+    assert zoom_account.count("update_meeting") == 0

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from strategyweek.logs import HideTokens
-from strategyweek.settings import number
+from strategyweek.settings import is_zoom, number
 
 pytestmark = pytest.mark.once
 
@@ -159,6 +159,59 @@ def test_every_outside_call_has_a_timeout():
     )
     assert timeout == "15"
     assert "'socket_timeout': 2, 'socket_connect_timeout': 1" in broker
+
+
+# Zoom
+
+
+@pytest.mark.parametrize("name", ["ZOOM_API_URL", "ZOOM_OAUTH_URL"])
+def test_production_takes_no_stand_in_for_zoom(name):
+    result = run("manage.py", "check", **PRODUCTION | {name: "http://127.0.0.1:8001/v2"})
+    assert result.returncode != 0
+    assert "ZOOM_API_URL and ZOOM_OAUTH_URL must be addresses of Zoom, such as" in result.stderr
+
+
+def test_a_stand_in_for_zoom_is_for_trying_out():
+    names = ("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_IS_STAND_IN", "ZOOM_PLAN", "ZOOM_TIMEOUT")
+    zoom = ["'https://api.zoom.us/v2'", "'https://zoom.us/oauth/token'", "False", "'pro'", "15"]
+    # As compose passes on what is not set.
+    assert shown(*names, **PRODUCTION, ZOOM_API_URL="", ZOOM_OAUTH_URL="", ZOOM_PLAN="") == zoom
+    here = "http://127.0.0.1:8001/v2"
+    seen = shown(*names, DEBUG="true", ZOOM_API_URL=here, ZOOM_PLAN="Business", ZOOM_TIMEOUT="5")
+    assert seen == [repr(here), zoom[1], "True", "'business'", "5"]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://api.zoom.us/v2", True),
+        ("https://zoom.us/oauth/token", True),
+        ("https://api.zoomgov.com/v2", True),
+        ("http://api.zoom.us/v2", False),
+        ("https://api.zoom.us.example.org/v2", False),
+        ("https://notzoom.us/v2", False),
+        ("https://zoom.us@example.org/v2", False),
+        ("zoom.us", False),
+    ],
+)
+def test_zooms_own_addresses(url, expected):
+    assert is_zoom(url) == expected
+
+
+def test_plan_at_zoom_is_one_that_we_know_the_limits_of():
+    result = run("manage.py", "check", **PRODUCTION, ZOOM_PLAN="enterprise")
+    assert "ZOOM_PLAN must be free, pro or business, not 'enterprise'." in result.stderr
+
+
+def test_credentials_of_zoom_that_are_not_whole_are_an_error():
+    result = run("manage.py", "check", **PRODUCTION, ZOOM_CLIENT_ID="id")
+    assert "events.E001" in result.stderr
+
+
+def test_database_without_tables_is_no_trouble_to_the_checks():
+    variables = PRODUCTION | {"DATABASE_URL": "sqlite://:memory:"}
+    result = run("manage.py", "check", "--database=default", **variables)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_variables_are_all_explained_in_the_example():
