@@ -24,6 +24,7 @@ from ..forms import validate_address, validate_plain_line
 from ..models import UNREACHED_STATES, OutgoingMail, Registration, Seat, email_key
 from ..wording import moment, people
 from .mail import MailTimes
+from .readiness import ReadinessMixin
 
 Approval = Registration.Approval
 
@@ -129,7 +130,7 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Registration)
-class RegistrationAdmin(admin.ModelAdmin):
+class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
     form = RegistrationChangeForm
     list_display = [
         "name",

@@ -1,7 +1,8 @@
 """How the product holds up, as ratios to a ceiling in the same run: `make bench`.
 
 Everything runs on this machine, on PostgreSQL and Redis, for a bounded time. One part alone:
-`python -m tests.bench zoom` (or web, mail).
+`python -m tests.bench zoom` (or web, mail,
+readiness).
 """
 
 import os
@@ -19,6 +20,7 @@ import django
 from ..services import Process, free_port, served
 from . import client
 from .mail import ZONES, bench_mail
+from .readiness import bench_readiness
 from .report import figure, title
 from .zoom import bench_zoom
 
@@ -40,7 +42,12 @@ def main() -> None:
         os.environ.update(environment)
         django.setup()
         week = prepared_week()
-        parts = {"web": bench_web, "mail": bench_mail, "zoom": bench_zoom}
+        parts = {
+            "web": bench_web,
+            "mail": bench_mail,
+            "zoom": bench_zoom,
+            "readiness": lambda week, _folder: bench_readiness(week),
+        }
         for name in sys.argv[1:] or parts:
             parts[name](week, folder)
 
