@@ -11,6 +11,9 @@ PRODUCTION = env DEBUG=false \
 	DATABASE_URL=postgres://user:pass@db.example.org/week \
 	REDIS_URL=redis://redis.example.org/0
 
+# Two processes share the tests, each with servers of its own.
+TWO := -n 2 --dist worksteal
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help run test check lint fix bench screenshots clean
@@ -23,8 +26,8 @@ run: .venv/.run ## Try the site on this machine: no server to install, nothing t
 
 test: .venv/.dev ## Run all tests, on PostgreSQL and Redis and then embedded.
 	@$(BIN)/python -m tests.install
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --embedded
+	$(BIN)/python -m pytest $(TWO)
+	$(BIN)/python -m pytest $(TWO) --embedded
 
 check: lint test ## Everything that CI runs. Changes nothing.
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.db.models import F, Q
 
-from .meetings import GONE
+from .meetings import note_gone
 from .models import Meeting, Session, ZoomReport
 
 logger = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ def _ended(meeting: Meeting, details: Details, received_at: dt.datetime) -> None
 
 def _deleted(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
     """Somebody deleted it by hand. Of a session that is cancelled it was perhaps ourselves."""
-    made = Meeting.objects.at_zoom().filter(pk=meeting.pk, session__cancelled_at=None)
-    made.update(state=Meeting.State.GONE, problem=GONE)
+    if meeting.session and not meeting.session.cancelled_at and meeting.zoom_id:
+        note_gone(meeting.zoom_id)
 
 
 def _recorded(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:

@@ -36,7 +36,11 @@ LOOK_AFTER = dt.timedelta(seconds=3)
 # A 429 that asks for more is about a day's limit, not about a second's.
 LONG_WAIT = dt.timedelta(minutes=1)
 REFUSED_PAUSE = dt.timedelta(hours=1)
+# Zoom's values of a meeting's approval_type. By hand: Zoom's own form of registration is open to
+# whoever knows the meeting's ID, but lets nobody in; those whom we register are approved at once.
+MANUAL, NO_REGISTRATION = 1, 2
 GONE = "Somebody deleted this meeting at Zoom. It is made anew only when you say so."
+FORCED = "Zoom keeps some settings of this meeting otherwise than asked, as its account decides."
 
 
 def is_configured() -> bool:
@@ -67,8 +71,7 @@ def wish(session: Session) -> zoom.Wish:
         minutes=-(-int((session.ends_at - session.starts_at).total_seconds()) // 60),
         agenda=f"Kept in step by {settings.SITE_URL}, which knows it by {_mark(session)}",
         options={
-            # Zoom registers whoever asks, or nobody.
-            "approval_type": 0 if event.has_personal_links else 2,
+            "approval_type": MANUAL if event.has_personal_links else NO_REGISTRATION,
             # The links are mailed by us.
             "registrants_confirmation_email": False,
             "registrants_email_notification": False,
@@ -99,7 +102,13 @@ def _told(session: Session) -> dict[str, Any]:
 def is_in_step(session: Session) -> bool:
     """Whether Zoom was told all that it should know of the session's meeting."""
     meeting = session.meeting_or_none
-    return meeting is not None and meeting.told == _told(session)
+    told = {**((meeting and meeting.told) or {})}
+    told.pop(INSISTED, None)
+    return told == _told(session)
+
+
+# In what a meeting was told: that it was told so anew, when Zoom had it otherwise.
+INSISTED = "insisted"
 
 
 # Keeping in step
@@ -150,11 +159,13 @@ def _owed(meeting: Meeting, now: dt.datetime) -> Any:
     session = meeting.session
     if session is None:
         return _delete
+    if meeting.state == State.WANTED and not session.is_held:
+        return _forget if meeting.asked_at else None
     if meeting.state == State.WANTED:
-        return _make if session.is_held else None
+        return _make
     if session.cancelled_at:
         return _delete if session.cancelled_at + session.event.settle_time <= now else None
-    if meeting.told != _told(session):
+    if not is_in_step(session):
         return _update
     every = CHECK_SOON_EVERY if session.starts_at - now < SOON else CHECK_EVERY
     if meeting.checked_at is None or meeting.checked_at + every <= now:
@@ -163,12 +174,14 @@ def _owed(meeting: Meeting, now: dt.datetime) -> Any:
 
 
 def _claim(meeting: Meeting, now: dt.datetime) -> bool:
-    lease = dt.timedelta(seconds=2 * LEASE_CALLS * settings.ZOOM_TIMEOUT)
     ours = Meeting.objects.filter(pk=meeting.pk, due_at=meeting.due_at, state=meeting.state)
     meeting.attempts += 1
-    claimed = ours.update(due_at=now + lease, attempts=meeting.attempts)
-    meeting.due_at = now + lease
-    return bool(claimed)
+    meeting.due_at = now + _lease()
+    return bool(ours.update(due_at=meeting.due_at, attempts=meeting.attempts))
+
+
+def _lease() -> dt.timedelta:
+    return dt.timedelta(seconds=2 * LEASE_CALLS * settings.ZOOM_TIMEOUT)
 
 
 def _try(act: Any, meeting: Meeting) -> None:
@@ -209,9 +222,7 @@ def _make(meeting: Meeting) -> None:
     host, found = _host(session.event), None
     # While Zoom fails it is asked by a reading call: those that make are counted by the day.
     if meeting.asked_at or ZoomAccount.objects.exclude(failures=0).exists():
-        listed = (each for each in zoom.list_meetings(host) if _mark(session) in each.agenda)
-        earlier = next(listed, None)
-        found = zoom.get_meeting(earlier.id) if earlier else None
+        found = _made_before(session)
     if found is None:
         if not _record(meeting, asked_at=timezone.now()):
             return
@@ -219,8 +230,26 @@ def _make(meeting: Meeting) -> None:
         told: dict[str, Any] | None = {**_told(session), "captions": False}
     else:
         told = None
-    with schedule.editing(session.pk):
-        _done(meeting, state=State.MADE, zoom_id=found.id, told=told, **_way_in(found))
+    try:
+        with schedule.editing(session.pk):
+            _done(meeting, state=State.MADE, zoom_id=found.id, told=told, **_way_in(found))
+    except Session.DoesNotExist:
+        zoom.delete_meeting(found.id)
+
+
+def _made_before(session: Session) -> zoom.Meeting | None:
+    """The meeting that an earlier try made without hearing of it, if it did."""
+    listed = zoom.list_meetings(_host(session.event))
+    earlier = next((each for each in listed if _mark(session) in each.agenda), None)
+    return zoom.get_meeting(earlier.id) if earlier else None
+
+
+def _forget(meeting: Meeting) -> None:
+    """The session is not held any more: what an earlier try may have made is not wanted."""
+    assert meeting.session is not None  # noqa: S101  # By `_owed`.
+    if found := _made_before(meeting.session):
+        zoom.delete_meeting(found.id)
+    _done(meeting)
 
 
 def _way_in(found: zoom.Meeting) -> dict[str, str]:
@@ -242,7 +271,8 @@ def _update(meeting: Meeting) -> None:
             _record(meeting, asked_at=timezone.now())
             zoom.update_meeting(host, meeting.zoom_id, wish(session))
     problem = _enable_captions(host) if told["captions"] else ""
-    _done(meeting, told=told, problem=problem)
+    insisted = {INSISTED: True} if meeting.told is None else {}
+    _done(meeting, told={**told, **insisted}, problem=problem)
 
 
 def _enable_captions(host: str) -> str:
@@ -255,19 +285,32 @@ def _enable_captions(host: str) -> str:
 
 
 def _check(meeting: Meeting) -> None:
-    """See whether Zoom still has it as it should be; what is otherwise is put right next."""
+    """See whether Zoom still has it as it should be; what is otherwise is put right next.
+
+    Once: what Zoom then still has otherwise it was forced to, by its account's settings say.
+    """
     session = meeting.session
     assert session is not None and meeting.zoom_id  # noqa: S101, PT018  # By `_owed`.
     found = zoom.get_meeting(meeting.zoom_id)
-    told = meeting.told if _is_as_wished(found, wish(session)) else None
+    told, problem = meeting.told, meeting.problem
+    if _is_as_wished(found, wish(session)):
+        told = _told(session)
+    elif told and INSISTED in told:
+        problem = FORCED
+    else:
+        told, problem = None, ""
     with schedule.editing(session.pk):
-        _done(meeting, told=told, problem=meeting.problem if told else "", **_way_in(found))
+        _done(meeting, told=told, problem=problem, **_way_in(found))
 
 
 def _is_as_wished(found: zoom.Meeting, wished: zoom.Wish) -> bool:
     same = (found.topic, found.minutes) == (wished.topic, wished.minutes)
     kept = all(found.options.get(name, value) == value for name, value in wished.options.items())
-    return same and kept and found.starts_at == wished.starts_at.replace(microsecond=0)
+    # Of a start in the past Zoom takes no notice.
+    has_begun = wished.starts_at <= timezone.now()
+    return (
+        same and kept and (has_begun or found.starts_at == wished.starts_at.replace(microsecond=0))
+    )
 
 
 def _delete(meeting: Meeting) -> None:
@@ -281,13 +324,17 @@ def _delete(meeting: Meeting) -> None:
         meeting.delete()
         return
     with schedule.editing(meeting.session.pk):
-        nothing = {"join_url": "", "meeting_id": "", "passcode": "", "told": None}
-        _done(meeting, state=State.WANTED, zoom_id=None, **nothing)
+        _done(meeting, state=State.WANTED, **NOTHING)
 
 
 def note_gone(zoom_id: int) -> None:
     """A call about a meeting found out that it is not there any more."""
-    Meeting.objects.at_zoom().filter(zoom_id=zoom_id).update(state=State.GONE, problem=GONE)
+    ours = Meeting.objects.at_zoom().exclude(session__event__zoom_mode=Event.ZoomMode.PASTED)
+    ours.filter(zoom_id=zoom_id).update(state=State.GONE, problem=GONE)
+
+
+# What we know of a meeting that is not at Zoom.
+NOTHING = {"zoom_id": None, "told": None, "join_url": "", "meeting_id": "", "passcode": ""}
 
 
 # Organizers' verbs
@@ -295,25 +342,29 @@ def note_gone(zoom_id: int) -> None:
 
 def remake(*, meeting: Meeting) -> bool:
     """Have a meeting made anew that was deleted at Zoom. False: it is not gone."""
-    gone = Meeting.objects.filter(pk=meeting.pk, state=State.GONE)
-    return bool(
-        gone.update(
-            state=State.WANTED,
-            zoom_id=None,
-            told=None,
-            problem="",
-            asked_at=None,
-            due_at=timezone.now(),
-            attempts=0,
+    if meeting.session_id is None:
+        return False
+    with schedule.editing(meeting.session_id):
+        gone = Meeting.objects.filter(pk=meeting.pk, state=State.GONE)
+        return bool(
+            gone.update(
+                state=State.WANTED,
+                problem="",
+                asked_at=None,
+                due_at=timezone.now(),
+                attempts=0,
+                **NOTHING,
+            )
         )
-    )
 
 
 def try_now(*, event: Event) -> None:
     """Forget pauses, and look at all meetings of an event anew."""
     now = timezone.now()
     ZoomAccount.objects.update(resumes_at=now)
-    meetings = Meeting.objects.filter(session__event=event)
+    # A call that is under way is left to whoever made it.
+    under_way = Q(asked_at__gt=now - _lease(), due_at__gt=now + LOOK_AFTER)
+    meetings = Meeting.objects.filter(session__event=event).exclude(under_way)
     # What Zoom has is read before it is told anything again.
     meetings.filter(problem__gt="", state=State.MADE).update(told=None)
     meetings.filter(Q(problem__gt="") | Q(attempts=0)).update(due_at=now, checked_at=None)
@@ -374,7 +425,11 @@ def register_people(zoom_id: int, people: Sequence[zoom.Person]) -> Registered:
     except (zoom.Refused, zoom.TryLater) as error:
         if not _is_about_one(error):
             raise
-    return {_key(person.email): _register(zoom_id, person) for person in people}
+    try:
+        return {_key(person.email): _register(zoom_id, person) for person in people}
+    except zoom.TryLater as error:
+        # Some of them are registered by now.
+        raise zoom.TryLater(str(error), retry_at=error.retry_at, may_be_done=True) from error
 
 
 def _register(zoom_id: int, person: zoom.Person) -> zoom.Registrant | zoom.ZoomError:

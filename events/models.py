@@ -310,7 +310,8 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def without_link(self, now: dt.datetime) -> "SessionQuerySet":
         """Sessions still to come without a Zoom link."""
-        no_link = Q(meeting=None) | Q(meeting__join_url="") | Q(meeting__state=Meeting.State.GONE)
+        gone = Q(meeting__state=Meeting.State.GONE) & ~Q(event__zoom_mode=Event.ZoomMode.PASTED)
+        no_link = Q(meeting=None) | Q(meeting__join_url="") | gone
         return self.filter(no_link, cancelled_at=None, ends_at__gt=now)
 
     def with_details(self) -> "SessionQuerySet":
@@ -439,7 +440,14 @@ class Session(models.Model):
     def join_url(self) -> str:
         """The Zoom link valid now, or "" while there is none."""
         meeting = self.meeting_or_none
-        return meeting.join_url if meeting and meeting.state != Meeting.State.GONE else ""
+        return meeting.join_url if meeting and not self.meeting_is_gone else ""
+
+    @property
+    def meeting_is_gone(self) -> bool:
+        """Whether its meeting, made by us, was deleted at Zoom by someone."""
+        meeting = self.meeting_or_none
+        is_gone = meeting is not None and meeting.state == Meeting.State.GONE
+        return is_gone and self.event.makes_meetings
 
     @property
     def meeting_or_none(self) -> "Meeting | None":
@@ -451,7 +459,7 @@ class Session(models.Model):
         Where links are personal these let nobody in.
         """
         meeting = self.meeting_or_none
-        if meeting is None or self.event.has_personal_links:
+        if meeting is None or self.event.has_personal_links or self.meeting_is_gone:
             return []
         lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
         lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []

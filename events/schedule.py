@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.utils import timezone
 
-from .models import Facts, Revision, Session
+from .models import Facts, Meeting, Revision, Session
 from .nudging import nudge
 
 
@@ -27,6 +27,9 @@ def editing(session_id: int) -> Iterator[Session]:
             session.revision += 1
             session.revised_at = timezone.now()
             session.save(update_fields=["revision", "revised_at", "updated_at"])
+        # What Zoom refused may be what was edited.
+        refused = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
+        refused.update(due_at=timezone.now())
         transaction.on_commit(lambda: nudge("events.tasks.keep_meetings"))
 
 

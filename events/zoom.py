@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -53,6 +53,7 @@ REGISTRANT = "registrant_id"
 INVALID, NO_MEETING, NO_SCOPE = 300, 3001, 4711
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 _renewing = threading.Lock()
 _booking = threading.Lock()
@@ -64,7 +65,7 @@ class ZoomError(Exception):
 
 
 class SettingsError(ZoomError):
-    """Zoom does not accept our credentials, or they lack a scope. No call will do better."""
+    """Zoom does not accept our credentials. No call will do better."""
 
 
 class TryLater(ZoomError):
@@ -87,6 +88,10 @@ class Refused(ZoomError):
     def __init__(self, words: str, *, code: int) -> None:
         super().__init__(words)
         self.code = code
+
+
+class MissingScope(Refused):
+    """Our app may not make this call; others it may."""
 
 
 class NotFound(Refused):
@@ -140,7 +145,10 @@ class Person(NamedTuple):
 
 
 class Registrant(NamedTuple):
-    """Someone who is registered: `join_url` lets in this person and nobody else."""
+    """Someone who is registered: `join_url` lets in this person and nobody else.
+
+    It is "" while Zoom waits for the host's yes.
+    """
 
     id: str
     email: str
@@ -174,12 +182,13 @@ def check_credentials() -> None:
 def create_meeting(host: str, wish: Wish) -> Meeting:
     """Make a meeting of this user ("me": whose credentials we have)."""
     path = f"/users/{quote(host, safe='@')}/meetings"
-    return _meeting(_call("medium", "post", path, body=wish.as_json(), door=f"changes/{host}"))
+    made = _call("medium", "post", path, body=wish.as_json(), door=f"changes/{host}")
+    return _read(_meeting, made)
 
 
 def get_meeting(meeting_id: int) -> Meeting:
     """Raises NotFound."""
-    return _meeting(_call("light", "get", f"/meetings/{meeting_id}"))
+    return _read(_meeting, _call("light", "get", f"/meetings/{meeting_id}"))
 
 
 def update_meeting(host: str, meeting_id: int, wish: Wish) -> None:
@@ -196,7 +205,7 @@ def delete_meeting(meeting_id: int) -> None:
 def list_meetings(host: str) -> list[Meeting]:
     """This user's meetings that are not over; of an agenda only the first 250 characters."""
     path = f"/users/{quote(host, safe='@')}/meetings"
-    return list(map(_meeting, _pages("medium", path, "meetings", type="scheduled")))
+    return [_read(_meeting, each) for each in _pages("medium", path, "meetings", type="scheduled")]
 
 
 def enable_captions(host: str) -> None:
@@ -225,8 +234,9 @@ def _meeting(found: Json) -> Meeting:
 def add_registrant(meeting_id: int, person: Person) -> Registrant:
     """Register someone for a meeting; whoever is registered already stays so."""
     path = f"/meetings/{meeting_id}/registrants"
-    added = _call("light", "post", path, body=_as_json(person))
-    return Registrant(added["registrant_id"], person.email, added["join_url"])
+    # Whoever registers by Zoom's own form has to wait for the host's yes.
+    added = _call("light", "post", path, body={**_as_json(person), "auto_approve": True})
+    return _read(_registrant, {"email": person.email, **added})
 
 
 def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registrant]:
@@ -237,17 +247,14 @@ def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registran
         "registrants": list(map(_as_json, people)),
     }
     added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", body=body)
-    return [
-        Registrant(each["registrant_id"], each["email"], each["join_url"])
-        for each in added["registrants"]
-    ]
+    return [_read(_registrant, each) for each in added.get("registrants") or []]
 
 
 def list_registrants(meeting_id: int) -> list[Registrant]:
     """Everyone who has a link."""
     path = f"/meetings/{meeting_id}/registrants"
     return [
-        Registrant(each["id"], each["email"], each["join_url"])
+        _read(_registrant, {"registrant_id": each.get("id"), **each})
         for each in _pages("medium", path, "registrants", status="approved")
     ]
 
@@ -257,6 +264,10 @@ def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> No
     who = [{"id": registrant.id, "email": registrant.email} for registrant in registrants]
     body = {"action": "cancel", "registrants": who}
     _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", body=body)
+
+
+def _registrant(found: Json) -> Registrant:
+    return Registrant(str(found["registrant_id"]), found["email"], found.get("join_url") or "")
 
 
 def _as_json(person: Person) -> Json:
@@ -305,6 +316,15 @@ class Client(ZoomClient):
     def __init__(self, token: str) -> None:
         ApiClient.__init__(self, base_uri=settings.ZOOM_API_URL, timeout=settings.ZOOM_TIMEOUT)
         self.config = {"token": token, "version": API_VERSION_2}
+
+
+def _read(make: Callable[[Json], T], found: Json) -> T:
+    """What an answer is about. Raises TryLater when it is not of the documented shape."""
+    try:
+        return make(found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        words = "Zoom answered in a way that we do not understand."
+        raise TryLater(words, may_be_done=True) from error
 
 
 def _pages(label: str, path: str, rows: str, **params: Any) -> Iterator[Json]:
@@ -387,13 +407,20 @@ def _answer(response: requests.Response) -> Json:
     if response.ok and (content or not response.content):
         return content
     words = str(content.get("message") or content.get("reason") or "")[:LONGEST_WORDS]
-    fields = [str(each.get("message", "")) for each in content.get("errors") or []]
+    errors = content.get("errors")
+    fields = [
+        str(each.get("message", ""))
+        for each in (errors if isinstance(errors, list) else [])
+        if isinstance(each, dict)
+    ]
     words = " ".join([words, *fields])[:LONGEST_WORDS].strip()
     status, code = response.status_code, content.get("code")
     code = code if isinstance(code, int) else status
     if status == 429:
         raise TryLater(words or "Zoom had too many calls.", retry_at=_retry_at(response))
-    if status == 401 or code == NO_SCOPE:
+    if code == NO_SCOPE:
+        raise MissingScope(f"The Zoom app lacks a scope: {words}", code=code)
+    if status == 401:
         raise SettingsError(f"Zoom does not accept our credentials: {words or status}")
     if response.ok or status >= 500:
         raise TryLater(f"Zoom is in trouble ({status}). {words}".strip(), may_be_done=True)

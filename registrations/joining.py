@@ -85,7 +85,8 @@ def way_in(seat: Seat, now: dt.datetime) -> str:
     if not session.event.has_personal_links:
         return session.join_url
     link: PersonalLink | None = getattr(seat, "personal_link", None)
-    if link and link.zoom_id == meeting.zoom_id and link.state == link.State.ISSUED:
+    about = (meeting.zoom_id, seat.registration.email)
+    if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == about:
         return link.join_url
     is_refused = link is not None and link.state == link.State.REFUSED
     # Rather by Zoom's own form of registration than not at all.

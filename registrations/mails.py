@@ -22,7 +22,7 @@ from events.templatetags.times import clock, day, hours
 
 from . import markdown, outbox, personal_links, texts
 from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame, PersonalMail
-from .models import TOKEN_LENGTH, Announcement, OutgoingMail, Registration, Seat
+from .models import TOKEN_LENGTH, Announcement, OutgoingMail, PersonalLink, Registration, Seat
 from .parts import PALETTE, Kept, Parts
 
 Kind = OutgoingMail.Kind
@@ -54,21 +54,43 @@ def _queue_answer(
     kind: Kind, registrations: Iterable[Registration], before: Mapping[int, int] | None
 ) -> None:
     registrations = list(registrations)
-    now, waits = timezone.now(), {}
-    if kind == Kind.LINKS:
-        events = {each.event_id: each.event for each in registrations}
-        waits = {pk: personal_links.mail_wait(event) for pk, event in events.items()}
+    now = timezone.now()
+    waiting = _waiting_for_links(registrations) if kind == Kind.LINKS else set()
     outbox.queue(
         OutgoingMail(
             key=f"{kind}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
             kind=kind,
             registration=registration,
-            due_at=now + waits.get(registration.event_id, dt.timedelta()),
+            due_at=now + personal_links.MAIL_WAIT if registration.pk in waiting else now,
         )
         for registration in registrations
     )
-    if any(waits.values()):
+
+
+def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:
+    """The ids of those whose personal links are on their way; a worker hears of them."""
+    ids = [each.pk for each in registrations if each.event.has_personal_links]
+    waiting = personal_links.awaited_by(ids) if ids else set()
+    if waiting:
         transaction.on_commit(lambda: outbox.nudge("issue_links", gather=GATHER))
+    return waiting
+
+
+def queue_promoted(seat: Seat) -> None:
+    """Owe someone word that they have a place now."""
+    now = timezone.now()
+    waits = bool(_waiting_for_links([seat.registration]))
+    outbox.queue(
+        [
+            OutgoingMail(
+                key=f"promoted/{seat.pk}/{now.timestamp():.0f}",
+                kind=Kind.PROMOTED,
+                registration=seat.registration,
+                session=seat.session,
+                due_at=now + personal_links.MAIL_WAIT if waits else now,
+            )
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -460,9 +482,10 @@ def _seats(
     seats: dict[int, set[int]] = {mail.registration_id: set() for mail in mails}
     zoom_urls: dict[int, dict[int, str]] = {registration_id: {} for registration_id in seats}
     rows = Seat.objects.seated().filter(registration__in=seats)
-    fields = ("registration_id", "session_id", "personal_link__join_url")
-    for registration_id, session_id, zoom_url in rows.values_list(*fields):
+    for registration_id, session_id in rows.values_list("registration_id", "session_id"):
         seats[registration_id].add(session_id)
-        if zoom_url:
-            zoom_urls[registration_id][session_id] = zoom_url
+    links = PersonalLink.objects.leading_in().filter(seat__registration__in=seats)
+    fields = ("seat__registration_id", "seat__session_id", "join_url")
+    for registration_id, session_id, zoom_url in links.values_list(*fields):
+        zoom_urls[registration_id][session_id] = zoom_url
     return seats, zoom_urls

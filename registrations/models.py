@@ -7,7 +7,7 @@ import zoneinfo
 from typing import Any
 
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -195,6 +195,14 @@ class Seat(models.Model):
 class PersonalLinkQuerySet(models.QuerySet["PersonalLink"]):
     def issued(self) -> "PersonalLinkQuerySet":
         return self.filter(state=PersonalLink.State.ISSUED)
+
+    def leading_in(self) -> "PersonalLinkQuerySet":
+        """Those that let their person in: for the meeting and the address that count now."""
+        return self.issued().filter(
+            zoom_id=F("meeting__zoom_id"),
+            meeting__state=Meeting.State.MADE,
+            email=F("seat__registration__email"),
+        )
 
 
 class PersonalLink(models.Model):

@@ -9,17 +9,17 @@ import datetime as dt
 import logging
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from events import meetings, zoom
-from events.models import Event, Meeting
+from events.models import Event, Meeting, MeetingQuerySet
 
 from . import outbox
 from .models import (
@@ -43,6 +43,7 @@ AHEAD = 3 * CONNECTIONS
 TURN = 10
 LEASE = dt.timedelta(minutes=10)
 LOOK_AFTER = dt.timedelta(seconds=3)
+LONGEST_URL = 900
 REFUSED_PAUSE = dt.timedelta(hours=1)
 # A mail with links waits so long for those of Zoom; our own, which it has anyhow, always work.
 MAIL_WAIT = dt.timedelta(seconds=20)
@@ -61,10 +62,13 @@ class Batch:
         return self.meeting.zoom_id
 
 
-def mail_wait(event: Event) -> dt.timedelta:
-    """How long a mail with someone's links waits for the personal ones to be issued."""
-    expected = event.has_personal_links and meetings.is_configured() and not meetings.is_paused()
-    return MAIL_WAIT if expected else dt.timedelta()
+def awaited_by(registration_ids: Collection[int]) -> set[int]:
+    """Of these people, those whose links will soon be issued: their mail should wait MAIL_WAIT."""
+    if not meetings.is_configured() or meetings.is_paused():
+        return set()
+    lacking = wanted_seats(timezone.now()).filter(registration__in=registration_ids)
+    lacking = lacking.exclude(personal_link__state__in=[State.ISSUED, State.REFUSED])
+    return set(lacking.values_list("registration", flat=True))
 
 
 def keep_up() -> bool:
@@ -76,14 +80,17 @@ def keep_up() -> bool:
         return False
     end = time.monotonic() + TURN
     _let_go()
-    while _revoke_some():
-        pass
+    for meeting in _personal_meetings():
+        while time.monotonic() < end and not meetings.is_paused() and _revoke_some(meeting):
+            pass
     return _issue_owed(end)
 
 
 def try_again(*, event: Event) -> int:
     """Ask anew for the links that Zoom refused or that have to wait. Returns how many."""
-    links = PersonalLink.objects.filter(seat__session__event=event).exclude(state=State.ISSUED)
+    # A call that is under way is left to whoever made it.
+    links = PersonalLink.objects.filter(seat__session__event=event, asked_at=None)
+    links = links.exclude(state=State.ISSUED)
     again = links.update(state=State.WANTED, due_at=timezone.now(), problem="")
     transaction.on_commit(lambda: outbox.nudge("issue_links"))
     return again
@@ -100,19 +107,37 @@ def wanted_seats(now: dt.datetime) -> SeatQuerySet:
         session__ends_at__gt=now,
         session__event__zoom_mode=Event.ZoomMode.PERSONAL,
         session__meeting__state=Meeting.State.MADE,
+        # Zoom knows already that people are registered.
+        session__meeting__told__settings__approval_type=meetings.MANUAL,
     )
 
 
+def _personal_meetings() -> MeetingQuerySet:
+    personal = Q(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
+    to_come = Meeting.objects.at_zoom().filter(personal, session__ends_at__gt=timezone.now())
+    return to_come.order_by("session__starts_at")
+
+
 def _let_go() -> None:
-    """Part links from seats that should not have them any more."""
+    """Part links from seats that should not have them any more.
+
+    What becomes of the session is no reason: people keep their links while it is a draft for a
+    moment, or cancelled by mistake. Those of a meeting that is deleted end with it.
+    """
     now = timezone.now()
     # A meeting that is not there any more took its links with it.
     PersonalLink.objects.exclude(zoom_id=F("meeting__zoom_id")).delete()
     to_come = PersonalLink.objects.filter(meeting__session__ends_at__gt=now, seat__isnull=False)
-    kept = Q(seat__in=wanted_seats(now)) & Q(email=F("seat__registration__email"))
-    parted = to_come.filter(meeting__state=Meeting.State.MADE).exclude(kept)
-    ids = list(parted.values_list("pk", flat=True))
-    PersonalLink.objects.filter(pk__in=ids).update(seat=None, due_at=now)
+    kept = Q(seat__in=Seat.objects.admitted()) & Q(email=F("seat__registration__email"))
+    part(to_come.exclude(kept))
+
+
+def part(links: PersonalLinkQuerySet) -> None:
+    """Have links taken away; their seats may get others then."""
+    parted = PersonalLink.objects.filter(pk__in=list(links.values_list("pk", flat=True)))
+    # One that is being asked for is left to whoever does, who will write down what it is.
+    parted.filter(asked_at=None).update(due_at=timezone.now())
+    parted.update(seat=None)
 
 
 # Issuing
@@ -124,8 +149,8 @@ def _issue_owed(end: float) -> bool:
     Returns whether the turn ended before the links did.
     """
     asked: dict[Future[meetings.Registered], Batch] = {}
-    batches = _claimed_batches(end)
-    goes_on = True
+    goes_on, refusing = True, set[int]()
+    batches = _claimed_batches(end, refusing)
     with ThreadPoolExecutor(CONNECTIONS) as pool, contextlib.closing(batches):
         while True:
             while goes_on and len(asked) < AHEAD and (batch := next(batches, None)):
@@ -134,18 +159,21 @@ def _issue_owed(end: float) -> bool:
             if not asked:
                 return time.monotonic() >= end
             for answered in wait(asked, return_when=FIRST_COMPLETED).done:
-                if not _take(asked.pop(answered), answered):
+                batch = asked.pop(answered)
+                trouble = _take(batch, answered)
+                if isinstance(trouble, zoom.Refused):
+                    refusing.add(batch.meeting.pk)
+                elif trouble:
                     goes_on = False
                     _hand_back([asked.pop(other) for other in list(asked) if other.cancel()])
 
 
-def _claimed_batches(end: float) -> Generator[Batch, None, None]:
-    """What is owed, leased, thirty people of one meeting at a time; closed, it returns the rest."""
-    now = timezone.now()
-    personal = Meeting.objects.at_zoom().filter(
-        session__event__zoom_mode=Event.ZoomMode.PERSONAL, session__ends_at__gt=now
-    )
-    for meeting in personal.order_by("session__starts_at"):
+def _claimed_batches(end: float, refusing: Set[int]) -> Generator[Batch, None, None]:
+    """What is owed, leased, thirty people of one meeting at a time; closed, it returns the rest.
+
+    Of a meeting that is `refusing` no more are claimed.
+    """
+    for meeting in _personal_meetings():
         while time.monotonic() < end and not meetings.is_paused():
             links = _claim_some(meeting)
             if not links:
@@ -153,10 +181,12 @@ def _claimed_batches(end: float) -> Generator[Batch, None, None]:
             links = _adopt(meeting, links)
             rest = deque(Batch(meeting, chunk) for chunk in _chunks(links))
             try:
-                while rest:
+                while rest and meeting.pk not in refusing:
                     yield rest.popleft()
             finally:
                 _hand_back(rest)
+            if meeting.pk in refusing:
+                break
 
 
 def _chunks(links: list[PersonalLink]) -> Iterator[list[PersonalLink]]:
@@ -174,7 +204,11 @@ def _claim_some(meeting: Meeting) -> list[PersonalLink]:
     now = timezone.now()
     seats = wanted_seats(now).filter(session=meeting.session_id)
     waiting = PersonalLink.objects.filter(state=State.WANTED, due_at__lte=now)
-    return _claim_new(meeting, seats.filter(personal_link=None)) or _claim(
+    # Zoom would give the same registrant again, who is to be taken away.
+    parted = PersonalLink.objects.filter(
+        meeting=meeting, seat=None, email__iexact=OuterRef("registration__email")
+    )
+    return _claim_new(meeting, seats.filter(~Exists(parted), personal_link=None)) or _claim(
         waiting.filter(meeting=meeting, seat__in=seats)
     )
 
@@ -227,17 +261,17 @@ def _adopt(meeting: Meeting, links: list[PersonalLink]) -> list[PersonalLink]:
     return others
 
 
-def _take(batch: Batch, answered: Future[meetings.Registered]) -> bool:
-    """Record what Zoom said to a batch. Returns whether to go on."""
+def _take(batch: Batch, answered: Future[meetings.Registered]) -> zoom.ZoomError | None:
+    """Record what Zoom said to a batch. Returns what was wrong."""
     try:
         with meetings.noting():
             outcomes = answered.result()
     except zoom.ZoomError as error:
         _put_off(batch, error)
-        return False
+        return error
     _record(batch.links, outcomes)
     _hurry(batch.links)
-    return True
+    return None
 
 
 def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> None:
@@ -246,8 +280,11 @@ def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> Non
     issued = []
     for link in links:
         outcome = outcomes.get(_key(link), zoom.TryLater("Zoom said nothing of this address."))
-        if isinstance(outcome, zoom.Registrant):
-            issued.append((outcome.id, outcome.join_url, now, link.pk))
+        if isinstance(outcome, zoom.Registrant) and 0 < len(outcome.join_url) <= LONGEST_URL:
+            issued.append((outcome.id, outcome.join_url, now, now, link.pk))
+        elif isinstance(outcome, zoom.Registrant):
+            words = "Zoom registered this person, but gave no link. A host has to approve them."
+            _change([link], state=State.REFUSED, problem=words, asked_at=None)
         elif isinstance(outcome, zoom.TryLater):
             due_at = outcome.retry_at or now + REFUSED_PAUSE
             _change([link], problem=str(outcome), due_at=due_at, asked_at=None)
@@ -258,7 +295,7 @@ def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> Non
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {table} SET state = 'issued', problem = '', asked_at = NULL, "  # noqa: S608
-            "registrant_id = %s, join_url = %s, issued_at = %s WHERE id = %s",
+            "registrant_id = %s, join_url = %s, issued_at = %s, due_at = %s WHERE id = %s",
             issued,
         )
 
@@ -288,18 +325,17 @@ def _hurry(links: Iterable[PersonalLink]) -> None:
     now = timezone.now()
     waiting = OutgoingMail.objects.filter(
         state=OutgoingMail.State.WAITING,
-        kind=OutgoingMail.Kind.LINKS,
+        kind__in=[OutgoingMail.Kind.LINKS, OutgoingMail.Kind.PROMOTED],
         attempts=0,
         due_at__gt=now,
         registration__seats__personal_link__in=[link.pk for link in links],
     )
-    people = dict(waiting.values_list("registration", "pk"))
+    people = dict(waiting.values_list("pk", "registration"))
     if not people:
         return
-    lacking = wanted_seats(now).exclude(personal_link__state__in=[State.ISSUED, State.REFUSED])
-    for person in lacking.filter(registration__in=people).values_list("registration", flat=True):
-        people.pop(person, None)
-    OutgoingMail.objects.filter(pk__in=people.values()).update(due_at=now)
+    lacking = awaited_by(set(people.values()))
+    ready = [pk for pk, person in people.items() if person not in lacking]
+    OutgoingMail.objects.filter(pk__in=ready).update(due_at=now)
     outbox.nudge()
 
 
@@ -310,22 +346,18 @@ def _key(link: PersonalLink) -> str:
 # Taking away
 
 
-def _revoke_some() -> bool:
-    """Take links of one meeting away at Zoom. Returns whether there may be more."""
-    if meetings.is_paused():
+def _revoke_some(meeting: Meeting) -> bool:
+    """Take some of the meeting's links away at Zoom. Returns whether there may be more."""
+    parted = PersonalLink.objects.filter(meeting=meeting, seat=None, due_at__lte=timezone.now())
+    links = _claim(parted, zoom.BATCH)
+    if not links:
         return False
-    parted = PersonalLink.objects.filter(
-        seat=None, due_at__lte=timezone.now(), meeting__state=Meeting.State.MADE
-    )
-    first = parted.first()
-    if first is None:
-        return False
-    links = _claim(parted.filter(meeting=first.meeting_id), zoom.BATCH)
+    batch = Batch(meeting, links)
     try:
         with meetings.noting():
-            meetings.revoke(first.zoom_id, _registrants(first.zoom_id, links))
+            meetings.revoke(batch.zoom_id, _registrants(batch.zoom_id, links))
     except zoom.ZoomError as error:
-        _put_off(Batch(first.meeting, links), error)
+        _put_off(batch, error)
         return False
     PersonalLink.objects.filter(pk__in=[link.pk for link in links], seat=None).delete()
     return True

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from events.models import Event, Session, Track
 
-from . import mails, outbox
-from .models import OutgoingMail, Registration, Seat, email_key, new_token
+from . import mails, personal_links
+from .models import OutgoingMail, PersonalLink, Registration, Seat, email_key, new_token
 
 Kind = OutgoingMail.Kind
 Approval = Registration.Approval
@@ -108,12 +108,33 @@ def decline(*, registrations: Iterable[Registration]) -> int:
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
-    for registration in people:
-        registration.token = new_token()
-    Registration.objects.bulk_update(people, ["token"], batch_size=100)
+    _renew_tokens(people)
     waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
     waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
     return len(people)
+
+
+@transaction.atomic
+def renew_links(*, registrations: Iterable[Registration]) -> int:
+    """Take people's links away, say because one got into wrong hands, and mail new ones.
+
+    Of those who are declined or wait for a yes none is renewed. Returns to how many.
+    """
+    people = _held(registrations, Approval.APPROVED)
+    ids = [registration.pk for registration in people]
+    _renew_tokens(people)
+    personal_links.part(PersonalLink.objects.filter(seat__registration__in=ids))
+    waiting = OutgoingMail.objects.filter(registration__in=ids, state=OutgoingMail.State.WAITING)
+    waiting.filter(kind=Kind.LINKS).update(state=OutgoingMail.State.DROPPED)
+    links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
+    mails.queue_links(people, before=_counted(links))
+    return len(people)
+
+
+def _renew_tokens(people: list[Registration]) -> None:
+    for registration in people:
+        registration.token = new_token()
+    Registration.objects.bulk_update(people, ["token"], batch_size=100)
 
 
 def _held(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
@@ -197,16 +218,7 @@ def promote(*, seat: Seat) -> bool:
     now = timezone.now()
     if not found.update(state=Seat.State.SEATED, seated_at=now, told_revision=session.revision):
         return False
-    outbox.queue(
-        [
-            OutgoingMail(
-                key=f"promoted/{seat.pk}/{now.timestamp():.0f}",
-                kind=OutgoingMail.Kind.PROMOTED,
-                registration_id=seat.registration_id,
-                session=session,
-            )
-        ]
-    )
+    mails.queue_promoted(seat)
     return True
 
 

@@ -605,7 +605,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     options = early_config.known_args_namespace
-    without_servers = options.embedded or options.help or options.version
+    given = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if name in os.environ}
+    # With `-n 2` this process runs no test: each of the two that do has servers of its own.
+    shares_out = bool(options.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
+    without_servers = options.embedded or options.help or options.version or shares_out
     parts = early_config.stash[PARTS] = ExitStack()
     atexit.register(parts.close)
     try:
@@ -616,6 +619,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     for name in PRODUCT_VARIABLES:
         os.environ.pop(name, None)
     os.environ.update(prepared)
+    if shares_out:
+        early_config.stash[RUN] = "each process has its own database and broker"
+        os.environ.update(given, PYTEST_PLUGINS="tests.services")
     return (yield)
 
 

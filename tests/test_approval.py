@@ -690,3 +690,19 @@ def test_event_page_has_the_switch(admin_client, week):
     assert admin_client.post(path(week), form).status_code == 302
     week.refresh_from_db()
     assert week.requires_approval is False
+
+
+def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob Brown")
+    signup.decline(registrations=[bob])
+    tokens = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
+    answer = admin_client.post(
+        reverse("admin:registrations_registration_changelist"),
+        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk]},
+        follow=True,
+    )
+    assert "New links are on their way to 1 person" in unescape(answer.content.decode())
+    now = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
+    assert now[alice.pk] != tokens[alice.pk]
+    assert now[bob.pk] == tokens[bob.pk]
+    assert alice.mails.filter(kind="links", state="waiting").count() == 1

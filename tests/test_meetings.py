@@ -378,3 +378,107 @@ def test_captions_that_were_refused_are_asked_for_again_on_a_word(shared, zoom_a
     keep(2)
     assert first(shared).meeting.problem == ""
     assert zoom_account.count("update_meeting") == 0
+
+
+# Between two
+
+
+def test_what_is_under_way_is_not_tried_a_second_time(shared, zoom_account, monkeypatch):
+    def impatient(host, wished):
+        made = create(host, wished)
+        Meeting.objects.update(problem="Zoom did not answer.")
+        meetings.try_now(event=shared)
+        monkeypatch.setattr(zoom, "list_meetings", lambda host: [])
+        meetings.keep_in_step()
+        return made
+
+    create = zoom.create_meeting
+    Session.objects.exclude(pk=first(shared).pk).update(status="draft")
+    monkeypatch.setattr(zoom, "create_meeting", impatient)
+    keep()
+    assert len(zoom_account.meetings) == 1
+
+
+def test_pasted_link_counts_whatever_became_of_an_earlier_meeting(shared, zoom_account):
+    keep()
+    meeting = first(shared).meeting
+    meetings.note_gone(meeting.zoom_id)
+    Event.objects.update(zoom_mode="pasted")
+    Meeting.objects.filter(pk=meeting.pk).update(join_url="https://zoom.us/j/1", passcode="p")
+    session = first(shared)
+    assert (session.join_url, session.joining_lines()[-1]) == ("https://zoom.us/j/1", "Passcode: p")
+    assert session not in Session.objects.without_link(timezone.now())
+
+
+def test_meeting_of_an_event_with_pasted_links_is_nobodys_loss(shared, zoom_account):
+    keep()
+    Event.objects.update(zoom_mode="pasted")
+    meetings.note_gone(first(shared).meeting.zoom_id)
+    assert first(shared).meeting.state == "made"
+
+
+def test_setting_that_zoom_forces_is_asked_for_once_more_and_then_told(shared, zoom_account):
+    keep()
+    session = first(shared)
+    began = timezone.now()
+    with time_machine.travel(began, tick=False) as clock:
+        for _hour in range(5):
+            zoom_account.meetings[session.meeting.zoom_id].settings["waiting_room"] = True
+            clock.shift(3700)
+            keep()
+    assert zoom_account.count("update_meeting") == 1
+    assert first(shared).meeting.problem == meetings.FORCED
+    assert meetings.is_in_step(first(shared))
+
+
+def test_missing_scope_stops_nothing_else(shared, zoom_account, monkeypatch):
+    def lacking(host, meeting_id, wished):
+        raise zoom.MissingScope("The Zoom app lacks a scope: x", code=4711)
+
+    keep()
+    edit(first(shared), title="Other")
+    monkeypatch.setattr(zoom, "update_meeting", lacking)
+    keep()
+    assert "scope" in first(shared).meeting.problem
+    assert not meetings.is_paused()
+
+
+def test_remade_meeting_leads_nobody_to_the_old_one_meanwhile(shared, zoom_account):
+    keep()
+    meeting = first(shared).meeting
+    zoom_account.delete_by_hand(meeting.zoom_id)
+    meetings.note_gone(meeting.zoom_id)
+    assert first(shared).joining_lines() == []
+    meetings.remake(meeting=meeting)
+    assert (first(shared).join_url, first(shared).joining_lines()) == ("", [])
+
+
+def test_what_zoom_refused_is_told_anew_when_it_was_edited(shared, zoom_account):
+    Event.objects.update(zoom_host="nobody@example.org")
+    keep()
+    Event.objects.update(zoom_host="")
+    meetings.keep_in_step()
+    assert not Meeting.objects.at_zoom().exists()
+    for session in shared.sessions.all():
+        edit(session)
+    meetings.keep_in_step()
+    assert Meeting.objects.at_zoom().count() == 6
+
+
+@pytest.mark.parametrize("end", ["cancelled", "deleted"])
+def test_meeting_made_for_a_session_that_is_not_held_is_deleted(shared, zoom_account, end):
+    Session.objects.exclude(pk=first(shared).pk).update(status="draft")
+    if end == "cancelled":
+        zoom_account.fail("lost answer", call="create_meeting")
+        keep()
+        schedule.cancel_session(session=first(shared))
+        keep(2)
+    else:
+        Meeting.objects.filter(session=first(shared)).delete()
+        meetings._want_meetings()
+        (meeting,) = meetings._due(timezone.now())
+        meetings._claim(meeting, timezone.now())
+        Session.objects.filter(pk=meeting.session_id).delete()
+        meetings._make(meeting)
+    assert zoom_account.count("create_meeting") == 1
+    assert zoom_account.meetings == {}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import email.policy
+import time
 from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any
@@ -14,9 +15,9 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from events import meetings, zoom
+from events import meetings, schedule, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
-from events.zoom_stand_in import StandIn
+from events.zoom_stand_in import CannotJoin, StandIn
 from registrations import mails, personal_links, signup
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
@@ -422,3 +423,173 @@ def test_only_whoever_is_led_on_has_opened_it(client, at_the_door, how):
             client.get(address)
     at_the_door.refresh_from_db()
     assert at_the_door.opened_at is None
+
+
+# Coming back
+
+
+@pytest.mark.parametrize("fault", ["429", "lost answer", "503"])
+def test_link_of_whoever_comes_back_is_not_taken_away_with_the_old_one(
+    personal, zoom_account, fault
+):
+    alice = sign_up(personal)
+    keep_up()
+    people = Registration.objects.filter(pk=alice.pk)
+    signup.decline(registrations=people)
+    zoom_account.fail(fault, call="update_registrants", times=2, retry_after=600)
+    keep_up()
+    signup.approve(registrations=people)
+    keep_up(4)
+    for session in personal.sessions.all():
+        link = PersonalLink.objects.get(seat__session=session)
+        assert at_zoom(zoom_account, session) == {alice.email: link.registrant_id}
+
+
+def test_links_survive_another_mode_and_back(personal, zoom_account):
+    crowd(personal, 3)
+    keep_up()
+    before = {link.pk: link.join_url for link in PersonalLink.objects.all()}
+    for mode in ("shared", "personal"):
+        Event.objects.update(zoom_mode=mode)
+        keep_up()
+        Meeting.objects.update(due_at=timezone.now())
+        meetings.keep_in_step()
+        keep_up()
+    assert {link.pk: link.join_url for link in PersonalLink.objects.issued()} == before
+
+
+def test_nobody_is_registered_before_zoom_knows_of_it(week, zoom_account):
+    Event.objects.update(zoom_mode="shared", zoom_captions=False)
+    meetings.keep_in_step()
+    Event.objects.update(zoom_mode="personal")
+    sign_up(week)
+    keep_up()
+    assert zoom_account.count("add_registrants") == 0
+    Meeting.objects.update(due_at=timezone.now())
+    meetings.keep_in_step()
+    keep_up()
+    assert PersonalLink.objects.issued().count() == 6
+
+
+def test_session_cancelled_by_mistake_costs_nobody_the_link(personal, zoom_account):
+    sign_up(personal)
+    keep_up()
+    session = personal.sessions.first()
+    schedule.cancel_session(session=session)
+    keep_up()
+    schedule.restore_session(session=session)
+    keep_up()
+    assert zoom_account.count("update_registrants") == 0
+    assert PersonalLink.objects.issued().count() == 2
+
+
+def test_one_meeting_that_refuses_holds_up_neither_taking_nor_giving(personal, zoom_account):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    keep_up()
+    signup.cancel(registration=alice)
+    first, second = personal.sessions.all()
+    refusing = Meeting.objects.get(session=first)
+    zoom_account.meetings[refusing.zoom_id].settings["approval_type"] = 2
+    carol = sign_up(personal, "Carol Chen")
+    keep_up()
+    assert set(at_zoom(zoom_account, second)) == {bob.email, carol.email}
+
+
+def test_stolen_link_is_renewed(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    before, token = {link.join_url for link in links_of(alice)}, alice.token
+    assert signup.renew_links(registrations=[alice]) == 1
+    keep_up(2)
+    alice.refresh_from_db()
+    now = {link.join_url for link in links_of(alice)}
+    assert len(now) == 2
+    assert not now & before
+    assert alice.token != token
+    assert alice.mails.filter(kind="links", state="waiting").count() == 1
+    for session in personal.sessions.all():
+        meeting = zoom_account.meetings[Meeting.objects.get(session=session).zoom_id]
+        zoom_account.start(meeting.id)
+        stolen = next(url for url in before if str(meeting.id) in url)
+        with pytest.raises(CannotJoin):
+            zoom_account.join(stolen)
+
+
+def test_stranger_who_knows_the_meeting_registers_in_vain(personal, zoom_account):
+    meeting = zoom_account.meetings[Meeting.objects.first().zoom_id]
+    assert meeting.settings["approval_type"] == meetings.MANUAL == 1
+
+
+def test_round_of_single_calls_that_breaks_off_registers_nobody_twice(personal, zoom_account):
+    Session.objects.filter(pk=personal.sessions.last().pk).delete()
+    crowd(personal, 3)
+    sign_up(personal, "Bad Adams", email="x" * 125 + "@example.org")
+    added = zoom.add_registrant
+    calls: list[str] = []
+
+    def breaking(zoom_id, person):
+        calls.append(person.email)
+        if len(calls) == 3:
+            raise zoom.TryLater("Too many.")
+        return added(zoom_id, person)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoom, "add_registrant", breaking)
+        keep_up()
+    keep_up(2)
+    assert PersonalLink.objects.issued().count() == 3
+    assert zoom_account.count("list_registrants") == 1
+
+
+def test_registrant_without_a_link_waits_for_the_host(personal, zoom_account, monkeypatch):
+    def pending(zoom_id, people):
+        return [zoom.Registrant("r", person.email, "") for person in people]
+
+    monkeypatch.setattr(zoom, "add_registrants", pending)
+    alice = sign_up(personal)
+    keep_up()
+    assert {link.state for link in links_of(alice)} == {"refused"}
+    assert "host" in links_of(alice)[0].problem
+
+
+def test_whoever_is_let_go_amid_the_asking_is_taken_away_afterwards(personal, zoom_account):
+    alice = sign_up(personal)
+    batch = next(personal_links._claimed_batches(time.monotonic() + 5, set()))
+    signup.cancel(registration=alice)
+    personal_links._let_go()
+    assert not personal_links._revoke_some(batch.meeting)
+    people = [zoom.Person(alice.email, alice.name)]
+    personal_links._record(batch.links, meetings.register_people(batch.zoom_id, people))
+    personal_links.keep_up()
+    assert at_zoom(zoom_account, batch.meeting.session) == {}
+
+
+def test_mail_has_no_link_of_an_earlier_address(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    ZoomAccount.objects.update_or_create(
+        pk=1, defaults={"resumes_at": timezone.now() + dt.timedelta(minutes=1)}
+    )
+    signup.correct_email(registration=alice, email="right@example.org")
+    mail = alice.mails.order_by("-pk").first()
+    assert mail.due_at <= timezone.now()
+    assert "out of reach" not in written(mail).body
+
+
+def test_mail_to_someone_who_has_all_links_does_not_wait(personal, zoom_account):
+    alice = sign_up(personal)
+    keep_up()
+    OutgoingMail.objects.update(created_at=timezone.now() - dt.timedelta(hours=1), state="failed")
+    signup.resend_links(registrations=[alice])
+    assert alice.mails.order_by("-pk").first().due_at <= timezone.now()
+
+
+def test_mail_about_a_place_from_the_waiting_list_waits_too(personal, zoom_account):
+    alice = sign_up(personal)
+    alice.seats.update(state="waiting")
+    signup.promote(seat=alice.seats.first())
+    mail = alice.mails.get(kind="promoted")
+    assert mail.due_at > timezone.now()
+    keep_up()
+    mail.refresh_from_db()
+    assert mail.due_at <= timezone.now()

@@ -255,7 +255,7 @@ def test_secrets_are_in_no_error(zoom_account, meeting, settings):
 def test_words_of_an_error_are_read_from_its_body():
     response = requests.Response()
     response.status_code, response._content = 400, b'{"code": 4711, "message": "No scopes:x."}'
-    with pytest.raises(zoom.SettingsError, match="No scopes:x"):
+    with pytest.raises(zoom.MissingScope, match="No scopes:x"):
         zoom._answer(response)
 
 

@@ -475,6 +475,7 @@ def standing(session: Session) -> tuple[str, str]:
 
 
 def test_meeting_deleted_by_hand_is_said(opening):
+    Event.objects.update(zoom_mode="shared")
     heed("meeting.deleted")
     assert standing(opening) == ("gone", meetings.GONE)
 

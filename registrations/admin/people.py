@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_POST
 
+from events.models import Event
 from events.timezones import offered_time_zones
 
 from .. import signup
@@ -158,7 +159,7 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = ["approve", "decline", "send_links_again", "cancel"]
+    actions = ["approve", "decline", "send_links_again", "renew_links", "cancel"]
     fieldsets = [
         (
             None,
@@ -325,6 +326,18 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
             registration.get_absolute_url(),
         )
 
+    @admin.action(description="Take their links away, and mail new ones", permissions=["change"])
+    def renew_links(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+        chosen = [each for each in queryset if each.is_admitted]
+        done = signup.renew_links(registrations=chosen)
+        words = "Took the links away, and mailed new ones."
+        LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, words)  # type: ignore[arg-type]
+        messages.success(
+            request,
+            f"New links are on their way to {people(done)}. The old ones work no more, nor do "
+            "their personal links at Zoom.",
+        )
+
     @admin.action(description="Approve: they get their links", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
         done, left = self._decide(request, queryset, signup.approve, Approval.APPROVED)
@@ -342,6 +355,12 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
                 f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
                 "Approve them to take it back: then new links go out.",
             )
+            if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
+                messages.warning(
+                    request,
+                    "Where Zoom links are not personal, they may still know a meeting's ID and "
+                    "passcode from an earlier mail.",
+                )
         if left:
             messages.warning(request, f"{left} left out: declined already, or cancelled.")
 
