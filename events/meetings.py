@@ -264,6 +264,7 @@ def _update(meeting: Meeting) -> None:
     assert session is not None and meeting.zoom_id  # noqa: S101, PT018  # By `_owed`.
     told, host = _told(session), _host(session.event)
     before = {**(meeting.told or {}), "captions": told["captions"]}
+    before.pop(INSISTED, None)
     if before != told:
         # Nobody knows what came of an earlier try: it is a hundred updates a day.
         known = zoom.get_meeting(meeting.zoom_id) if meeting.asked_at or not meeting.told else None

@@ -6,7 +6,7 @@ zone. What is personal, such as the name and the token, is then filled in for ea
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -433,12 +433,14 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     registration is another now, or it was cancelled; its moment has passed; or the announcement's
     reader wants no more of them.
     """
-    seats, zoom_urls = _seats(mails)
+    seats = _seats(mails)
     wanted = _ids(mail.session_id for mail in mails).union(*seats.values())
     sessions = {
         session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
     }
     events = Event.objects.in_bulk({mail.registration.event_id for mail in mails})
+    is_personal = any(event.has_personal_links for event in events.values())
+    zoom_urls = _zoom_urls(seats) if is_personal else {}
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
     batch = Batch(timezone.now())
@@ -460,7 +462,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
                 announcement=said.get(mail.announcement_id or 0),
             )
         )
-        return draft.address_to(person, zoom_urls[person.pk]) if draft else None
+        return draft.address_to(person, zoom_urls.get(person.pk)) if draft else None
 
     return write
 
@@ -475,17 +477,20 @@ def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _seats(
-    mails: Sequence[OutgoingMail],
-) -> tuple[dict[int, set[int]], dict[int, dict[int, str]]]:
-    """By registration, the sessions that it has a seat in, and its own Zoom links by session."""
+def _seats(mails: Sequence[OutgoingMail]) -> dict[int, set[int]]:
+    """The ids of the sessions that each registration has a seat in."""
     seats: dict[int, set[int]] = {mail.registration_id: set() for mail in mails}
-    zoom_urls: dict[int, dict[int, str]] = {registration_id: {} for registration_id in seats}
     rows = Seat.objects.seated().filter(registration__in=seats)
     for registration_id, session_id in rows.values_list("registration_id", "session_id"):
         seats[registration_id].add(session_id)
-    links = PersonalLink.objects.leading_in().filter(seat__registration__in=seats)
+    return seats
+
+
+def _zoom_urls(registration_ids: Collection[int]) -> dict[int, dict[int, str]]:
+    """By registration and session, people's own Zoom links."""
+    zoom_urls: dict[int, dict[int, str]] = {}
+    links = PersonalLink.objects.leading_in().filter(seat__registration__in=registration_ids)
     fields = ("seat__registration_id", "seat__session_id", "join_url")
     for registration_id, session_id, zoom_url in links.values_list(*fields):
-        zoom_urls[registration_id][session_id] = zoom_url
-    return seats, zoom_urls
+        zoom_urls.setdefault(registration_id, {})[session_id] = zoom_url
+    return zoom_urls

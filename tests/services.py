@@ -631,8 +631,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "(given), broker" in config.stash[RUN]:
         others.append("crashes")
     left_out = [item for item in items if any(map(item.get_closest_marker, others))]
-    items[:] = [item for item in items if item not in left_out]
+    left_out_ids = set(map(id, left_out))
+    items[:] = [item for item in items if id(item) not in left_out_ids]
+    _put_long_ones_first(items)
     config.hook.pytest_deselected(items=left_out)
+
+
+def _put_long_ones_first(items: list[pytest.Item]) -> None:
+    """Of those that write to the database for good, which come last: so that two processes end
+    at the same time."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    writing = (
+        place
+        for place, item in enumerate(others)
+        if {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+    )
+    place = next(writing, len(others))
+    items[:] = others[:place] + long + others[place:]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

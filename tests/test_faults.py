@@ -90,6 +90,7 @@ def test_mail_leaves_by_the_sweep_alone(week, smtp_sink, worker, beat):
     smtp_sink.wait_for(1, timeout=30)
 
 
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.timeout(180)
 def test_mail_server_away_and_back(week, smtp_sink, worker, beat):

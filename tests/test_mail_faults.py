@@ -541,6 +541,7 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
 # The whole
 
 
+@pytest.mark.long
 @pytest.mark.served
 @pytest.mark.timeout(300)
 def test_twenty_killed_workers_cost_ten_thousand_people_no_mail(week, sink, worker):

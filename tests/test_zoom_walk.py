@@ -67,6 +67,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
         time.sleep(0.5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rate", [0, 0.3], ids=["well", "failing"])
 def test_the_whole_way(running, account, smtp_sink, admin_client, rate):
     if rate:
