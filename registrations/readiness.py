@@ -6,18 +6,15 @@ lead on to Zoom. Whatever the number of people, each question takes the same few
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import (
-    BooleanField,
     Case,
     CharField,
-    Count,
     Exists,
-    ExpressionWrapper,
     F,
     OuterRef,
     Q,
@@ -38,7 +35,6 @@ from .models import (
     OutgoingMail,
     PersonalLink,
     Registration,
-    RegistrationQuerySet,
     Seat,
 )
 
@@ -73,7 +69,7 @@ class Link(TextChoices):
     REFUSED = "refused", "Zoom refused the address"
 
 
-WORKING = Q(mail=Mail.ACCEPTED, link=Link.THERE)
+WORKING = (Mail.ACCEPTED, Link.THERE)
 UNREACHED = (Mail.REFUSED, Mail.CAME_BACK, Mail.SPAM)
 # Mailed once more by `mend`.
 OWED = (Mail.NONE, Mail.REFUSED, Mail.CAME_BACK)
@@ -88,53 +84,52 @@ class Standing(TextChoices):
     ATTENDED = "attended", "Attended"
 
 
-def seats_of(
-    event: Event,
-    *,
-    session: Session | None = None,
-    people: Collection[int] | None = None,
-    after: dt.datetime | None = None,
-) -> Any:
-    """The places of those who come, in sessions that are held, each with its `mail` and `link`.
+def seats_of(event: Event, *, session: Session | None = None) -> Any:
+    """The places of those who come to a session, or to any that is held, with `mail` and `link`.
 
-    In one session only, of these people (registration ids) only, in sessions that end after that
-    moment only. The link works when both are well, see WORKING:
+    The link works when both are well, see WORKING:
 
     - `mail`: a server accepted a mail with this session's link, since the person has this place
-      and this address, and they are reachable, as in `RegistrationQuerySet.unreachable`;
-    - `link`: of personal links, the person's own is issued, for the meeting that is at Zoom now;
-      else the session has a link that leads to a meeting.
+      and this address; none with all links is on its way; and they are reachable, as in
+      `RegistrationQuerySet.unreachable`;
+    - `link`: of personal links, the person's own is issued, for the meeting and the address that
+      count now; else the session has a link that leads to a meeting.
     """
-    sessions = event.sessions.held()
-    seats = Seat.objects.admitted()
-    mails = OutgoingMail.objects.filter(registration__event=event)
+    seats = Seat.objects.filter(registration__event=event)
     if session is not None:
-        sessions = sessions.filter(pk=session.pk)
-    if after is not None:
-        sessions = sessions.filter(ends_at__gt=after)
-    if people is not None:
-        seats, mails = seats.filter(registration__in=people), mails.filter(registration__in=people)
-    seats = seats.filter(session__in=sessions)
-    return seats.annotate(mail=_mail(seats, mails), link=_link(event))
+        seats = seats.filter(session=session)
+    held = seats.admitted().filter(session__in=event.sessions.held())
+    return held.annotate(mail=_mail(seats), link=_link(event))
 
 
-def _mail(seats: QuerySet[Seat], mails: QuerySet[OutgoingMail]) -> Case:
+def _mail(seats: QuerySet[Seat]) -> Case:
     """By sets of ids that do not depend on the seat: the database makes each of them once."""
+    mails = OutgoingMail.objects.all()
     standing = mails.filter(created_at__gte=F("registration__email_since"))
-    newer = OutgoingMail.objects.filter(
+    newer = mails.filter(
         registration=OuterRef("registration"), pk__gt=OuterRef("pk"), state__in=ENDED_STATES
     )
-    unreached = mails.filter(~Exists(newer), state__in=UNREACHED_STATES)
+    refused = mails.filter(~Exists(newer), state=State.FAILED)
 
     def about(found: QuerySet[OutgoingMail]) -> Q:
         return Q(registration__in=found.values("registration"))
 
+    # What someone holds may be links that were taken away: those that are on their way count.
+    newer_links = mails.filter(
+        registration=OuterRef("registration"),
+        pk__gt=OuterRef("pk"),
+        kind=Kind.LINKS,
+        state=State.SENT,
+    )
+    links_anew = mails.filter(~Exists(newer_links), kind=Kind.LINKS, state=State.WAITING)
+    on_its_way = When(_carried(seats, State.WAITING), then=Value(Mail.ON_ITS_WAY))
     return Case(
         When(about(standing.filter(state=State.COMPLAINED)), then=Value(Mail.SPAM)),
         When(about(standing.filter(state=State.BOUNCED)), then=Value(Mail.CAME_BACK)),
-        When(_carried(seats, State.SENT) & ~about(unreached), then=Value(Mail.ACCEPTED)),
-        When(_carried(seats, State.WAITING), then=Value(Mail.ON_ITS_WAY)),
-        When(about(unreached), then=Value(Mail.REFUSED)),
+        When(about(refused), then=Case(on_its_way, default=Value(Mail.REFUSED))),
+        When(about(links_anew), then=Value(Mail.ON_ITS_WAY)),
+        When(_carried(seats, State.SENT), then=Value(Mail.ACCEPTED)),
+        on_its_way,
         default=Value(Mail.NONE),
         output_field=CharField(),
     )
@@ -144,16 +139,15 @@ def _carried(seats: QuerySet[Seat], state: State) -> Q:
     """Seats whose link stands in a mail of this state, to the address that the person has now."""
 
     def in_mails(**about: Any) -> Q:
-        found = seats.order_by().filter(
+        found = seats.filter(
             Q(registration__mails__created_at__gte=F("seated_at")),
             Q(registration__mails__created_at__gte=F("registration__email_since")),
             registration__mails__state=state,
             registration__mails__kind__in=CARRYING,
             **about,
         )
-        return Q(pk__in=found.values("pk"))
+        return Q(pk__in=found.order_by().values("pk"))
 
-    # Nearly all are in the first set, and then the second is never made.
     return in_mails(registration__mails__session=None) | in_mails(
         registration__mails__session=F("session")
     )
@@ -163,9 +157,13 @@ def _link(event: Event) -> Case:
     gone = When(session__meeting__state=Meeting.State.GONE, then=Value(Link.GONE))
     pasted = When(session__meeting__join_url__gt="", then=Value(Link.THERE))
     if event.has_personal_links:
-        this_meeting = Q(personal_link__zoom_id=F("session__meeting__zoom_id"))
-        issued = this_meeting & Q(personal_link__state=PersonalLink.State.ISSUED)
-        refused = this_meeting & Q(personal_link__state=PersonalLink.State.REFUSED)
+        # As in `PersonalLinkQuerySet.leading_in`.
+        of_now = Q(
+            personal_link__zoom_id=F("session__meeting__zoom_id"),
+            personal_link__email=F("registration__email"),
+        )
+        issued = of_now & Q(personal_link__state=PersonalLink.State.ISSUED)
+        refused = of_now & Q(personal_link__state=PersonalLink.State.REFUSED)
         whens = [
             gone,
             When(issued, then=Value(Link.THERE)),
@@ -180,9 +178,27 @@ def _link(event: Event) -> Case:
     return Case(*whens, default=Value(default), output_field=CharField())
 
 
-def next_session(event: Event, now: dt.datetime) -> Session | None:
-    """The session that runs or comes next, or None when all are over."""
-    return event.sessions.open_to_register(now).select_related("event", "meeting").first()
+class Person(NamedTuple):
+    """Someone on the board, by the registration's id."""
+
+    pk: int
+    name: str
+    email: str
+
+
+class Place(NamedTuple):
+    """Someone's place in a session, and how far they have come with it."""
+
+    registration_id: int
+    session_id: int
+    mail: str
+    link: str
+    opened_at: dt.datetime | None
+    attended: bool
+
+    @property
+    def works(self) -> bool:
+        return (self.mail, self.link) == WORKING
 
 
 @dataclass
@@ -198,76 +214,102 @@ class Tally:
     without_link: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
-
-def tallies(event: Event) -> dict[int, Tally]:
-    """A tally for each session of the event that is held, by the session's id."""
-    found = {pk: Tally() for pk in event.sessions.held().values_list("pk", flat=True)}
-    seats = seats_of(event).annotate(
-        opened=ExpressionWrapper(Q(opened_at__isnull=False), BooleanField())
-    )
-    alike = seats.order_by().values_list("session", "mail", "link", "opened", "attended")
-    for session, mail, link, opened, attended, count in alike.annotate(count=Count("pk")):
-        tally, reasons = found[session], reasons_of(mail, link)
-        tally.seated += count
-        tally.issued += count * (link == Link.THERE)
-        tally.accepted += count * (mail == Mail.ACCEPTED)
-        tally.unreached += count * (mail in UNREACHED)
-        tally.opened += count * opened
-        tally.attended += count * attended
-        tally.without_link += count * bool(reasons)
-        tally.reasons.update(dict.fromkeys(reasons, count))
-    return found
+    def add(self, mail: str, link: str, *, opened: bool, attended: bool, count: int) -> None:
+        reasons = [str(Mail(mail).label)] if mail != Mail.ACCEPTED else []
+        reasons += [str(Link(link).label)] if link != Link.THERE else []
+        self.seated += count
+        self.issued += count * (link == Link.THERE)
+        self.accepted += count * (mail == Mail.ACCEPTED)
+        self.unreached += count * (mail in UNREACHED)
+        self.opened += count * opened
+        self.attended += count * attended
+        self.without_link += count * bool(reasons)
+        self.reasons.update(dict.fromkeys(reasons, count))
 
 
-def reasons_of(mail: str, link: str) -> list[str]:
-    """Why a link does not work, in words; empty when it does."""
-    reasons: list[str] = []
-    if mail != Mail.ACCEPTED:
-        reasons.append(Mail(mail).label)
-    if link != Link.THERE:
-        reasons.append(Link(link).label)
-    return reasons
+def next_session(sessions: Iterable[Session], now: dt.datetime) -> Session | None:
+    """Of sessions in their order the one that runs or comes next, or None when all are over."""
+    return next((session for session in sessions if session.ends_at > now), None)
 
 
-def people_on_board(
-    event: Event,
-    now: dt.datetime,
-    *,
-    session: Session | None = None,
-    standing: Standing | None = None,
-    words: str = "",
-) -> RegistrationQuerySet:
-    """People who come to the session, or to any, by name; `words` are looked for in name or email.
+class Board:
+    """The places of an event, or of one of its sessions, as they stood at one moment."""
 
-    Of a session that is over nobody needs a link any more.
-    """
-    sessions = event.sessions.held()
-    # No mail and no link is asked for unless it has to be: those are the costly questions.
-    seats = Seat.objects.admitted().filter(session__in=[session] if session else sessions)
-    people = event.registrations.filter(pk__in=seats.values("registration"))
-    match standing:
-        case Standing.NO_LINK:
-            lacking = seats_of(event, session=session, after=now).exclude(WORKING)
-            people = people.filter(pk__in=_registrations(lacking))
-        case Standing.UNREACHED:
-            unreached = seats_of(event, session=session).filter(mail__in=UNREACHED)
-            people = people.filter(pk__in=_registrations(unreached))
-        case Standing.NOT_OPENED:
-            opened = seats.filter(opened_at__isnull=False)
-            people = people.exclude(pk__in=opened.values("registration"))
-        case Standing.ATTENDED:
-            people = people.filter(pk__in=seats.filter(attended=True).values("registration"))
-    for word in words.split():
-        people = people.filter(Q(name__icontains=word) | Q(email__icontains=word))
-    return people.order_by("name", "pk")
+    def __init__(self, event: Event, now: dt.datetime, *, session: Session | None = None) -> None:
+        self._event, self._now = event, now
+        self.sessions = list(event.sessions.held().select_related("event", "meeting"))
+        seats = seats_of(event, session=session).order_by()
+        # Of thousands of people these are many: a Place is made of those only that are shown.
+        self._rows = list(seats.values_list(*Place._fields))
+
+    def places(self, people: Collection[int]) -> dict[tuple[int, int], Place]:
+        """Where these people stand, by registration and session."""
+        return {(row[0], row[1]): Place._make(row) for row in self._rows if row[0] in people}
+
+    def tallies(self) -> dict[int, Tally]:
+        """A tally for each session, by its id."""
+        tallies = {session.pk: Tally() for session in self.sessions}
+        alike = Counter(
+            (session, mail, link, opened_at is not None, attended)
+            for _person, session, mail, link, opened_at, attended in self._rows
+        )
+        for (session, mail, link, opened, attended), count in alike.items():
+            tallies[session].add(mail, link, opened=opened, attended=attended, count=count)
+        return tallies
+
+    def people(
+        self,
+        *,
+        session: Session | None = None,
+        standing: Standing | None = None,
+        words: str = "",
+    ) -> list[Person]:
+        """People who come to the session, or to any, by name; `words` are of name or email."""
+        fit, wanted = self._fitting(session, standing), words.casefold().split()
+        found = []
+        for row in self._event.registrations.order_by("pk").values_list(*Person._fields):
+            person = Person._make(row)
+            known = f"{person.name} {person.email}".casefold()
+            if person.pk in fit and all(word in known for word in wanted):
+                found.append(person)
+        return sorted(found, key=lambda person: person.name.casefold())
+
+    def _fitting(self, session: Session | None, standing: Standing | None) -> set[int]:
+        """The registrations with such a place. Nobody needs a link for what is over."""
+        rows = self._rows
+        if session is not None:
+            rows = [row for row in rows if row[1] == session.pk]
+        match standing:
+            case None:
+                return {person for person, *_place in rows}
+            case Standing.NO_LINK:
+                to_come = {each.pk for each in self.sessions if each.ends_at > self._now}
+                return {
+                    person
+                    for person, of, mail, link, _opened_at, _attended in rows
+                    if (mail, link) != WORKING and of in to_come
+                }
+            case Standing.UNREACHED:
+                return {person for person, _of, mail, *_rest in rows if mail in UNREACHED}
+            case Standing.ATTENDED:
+                return {person for person, *_rest, attended in rows if attended}
+            case Standing.NOT_OPENED:
+                opened = {person for person, *_rest, opened_at, _attended in rows if opened_at}
+                return {person for person, *_place in rows} - opened
 
 
-def _registrations(seats: Any) -> set[int]:
-    """Whose they are. Found out once: people are counted first, and then shown page by page."""
-    return set(seats.order_by().values_list("registration", flat=True))
+def said_of_links(people: Collection[int]) -> dict[tuple[int, int], str]:
+    """What Zoom said last of these people's links, by registration and session."""
+    links = PersonalLink.objects.filter(seat__registration__in=people).exclude(problem="")
+    return {
+        (registration, session): problem
+        for registration, session, problem in links.values_list(
+            "seat__registration", "seat__session", "problem"
+        )
+    }
 
 
-def last_words(people: Collection[int]) -> dict[tuple[int, bool], str]:
+def said_of_mails(people: Collection[int]) -> dict[tuple[int, bool], str]:
     """What was said last of these people's mails: of those that wait (True), and did not get there.
 
     The key is the registration's id and which of the two it is.
@@ -315,7 +357,7 @@ def _mail_again(event: Event) -> tuple[int, int, int]:
     # One at a time: whoever presses the button meanwhile finds the mails on their way.
     Event.objects.select_for_update(no_key=True).get(pk=event.pk)
     now = timezone.now()
-    seats = seats_of(event, after=now).filter(mail__in=(*OWED, Mail.SPAM))
+    seats = seats_of(event).filter(session__ends_at__gt=now, mail__in=(*OWED, Mail.SPAM))
     found: dict[str, set[int]] = {mail: set() for mail in Mail}
     for pk, mail in seats.order_by().values_list("registration", "mail").distinct():
         found[mail].add(pk)

@@ -5,7 +5,6 @@ import html
 import itertools
 import re
 from collections import Counter
-from typing import Any
 
 import pytest
 import time_machine
@@ -22,6 +21,7 @@ from django.utils import timezone
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.schedule import cancel_session
 from registrations import readiness, samples, signup
+from registrations.admin.readiness import Places, zoom_words
 from registrations.models import Announcement, OutgoingMail, PersonalLink, Registration, Seat
 from registrations.readiness import Link, Mail, Standing, Tally
 
@@ -99,13 +99,16 @@ def issue(person: Registration, session: Session, state: str = "issued", **about
 
 
 def seat_of(person: Registration, session: Session):
-    return readiness.seats_of(session.event, session=session, people=[person.pk]).get()
+    return readiness.seats_of(session.event, session=session).get(registration=person)
 
 
-def lacking(session: Session, **asked) -> list[str]:
+def board(event: Event, **asked) -> readiness.Board:
+    return readiness.Board(event, timezone.now(), **asked)
+
+
+def lacking(session: Session) -> list[str]:
     """The names of the people who have no working link for a session."""
-    asked = {"session": session, "standing": Standing.NO_LINK, **asked}
-    return names(readiness.people_on_board(session.event, timezone.now(), **asked))
+    return names(board(session.event).people(session=session, standing=Standing.NO_LINK))
 
 
 def names(people) -> list[str]:
@@ -222,7 +225,7 @@ def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
     works = {
         person.pk
         for person, history in zip(people, histories, strict=True)
-        if "sent" in history[:2][valid[history[2]]]
+        if "sent" in history[:2][valid[history[2]]] and history[1] != "waiting"
     }
     seats = readiness.seats_of(week, session=opening).filter(mail=Mail.ACCEPTED)
     accepted = set(seats.values_list("registration", flat=True))
@@ -233,7 +236,7 @@ def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
 @pytest.mark.parametrize("kind", Kind.values)
 def test_mails_with_links_are_those_that_count(week, opening, second, kind):
     alice = mailed(sign_up(week), "dropped")
-    said: dict[str, Any] = {}
+    said: dict = {}
     if kind == Kind.ANNOUNCEMENT:
         said["announcement"] = Announcement.objects.create(event=week, subject="S", body="B")
     about_one = samples.sample(kind, week) if kind in readiness.CARRYING else None
@@ -259,6 +262,26 @@ def test_other_mails_hold_no_join_link(week, kind):
     else:
         said = samples.sample(kind, week)
     assert "/join/" not in said.body
+
+
+def test_links_that_were_renewed_count_from_their_own_mail_on(week, opening):
+    alice = mailed(sign_up(week))
+    signup.renew_links(registrations=[alice])
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    mailed(alice)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_mail_that_still_waits_is_outdone_by_a_newer_one_that_was_taken(week, opening):
+    alice = sign_up(week)
+    mail(alice)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_reminder_that_waits_takes_no_link_away(week, opening):
+    alice = mailed(sign_up(week))
+    mail(alice, "day", "waiting", session=opening)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
 
 
 def test_place_from_the_waiting_list_counts_from_its_own_mail_on(week, opening, second):
@@ -327,6 +350,7 @@ def test_session_without_a_meeting_has_no_link(week, opening, mode):
     [
         ({"state": "issued"}, Link.THERE),
         ({"state": "issued", "zoom_id": ZOOM_ID - 1}, Link.WANTED),
+        ({"state": "issued", "email": "old@example.org"}, Link.WANTED),
         ({"state": "wanted"}, Link.WANTED),
         ({"state": "refused"}, Link.REFUSED),
         ({"state": "refused", "zoom_id": ZOOM_ID - 1}, Link.WANTED),
@@ -338,7 +362,9 @@ def test_personal_link_works_when_it_is_issued_for_the_meeting_of_now(
     alice = mailed(sign_up(personal))
     issue(alice, opening, **link)
     assert seat_of(alice, opening).link == expected
-    assert lacking(opening) == ([] if expected == Link.THERE else ["Alice Adams"])
+    leads_in = PersonalLink.objects.leading_in().exists()
+    assert leads_in is (expected == Link.THERE)
+    assert lacking(opening) == ([] if leads_in else ["Alice Adams"])
 
 
 def test_personal_link_goes_with_its_meeting(personal, opening):
@@ -365,8 +391,8 @@ def test_only_those_who_come_are_on_the_board(week, opening):
     Registration.objects.filter(pk=dora.pk).update(approval="pending")
     eve.seats.update(state="waiting")
     assert lacking(opening) == ["Alice A"]
-    assert readiness.tallies(week)[opening.pk].seated == 1
-    assert names(readiness.people_on_board(week, timezone.now())) == ["Alice A"]
+    assert board(week).tallies()[opening.pk].seated == 1
+    assert names(board(week).people()) == ["Alice A"]
 
 
 def test_only_sessions_that_are_held_are_on_the_board(week, opening, second):
@@ -374,20 +400,18 @@ def test_only_sessions_that_are_held_are_on_the_board(week, opening, second):
     cancel_session(session=opening)
     Session.objects.filter(pk=second.pk).update(status="draft")
     others = set(week.sessions.values_list("pk", flat=True)) - {opening.pk, second.pk}
-    assert set(readiness.tallies(week)) == others
+    assert set(board(week).tallies()) == others
     assert {seat.session_id for seat in readiness.seats_of(week)} == others
     sign_up(week, "Bob B", sessions=[opening, second])
-    assert names(readiness.people_on_board(week, timezone.now())) == ["Alice Adams"]
+    assert names(board(week).people()) == ["Alice Adams"]
 
 
 def test_next_session_runs_or_comes_next(week, opening, second):
-    last = week.sessions.last()
-    assert readiness.next_session(week, timezone.now()) == opening
-    assert readiness.next_session(week, opening.ends_at - HOUR) == opening
-    assert readiness.next_session(week, opening.ends_at) == second
-    cancel_session(session=second)
-    assert readiness.next_session(week, opening.ends_at) == week.sessions.all()[2]
-    assert readiness.next_session(week, last.ends_at) is None
+    sessions = list(week.sessions.all())
+    assert readiness.next_session(sessions, timezone.now()) == opening
+    assert readiness.next_session(sessions, opening.ends_at - MINUTE) == opening
+    assert readiness.next_session(sessions, opening.ends_at) == second
+    assert readiness.next_session(sessions, sessions[-1].ends_at) is None
 
 
 def test_nobody_needs_a_link_for_what_is_over(week, opening):
@@ -411,7 +435,7 @@ def test_tally_counts_how_far_people_are(personal, opening):
     issue(charlie, opening, "refused")
     alice.seats.filter(session=opening).update(opened_at=timezone.now(), attended=True)
     bob.seats.filter(session=opening).update(opened_at=timezone.now())
-    assert readiness.tallies(personal)[opening.pk] == Tally(
+    assert board(personal).tallies()[opening.pk] == Tally(
         seated=5,
         issued=3,
         accepted=2,
@@ -432,14 +456,14 @@ def test_tally_counts_how_far_people_are(personal, opening):
 
 
 def test_session_of_nobody_has_a_tally(week, opening):
-    assert readiness.tallies(week)[opening.pk] == Tally()
+    assert board(week).tallies()[opening.pk] == Tally()
 
 
 def test_questions_take_the_same_queries_for_3_people_as_for_60(personal):
     def questions() -> None:
-        readiness.tallies(personal)
+        board(personal).tallies()
         for standing in Standing:
-            list(readiness.people_on_board(personal, timezone.now(), standing=standing))
+            list(board(personal).people(standing=standing))
 
     crowd(personal, 3)
     few = queries(questions)
@@ -481,7 +505,7 @@ def four(week, opening, second):
 def test_people_can_be_looked_up(week, four, asked, expected):
     if "session" in asked:
         asked = {**asked, "session": week.sessions.get(slug=asked["session"])}
-    assert names(readiness.people_on_board(week, timezone.now(), **asked)) == expected
+    assert names(board(week).people(**asked)) == expected
 
 
 def test_last_words_tell_what_waits_from_what_did_not_get_there(week):
@@ -490,11 +514,11 @@ def test_last_words_tell_what_waits_from_what_did_not_get_there(week):
     mail(alice, state="sent", last_error="none of it")
     mail(alice, state="waiting", last_error="451 Later")
     mail(alice, state="bounced", last_error="Mailbox full")
-    assert readiness.last_words([alice.pk]) == {
+    assert readiness.said_of_mails([alice.pk]) == {
         (alice.pk, False): "Mailbox full",
         (alice.pk, True): "451 Later",
     }
-    assert readiness.last_words([]) == {}
+    assert readiness.said_of_mails([]) == {}
 
 
 # Mending
@@ -647,7 +671,7 @@ def test_mending_takes_the_same_queries_for_3_people_as_for_60(personal):
 # The page
 
 
-def board(event: Event) -> str:
+def page_of(event: Event) -> str:
     return reverse("admin:registrations_registration_readiness", args=[event.pk])
 
 
@@ -665,8 +689,11 @@ def said(answer) -> list[str]:
 
 def table(answer) -> list[tuple]:
     """What the table of people says: each name, and the words in its cells."""
-    rows = answer.context["rows"]
-    return [(row.person.name, [mark and mark.words for _column, mark in row.cells]) for row in rows]
+    return words_in(answer.context["rows"])
+
+
+def words_in(found) -> list[tuple]:
+    return [(row.person.name, [mark and mark.words for _name, mark in row.cells]) for row in found]
 
 
 @pytest.mark.once
@@ -674,7 +701,7 @@ def test_page_names_who_has_no_working_link_and_why(admin_client, week, opening)
     mailed(sign_up(week))
     bob = mailed(sign_up(week, "Bob O'Brien & Co"), "failed")
     bob.mails.update(last_error="550 No such user")
-    answer = admin_client.get(board(week))
+    answer = admin_client.get(page_of(week))
     page = shown(answer)
     assert f"Next: {opening.title}" in page
     assert "9:00 AM to 1:00 PM P" in page
@@ -690,7 +717,7 @@ def test_page_says_what_zoom_said_of_an_address(admin_client, personal, opening)
     alice = mailed(sign_up(personal, sessions=[opening]))
     issue(alice, opening, "refused", problem="Invalid email.")
     assert "Alice Adams Zoom refused the address: Invalid email." in shown(
-        admin_client.get(board(personal))
+        admin_client.get(page_of(personal))
     )
 
 
@@ -699,19 +726,19 @@ def test_page_names_fifty_and_leads_to_the_others(admin_client, week, opening, m
     monkeypatch.setattr("registrations.admin.readiness.NAMED_AT_MOST", 2)
     for name in ("Alice A", "Bob B", "Charlie C", "Dora D"):
         sign_up(week, name)
-    answer = admin_client.get(board(week))
+    answer = admin_client.get(page_of(week))
     assert names(row.person for row in answer.context["named"]) == ["Alice A", "Bob B"]
     assert "And 2 people more: see them all in the table" in shown(answer)
-    others = admin_client.get(board(week) + answer.context["unnamed_url"].partition("#")[0])
+    others = admin_client.get(page_of(week) + answer.context["unnamed_url"].partition("#")[0])
     assert len(others.context["rows"]) == 4
     assert others.context["asked"].session == opening
 
 
 @pytest.mark.once
 def test_page_is_calm_when_nobody_lacks_a_link(admin_client, week):
-    assert "0 people come yet." in shown(admin_client.get(board(week)))
+    assert "0 people come yet." in shown(admin_client.get(page_of(week)))
     mailed(sign_up(week))
-    page = shown(admin_client.get(board(week)))
+    page = shown(admin_client.get(page_of(week)))
     assert "1 person comes, and nobody lacks a working link." in page
     assert "No working link for the next session" not in page
 
@@ -720,7 +747,7 @@ def test_page_is_calm_when_nobody_lacks_a_link(admin_client, week):
 def test_page_leads_to_what_a_session_lacks_and_to_the_mails(admin_client, week, opening):
     sign_up(week)
     Meeting.objects.all().delete()
-    page = admin_client.get(board(week)).content.decode()
+    page = admin_client.get(page_of(week)).content.decode()
     assert f'href="{path(opening)}#meeting-group"' in page
     assert "/admin/registrations/outgoingmail/status/" in page
 
@@ -731,7 +758,7 @@ def test_people_who_wait_for_a_yes_are_counted_apart(admin_client, week):
     week.save()
     for name in ("Alice A", "Bob B"):
         sign_up(week, name)
-    page = shown(admin_client.get(board(week)))
+    page = shown(admin_client.get(page_of(week)))
     assert "2 people wait for your yes and are not counted here: see who" in page
     assert "0 people come yet." in page
 
@@ -743,7 +770,7 @@ def test_page_of_a_week_that_is_over_has_nothing_to_mend(admin_client, admin_use
     with time_machine.travel(week.sessions.last().ends_at + HOUR):
         # The sign-in has run out meanwhile.
         admin_client.force_login(admin_user)
-        answer = admin_client.get(board(week))
+        answer = admin_client.get(page_of(week))
     assert "No session is to come" in shown(answer)
     assert "Mend all" not in shown(answer)
     assert table(answer) == [("Alice Adams", ["Attended"] * 6)]
@@ -753,7 +780,7 @@ def test_page_of_a_week_that_is_over_has_nothing_to_mend(admin_client, admin_use
 @pytest.mark.once
 def test_event_without_sessions_has_a_page(admin_client):
     event = Event.objects.create(name="New", slug="new", host="Us")
-    page = shown(admin_client.get(board(event)))
+    page = shown(admin_client.get(page_of(event)))
     assert "No session is public yet." in page
     assert "Nobody fits." in page
 
@@ -763,26 +790,25 @@ def test_table_says_how_far_people_are_in_each_session(admin_client, week, openi
     alice = mailed(sign_up(week, sessions=[opening, second]))
     sign_up(week, "Bob B", sessions=[opening])
     alice.seats.filter(session=opening).update(opened_at=timezone.now())
-    answer = admin_client.get(board(week))
+    answer = admin_client.get(page_of(week))
     assert table(answer) == [
         ("Alice Adams", ["Opened", "Ready", *[None] * 4]),
         ("Bob B", ["No link", *[None] * 5]),
     ]
     assert [list(row.reasons) for row in answer.context["rows"]] == [[], [Mail.ON_ITS_WAY.label]]
     with time_machine.travel(second.ends_at + HOUR):
-        rows = readiness_rows(week)
-    assert rows == [
+        afterwards = rows_of(week)
+    assert afterwards == [
         ("Alice Adams", ["Opened", "Not opened", *[None] * 4]),
         ("Bob B", ["Not opened", *[None] * 5]),
     ]
 
 
-def readiness_rows(week: Event) -> list[tuple]:
-    from registrations.admin.readiness import rows
-
-    people = list(week.registrations.order_by("name"))
-    found = rows(week, list(week.sessions.all()), people, timezone.now())
-    return [(row.person.name, [mark and mark.words for _name, mark in row.cells]) for row in found]
+def rows_of(week: Event) -> list[tuple]:
+    sessions = {session: session.title for session in week.sessions.all()}
+    people = board(week).people()
+    places = Places(board(week), people)
+    return words_in(places.row(person, sessions, timezone.now()) for person in people)
 
 
 @pytest.mark.once
@@ -793,7 +819,7 @@ def test_table_of_one_session_says_all(admin_client, personal, opening):
     alice.seats.filter(session=opening).update(opened_at=opened_at, attended=True)
     mailed(sign_up(personal, "Bob B"), "bounced")
     sign_up(personal, "Charlie C", sessions=[])
-    answer = admin_client.get(board(personal), {"session": opening.pk})
+    answer = admin_client.get(page_of(personal), {"session": opening.pk})
     assert table(answer) == [
         (
             "Alice Adams",
@@ -815,11 +841,11 @@ def test_table_has_pages_that_keep_what_was_asked_for(admin_client, week, openin
     for name in ("Alice A", "Bob B", "Charlie C"):
         sign_up(week, name)
     asked = {"session": opening.pk, "state": "no-link", "q": "example"}
-    first = admin_client.get(board(week), asked)
+    first = admin_client.get(page_of(week), asked)
     assert [name for name, _cells in table(first)] == ["Alice A", "Bob B"]
     assert "3 people in Opening session" in shown(first)
     assert first.context["previous_url"] == ""
-    then = admin_client.get(board(week) + first.context["next_url"].partition("#")[0])
+    then = admin_client.get(page_of(week) + first.context["next_url"].partition("#")[0])
     assert [name for name, _cells in table(then)] == ["Charlie C"]
     assert "Page 2 of 2" in shown(then)
     assert then.context["next_url"] == ""
@@ -831,7 +857,7 @@ def test_table_has_pages_that_keep_what_was_asked_for(admin_client, week, openin
 )
 def test_odd_wishes_show_everyone(admin_client, week, asked):
     sign_up(week)
-    answer = admin_client.get(board(week), asked)
+    answer = admin_client.get(page_of(week), asked)
     assert [name for name, _cells in table(answer)] == ["Alice Adams"]
 
 
@@ -845,7 +871,7 @@ def test_odd_ids_are_not_found(admin_client, week, odd):
 @pytest.mark.once
 def test_state_of_each_meeting_is_told(admin_client, week, opening, second):
     Meeting.objects.filter(session=second).update(join_url="")
-    first, then, *_others = admin_client.get(board(week)).context["sessions"]
+    first, then, *_others = admin_client.get(page_of(week)).context["sessions"]
     assert (first["session"], first["zoom"]) == (opening, ("Link pasted", False))
     assert (then["session"], then["zoom"]) == (second, ("No Zoom link yet", True))
 
@@ -853,7 +879,7 @@ def test_state_of_each_meeting_is_told(admin_client, week, opening, second):
 @pytest.mark.once
 def test_state_of_a_meeting_that_was_made_is_told_in_zooms_words(admin_client, personal, opening):
     Meeting.objects.filter(session=opening).update(state="gone", problem="Somebody deleted it.")
-    answer = admin_client.get(board(personal))
+    answer = admin_client.get(page_of(personal))
     (gone, *_others) = answer.context["sessions"]
     assert gone["zoom"] == (Meeting.State.GONE.label, True)
     assert "Somebody deleted it." in shown(answer)
@@ -870,8 +896,6 @@ def test_meeting_that_runs_or_has_ended_says_since_when(admin_client, week, open
 
 
 def words_at_zoom(opening: Session) -> str:
-    from registrations.admin.readiness import zoom_words
-
     session = Session.objects.with_details().get(pk=opening.pk)
     return zoom_words(session, timezone.now()).words
 
@@ -880,7 +904,7 @@ def words_at_zoom(opening: Session) -> str:
 def test_numbers_of_a_session_lead_to_its_people(admin_client, week, opening):
     mailed(sign_up(week))
     mailed(sign_up(week, "Bob B"), "bounced")
-    figures = admin_client.get(board(week)).context["sessions"][0]["figures"]
+    figures = admin_client.get(page_of(week)).context["sessions"][0]["figures"]
     assert [(name, figure) for name, figure, _url in figures] == [
         ("Seated", "2"),
         ("Links issued", "2"),
@@ -891,7 +915,7 @@ def test_numbers_of_a_session_lead_to_its_people(admin_client, week, opening):
     ]
     urls = {name: url.partition("#")[0] for name, _figure, url in figures}
     assert [name for name, url in urls.items() if url] == ["Seated", "Came back"]
-    answer = admin_client.get(board(week) + urls["Came back"])
+    answer = admin_client.get(page_of(week) + urls["Came back"])
     assert [name for name, _cells in table(answer)] == ["Bob B"]
 
 
@@ -900,7 +924,7 @@ def test_mend_all_says_what_it_did_and_is_written_down(admin_client, week):
     long_ago(mailed(sign_up(week), "failed"))
     long_ago(mailed(sign_up(week, "Bob B"), "complained"))
     mailed(sign_up(week, "Charlie C"), "bounced")
-    url = f"{board(week)}?state=no-link"
+    url = f"{page_of(week)}?state=no-link"
     answer = admin_client.post(url)
     words = (
         "The links are on their way again to 1 person. 1 person was mailed within the last ten "
@@ -916,7 +940,7 @@ def test_mend_all_says_what_it_did_and_is_written_down(admin_client, week):
 @pytest.mark.once
 def test_mend_all_says_what_it_asks_zoom(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
-    assert said(admin_client.post(board(personal))) == [
+    assert said(admin_client.post(page_of(personal))) == [
         "Zoom is asked again for 1 personal link. Every meeting is compared with Zoom within a "
         "minute."
     ]
@@ -925,7 +949,7 @@ def test_mend_all_says_what_it_asks_zoom(admin_client, personal, opening):
 @pytest.mark.once
 def test_mend_all_says_that_there_was_nothing(admin_client, week):
     sign_up(week)
-    assert said(admin_client.post(board(week))) == [
+    assert said(admin_client.post(page_of(week))) == [
         "There was nothing to mend: what is missing is on its way already."
     ]
 
@@ -933,20 +957,20 @@ def test_mend_all_says_that_there_was_nothing(admin_client, week):
 @pytest.mark.once
 def test_viewers_look_and_do_not_mend(viewer, week):
     alice = long_ago(mailed(sign_up(week), "failed"))
-    page = viewer.get(board(week))
+    page = viewer.get(page_of(week))
     assert "1 person has no working link" in shown(page)
     assert "Mend all" not in shown(page)
-    assert viewer.post(board(week)).status_code == 403
+    assert viewer.post(page_of(week)).status_code == 403
     assert owed(alice) == []
 
 
 @pytest.mark.once
 def test_who_may_not_see_registrations_sees_no_board(client, django_user_model, week):
-    assert client.get(board(week)).status_code == 302
+    assert client.get(page_of(week)).status_code == 302
     user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(user)
-    assert client.get(board(week)).status_code == 403
-    assert client.post(board(week)).status_code == 403
+    assert client.get(page_of(week)).status_code == 403
+    assert client.post(page_of(week)).status_code == 403
 
 
 @pytest.mark.once
@@ -954,8 +978,8 @@ def test_list_of_people_leads_to_the_board_of_its_event(admin_client, week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     page = admin_client.get(LIST, {"event__id__exact": other.pk}).content.decode()
     link = re.search(rf'href="({LIST}readiness/[^"]*)">Who has a working link', page)
-    assert admin_client.get(html.unescape(link[1]))["Location"] == board(other)
-    assert admin_client.get(f"{LIST}readiness/")["Location"] == board(week)
+    assert admin_client.get(html.unescape(link[1]))["Location"] == page_of(other)
+    assert admin_client.get(f"{LIST}readiness/")["Location"] == page_of(week)
     Event.objects.filter(pk=other.pk).delete()
     with transaction.atomic():
         Session.objects.all().delete()
@@ -991,7 +1015,7 @@ def test_page_takes_the_same_queries_for_3_people_as_for_60(admin_client, person
         # None of them is issued: the one that was refused has words of its own.
         issue(Registration.objects.get(name="N1 N"), opening, "refused")
         asked = ("", "?state=no-link", "?state=unreached", f"?session={opening.pk}")
-        return [queries(lambda url=url: admin_client.get(board(personal) + url)) for url in asked]
+        return [queries(lambda url=url: admin_client.get(page_of(personal) + url)) for url in asked]
 
     crowd(personal, 3)
     few = each()
@@ -1010,7 +1034,7 @@ def test_mending_on_a_phone(new_page, live_server, admin_client, personal, openi
     cookie = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value}
     page.context.add_cookies([{**cookie, "url": live_server.url}])
     for asked in ("", f"?session={opening.pk}"):
-        page.goto(board(personal) + asked)
+        page.goto(page_of(personal) + asked)
         found = Axe().run(page, {"include": [".review"]}, {"preload": False})
         violations = found.response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []

@@ -1,7 +1,7 @@
 """The readiness board of an event: who has a working link, who came, and one button to mend."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -25,14 +24,12 @@ from events.templatetags.times import clock, day, hours, zone_name
 
 from .. import readiness
 from ..models import Registration
-from ..readiness import Link, Mail, Mended, Standing, Tally
+from ..readiness import Board, Link, Mail, Mended, Person, Place, Standing, Tally
 from ..wording import counted, people
 
 PER_PAGE = 100
 # The others can be looked up in the table.
 NAMED_AT_MOST = 50
-
-Troubles = dict[tuple[int, bool], str]
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ NOT_ATTENDED = Mark("–", "Not seen", "quiet")
 class Row:
     """A person, and under each column's name a mark; None: they have no place there."""
 
-    person: Registration
+    person: Person
     cells: list[tuple[str, Mark | None]]
     reasons: Iterable[str] = ()
 
@@ -129,29 +126,32 @@ class ReadinessMixin:
 
 def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     now = timezone.now()
-    sessions = list(event.sessions.held().select_related("meeting"))
-    for session in sessions:
-        session.event = event
-    tallies = readiness.tallies(event)
+    board = readiness.Board(event, now)
+    sessions, tallies = board.sessions, board.tallies()
+    coming = readiness.next_session(sessions, now)
+    named = without_link(board, coming) if coming and tallies[coming.pk].without_link else []
     asked = asked_for(request, sessions)
-    found = readiness.people_on_board(
-        event, now, session=asked.session, standing=asked.standing, words=asked.words
-    )
+    found = board.people(session=asked.session, standing=asked.standing, words=asked.words)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
     shown = list(page.object_list)
+    places, days = Places(board, {*named, *shown}), {each: short_day(each) for each in sessions}
     pending = event.registrations.live().filter(approval=Registration.Approval.PENDING).count()
     return {
         "event": event,
         "times_in": zone_name(event.zone),
         "pending": people(pending) if pending else "",
-        **next_context(event, now, tallies),
+        "next": coming,
+        **(next_context(coming, tallies[coming.pk], now) if coming else {}),
+        "named": [places.row(person, {coming: days[coming]}, now) for person in named]
+        if coming
+        else [],
         "sessions": [session_context(each, tallies[each.pk], now) for each in sessions],
         "asked": asked,
         "session_chips": [
             ("All sessions", "", asked.url(session=None), asked.session is None),
             *(
-                (short_day(each), each.title, asked.url(session=each), asked.session == each)
-                for each in sessions
+                (name, each.title, asked.url(session=each), asked.session == each)
+                for each, name in days.items()
             ),
         ],
         "standing_chips": [
@@ -164,11 +164,19 @@ def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
         "next_url": asked.url(p=page.number + 1) if page.has_next() else "",
         "columns": [(name, "") for name in DETAILS]
         if asked.session
-        else [(short_day(each), each.title) for each in sessions],
-        "rows": detailed_rows(asked.session, shown)
-        if asked.session
-        else rows(event, sessions, shown, now),
+        else [(name, each.title) for each, name in days.items()],
+        "rows": [
+            places.detailed_row(person, asked.session)
+            if asked.session
+            else places.row(person, days, now)
+            for person in shown
+        ],
     }
+
+
+def without_link(board: Board, session: Session) -> list[Person]:
+    """The first of the people who have no working link for a session."""
+    return board.people(session=session, standing=Standing.NO_LINK)[:NAMED_AT_MOST]
 
 
 def asked_for(request: HttpRequest, sessions: Iterable[Session]) -> Asked:
@@ -192,17 +200,10 @@ def when(session: Session) -> str:
     return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
 
 
-def next_context(event: Event, now: dt.datetime, tallies: dict[int, Tally]) -> dict[str, Any]:
-    """Who has no working link for the next session, and why."""
-    session = readiness.next_session(event, now)
-    if session is None:
-        return {"next": None}
-    tally = tallies[session.pk]
-    lacking = readiness.people_on_board(event, now, session=session, standing=Standing.NO_LINK)
-    named = list(lacking[:NAMED_AT_MOST]) if tally.without_link else []
-    unnamed = tally.without_link - len(named)
+def next_context(session: Session, tally: Tally, now: dt.datetime) -> dict[str, Any]:
+    """How many have no working link for the next session, and why."""
+    unnamed = tally.without_link - NAMED_AT_MOST
     return {
-        "next": session,
         "next_when": when(session),
         "next_is_on": session.starts_at <= now,
         "seated": people(tally.seated),
@@ -210,110 +211,84 @@ def next_context(event: Event, now: dt.datetime, tallies: dict[int, Tally]) -> d
         "mail_waits": Mail.ON_ITS_WAY.label in tally.reasons,
         "reasons": [(words, f"{count:,}") for words, count in tally.reasons.most_common()],
         "session_lacks": any(each.label in tally.reasons for each in (Link.MISSING, Link.GONE)),
-        "named": rows(event, [session], named, now),
-        "unnamed": people(unnamed) if unnamed else "",
+        "unnamed": people(unnamed) if unnamed > 0 else "",
         "unnamed_url": Asked(session, Standing.NO_LINK).url(),
     }
-
-
-def troubles_of(seats: Iterable[Any]) -> Troubles:
-    """The mail servers' last words on the mails of those whom none has reached."""
-    return readiness.last_words(
-        {seat.registration_id for seat in seats if seat.mail != Mail.ACCEPTED}
-    )
-
-
-def reasons(seat: Any, troubles: Troubles) -> list[str]:
-    """Why a link does not work, with what servers said: Mail refused: 550 No such user"""
-    return [
-        f"{mark.words}: {mark.detail}" if mark.detail else mark.words
-        for mark in (mail_mark(seat, troubles), link_mark(seat))
-        if mark.tone == "bad"
-    ]
-
-
-def mail_mark(seat: Any, troubles: Troubles) -> Mark:
-    if seat.mail == Mail.ACCEPTED:
-        return Mark("✔", Mail.ACCEPTED.label, "good")
-    said = troubles.get((seat.registration_id, seat.mail == Mail.ON_ITS_WAY), "")
-    return Mark("✖", Mail(seat.mail).label, "bad", said)
-
-
-def link_mark(seat: Any) -> Mark:
-    if seat.link == Link.THERE:
-        return Mark("✔", Link.THERE.label, "good")
-    return Mark("✖", Link(seat.link).label, "bad", seat.zoom_said or "")
-
-
-def opened_mark(seat: Any, session: Session) -> Mark:
-    """Opened Oct 16, 8:52 AM"""
-    if not seat.opened_at:
-        return NOT_OPENED
-    local = seat.opened_at.astimezone(session.event.zone)
-    return Mark("➜", f"Opened {date_format(local, 'M j, g:i A')}", "good")
 
 
 # The columns of the table of one session.
 DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
 
 
-def detailed_rows(session: Session, registrations: list[Registration]) -> list[Row]:
-    """All about these people in one session."""
-    seats = seats_of(session.event, registrations, session)
-    troubles, of = troubles_of(seats), {seat.registration_id: seat for seat in seats}
-    found = [(person, of[person.pk]) for person in registrations if person.pk in of]
-    return [
-        Row(
-            person,
-            [
-                ("Mail", mail_mark(seat, troubles)),
-                ("Zoom link", link_mark(seat)),
-                ("Join page", opened_mark(seat, session)),
-                ("Attended", ATTENDED if seat.attended else NOT_ATTENDED),
-            ],
-        )
-        for person, seat in found
-    ]
+class Places:
+    """Where some of the people stand, and what servers said of their mails and links."""
 
+    def __init__(self, board: Board, people: Iterable[Person]) -> None:
+        ids = {person.pk for person in people}
+        self._places = board.places(ids)
+        self._said_of_mails = readiness.said_of_mails(ids)
+        self._said_of_links = readiness.said_of_links(ids)
 
-def rows(
-    event: Event, sessions: list[Session], registrations: list[Registration], now: dt.datetime
-) -> list[Row]:
-    """How far these people are in each session, and why their links do not work."""
-    seats = seats_of(event, registrations)
-    troubles = troubles_of(seats)
-    of = {(seat.registration_id, seat.session_id): seat for seat in seats}
-    columns = [(short_day(session), session) for session in sessions]
-    found = []
-    for person in registrations:
+    def row(self, person: Person, sessions: Mapping[Session, str], now: dt.datetime) -> Row:
+        """How far someone is in each session, of which the name is given, and why links fail."""
         cells: list[tuple[str, Mark | None]] = []
-        why: dict[str, None] = {}
-        for name, session in columns:
-            seat = of.get((person.pk, session.pk))
-            cells.append((name, step(seat, session, now) if seat else None))
-            if seat and session.ends_at > now:
-                why |= dict.fromkeys(reasons(seat, troubles))
-        found.append(Row(person, cells, why))
-    return found
+        reasons: dict[str, None] = {}
+        for session, name in sessions.items():
+            place = self._places.get((person.pk, session.pk))
+            cells.append((name, step(place, session, now) if place else None))
+            if place and session.ends_at > now and not place.works:
+                reasons |= dict.fromkeys(self._reasons(place))
+        return Row(person, cells, reasons)
+
+    def detailed_row(self, person: Person, session: Session) -> Row:
+        """All about someone in one session."""
+        place = self._places[person.pk, session.pk]
+        marks = (
+            self._mail(place),
+            self._link(place),
+            opened(place, session),
+            ATTENDED if place.attended else NOT_ATTENDED,
+        )
+        return Row(person, list(zip(DETAILS, marks, strict=True)))
+
+    def _mail(self, place: Place) -> Mark:
+        if place.mail == Mail.ACCEPTED:
+            return Mark("✔", Mail.ACCEPTED.label, "good")
+        key = place.registration_id, place.mail == Mail.ON_ITS_WAY
+        return Mark("✖", Mail(place.mail).label, "bad", self._said_of_mails.get(key, ""))
+
+    def _link(self, place: Place) -> Mark:
+        if place.link == Link.THERE:
+            return Mark("✔", Link.THERE.label, "good")
+        key = place.registration_id, place.session_id
+        return Mark("✖", Link(place.link).label, "bad", self._said_of_links.get(key, ""))
+
+    def _reasons(self, place: Place) -> list[str]:
+        """Why a link does not work, with what servers said: Mail refused: 550 No such user"""
+        return [
+            f"{mark.words}: {mark.detail}" if mark.detail else mark.words
+            for mark in (self._mail(place), self._link(place))
+            if mark.tone == "bad"
+        ]
 
 
-def seats_of(
-    event: Event, registrations: list[Registration], session: Session | None = None
-) -> list[Any]:
-    people = [person.pk for person in registrations]
-    seats = readiness.seats_of(event, session=session, people=people)
-    return list(seats.annotate(zoom_said=F("personal_link__problem")))
+def opened(place: Place, session: Session) -> Mark:
+    """Opened Oct 16, 8:52 AM"""
+    if not place.opened_at:
+        return NOT_OPENED
+    local = place.opened_at.astimezone(session.event.zone)
+    return Mark("➜", f"Opened {date_format(local, 'M j, g:i A')}", "good")
 
 
-def step(seat: Any, session: Session, now: dt.datetime) -> Mark:
+def step(place: Place, session: Session, now: dt.datetime) -> Mark:
     """The furthest that someone has come on the way into a session."""
-    if seat.attended:
+    if place.attended:
         return ATTENDED
-    if seat.opened_at:
+    if place.opened_at:
         return OPENED
     if session.ends_at <= now:
         return NOT_OPENED
-    return READY if (seat.mail, seat.link) == (Mail.ACCEPTED, Link.THERE) else NO_LINK
+    return READY if place.works else NO_LINK
 
 
 def session_context(session: Session, tally: Tally, now: dt.datetime) -> dict[str, Any]:

@@ -18,9 +18,9 @@ def readiness_in_short(context: template.RequestContext) -> dict[str, Any]:
     user, now = context["user"], timezone.now()
     may_see = any(user.has_perm(f"registrations.{do}_registration") for do in ("view", "change"))
     event = Event.objects.current(now) if may_see else None
-    session = readiness.next_session(event, now) if event else None
+    session = readiness.next_session(event.sessions.held(), now) if event else None
     if event is None or session is None:
         return {}
-    standing = readiness.Standing.NO_LINK
-    lacking = readiness.people_on_board(event, now, session=session, standing=standing).count()
+    board = readiness.Board(event, now, session=session)
+    lacking = board.tallies()[session.pk].without_link
     return {"event": event, "session": session, "lacking": people(lacking) if lacking else ""}
