@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from .meetings import note_gone
 from .models import Meeting, Session, ZoomReport
+from .zoom import moment
 
 logger = logging.getLogger(__name__)
 
@@ -28,15 +29,6 @@ def meeting_of(report: ZoomReport) -> Meeting | None:
         return None
     meetings = Meeting.objects.filter(zoom_id=report.zoom_id, session__isnull=False)
     return meetings.select_related("session__event").first()
-
-
-def moment(written: Any) -> dt.datetime | None:
-    """A moment as Zoom writes it, 2021-10-16T16:00:00Z; None for anything else."""
-    try:
-        found = dt.datetime.fromisoformat(written)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def heed(report: ZoomReport) -> None:

@@ -33,7 +33,6 @@ PAGE = 300
 # Characters that Zoom takes.
 LONGEST_TOPIC = 200
 LONGEST_NAME = 64
-LONGEST_EMAIL = 128
 # An error's words, as organizers read them.
 LONGEST_WORDS = 300
 # Calls a second by the account's plan, for each "Rate Limit Label" of the documentation.
@@ -219,7 +218,7 @@ def _meeting(found: Json) -> Meeting:
     return Meeting(
         id=int(found["id"]),
         topic=found.get("topic", ""),
-        starts_at=_moment(found.get("start_time")),
+        starts_at=moment(found.get("start_time")),
         minutes=int(found.get("duration") or 0),
         agenda=found.get("agenda", ""),
         join_url=found.get("join_url", ""),
@@ -300,8 +299,8 @@ def past_participants(meeting: int | str) -> list[Participant]:
             user_id=str(each.get("user_id") or ""),
             name=each.get("name") or "",
             email=each.get("user_email") or "",
-            joined_at=_moment(each.get("join_time")),
-            left_at=_moment(each.get("leave_time")),
+            joined_at=moment(each.get("join_time")),
+            left_at=moment(each.get("leave_time")),
         )
         for each in rows
     ]
@@ -433,21 +432,21 @@ def _retry_at(response: requests.Response) -> dt.datetime:
     named = response.headers.get("Retry-After", "")
     if named.isdecimal():
         return _now() + dt.timedelta(seconds=int(named))
-    if moment := _moment(named):
-        return moment
+    if named_moment := moment(named):
+        return named_moment
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
         tomorrow = _now().date() + dt.timedelta(days=1)
         return dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
     return _now() + dt.timedelta(seconds=1)
 
 
-def _moment(written: Any) -> dt.datetime | None:
-    """A moment as Zoom writes it, in UTC unless it says otherwise."""
+def moment(written: Any) -> dt.datetime | None:
+    """A moment as Zoom writes it, 2021-10-16T16:00:00Z; None for anything else."""
     try:
-        moment = dt.datetime.fromisoformat(written)
+        found = dt.datetime.fromisoformat(written)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _now() -> dt.datetime:

@@ -101,9 +101,9 @@ def _presence(report: ZoomReport) -> Participant:
     person = report.payload["object"]["participant"]
     joined_at = left_at = None
     if report.kind == live.JOINED:
-        joined_at = live.moment(person.get("join_time")) or report.received_at
+        joined_at = zoom.moment(person.get("join_time")) or report.received_at
     else:
-        left_at = live.moment(person.get("leave_time")) or report.received_at
+        left_at = zoom.moment(person.get("leave_time")) or report.received_at
     return Participant(
         registrant_id=str(person.get("registrant_id") or ""),
         # It stays the same in breakout rooms, where `user_id` is another.
