@@ -58,7 +58,7 @@ class Sink(asyncio.Protocol):
             return True
         verb = line[:4].upper()
         if verb == b"EHLO":
-            self.transport.write(b"250-sink\r\n250 8BITMIME\r\n")
+            self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
         elif verb == b"RCPT":
             self._take_recipient(line)
         elif verb == b"DATA":
