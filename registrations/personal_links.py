@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from events import meetings, zoom
@@ -205,10 +206,10 @@ def _claim_some(meeting: Meeting) -> list[PersonalLink]:
     seats = wanted_seats(now).filter(session=meeting.session_id)
     waiting = PersonalLink.objects.filter(state=State.WANTED, due_at__lte=now)
     # Zoom would give the same registrant again, who is to be taken away.
-    parted = PersonalLink.objects.filter(
-        meeting=meeting, seat=None, email__iexact=OuterRef("registration__email")
-    )
-    return _claim_new(meeting, seats.filter(~Exists(parted), personal_link=None)) or _claim(
+    parted = PersonalLink.objects.filter(meeting=meeting, seat=None)
+    leaving = parted.annotate(address=Lower("email")).values_list("address", flat=True)
+    lacking = seats.filter(personal_link=None).annotate(address=Lower("registration__email"))
+    return _claim_new(meeting, lacking.exclude(address__in=list(leaving))) or _claim(
         waiting.filter(meeting=meeting, seat__in=seats)
     )
 
@@ -281,7 +282,7 @@ def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> Non
     for link in links:
         outcome = outcomes.get(_key(link), zoom.TryLater("Zoom said nothing of this address."))
         if isinstance(outcome, zoom.Registrant) and 0 < len(outcome.join_url) <= LONGEST_URL:
-            issued.append((outcome.id, outcome.join_url, now, now, link.pk))
+            issued.append((link.pk, outcome.id, outcome.join_url))
         elif isinstance(outcome, zoom.Registrant):
             words = "Zoom registered this person, but gave no link. A host has to approve them."
             _change([link], state=State.REFUSED, problem=words, asked_at=None)
@@ -290,13 +291,24 @@ def _record(links: Sequence[PersonalLink], outcomes: meetings.Registered) -> Non
             _change([link], problem=str(outcome), due_at=due_at, asked_at=None)
         else:
             _change([link], state=State.REFUSED, problem=str(outcome), asked_at=None)
-    # Thousands, each with other values: what an UPDATE costs is the writing of its SQL.
+    if issued:
+        _update_issued(issued, now)
+
+
+def _update_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> None:
+    """Write down ids at Zoom and addresses by the links' ids, thousands with other values each.
+
+    PostgreSQL and SQLite give the columns of VALUES the same names.
+    """
     table = connection.ops.quote_name(PersonalLink._meta.db_table)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.executemany(
+    rows = ", ".join(["(%s, %s, %s)"] * len(issued))
+    moment = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(
             f"UPDATE {table} SET state = 'issued', problem = '', asked_at = NULL, "  # noqa: S608
-            "registrant_id = %s, join_url = %s, issued_at = %s, due_at = %s WHERE id = %s",
-            issued,
+            "registrant_id = given.column2, join_url = given.column3, issued_at = %s, due_at = %s "
+            f"FROM (VALUES {rows}) AS given WHERE id = given.column1",
+            [moment, moment, *(value for row in issued for value in row)],
         )
 
 

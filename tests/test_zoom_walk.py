@@ -68,7 +68,9 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("rate", [0, 0.3], ids=["well", "failing"])
+@pytest.mark.parametrize(
+    "rate", [0, pytest.param(0.3, marks=pytest.mark.once)], ids=["well", "failing"]
+)
 def test_the_whole_way(running, account, smtp_sink, admin_client, rate):
     if rate:
         account.fail_at_random(rate, seed=4, hang_seconds=0.1)

@@ -61,6 +61,8 @@ class Sink(asyncio.Protocol):
             self.transport.write(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
         elif verb == b"RCPT":
             self._take_recipient(line)
+        elif verb == b"DATA" and self.domain in REFUSING:
+            self.transport.write(b"554 to nobody\r\n")
         elif verb == b"DATA":
             self.in_data = True
             self.transport.write(b"354 go on\r\n")
