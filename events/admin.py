@@ -134,7 +134,7 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                 "description": "Days and hours on this page are in the event's time zone.",
             },
         ),
-        ("Who may come", {"fields": ["requires_approval"]}),
+        ("Who may come", {"fields": ["requires_approval", "late_places"]}),
         (
             "Zoom",
             {
@@ -161,6 +161,7 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                 ],
             },
         ),
+        ("Personal data", {"fields": ["erase_after_days"]}),
     ]
 
     def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
@@ -372,7 +373,7 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
         (
             "When",
             {
-                "fields": ["starts_at", "ends_at"],
+                "fields": ["starts_at", "ends_at", "capacity"],
                 "description": "Enter days and hours as the clock shows them "
                 "in the event's time zone.",
             },

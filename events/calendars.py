@@ -27,9 +27,29 @@ def personal_calendar(event: Event, entries: Iterable[bytes]) -> bytes:
     return ical.calendar(name=event.name, entries=entries)
 
 
-def personal_entry(session: Session, url: str) -> bytes:
-    """A session in an attendee's calendar; `url` is the link that lets this person in."""
-    return ical.entry(_personal(session, url))
+def personal_feed(event: Event, entries: Iterable[bytes]) -> bytes:
+    """An attendee's calendar to subscribe to: the same entries, and no message to act on."""
+    return ical.calendar(name=event.name, entries=entries, method="")
+
+
+def personal_entry(session: Session, url: str, *, since: dt.datetime | None = None) -> bytes:
+    """A session in an attendee's calendar; `url` is the link that lets this person in.
+
+    `since` is when they got their place, for a calendar in which they waited for it before.
+    """
+    entry = _personal(session, url)
+    return ical.entry(_modified(entry, since) if since else entry)
+
+
+def waiting_entry(session: Session, url: str, *, since: dt.datetime) -> bytes:
+    """A session that someone waits for, until its entry is replaced by the one of their place.
+
+    `url` is their own page: there is no link into the session yet, and no alarm.
+    """
+    description = f"You are on the waiting list. Your place in line: {url}"
+    entry = _entry(session, url=url, description=description)
+    title = f"Waiting list: {session.title}"
+    return ical.entry(_modified(replace(entry, title=title, tentative=True), since))
 
 
 def invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
@@ -37,6 +57,15 @@ def invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, 
     method = "REQUEST" if session.is_held else "CANCEL"
     entry = replace(_personal(session, url), attendee_email=attendee_email)
     return ical.calendar(entries=[ical.entry(entry)], method=method), method
+
+
+def _modified(entry: ical.Entry, since: dt.datetime) -> ical.Entry:
+    """The entry as of when it last changed for its reader.
+
+    Some programs pass over one that was not modified since they read it. SEQUENCE and DTSTAMP
+    stay those of the mails, or a mail that comes later would pass for an older one.
+    """
+    return replace(entry, modified_at=max(entry.changed_at, since))
 
 
 def _personal(session: Session, url: str) -> ical.Entry:

@@ -13,6 +13,10 @@ from icalendar.parser import Contentline
 # A line break with a space behind it only folds a long line.
 FOLD = "\r\n "
 LINE_END = re.compile(r"\r\n(?! )")
+# Many readers end a line at each of these, and not only where RFC 5545 does.
+BREAK = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+# No text may hold them (RFC 5545, 3.1).
+CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 PRODUCT = "-//Strategy Week//strategyweek//EN"
 
 
@@ -21,7 +25,8 @@ class Entry:
     """One calendar entry.
 
     The same `uid` with a higher `sequence` replaces the entry in place (RFC 5545, 3.8.7.4).
-    Moments are aware and written in UTC; `alarms` are how long before the start.
+    Moments are aware and written in UTC; `alarms` are how long before the start. `changed_at`
+    is the same for every reader, `modified_at` where given when it last changed for this one.
     """
 
     uid: str
@@ -30,6 +35,7 @@ class Entry:
     starts_at: dt.datetime
     ends_at: dt.datetime
     changed_at: dt.datetime
+    modified_at: dt.datetime | None = None
     description: str = ""
     location: str = ""
     url: str = ""
@@ -37,14 +43,22 @@ class Entry:
     organizer_email: str
     attendee_email: str = ""
     cancelled: bool = False
+    tentative: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
+
+    @property
+    def status(self) -> str:
+        if self.cancelled:
+            return "CANCELLED"
+        return "TENTATIVE" if self.tentative else "CONFIRMED"
 
 
 def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "") -> bytes:
     """Build a calendar of entries that `entry` has built.
 
     `method` is iTIP's (RFC 5546): PUBLISH for any number of entries, or REQUEST or CANCEL for
-    the one that a mail is about (RFC 6047). `name` is for one that is subscribed to.
+    the one that a mail is about (RFC 6047), or "" for one that is a snapshot and no message
+    (RFC 5545, 3.7.2). `name` is for one that is subscribed to.
     """
     head, end, tail = _frame(method, name).rpartition(b"END:VCALENDAR")
     return b"".join([head, *entries, end, tail])
@@ -55,10 +69,12 @@ def _frame(method: str, name: str) -> bytes:
     built = Calendar()
     built.add("PRODID", PRODUCT)
     built.add("VERSION", "2.0")
-    built.add("METHOD", method)
+    if method:
+        built.add("METHOD", method)
     if name:
-        built.add("NAME", name)
-        built.add("X-WR-CALNAME", name)
+        # As vText: icalendar escapes nothing in what it has no type for.
+        built.add("NAME", vText(_one_line(name)))
+        built.add("X-WR-CALNAME", vText(_one_line(name)))
         built.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
         built.add("X-PUBLISHED-TTL", "PT1H")
     return built.to_ical()
@@ -67,7 +83,7 @@ def _frame(method: str, name: str) -> bytes:
 def entry(entry: Entry) -> bytes:
     """Build one VEVENT; the same values always give the same bytes."""
     organizer = vCalAddress(f"mailto:{entry.organizer_email}")
-    organizer.params["CN"] = vText(entry.organizer_name.replace('"', ""))
+    organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
     return _component(entry, organizer).to_ical()
 
 
@@ -76,18 +92,21 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("UID", entry.uid)
     component.add("SEQUENCE", entry.sequence)
     component.add("DTSTAMP", entry.changed_at.astimezone(dt.UTC))
-    component.add("LAST-MODIFIED", entry.changed_at.astimezone(dt.UTC))
+    component.add("LAST-MODIFIED", (entry.modified_at or entry.changed_at).astimezone(dt.UTC))
     component.add("DTSTART", entry.starts_at.astimezone(dt.UTC))
     component.add("DTEND", entry.ends_at.astimezone(dt.UTC))
-    component.add("SUMMARY", entry.title)
-    component.add("STATUS", "CANCELLED" if entry.cancelled else "CONFIRMED")
+    component.add("SUMMARY", _text(entry.title))
+    component.add("STATUS", entry.status)
+    if entry.status != "CONFIRMED":
+        # It keeps nobody busy.
+        component.add("TRANSP", "TRANSPARENT")
     component.add("ORGANIZER", organizer)
     if entry.attendee_email:
         attendee = vCalAddress(f"mailto:{entry.attendee_email}")
         attendee.params["PARTSTAT"] = vText("ACCEPTED")
         component.add("ATTENDEE", attendee)
     for key, value in (
-        ("DESCRIPTION", entry.description),
+        ("DESCRIPTION", _text(entry.description)),
         ("LOCATION", entry.location),
         ("URL", entry.url),
     ):
@@ -102,9 +121,17 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
 def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:
     alarm = Alarm()
     alarm.add("ACTION", "DISPLAY")
-    alarm.add("DESCRIPTION", entry.title)
+    alarm.add("DESCRIPTION", _text(entry.title))
     alarm.add("TRIGGER", -before)
     return alarm
+
+
+def _text(words: str) -> str:
+    return CONTROL.sub("", BREAK.sub("\n", words))
+
+
+def _one_line(words: str) -> str:
+    return " ".join(_text(words).split())
 
 
 def replace(built: bytes, stand_ins: Mapping[str, str]) -> bytes:

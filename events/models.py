@@ -84,6 +84,12 @@ class Event(models.Model):
         SHARED = "shared", "One link for each session: the meetings are made at Zoom for you"
         PERSONAL = "personal", "Personal links: made for you, and each person has one of their own"
 
+    class LatePlaces(models.TextChoices):
+        """What becomes of a place that frees within an hour of a session's start, or later."""
+
+        PROMOTE = "promote", "It goes to the first in line all the same"
+        KEEP = "keep", "It stays free: nobody is called that late"
+
     class Phase(models.TextChoices):
         """Where registration stands."""
 
@@ -131,6 +137,21 @@ class Event(models.Model):
         help_text="People get no link and no detailed schedule before you approve them under "
         "Registrations. Those who are registered when you tick this stay approved; those who wait "
         "when you untick it go on waiting until you approve them.",
+    )
+    late_places = models.CharField(
+        "places that free late",
+        max_length=10,
+        choices=LatePlaces.choices,
+        default=LatePlaces.PROMOTE,
+        help_text="Within an hour of a session's start, or after it. Earlier, a place that frees "
+        "goes to the first on the waiting list at once.",
+    )
+    erase_after_days = models.PositiveSmallIntegerField(
+        "erase personal data (days after the end)",
+        default=90,
+        validators=[MinValueValidator(7), MaxValueValidator(730)],
+        help_text="So long after the last session names, addresses and answers are erased by "
+        "themselves; numbers stay. Export before what you may keep.",
     )
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
@@ -357,6 +378,14 @@ class Session(models.Model):
     starts_at = models.DateTimeField("starts")
     ends_at = models.DateTimeField("ends")
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PUBLISHED)
+    capacity = models.PositiveIntegerField(
+        "places",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="When all are taken, people join a waiting list. Empty: no limit. Lowering it "
+        "takes a place from nobody.",
+    )
     cancelled_at = models.DateTimeField("cancelled", null=True, blank=True, editable=False)
     recording_url = models.URLField(
         "recording",

@@ -25,6 +25,8 @@ KEPT_FOR = dt.timedelta(days=1)
 LISTED_AFTER, LISTED_FOR = dt.timedelta(minutes=30), dt.timedelta(days=2)
 # The same moment in a report and in the list is not always the same second.
 SLACK = dt.timedelta(seconds=5)
+# Name and address of someone of whom nothing is known, or nothing any more.
+NOBODY = ("", "")
 
 
 class OtherSession(Exception):
@@ -261,6 +263,8 @@ def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participan
     filled, new = [], []
     for each in listed:
         rows = [row for row in known.get(_who(each), []) if _is_same_stay(row, each)]
+        # Of someone erased the moment is all that is known.
+        rows = rows or [row for row in known.get(NOBODY, []) if _joined_together(row, each)]
         filled += [(row, each) for row in rows if len(_moments(row)) == 1]
         new += [] if rows else [each]
     for row, each in filled:
@@ -283,3 +287,9 @@ def _is_same_stay(row: Attendance, listed: Participant) -> bool:
     return listed.joined_at <= ended + SLACK and (
         listed.left_at is None or listed.left_at >= began - SLACK
     )
+
+
+def _joined_together(row: Attendance, listed: Participant) -> bool:
+    if not (row.joined_at and listed.joined_at):
+        return False
+    return abs(row.joined_at - listed.joined_at) <= SLACK

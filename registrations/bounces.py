@@ -41,7 +41,7 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         last_error=words.replace("\0", "\ufffd")[:1000],
         sent_at=mail.sent_at or timezone.now(),
     )
-    if state == State.COMPLAINED:
+    if state == State.COMPLAINED and mail.registration:
         unsubscribing.unsubscribe(registration=mail.registration)
 
 

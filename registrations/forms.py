@@ -1,7 +1,6 @@
 """What people may enter, and the words they read when it cannot be taken."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,23 +10,24 @@ from django.core.exceptions import ValidationError
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones, validate_time_zone
 
-from .models import Registration, email_key
+from . import questions
+from .characters import validate_visible
+from .models import Registration, Seat, email_key
 from .us_states import US_STATES
 
 EMAIL_LENGTH = 254
-# Names in Persian and in Indian scripts, and emoji, are spelled with these.
-JOINERS = {"\u200c", "\u200d"}
+# What people tell of themselves that they may change.
+DETAILS = (
+    *("name", "time_zone", "organization", "state"),
+    *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
+    "wants_door_calls",
+)
 LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
 
 
 def validate_plain_line(text: str) -> None:
     """Refuse what no name holds but an attack does: line breaks, direction marks, tags."""
-    refused = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-    if {sign for sign in text if unicodedata.category(sign) in refused} - JOINERS:
-        raise ValidationError(
-            "Use letters, digits and punctuation on one line: "
-            "there is an invisible character in this text."
-        )
+    validate_visible(text)
     if "<" in text or ">" in text:
         raise ValidationError("Leave out the signs < and >.")
 
@@ -54,6 +54,24 @@ def validate_address(email: str) -> None:
         raise ValidationError("This address is too long.")
 
 
+def email_field(required: str) -> forms.EmailField:
+    """An email address; `required` is what someone reads who leaves it out."""
+    return forms.EmailField(
+        max_length=EMAIL_LENGTH,
+        validators=[validate_address],
+        error_messages={
+            "required": required,
+            "invalid": "This does not look like an email address, such as maria@example.org.",
+        },
+    )
+
+
+class FindForm(forms.Form):
+    """Where to mail someone's links again."""
+
+    email = email_field("Tell us the email address you registered with.")
+
+
 class RegistrationForm(forms.Form):
     """A person's sign-up for an event: `register()` takes its cleaned data as it is."""
 
@@ -62,14 +80,7 @@ class RegistrationForm(forms.Form):
         validators=[validate_plain_line, validate_no_link],
         error_messages={"required": "Tell us your name."},
     )
-    email = forms.EmailField(
-        max_length=EMAIL_LENGTH,
-        validators=[validate_address],
-        error_messages={
-            "required": "Tell us your email address: the links go there.",
-            "invalid": "This does not look like an email address, such as maria@example.org.",
-        },
-    )
+    email = email_field("Tell us your email address: the links go there.")
     sessions = forms.TypedMultipleChoiceField(
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
@@ -108,6 +119,12 @@ class RegistrationForm(forms.Form):
     needs_asl = forms.BooleanField(required=False, label="ASL interpretation")
     needs_interpretation = forms.BooleanField(required=False, label="Spanish interpretation")
     needs_dial_in = forms.BooleanField(required=False, label="Joining by phone call")
+    needs_other = forms.CharField(
+        required=False,
+        label="Something else",
+        max_length=Registration._meta.get_field("needs_other").max_length,
+        validators=[validate_plain_line],
+    )
     wants_door_calls = forms.BooleanField(
         required=False, label="Mail me again at the moment when the doors of a session open"
     )
@@ -123,15 +140,32 @@ class RegistrationForm(forms.Form):
         super().__init__(*args, **kw)
         self._sessions = {session.pk: session for session in sessions}
         self._strategies = strategies
+        self._questions = questions.asked(event, self.choosable())
         fields: dict[str, Any] = self.fields
+        fields |= questions.fields(self._questions)
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]
         fields["sessions"].initial = list(self._sessions)
         # Called, and so fetched, only when they are shown or chosen.
         fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
         fields["time_zone"].initial = event.time_zone
         fields["time_zone"].widget.choices = offered_time_zones(
-            event.time_zone, str(self.data.get("time_zone", ""))
+            event.time_zone, str(self.data.get("time_zone", self.initial.get("time_zone", "")))
         )
+
+    def choosable(self) -> list[Session]:
+        """The sessions that someone may tick or untick."""
+        return list(self._sessions.values())
+
+    def asked(self) -> list[questions.Asked]:
+        """What the organizers ask, for the page."""
+        return questions.on_page(self, self._questions, self.choosable())
+
+    def clean(self) -> dict[str, Any]:
+        ticked = {*self.choosable()}.intersection(self.cleaned_data.get("sessions", []))
+        self.cleaned_data["answers"] = questions.take_answers(
+            self, self._questions, {session.pk for session in ticked}
+        )
+        return self.cleaned_data
 
     def clean_sessions(self) -> list[Session]:
         return [self._sessions[pk] for pk in dict.fromkeys(self.cleaned_data["sessions"])]
@@ -139,3 +173,70 @@ class RegistrationForm(forms.Form):
     def clean_strategies(self) -> list[Track]:
         chosen = set(self.cleaned_data["strategies"])
         return [track for track in self._strategies if track.pk in chosen] if chosen else []
+
+
+class ChangeForm(RegistrationForm):
+    """What someone changes of their registration: `change()` takes its cleaned data as it is.
+
+    Of the sessions only those change that are ticked otherwise than when the form was made: so
+    neither an old form nor a second tab undoes what was done since. `sessions` are all that are
+    public, `offered` those of them that can be chosen or left, and `seats` are the person's.
+    """
+
+    email = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        *args: Any,
+        registration: Registration,
+        sessions: list[Session],
+        offered: list[Session],
+        seats: Iterable[Seat],
+        **kw: Any,
+    ) -> None:
+        self._offered = set(offered)
+        self._mine = {seat.session for seat in seats}
+        initial: dict[str, Any] = {name: getattr(registration, name) for name in DETAILS}
+        initial |= questions.initial(registration)
+        super().__init__(*args, event=registration.event, sessions=sessions, initial=initial, **kw)
+        self.initial["sessions"] = [str(session.pk) for session in self._mine]
+        self.initial["strategies"] = [str(each.pk) for each in registration.strategies.all()]
+        attended = {session for session in self._mine if session.is_held} - self._offered
+        fields: dict[str, Any] = self.fields
+        fields["sessions"].required = bool(self._mine & self._offered) and not attended
+        fields["sessions"].error_messages["required"] = (
+            "Keep at least one session. Can you come to none? Then cancel your registration."
+        )
+
+    def choosable(self) -> list[Session]:
+        return [session for session in super().choosable() if session in self._offered]
+
+    @property
+    def had(self) -> set[Session]:
+        """The sessions that were the person's when the form was made."""
+        if not self.is_bound:
+            return self._mine
+        posted = forms.MultipleHiddenInput().value_from_datadict(self.data, self.files, "had") or []
+        return {session for pk, session in self._sessions.items() if str(pk) in posted}
+
+    def clean_sessions(self) -> list[Session]:
+        chosen = set(super().clean_sessions())
+        if self.fields["sessions"].required and not chosen & self._offered:
+            raise ValidationError(self.fields["sessions"].error_messages["required"])
+        too_late = (chosen ^ self.had) - self._offered
+        if too_late:
+            titles = [f"“{each}”" for each in self._sessions.values() if each in too_late]
+            raise ValidationError(
+                "What you ticked otherwise can no longer be changed, since it is cancelled, over "
+                f"or closed by now: {', '.join(titles)}. The list here is as it stands now."
+            )
+        return list(chosen)
+
+    def clean(self) -> dict[str, Any]:
+        """Of the sessions leave what is to be changed: `offered`, and of them the `sessions`."""
+        cleaned = super().clean()
+        if "sessions" in cleaned:
+            chosen = set(cleaned["sessions"])
+            cleaned["offered"] = (chosen ^ self.had) & self._offered
+            cleaned["sessions"] = chosen & cleaned["offered"]
+        return cleaned

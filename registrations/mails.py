@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.mail import EmailMessage
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -20,10 +21,18 @@ from events.links import absolute
 from events.models import Event, Revision, Session
 from events.templatetags.times import clock, day, hours
 
-from . import markdown, outbox, personal_links, texts
-from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame, PersonalMail
-from .models import TOKEN_LENGTH, Announcement, OutgoingMail, PersonalLink, Registration, Seat
-from .parts import PALETTE, Kept, Parts
+from . import letters, markdown, outbox, personal_links, texts
+from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame
+from .models import (
+    TOKEN_LENGTH,
+    AccessNeed,
+    Announcement,
+    OutgoingMail,
+    PersonalLink,
+    Registration,
+    Seat,
+)
+from .parts import PALETTE, Kept, Parts, join_url
 
 Kind = OutgoingMail.Kind
 
@@ -76,6 +85,19 @@ def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:
     return waiting
 
 
+def queue_access(registrations: Iterable[Registration], confirmed_at: dt.datetime) -> None:
+    """Owe people word of the needs that were confirmed at this moment."""
+    outbox.queue(
+        OutgoingMail(
+            key=f"access/{registration.pk}/{confirmed_at.timestamp():.6f}",
+            kind=Kind.ACCESS,
+            registration=registration,
+            created_at=confirmed_at,
+        )
+        for registration in registrations
+    )
+
+
 def queue_promoted(seat: Seat) -> None:
     """Owe someone word that they have a place now."""
     now = timezone.now()
@@ -97,8 +119,9 @@ def queue_promoted(seat: Seat) -> None:
 class Topic:
     """What a mail is about, apart from whose it is.
 
-    `sessions` are those that the person has a seat in, also cancelled ones; `session` is the
-    one that the mail is about, `was` what it was before.
+    `sessions` are those that the person has a seat in, also cancelled ones, `waiting` those whose
+    waiting list they are on; `session` is the one that the mail is about, `was` what it was before.
+    `needs` are the session and the words of each access need that it confirms.
     """
 
     kind: Kind
@@ -108,6 +131,8 @@ class Topic:
     session: Session | None = None
     was: Revision | None = None
     announcement: Announcement | None = None
+    waiting: tuple[Session, ...] = ()
+    needs: tuple[tuple[int, str], ...] = ()
 
 
 class Batch:
@@ -236,20 +261,26 @@ def _block(form: str, extension: str) -> str:
 
 def received(batch: Batch, topic: Topic) -> Draft:
     """What someone asked for, as the public sees it: no link, and nothing of the schedule."""
-    asked = [each for each in topic.sessions if each.is_held]
+    chosen = [*topic.sessions, *topic.waiting]
+    asked = [each for each in sorted(chosen, key=_begin) if each.is_held]
     return batch.compose(topic, batch.words(topic), {}, sessions={"asked": asked})
 
 
+def _begin(session: Session) -> tuple[dt.datetime, int]:
+    return session.starts_at, session.pk
+
+
 def schedule(batch: Batch, topic: Topic) -> Draft:
-    """Every link, the detailed schedule and the calendar."""
+    """Every link, the detailed schedule and the calendar; and what the person waits for."""
     shown = [each for each in topic.sessions if each.status == Session.Status.PUBLISHED]
+    waited_for = [each for each in topic.waiting if each.is_held and each.ends_at > batch.now]
     return batch.compose(
         topic,
-        batch.words(topic),
+        batch.words(topic, texts.WAITING if waited_for and not shown else None),
         {},
-        sessions={"row": shown, "full": shown},
-        calendar=batch.parts.calendar(topic.event, shown),
-        method="PUBLISH",
+        sessions={"row": shown, "full": shown, "asked": waited_for},
+        calendar=batch.parts.calendar(topic.event, shown) if shown else b"",
+        method="PUBLISH" if shown else "",
     )
 
 
@@ -377,6 +408,18 @@ def promoted(batch: Batch, topic: Topic) -> Draft | None:
     )
 
 
+def access(batch: Batch, topic: Topic) -> Draft | None:
+    """What is arranged for someone in each session, with its link."""
+    arranged = []
+    for session in topic.sessions:
+        needs = tuple(words for pk, words in topic.needs if pk == session.pk)
+        if needs and session.is_held and session.ends_at > batch.now:
+            arranged.append((session.facts(), join_url(TOKEN, session), needs))
+    if not arranged:
+        return None
+    return batch.compose(topic, batch.words(topic), {"arranged": tuple(arranged)}, sessions={})
+
+
 def thanks(batch: Batch, topic: Topic) -> Draft:
     """What can be watched and read afterwards."""
     past = [each for each in topic.sessions if each.is_held]
@@ -421,6 +464,7 @@ DRAFTS: dict[Kind, Callable[[Batch, Topic], Draft | None]] = {
     Kind.CHANGED: changed,
     Kind.CANCELLED: cancelled,
     Kind.PROMOTED: promoted,
+    Kind.ACCESS: access,
     Kind.THANKS: thanks,
     Kind.ANNOUNCEMENT: announcement,
 }
@@ -438,19 +482,25 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     sessions = {
         session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
     }
-    events = Event.objects.in_bulk({mail.registration.event_id for mail in mails})
+    events = Event.objects.in_bulk(
+        {mail.registration.event_id for mail in mails if mail.registration}
+    )
     is_personal = any(event.has_personal_links for event in events.values())
     zoom_urls = _zoom_urls(seats) if is_personal else {}
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
+    needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
     batch = Batch(timezone.now())
     batch.own_words = texts.words_of(events)
 
-    def write(mail: OutgoingMail) -> PersonalMail | None:
+    def write(mail: OutgoingMail) -> EmailMessage | None:
         person = mail.registration
+        if person is None:
+            return letters.write(mail)
         if not _may_read(person, mail):
             return None
-        attended = seats[person.pk]
+        theirs = seats[person.pk]
+        attended = {pk for pk, state in theirs.items() if state == Seat.State.SEATED}
         draft = batch.draft(
             Topic(
                 kind=Kind(mail.kind),
@@ -460,6 +510,10 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
                 session=sessions.get(mail.session_id or 0),
                 was=revisions.get(mail.was_id or 0),
                 announcement=said.get(mail.announcement_id or 0),
+                waiting=tuple(
+                    each for pk, each in sessions.items() if pk in theirs and pk not in attended
+                ),
+                needs=tuple(needs.get((person.pk, mail.created_at), ())),
             )
         )
         return draft.address_to(person, zoom_urls.get(person.pk)) if draft else None
@@ -477,13 +531,33 @@ def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _seats(mails: Sequence[OutgoingMail]) -> dict[int, set[int]]:
-    """The ids of the sessions that each registration has a seat in."""
-    seats: dict[int, set[int]] = {mail.registration_id: set() for mail in mails}
-    rows = Seat.objects.seated().filter(registration__in=seats)
-    for registration_id, session_id in rows.values_list("registration_id", "session_id"):
-        seats[registration_id].add(session_id)
+def _seats(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
+    """By registration, the ids of the sessions that they have a place in or wait for, and which."""
+    people = _ids(mail.registration_id for mail in mails)
+    seats: dict[int, dict[int, str]] = {pk: {} for pk in people}
+    rows = Seat.objects.filter(registration__in=seats)
+    for registration_id, session_id, state in rows.values_list(
+        "registration_id", "session_id", "state"
+    ):
+        seats[registration_id][session_id] = state
     return seats
+
+
+def _needs(
+    mails: Sequence[OutgoingMail],
+) -> dict[tuple[int, dt.datetime | None], list[tuple[int, str]]]:
+    """By registration and the moment of their confirmation, the needs that mails tell of."""
+    needs: dict[tuple[int, dt.datetime | None], list[tuple[int, str]]] = {}
+    if not mails:
+        return needs
+    confirmed = AccessNeed.objects.filter(
+        seat__registration__in={mail.registration_id for mail in mails},
+        confirmed_at__in={mail.created_at for mail in mails},
+    )
+    for need in confirmed.select_related("seat"):
+        key = need.seat.registration_id, need.confirmed_at
+        needs.setdefault(key, []).append((need.seat.session_id, str(need)))
+    return needs
 
 
 def _zoom_urls(registration_ids: Collection[int]) -> dict[int, dict[int, str]]:

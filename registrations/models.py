@@ -91,6 +91,7 @@ class Registration(models.Model):
     needs_asl = models.BooleanField("ASL", default=False)
     needs_interpretation = models.BooleanField("interpretation", default=False)
     needs_dial_in = models.BooleanField("dial-in by phone", default=False)
+    needs_other = models.CharField("another need", max_length=200, blank=True)
     wants_door_calls = models.BooleanField(
         "a mail when doors open",
         default=False,
@@ -104,6 +105,8 @@ class Registration(models.Model):
         max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
     )
     decided_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When what is personal was erased; the row stays, for the numbers.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     sessions = models.ManyToManyField(Session, through="Seat", related_name="registrations")
 
@@ -123,10 +126,15 @@ class Registration(models.Model):
                 | Q(approval="pending", decided_at__isnull=True)
                 | Q(approval="declined", decided_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="registration_erased_is_cancelled_and_nobodys",
+                condition=Q(erased_at=None)
+                | Q(cancelled_at__isnull=False, name="", email="", organization="", state=""),
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.name} <{self.email}>"
+        return "Erased" if self.erased_at else f"{self.name} <{self.email}>"
 
     def get_absolute_url(self) -> str:
         return reverse("me", args=[self.token])
@@ -157,6 +165,17 @@ class SeatQuerySet(models.QuerySet["Seat"]):
             registration__approval=Registration.Approval.APPROVED,
         )
 
+    def counting(self) -> "SeatQuerySet":
+        """Those of people who may come: who waits for the organizers' yes keeps a place too."""
+        return self.filter(registration__cancelled_at=None).exclude(
+            registration__approval=Registration.Approval.DECLINED
+        )
+
+    def in_line(self) -> "SeatQuerySet":
+        """The waiting lists, the first in line first."""
+        waiting = self.counting().filter(state=Seat.State.WAITING)
+        return waiting.order_by("session", "waiting_since", "pk")
+
 
 class Seat(models.Model):
     """A registration in a session, or in its waiting list.
@@ -172,6 +191,8 @@ class Seat(models.Model):
     session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="seats")
     state = models.CharField(max_length=10, choices=State.choices, default=State.SEATED)
     seated_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Its place in the line: whoever waits longer is called first.
+    waiting_since = models.DateTimeField(null=True, blank=True, editable=False)
     attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
     # When its link was first followed to Zoom.
     opened_at = models.DateTimeField(null=True, editable=False)
@@ -182,9 +203,22 @@ class Seat(models.Model):
 
     class Meta:
         ordering = ["session__starts_at", "pk"]
+        verbose_name = "place"
         constraints = [
             models.UniqueConstraint(
                 name="one_seat_per_registration_and_session", fields=["registration", "session"]
+            ),
+            models.CheckConstraint(
+                name="seat_waits_since_some_moment_iff_it_waits",
+                condition=Q(state="waiting", waiting_since__isnull=False)
+                | Q(state="seated", waiting_since__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="waiting_lists",
+                fields=["session", "waiting_since", "id"],
+                condition=Q(state="waiting"),
             ),
         ]
 
@@ -286,6 +320,106 @@ class Attendance(models.Model):
         return f"{self.name or 'Someone'} in {self.session}"
 
 
+class AccessNeed(models.Model):
+    """What someone needs to take part in a session: requested, arranged, confirmed to them."""
+
+    class Kind(models.TextChoices):
+        CAPTIONS = "captions", "Live captions"
+        ASL = "asl", "ASL interpretation"
+        INTERPRETATION = "interpretation", "Spanish interpretation"
+        DIAL_IN = "dial-in", "Joining by phone call"
+        OTHER = "other", "Something else"
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        ARRANGED = "arranged", "Arranged"
+        CONFIRMED = "confirmed", "Confirmed to the person"
+
+    seat = models.ForeignKey(Seat, on_delete=models.CASCADE, related_name="access_needs")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    words = models.CharField("in their words", max_length=200, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    note = models.CharField(
+        max_length=200, blank=True, help_text="Among organizers, such as who interprets."
+    )
+    requested_at = models.DateTimeField(default=timezone.now)
+    arranged_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["seat__session__starts_at", "kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_access_need_per_seat_and_kind", fields=["seat", "kind"]
+            ),
+            models.CheckConstraint(
+                name="access_need_has_the_moments_of_its_state",
+                condition=Q(state="requested", arranged_at=None, confirmed_at=None)
+                | Q(state="arranged", arranged_at__isnull=False, confirmed_at=None)
+                | Q(state="confirmed", arranged_at__isnull=False, confirmed_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.words or self.get_kind_display()
+
+
+class Question(models.Model):
+    """What organizers ask people who register, besides what everyone is asked."""
+
+    class Kind(models.TextChoices):
+        SHORT = "short", "Short text"
+        LONG = "long", "Long text"
+        CHOICE = "choice", "One choice"
+        CHOICES = "choices", "Several choices"
+        YES_NO = "yes/no", "Yes or no"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="questions")
+    text = models.CharField("question", max_length=200)
+    kind = models.CharField("answer", max_length=10, choices=Kind.choices, default=Kind.SHORT)
+    choices = models.TextField(blank=True, help_text="For choices: one a line.")
+    help_text = models.CharField(max_length=300, blank=True)
+    is_required = models.BooleanField(
+        "required", default=False, help_text="Nobody can register without an answer."
+    )
+    sessions = models.ManyToManyField(
+        Session,
+        blank=True,
+        related_name="questions",
+        help_text="Asked only of those who choose one of these. None: asked of everyone.",
+    )
+    is_asked = models.BooleanField(
+        "asked", default=True, help_text="Untick it to ask no more; answers so far stay."
+    )
+    position = models.PositiveSmallIntegerField(default=0, help_text="Lower comes first.")
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Answer(models.Model):
+    """What someone answered to a question; several choices are a list, yes or no is a bool."""
+
+    registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="answers")
+    question = models.ForeignKey(Question, on_delete=models.PROTECT, related_name="answers")
+    value = models.JSONField()
+
+    class Meta:
+        ordering = ["question__position", "question"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_answer_per_registration_and_question",
+                fields=["registration", "question"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.question}: {self.value}"
+
+
 class Announcement(models.Model):
     """A mail by an organizer to many of an event's people; see `announcing`."""
 
@@ -354,6 +488,22 @@ class Announcement(models.Model):
         return self.subject
 
 
+class Letter(models.Model):
+    """A mail of the accounts', written when it was queued; kept until it has left or is void.
+
+    It may hold a code that lets someone in: no page shows it.
+    """
+
+    recipient = models.EmailField(max_length=254)
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    void_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.subject
+
+
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def due(self, now: dt.datetime) -> "OutgoingMailQuerySet":
         return self.filter(state=OutgoingMail.State.WAITING, due_at__lte=now)
@@ -383,6 +533,8 @@ class OutgoingMail(models.Model):
         SCHEDULE = "schedule", "Detailed schedule"
         THANKS = "thanks", "Thank-you"
         ANNOUNCEMENT = "announcement", "Announcement"
+        ACCESS = "access", "Access confirmed"
+        ACCOUNT = "account", "Account"
 
     class Priority(models.IntegerChoices):
         """Lower leaves first."""
@@ -394,7 +546,11 @@ class OutgoingMail(models.Model):
     key = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
-    registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="mails")
+    # None: it is a letter of the accounts'.
+    registration = models.ForeignKey(
+        Registration, on_delete=models.CASCADE, null=True, related_name="mails"
+    )
+    letter = models.OneToOneField(Letter, on_delete=models.SET_NULL, null=True, related_name="mail")
     session = models.ForeignKey(Session, on_delete=models.SET_NULL, null=True, related_name="+")
     was = models.ForeignKey(Revision, on_delete=models.SET_NULL, null=True, related_name="+")
     announcement = models.ForeignKey(
@@ -425,6 +581,11 @@ class OutgoingMail(models.Model):
                 condition=Q(kind="announcement", announcement__isnull=False)
                 | (~Q(kind="announcement") & Q(announcement__isnull=True)),
             ),
+            models.CheckConstraint(
+                name="mail_is_to_a_registration_or_of_the_accounts",
+                condition=Q(kind="account", registration__isnull=True)
+                | (~Q(kind="account") & Q(registration__isnull=False, letter__isnull=True)),
+            ),
         ]
         indexes = [
             models.Index(
@@ -440,7 +601,13 @@ class OutgoingMail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} to {self.registration.email}"
+        return f"{self.get_kind_display()} to {self.recipient}"
+
+    @property
+    def recipient(self) -> str:
+        if self.registration:
+            return self.registration.email
+        return self.letter.recipient if self.letter else "a deleted address"
 
 
 UNREACHED_STATES = (
@@ -460,7 +627,7 @@ class MailText(models.Model):
         choices=[
             (kind, label)
             for kind, label in OutgoingMail.Kind.choices
-            if kind != OutgoingMail.Kind.ANNOUNCEMENT
+            if kind not in (OutgoingMail.Kind.ANNOUNCEMENT, OutgoingMail.Kind.ACCOUNT)
         ],
     )
     subject = models.CharField(max_length=150, blank=True)

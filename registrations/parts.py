@@ -11,12 +11,18 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from events.calendars import invitation, personal_calendar, personal_entry
+from events.calendars import (
+    invitation,
+    personal_calendar,
+    personal_entry,
+    personal_feed,
+    waiting_entry,
+)
 from events.links import absolute
 from events.models import Event, Session
 
 from .mime import EMAIL, OWN_URL, TOKEN, own_link
-from .models import Registration
+from .models import Registration, Seat
 
 T = TypeVar("T")
 
@@ -66,6 +72,19 @@ def personal_calendar_of(registration: Registration, sessions: Iterable[Session]
     token = registration.token
     entries = [personal_entry(session, join_url(token, session)) for session in sessions]
     return personal_calendar(registration.event, entries)
+
+
+def feed_of(registration: Registration, seats: Iterable[Seat]) -> bytes:
+    """The calendar that someone subscribes to: the same entries, and what they wait for."""
+    return personal_feed(registration.event, [_feed_entry(registration, seat) for seat in seats])
+
+
+def _feed_entry(registration: Registration, seat: Seat) -> bytes:
+    if seat.waiting_since:
+        own_page = absolute(registration.get_absolute_url())
+        return waiting_entry(seat.session, own_page, since=seat.waiting_since)
+    url = join_url(registration.token, seat.session)
+    return personal_entry(seat.session, url, since=seat.seated_at)
 
 
 class Parts:

@@ -98,7 +98,13 @@ def seats_of(event: Event, *, session: Session | None = None) -> Any:
     seats = Seat.objects.filter(registration__event=event)
     if session is not None:
         seats = seats.filter(session=session)
-    held = seats.admitted().filter(session__in=event.sessions.held())
+    # Erased after the session, somebody still had come to it.
+    erased = seats.seated().filter(
+        registration__approval=Registration.Approval.APPROVED,
+        registration__erased_at__isnull=False,
+        registration__cancelled_at__gte=F("session__ends_at"),
+    )
+    held = (seats.admitted() | erased).filter(session__in=event.sessions.held())
     return held.annotate(mail=_mail(seats), link=_link(event))
 
 
@@ -267,7 +273,8 @@ class Board:
         """People who come to the session, or to any, by name; `words` are of name or email."""
         fit, wanted = self._fitting(session, standing), words.casefold().split()
         found = []
-        for row in self._event.registrations.order_by("pk").values_list(*Person._fields):
+        people = self._event.registrations.filter(erased_at=None).order_by("pk")
+        for row in people.values_list(*Person._fields):
             person = Person._make(row)
             known = f"{person.name} {person.email}".casefold()
             if person.pk in fit and all(word in known for word in wanted):

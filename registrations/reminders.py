@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from events.models import Event, Facts, Revision, Session
 
-from . import announcing, outbox
+from . import announcing, letters, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 
 logger = logging.getLogger(__name__)
@@ -234,4 +234,6 @@ QUESTIONS: list[Callable[[dt.datetime], None]] = [
     queue_door_calls,
     queue_thanks,
     announcing.start_due,
+    seats.fill_all,
+    letters.delete_done,
 ]

@@ -45,6 +45,7 @@ def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> Person
         session=session,
         was=_before(session, moved=kind == Kind.CHANGED),
         announcement=_announcement(event) if kind == Kind.ANNOUNCEMENT else None,
+        needs=((session.pk, "Live captions"), (session.pk, "Large print of the agenda")),
     )
     batch = Batch(_moment(kind, session))
     batch.own_words = {(event.pk, kind): words} if words else texts.words_of([event.pk])

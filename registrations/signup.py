@@ -1,8 +1,8 @@
-"""The verbs: register, approve, decline, mail links again, correct an address, promote, cancel."""
+"""The verbs: register, change, approve, decline, mail links again, correct an address, cancel."""
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -11,8 +11,16 @@ from django.utils import timezone
 
 from events.models import Event, Session, Track
 
-from . import mails, personal_links
-from .models import OutgoingMail, PersonalLink, Registration, Seat, email_key, new_token
+from . import access, mails, personal_links, questions, seats
+from .models import (
+    OutgoingMail,
+    PersonalLink,
+    Question,
+    Registration,
+    Seat,
+    email_key,
+    new_token,
+)
 
 Kind = OutgoingMail.Kind
 Approval = Registration.Approval
@@ -37,15 +45,16 @@ def register(
     email: str,
     sessions: Iterable[Session],
     strategies: Iterable[Track] = (),
+    answers: Mapping[Question, questions.Value | None] | None = None,
     **details: Any,
 ) -> Registration:
     """Register someone, give them a seat in each session, and owe them their links.
 
     Where the event requires approval, they are owed word that the organizers look at it first.
     Whoever is registered already keeps that registration as it is and is mailed the same
-    again: only the owner of the mailbox learns anything, and of a no not even they. `details`
-    are the other fields of Registration: name, time_zone, organization, state and the access
-    needs.
+    again: only the owner of the mailbox learns anything, and of a no not even they. `answers`
+    are those to the organizers' questions, `details` the other fields of Registration: name,
+    time_zone, organization, state and the access needs.
     """
     approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
@@ -67,17 +76,15 @@ def register(
         _answer_again(Approval(earlier.approval), [earlier])
         return earlier
     registration.pk = found[0]
-    Seat.objects.bulk_create(
-        [
-            Seat(registration=registration, session=session, told_revision=session.revision)
-            for session in sessions
-        ]
-    )
+    seats.take(registration=registration, sessions=sessions)
     if strategies := list(strategies):
         interest = Registration.strategies.through
         interest.objects.bulk_create(
             [interest(registration=registration, track=strategy) for strategy in strategies]
         )
+    questions.keep(registration=registration, answers=answers or {})
+    if access.wishes(registration):
+        access.keep(registration=registration)
     _kind, queue = ANSWERS[approval]
     queue([registration])
     return registration
@@ -89,10 +96,19 @@ def approve(*, registrations: Iterable[Registration]) -> int:
     people = _held(registrations, Approval.PENDING, Approval.DECLINED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
+    declined = [each for each in people if each.approval == Approval.DECLINED]
+    if declined:
+        chosen = Seat.objects.filter(registration__in=declined)
+        seats.hold(chosen.values_list("session", flat=True))
+    for registration in declined:
+        seats.take_again(registration=registration)
+        access.keep(registration=registration, anew=True)
+        # From now on their places count.
+        Registration.objects.filter(pk=registration.pk).update(approval=Approval.APPROVED)
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
     # They are told everything now, and need not hear of what was before.
-    seats = Seat.objects.filter(registration__in=ids)
-    seats.update(told_revision=_newest_revision(), seated_at=now)
+    told = Seat.objects.filter(registration__in=ids)
+    told.update(told_revision=_newest_revision(), seated_at=now)
     links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
     mails.queue_links(people, before=_counted(links))
     return len(people)
@@ -102,12 +118,15 @@ def approve(*, registrations: Iterable[Registration]) -> int:
 def decline(*, registrations: Iterable[Registration]) -> int:
     """Say no to people: their links stop working, and nothing is mailed. Returns to how many.
 
-    They keep their seats: a later yes gives them what they chose, with new links.
+    What they chose is kept, their places are not: a later yes gives them places that are free
+    then, with new links.
     """
     people = _held(registrations, Approval.PENDING, Approval.APPROVED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
+    freed = Seat.objects.seated().filter(registration__in=ids).values_list("session", flat=True)
+    seats.fill(sessions=set(freed))
     _renew_tokens(people)
     waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
     waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
@@ -143,7 +162,7 @@ def _held(registrations: Iterable[Registration], *approvals: Approval) -> list[R
     Whoever asks for the same people meanwhile waits, and finds them as they stand then.
     """
     ids = [registration.pk for registration in registrations]
-    people = Registration.objects.live().select_for_update(of=("self",)).order_by("pk")
+    people = Registration.objects.live().select_for_update(of=("self",), no_key=True).order_by("pk")
     return list(people.filter(pk__in=ids, approval__in=approvals).select_related("event"))
 
 
@@ -156,6 +175,17 @@ def _newest_revision() -> Subquery:
 def resend_links(*, registrations: Iterable[Registration]) -> int:
     """Mail people their links again, each at most once in ten minutes. Returns to how many."""
     return _answer_again(Approval.APPROVED, registrations)
+
+
+@transaction.atomic
+def find(*, event: Event, email: str) -> None:
+    """Mail whoever is registered with this address the answer to it again, as `resend_links` does.
+
+    Nothing tells the caller whether there is anybody.
+    """
+    found = Registration.objects.live().filter(event=event, email_key=email_key(email)).first()
+    if found:
+        _answer_again(Approval(found.approval), [found])
 
 
 def _answer_again(approval: Approval, registrations: Iterable[Registration]) -> int:
@@ -211,18 +241,81 @@ def correct_email(*, registration: Registration, email: str) -> None:
 
 
 @transaction.atomic
-def promote(*, seat: Seat) -> bool:
-    """Give someone on a session's waiting list a place, and mail it. False: they have one."""
-    session = seat.session
-    found = Seat.objects.filter(pk=seat.pk, state=Seat.State.WAITING)
-    now = timezone.now()
-    if not found.update(state=Seat.State.SEATED, seated_at=now, told_revision=session.revision):
+def change(
+    *,
+    registration: Registration,
+    offered: Iterable[Session],
+    sessions: Iterable[Session],
+    strategies: Iterable[Track],
+    answers: Mapping[Question, questions.Value | None] | None = None,
+    **details: Any,
+) -> bool:
+    """Write what someone changed of their registration. Returns whether their sessions did.
+
+    Of the sessions `offered` they come to `sessions`; the others they have stay as they are. When
+    any is another now they are owed their links anew. `answers` and `details` as for `register`;
+    None takes an answer back. Raises Registration.DoesNotExist when the registration was cancelled
+    or declined meanwhile.
+    """
+    live = Registration.objects.live().exclude(approval=Approval.DECLINED)
+    registration = live.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
+    for name, value in details.items():
+        setattr(registration, name, value)
+    registration.save(update_fields=list(details))
+    registration.strategies.set(strategies)
+    chosen = {session.pk: session for session in sessions}
+    had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
+    left = [seat for pk, seat in had.items() if pk not in chosen]
+    added = [session for pk, session in chosen.items() if pk not in had]
+    seats.hold([*(seat.session_id for seat in left), *(session.pk for session in added)])
+    if left:
+        seats.leave(seats=left)
+    if added:
+        seats.take(registration=registration, sessions=added)
+    questions.keep(registration=registration, answers=answers or {})
+    questions.forget_pointless(registration=registration)
+    access.keep(registration=registration)
+    if not (left or added):
         return False
-    mails.queue_promoted(seat)
+    _answer_anew(registration)
     return True
+
+
+def _answer_anew(registration: Registration) -> None:
+    """Owe someone the answer to their registration as it is now; one that waits is dropped."""
+    kind, queue = ANSWERS[Approval(registration.approval)]
+    earlier = registration.mails.filter(kind=kind)
+    earlier.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
+    queue([registration], before=_counted(earlier))
 
 
 @transaction.atomic
 def cancel(*, registration: Registration) -> None:
-    """End a registration: its links stop working, and mails still waiting are not sent."""
-    Registration.objects.live().filter(pk=registration.pk).update(cancelled_at=timezone.now())
+    """End a registration: its links stop working, mails still waiting are not sent, places free."""
+    found = Registration.objects.live().filter(pk=registration.pk)
+    if found.update(cancelled_at=timezone.now()):
+        taken = registration.seats.seated().values_list("session", flat=True)
+        seats.fill(sessions=list(taken))
+
+
+@transaction.atomic
+def come_back(*, registration: Registration) -> bool:
+    """Take a cancellation back; links go out anew. Raises AddressTaken. False: nothing to do.
+
+    Places that others have by now are waited for. What was erased stays so.
+    """
+    gone = Registration.objects.filter(erased_at=None).exclude(cancelled_at=None)
+    found = gone.select_for_update(of=("self",), no_key=True).filter(pk=registration.pk).first()
+    if found is None:
+        return False
+    seats.take_again(registration=found)
+    access.keep(registration=found, anew=True)
+    found.cancelled_at = None
+    try:
+        with transaction.atomic():
+            found.save(update_fields=["cancelled_at"])
+    except IntegrityError as error:
+        raise AddressTaken from error
+    if Approval(found.approval) in ANSWERS:
+        _answer_anew(found)
+    return True

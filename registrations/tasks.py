@@ -1,6 +1,6 @@
 from celery import shared_task
 
-from . import announcing, attendance, mails, outbox, personal_links, reminders, status
+from . import announcing, attendance, mails, outbox, own_data, personal_links, reminders, status
 from .models import Heartbeat
 
 
@@ -36,3 +36,10 @@ def heed_zoom() -> None:
     """Work on what Zoom has reported by webhooks, and read its lists afterwards."""
     attendance.heed_reports()
     attendance.complete_ended()
+
+
+@shared_task
+def erase_expired() -> None:
+    """Erase people of events that were over long ago, for a turn."""
+    if own_data.erase_expired():
+        outbox.nudge("erase_expired")

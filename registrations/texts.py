@@ -41,6 +41,7 @@ ALLOWED = {
     Kind.PROMOTED: OF_A_SESSION,
     Kind.THANKS: OF_ANY_MAIL,
     Kind.ANNOUNCEMENT: OF_ANY_MAIL,
+    Kind.ACCESS: OF_ANY_MAIL,
 }
 DEFAULTS = {
     Kind.RECEIVED: Words(
@@ -88,6 +89,10 @@ DEFAULTS = {
         "Thank you for {event}",
         "Thank you for being part of {event}. What you shared goes on in the work.",
     ),
+    Kind.ACCESS: Words(
+        "Arranged for you at {event}",
+        "You told us what you need to take part. This is arranged for you:",
+    ),
 }
 
 # A session that was cancelled and takes place after all is changed in a way of its own.
@@ -95,6 +100,14 @@ ON_AGAIN = Words(
     "On again: {session}",
     "A session that we had told you was cancelled takes place after all. Your personal link "
     "stays the same, and the calendar entry in this mail puts it back.",
+)
+
+
+# Every session that someone chose is full.
+WAITING = Words(
+    "You are on the waiting list of {event}",
+    "All places in what you chose are taken. You are on the waiting list: when a place frees and "
+    "it is your turn, it is yours, and a mail with your link tells you.",
 )
 
 

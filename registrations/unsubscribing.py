@@ -22,7 +22,8 @@ def registration_of(signed: str) -> Registration | None:
         pk = _signer.unsign(signed)
     except signing.BadSignature:
         return None
-    return Registration.objects.select_related("event").filter(pk=pk).first()
+    known = Registration.objects.filter(erased_at=None)
+    return known.select_related("event").filter(pk=pk).first()
 
 
 def is_sample(signed: str) -> bool:

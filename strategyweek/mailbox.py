@@ -20,7 +20,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 
 from events.models import Event
-from registrations import samples
+from registrations import mails, samples
 from registrations.frames import framed
 from registrations.models import OutgoingMail
 
@@ -43,7 +43,7 @@ def index(request: HttpRequest) -> HttpResponse:
     letters = [(file.stem, _parsed(file)) for file in files]
     context = {
         "letters": letters,
-        "kinds": OutgoingMail.Kind.choices,
+        "kinds": [(kind, kind.label) for kind in mails.DRAFTS],
         "previewable": Event.objects.published().exists(),
     }
     return render(request, "mailbox/index.html", context)
@@ -89,7 +89,7 @@ def preview_html(request: HttpRequest, kind: str) -> HttpResponse:
 
 def _sample(kind: str) -> EmailMultiAlternatives:
     event = Event.objects.current(timezone.now())
-    if event is None or kind not in OutgoingMail.Kind:
+    if event is None or kind not in mails.DRAFTS:
         raise Http404
     try:
         return samples.sample(OutgoingMail.Kind(kind), event)

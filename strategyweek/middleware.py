@@ -8,7 +8,7 @@ from django.shortcuts import render
 Respond = Callable[[HttpRequest], HttpResponse]
 
 # Whoever has one of these addresses acts as the person it belongs to.
-PERSONAL_PATHS = ("/me/", "/join/", "/unsubscribe/")
+PERSONAL_PATHS = ("/me/", "/join/", "/calendar/", "/unsubscribe/")
 
 
 def refuse_odd_requests(respond: Respond) -> Respond:
@@ -32,13 +32,15 @@ def refuse_odd_requests(respond: Respond) -> Respond:
 def keep_personal_pages_private(respond: Respond) -> Respond:
     """Keep secret addresses out of caches, search engines and Referer headers.
 
-    Errors and redirects under these addresses are meant too.
+    Errors and redirects under these addresses are meant too. What has an ETag, the calendar
+    feed, says by itself who may keep it.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = respond(request)
         if request.path.startswith(PERSONAL_PATHS):
-            response["Cache-Control"] = "no-store"
+            if not response.has_header("ETag"):
+                response["Cache-Control"] = "no-store"
             response["Referrer-Policy"] = "no-referrer"
             response["X-Robots-Tag"] = "noindex"
         return response

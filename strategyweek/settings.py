@@ -5,6 +5,7 @@ mails as files in `var/mail/`. Without DEBUG the product refuses to start until
 its secrets are set.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +74,7 @@ INSTALLED_APPS = [
     "registrations",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
     "anymail",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -198,6 +200,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10,
         "options": {"expires": 10},
     },
+    "delete-unproven-accounts": {
+        "task": "strategyweek.tasks.delete_unproven_accounts",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
+    "erase-expired": {
+        "task": "registrations.tasks.erase_expired",
+        "schedule": 600,
+        "options": {"expires": 600},
+    },
     "heed-zoom": {
         "task": "registrations.tasks.heed_zoom",
         "schedule": 10,
@@ -283,18 +295,69 @@ if ZOOM_IS_STAND_IN and not DEBUG:
         "https://api.zoom.us/v2 and https://zoom.us/oauth/token. A stand-in is for DEBUG only."
     )
 
-# Sign-in of organizers
+# Sign-in: organizers by password; people, if they like, by a code in a mail or by another site
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-LOGIN_REDIRECT_URL = "admin:index"
 LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "my_weeks"
 ACCOUNT_ADAPTER = "strategyweek.accounts.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "strategyweek.accounts.PasswordForm",
+    "request_login_code": "strategyweek.accounts.CodeForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
-# Whoever has no account gets no mail about one.
+ACCOUNT_SIGNUP_FIELDS = ["email*"]
+ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
+# An address that another site does not vouch for is proven by a code, before anything is shown.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+# Seconds that a code is good for.
+CODE_TIMEOUT = 15 * 60
+ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
+# Whoever has no account gets no mail about a forgotten password.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
+LOGOUT_REDIRECT_URL = "account_signed_out"
+SOCIALACCOUNT_ADAPTER = "strategyweek.accounts.SocialAdapter"
+# To an account that has proven the same address itself; see the adapter.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+# Seconds to wait for an answer of another site.
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
+
+
+def other_sites() -> Iterator[tuple[str, str, dict[str, Any], list[str]]]:
+    """Those to sign in by whose keys are set: app, provider, its settings, where it leads over."""
+    for name, app, hosts in (
+        ("GOOGLE", "allauth.socialaccount.providers.google", ["accounts.google.com"]),
+        ("FACEBOOK", "allauth.socialaccount.providers.facebook", ["*.facebook.com"]),
+        ("X", "allauth.socialaccount.providers.twitter_oauth2", ["x.com", "twitter.com"]),
+        ("WORDPRESS", "strategyweek.wordpress", ["*.wordpress.com", "wordpress.com"]),
+        ("GITHUB", "allauth.socialaccount.providers.github", ["github.com"]),
+        (
+            "MICROSOFT",
+            "allauth.socialaccount.providers.microsoft",
+            ["login.microsoftonline.com", "login.live.com"],
+        ),
+    ):
+        client_id = env.str(f"{name}_CLIENT_ID", default="").strip()
+        secret = env.str(f"{name}_CLIENT_SECRET", default="").strip()
+        if bool(client_id) != bool(secret):
+            raise ImproperlyConfigured(f"Set both {name}_CLIENT_ID and {name}_CLIENT_SECRET.")
+        if client_id:
+            provider = app.rpartition(".")[2]
+            keys = {"APPS": [{"client_id": client_id, "secret": secret}]}
+            yield app, provider, keys, [f"https://{host}" for host in hosts]
+
+
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
+# Browsers hold the whole way from a button to another site against form-action.
+OTHER_SITES_HOSTS: list[str] = []
+for app, provider, keys, hosts in other_sites():
+    INSTALLED_APPS.append(app)
+    SOCIALACCOUNT_PROVIDERS[provider] = keys
+    OTHER_SITES_HOSTS += hosts
+
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0 if DEBUG else 1)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -1,13 +1,14 @@
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from . import mailbox
+from . import account_urls, mailbox
 
-# Organizers have no use for allauth's list of addresses.
-admin.site.unregister(EmailAddress)
+# Organizers have no use for allauth's lists, and keys of other sites come from the environment.
+admin.site.unregister([EmailAddress, SocialAccount, SocialApp, SocialToken])
 admin.site.site_header = admin.site.site_title = "Strategy Week"
 admin.site.index_title = "For organizers"
 # The one way in, with its limits against guessing.
@@ -15,7 +16,7 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("accounts/", include("allauth.account.urls")),
+    path("accounts/", include(account_urls)),
     path("", include("registrations.urls")),
     path("", include("events.urls")),
 ]

@@ -32,6 +32,8 @@ LIST = "/admin/registrations/announcement/"
 ADD = f"{LIST}add/"
 ODD = ["abc", "99999999999999999999", "-1", "1x"]
 
+WAITING = {"state": "waiting", "waiting_since": dt.datetime(2021, 10, 1, tzinfo=dt.UTC)}
+
 
 @pytest.fixture
 def announce(week):
@@ -759,7 +761,7 @@ def test_mail_of_a_started_one_is_shown_as_its_first_reader_gets_it(admin_client
 
 
 def test_person_on_the_waiting_list_is_counted_once(admin_client, announce, people, week):
-    Seat.objects.filter(registration=people[0]).update(state="waiting")
+    Seat.objects.filter(registration=people[0]).update(**WAITING)
     announcement = announce(audience="waiting")
     assert "1 person would get it now." in text(admin_client.get(review_url(announcement)))
 

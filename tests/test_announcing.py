@@ -16,6 +16,8 @@ from .people import sign_up
 
 pytestmark = pytest.mark.django_db
 
+WAITING = {"state": "waiting", "waiting_since": dt.datetime(2021, 10, 1, tzinfo=dt.UTC)}
+
 
 @pytest.fixture
 def announce(week):
@@ -80,7 +82,7 @@ def test_people_in_one_session(week, announce):
     sign_up(week, sessions=[opening])
     sign_up(week, "Bob B", sessions=[das])
     sign_up(week, "Charlie C", sessions=[opening, das])
-    Seat.objects.filter(registration=sign_up(week, "Dora D")).update(state="waiting")
+    Seat.objects.filter(registration=sign_up(week, "Dora D")).update(**WAITING)
     announcement = announce(audience="session", session=das)
     assert names(announcing.audience(announcement)) == {"Bob", "Charlie"}
 
@@ -97,7 +99,7 @@ def test_people_on_a_waiting_list(week, announce):
     opening, das = week.sessions.get(slug="opening"), week.sessions.get(slug="das")
     sign_up(week)
     for name, session in (("Bob B", opening), ("Charlie C", das)):
-        sign_up(week, name, sessions=[session]).seats.update(state="waiting")
+        sign_up(week, name, sessions=[session]).seats.update(**WAITING)
     assert names(announcing.audience(announce(audience="waiting"))) == {"Bob", "Charlie"}
     only = announce(audience="waiting", session=das)
     assert names(announcing.audience(only)) == {"Charlie"}

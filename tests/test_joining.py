@@ -117,10 +117,7 @@ def test_draft_session_does_not_open(knock):
     assert knock().status_code == 404
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/"],
-)
+@pytest.mark.parametrize("path", ["/me/{}/calendar.ics", "/join/{}/opening/"])
 def test_unknown_and_cancelled_tokens_get_the_same_friendly_404(client, week, path):
     alice = sign_up(week)
     assert client.get(path.format(alice.token)).status_code == 200
@@ -149,7 +146,7 @@ def test_personal_pages_stay_out_of_caches_and_referrers(client, week, path, tok
 
 
 @pytest.mark.parametrize(
-    "path", ["/me/{}", "/join/{}/opening", "/me/{}/cancel/", "/me/{}/nothing/"]
+    "path", ["/me/{}", "/join/{}/opening", "/me/{}/resend/", "/me/{}/nothing/"]
 )
 def test_redirects_and_errors_at_personal_addresses_are_kept_private_too(client, week, path):
     answer = client.get(path.format(sign_up(week).token))
@@ -161,10 +158,10 @@ def test_opening_links_changes_nothing(client, week):
     """A mail scanner opens every link of a mail."""
     alice = sign_up(week)
     before = Registration.objects.values().get()
-    for path in (f"/me/{alice.token}/", f"/join/{alice.token}/opening/"):
+    own = f"/me/{alice.token}/"
+    for path in (own, f"/join/{alice.token}/opening/", f"{own}cancel/", f"{own}renew/"):
         client.get(path)
         client.head(path)
-    assert client.get(f"/me/{alice.token}/cancel/").status_code == 405
     assert Registration.objects.values().get() == before
 
 
@@ -183,7 +180,7 @@ def test_own_page_takes_the_same_queries_for_1_session_as_for_6(
 ):
     for person, sessions in (("Alice", week.sessions.all()[:1]), ("Bob", week.sessions.all())):
         token = sign_up(week, person, sessions=sessions).token
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(8):
             client.get(f"/me/{token}/")
 
 
@@ -197,11 +194,11 @@ def test_own_calendar_holds_the_links(client, week):
 
 def test_cancelling_ends_the_registration(client, week):
     alice = sign_up(week)
-    answer = client.post(f"/me/{alice.token}/cancel/")
-    assert answer.status_code == 200
+    for _press in range(2):
+        answer = client.post(f"/me/{alice.token}/cancel/")
+        assert answer["Location"] == f"/me/{alice.token}/"
     alice.refresh_from_db()
     assert alice.cancelled_at is not None
-    assert client.post(f"/me/{alice.token}/cancel/").status_code == 404
 
 
 def test_link_mailed_before_a_session_was_renamed_still_leads_there(client, week, opening):

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from events.models import Event
 from registrations import unsubscribing
+from registrations.mails import DRAFTS
 from registrations.models import MailText, OutgoingMail, Registration, Seat
 from registrations.texts import DEFAULTS, Kind
 
@@ -24,7 +25,7 @@ ADD = f"{LIST}add/"
 UNSAVED = f"{LIST}preview/"
 MAILS = "/admin/registrations/outgoingmail/"
 PEOPLE = "/admin/registrations/registration/"
-KINDS = [kind for kind in Kind if kind != Kind.ANNOUNCEMENT]
+KINDS = [kind for kind in DRAFTS if kind != Kind.ANNOUNCEMENT]
 
 
 @pytest.fixture
@@ -335,12 +336,12 @@ def test_door_calls_can_be_ordered_for_someone(admin_client, week):
 def test_ticking_attended_saves_it_and_nothing_else(admin_client, week, monkeypatch):
     alice = sign_up(week)
     seat = alice.seats.order_by("session__starts_at", "pk").first()
-    Seat.objects.filter(pk=seat.pk).update(state="waiting")
+    Seat.objects.filter(pk=seat.pk).update(state="waiting", waiting_since=timezone.now())
     form = form_of(admin_client, path(alice))
     save = Seat.save
 
     def save_after_a_promotion(self, **options):
-        Seat.objects.filter(pk=seat.pk).update(state="seated")
+        Seat.objects.filter(pk=seat.pk).update(state="seated", waiting_since=None)
         save(self, **options)
 
     monkeypatch.setattr(Seat, "save", save_after_a_promotion)
@@ -352,7 +353,7 @@ def test_ticking_attended_saves_it_and_nothing_else(admin_client, week, monkeypa
 
 def test_page_of_a_person_shows_their_seats(admin_client, week):
     alice = sign_up(week)
-    alice.seats.update(state="waiting")
+    alice.seats.update(state="waiting", waiting_since=timezone.now())
     page = admin_client.get(path(alice)).content.decode()
     assert page.count("On the waiting list") == week.sessions.count()
 

@@ -225,10 +225,19 @@ def test_database_that_crashes_amid_a_mailing_loses_no_mail_and_doubles_none(
     (backend,) = postgresql.fetchone()
     # When one of its processes dies so, the server ends all of them and recovers.
     os.kill(backend, signal.SIGKILL)
+    eventually(lambda: is_cut(postgresql), "the server has ended its processes")
     eventually(has_recovered, "the database has recovered")
     connection.close()
     swept(have_ended(150), "everyone is served")
     assert assert_served(sink, [person.email for person in people]) == []
+
+
+def is_cut(cursor: Any) -> bool:
+    try:
+        cursor.execute("SELECT 1")
+    except psycopg2.Error:
+        return True
+    return False
 
 
 def has_recovered() -> bool:

@@ -10,7 +10,10 @@ from django.utils import timezone
 
 import registrations.urls
 from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
+from registrations.models import AccessNeed, Answer, OutgoingMail, Question, Registration, Seat
 from strategyweek.urls import urlpatterns
+
+from .people import sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -59,6 +62,86 @@ def test_name_is_used_once_in_an_event(event, model):
     names = ("name_once_per_event", f"{table}.event_id", f"{table}.name")
     with refused(*names), transaction.atomic():
         model.objects.create(event=event, name="N")
+
+
+@pytest.fixture
+def alice(week: Event) -> Registration:
+    return sign_up(week)
+
+
+def test_seat_waits_since_some_moment_iff_it_waits(alice):
+    name = "seat_waits_since_some_moment_iff_it_waits"
+    with refused(name), transaction.atomic():
+        alice.seats.update(state=Seat.State.WAITING)
+    with refused(name), transaction.atomic():
+        alice.seats.update(waiting_since=timezone.now())
+
+
+def test_erased_registration_is_cancelled_and_holds_no_name(alice):
+    name = "registration_erased_is_cancelled_and_nobodys"
+    now = timezone.now()
+    nobody = {"name": "", "email": "", "organization": "", "state": ""}
+    people = Registration.objects.filter(pk=alice.pk)
+    for changes in ({"cancelled_at": now}, nobody, {**nobody, "cancelled_at": now, "name": "A"}):
+        with refused(name), transaction.atomic():
+            people.update(erased_at=now, **changes)
+    people.update(erased_at=now, cancelled_at=now, **nobody)
+
+
+def test_access_need_stands_once_for_a_seat_and_kind(alice):
+    about = {"seat": alice.seats.first(), "kind": AccessNeed.Kind.OTHER}
+    AccessNeed.objects.create(**about)
+    table = AccessNeed._meta.db_table
+    names = ("one_access_need_per_seat_and_kind", f"{table}.seat_id", f"{table}.kind")
+    with refused(*names), transaction.atomic():
+        AccessNeed.objects.create(**about)
+
+
+@pytest.mark.parametrize(
+    ("state", "arranged", "confirmed", "is_true"),
+    [
+        ("requested", False, False, True),
+        ("requested", True, False, False),
+        ("arranged", True, False, True),
+        ("arranged", False, False, False),
+        ("arranged", True, True, False),
+        ("confirmed", True, True, True),
+        ("confirmed", False, True, False),
+        ("confirmed", True, False, False),
+    ],
+)
+def test_access_need_has_the_moments_of_its_state(alice, state, arranged, confirmed, is_true):
+    now = timezone.now()
+    need = AccessNeed(
+        seat=alice.seats.first(),
+        kind=AccessNeed.Kind.ASL,
+        state=state,
+        arranged_at=now if arranged else None,
+        confirmed_at=now if confirmed else None,
+    )
+    if is_true:
+        need.save()
+        return
+    with refused("access_need_has_the_moments_of_its_state"), transaction.atomic():
+        need.save()
+
+
+def test_question_is_answered_once_by_each(alice):
+    question = Question.objects.create(event=alice.event, text="How did you hear of us?")
+    Answer.objects.create(registration=alice, question=question, value="A friend")
+    table = Answer._meta.db_table
+    columns = (f"{table}.registration_id", f"{table}.question_id")
+    with refused("one_answer_per_registration_and_question", *columns), transaction.atomic():
+        Answer.objects.create(registration=alice, question=question, value="A poster")
+
+
+def test_mail_is_to_a_registration_or_of_the_accounts(alice):
+    for changes in ({"kind": "account", "registration": alice}, {"kind": "links"}):
+        with (
+            refused("mail_is_to_a_registration_or_of_the_accounts"),
+            transaction.atomic(),
+        ):
+            OutgoingMail.objects.create(key="k", **changes)
 
 
 @pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))

@@ -18,7 +18,7 @@ from django.utils.html import escape
 from events import meetings, schedule, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom_stand_in import CannotJoin, StandIn
-from registrations import mails, personal_links, signup
+from registrations import mails, personal_links, seats, signup
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
 from .people import sign_up
@@ -90,7 +90,7 @@ def test_people_are_registered_thirty_at_a_time(personal, zoom_account):
     [
         lambda event: Registration.objects.update(cancelled_at=timezone.now()),
         lambda event: Registration.objects.update(approval="pending"),
-        lambda event: Seat.objects.update(state="waiting"),
+        lambda event: Seat.objects.update(state="waiting", waiting_since=timezone.now()),
         lambda event: Session.objects.update(status="draft"),
         lambda event: Session.objects.update(cancelled_at=timezone.now()),
         lambda event: Event.objects.update(zoom_mode="shared"),
@@ -227,7 +227,7 @@ def test_nobody_calls_while_zoom_is_away(personal, zoom_account):
     [
         lambda alice: signup.cancel(registration=alice),
         lambda alice: signup.decline(registrations=Registration.objects.filter(pk=alice.pk)),
-        lambda alice: alice.seats.update(state="waiting"),
+        lambda alice: alice.seats.update(state="waiting", waiting_since=timezone.now()),
         lambda alice: alice.seats.all().delete(),
     ],
 )
@@ -586,8 +586,8 @@ def test_mail_to_someone_who_has_all_links_does_not_wait(personal, zoom_account)
 
 def test_mail_about_a_place_from_the_waiting_list_waits_too(personal, zoom_account):
     alice = sign_up(personal)
-    alice.seats.update(state="waiting")
-    signup.promote(seat=alice.seats.first())
+    alice.seats.update(state="waiting", waiting_since=timezone.now())
+    seats.promote(seat=alice.seats.first())
     mail = alice.mails.get(kind="promoted")
     assert mail.due_at > timezone.now()
     keep_up()

@@ -20,8 +20,9 @@ from django.utils import timezone
 
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.schedule import cancel_session
-from registrations import readiness, samples, signup
+from registrations import readiness, samples, seats, signup
 from registrations.admin.readiness import Places, zoom_words
+from registrations.mails import DRAFTS
 from registrations.models import Announcement, OutgoingMail, PersonalLink, Registration, Seat
 from registrations.readiness import Link, Mail, Standing, Tally
 
@@ -233,7 +234,7 @@ def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
     assert accepted == works - unreached
 
 
-@pytest.mark.parametrize("kind", Kind.values)
+@pytest.mark.parametrize("kind", DRAFTS)
 def test_mails_with_links_are_those_that_count(week, opening, second, kind):
     alice = mailed(sign_up(week), "dropped")
     said: dict = {}
@@ -251,10 +252,14 @@ def test_mails_with_links_are_those_that_count(week, opening, second, kind):
     assert about_one is None or "/join/" in about_one.body
 
 
+# The notice of a cancellation holds the links of other sessions, a confirmation of access those of
+# sessions that someone needs something in.
+ONLY_SOME = {Kind.CANCELLED, Kind.ACCESS}
+
+
 @pytest.mark.once
-@pytest.mark.parametrize("kind", sorted({*Kind} - {*readiness.CARRYING} - {Kind.CANCELLED}))
+@pytest.mark.parametrize("kind", sorted({*DRAFTS} - {*readiness.CARRYING} - ONLY_SOME))
 def test_other_mails_hold_no_join_link(week, kind):
-    """The notice of a cancellation holds those of other sessions."""
     if kind == Kind.ANNOUNCEMENT:
         said = samples.announced(
             Announcement(event=week, subject="S", body="B"), samples.attendee(week)
@@ -286,8 +291,8 @@ def test_reminder_that_waits_takes_no_link_away(week, opening):
 
 def test_place_from_the_waiting_list_counts_from_its_own_mail_on(week, opening, second):
     alice = mailed(sign_up(week))
-    alice.seats.filter(session=opening).update(state="waiting")
-    signup.promote(seat=alice.seats.get(session=opening))
+    alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
+    seats.promote(seat=alice.seats.get(session=opening))
     assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
     assert seat_of(alice, second).mail == Mail.ACCEPTED
     mailed(alice, kind="promoted")
@@ -389,7 +394,7 @@ def test_only_those_who_come_are_on_the_board(week, opening):
     signup.cancel(registration=bob)
     signup.decline(registrations=[charlie])
     Registration.objects.filter(pk=dora.pk).update(approval="pending")
-    eve.seats.update(state="waiting")
+    eve.seats.update(state="waiting", waiting_since=timezone.now())
     assert lacking(opening) == ["Alice A"]
     assert board(week).tallies()[opening.pk].seated == 1
     assert names(board(week).people()) == ["Alice A"]
@@ -562,8 +567,8 @@ def test_who_never_got_a_mail_is_owed_one(week):
 
 def test_place_from_the_waiting_list_whose_mail_failed_is_mended(week, opening):
     alice = long_ago(mailed(sign_up(week)))
-    alice.seats.filter(session=opening).update(state="waiting")
-    signup.promote(seat=alice.seats.get(session=opening))
+    alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
+    seats.promote(seat=alice.seats.get(session=opening))
     mailed(alice, "failed", kind="promoted")
     assert readiness.mend(event=week) == mended(mailed=1)
     mailed(alice, state__in=["waiting"])
@@ -613,7 +618,7 @@ def test_who_does_not_come_is_not_mailed(week):
     alice, bob, charlie = people
     signup.cancel(registration=alice)
     signup.decline(registrations=[bob])
-    charlie.seats.update(state="waiting")
+    charlie.seats.update(state="waiting", waiting_since=timezone.now())
     assert readiness.mend(event=week) == mended()
 
 

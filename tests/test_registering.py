@@ -15,7 +15,7 @@ from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
 from registrations.models import OutgoingMail, Registration, Seat, email_key
-from registrations.views import CSRF_STAND_IN
+from registrations.views.registering import CSRF_STAND_IN
 
 from .people import filled_form, sign_up
 
@@ -233,9 +233,9 @@ def test_registering_takes_the_same_queries_however_many_came(
     ]
     Registration.objects.bulk_create(people)
     fields = filled_form(week, strategies=[week.tracks.first().pk])
-    # Event, sessions, strategies; the transaction's two; the registration and the look whether
-    # it is ours; seats, strategies, outbox.
-    with django_assert_num_queries(10):
+    # Event, sessions, questions, strategies; the transaction's two; the registration and the look
+    # whether it is ours; seats and their transaction's two, strategies, outbox.
+    with django_assert_num_queries(13):
         client.post(f"/{week.slug}/register/", fields)
 
 

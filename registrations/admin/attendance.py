@@ -129,4 +129,4 @@ class AttendanceAdmin(admin.ModelAdmin):
     def person(self, presence: Attendance) -> str:
         if presence.seat is None:
             return format_html('<b class="warning">{}</b>', "unknown")
-        return presence.seat.registration.name
+        return presence.seat.registration.name or "erased"

@@ -1,5 +1,6 @@
 """What is owed, what was sent, what went wrong, and whether mail flows."""
 
+import zoneinfo
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
+
+from events.models import Event
 
 from .. import outbox, status
 from ..models import UNREACHED_STATES, OutgoingMail
@@ -40,6 +43,11 @@ def status_context() -> dict[str, Any]:
     }
 
 
+def _zone(mail: OutgoingMail) -> zoneinfo.ZoneInfo:
+    """Its event's; the accounts belong to none."""
+    return (mail.registration.event if mail.registration else Event()).zone
+
+
 class MailTimes:
     """A mail's state and moments, as the event's clock shows them."""
 
@@ -51,16 +59,16 @@ class MailTimes:
 
     @admin.display(description="queued", ordering="created_at")
     def queued(self, mail: OutgoingMail) -> str:
-        return moment(mail.created_at, mail.registration.event.zone)
+        return moment(mail.created_at, _zone(mail))
 
     @admin.display(description="next attempt")
     def next(self, mail: OutgoingMail) -> str:
         waiting = mail.state == OutgoingMail.State.WAITING
-        return moment(mail.due_at, mail.registration.event.zone) if waiting else "none"
+        return moment(mail.due_at, _zone(mail)) if waiting else "none"
 
     @admin.display(description="sent", ordering="sent_at")
     def sent(self, mail: OutgoingMail) -> str:
-        return moment(mail.sent_at, mail.registration.event.zone) if mail.sent_at else "no"
+        return moment(mail.sent_at, _zone(mail)) if mail.sent_at else "no"
 
 
 @admin.register(OutgoingMail)
@@ -90,8 +98,13 @@ class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
         "sent",
     ]
     list_filter = ["state", "kind", "registration__event"]
-    list_select_related = ["registration__event", "session"]
-    search_fields = ["registration__name", "registration__email", "last_error"]
+    list_select_related = ["registration__event", "session", "letter"]
+    search_fields = [
+        "registration__name",
+        "registration__email",
+        "letter__recipient",
+        "last_error",
+    ]
     actions = ["send_again"]
 
     def get_urls(self) -> list[Any]:
@@ -103,7 +116,7 @@ class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
 
     @admin.display(description="to", ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:
-        return mail.registration.email
+        return mail.recipient
 
     @admin.action(description="Send the selected failed ones again", permissions=["resend"])
     def send_again(self, request: HttpRequest, queryset: Any) -> None:

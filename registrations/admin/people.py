@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.defaultfilters import linebreaksbr
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
@@ -20,12 +21,21 @@ from django.views.decorators.http import require_POST
 from events.models import Event
 from events.timezones import offered_time_zones
 
-from .. import signup
+from .. import access, questions, signup
 from ..forms import validate_address, validate_plain_line
-from ..models import UNREACHED_STATES, OutgoingMail, Registration, Seat, email_key
+from ..models import (
+    UNREACHED_STATES,
+    AccessNeed,
+    OutgoingMail,
+    Registration,
+    Seat,
+    email_key,
+)
 from ..wording import moment, people
+from .exporting import ExportMixin
 from .mail import MailTimes
-from .readiness import ReadinessMixin
+from .readiness import ReadinessMixin, short_day
+from .retention import RetentionMixin
 
 Approval = Registration.Approval
 
@@ -45,6 +55,11 @@ class RegistrationChangeForm(forms.ModelForm):
         name: str = self.cleaned_data["name"]
         validate_plain_line(name)
         return name
+
+    def clean_needs_other(self) -> str:
+        words: str = self.cleaned_data["needs_other"]
+        validate_plain_line(words)
+        return words
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -116,6 +131,7 @@ class StandingFilter(admin.SimpleListFilter):
             (Approval.PENDING, Approval.PENDING.label),
             (Approval.DECLINED, Approval.DECLINED.label),
             ("cancelled", "Cancelled"),
+            ("erased", "Erased"),
         ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
@@ -125,16 +141,18 @@ class StandingFilter(admin.SimpleListFilter):
             case "yes":
                 return queryset.admitted()
             case "cancelled":
-                return queryset.exclude(cancelled_at=None)
+                return queryset.exclude(cancelled_at=None).filter(erased_at=None)
+            case "erased":
+                return queryset.exclude(erased_at=None)
             case approval:
                 return queryset.live().filter(approval=approval)
 
 
 @admin.register(Registration)
-class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
+class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.ModelAdmin):
     form = RegistrationChangeForm
     list_display = [
-        "name",
+        "who",
         "coming",
         "email",
         "mail",
@@ -155,11 +173,17 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
     ]
     list_select_related = ["event"]
     search_fields = ["name", "email", "organization"]
-    readonly_fields = ["event", "announcements", "own_page", "registered", "decision", "cancelled"]
+    readonly_fields = [
+        *("event", "arrangements", "answers", "announcements"),
+        *("own_page", "registered", "decision", "cancelled"),
+    ]
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = ["approve", "decline", "send_links_again", "renew_links", "cancel"]
+    actions = [
+        *("approve", "decline", "send_links_again", "renew_links", "cancel"),
+        *("export_csv", "erase"),
+    ]
     fieldsets = [
         (
             None,
@@ -177,9 +201,12 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
                     "needs_asl",
                     "needs_interpretation",
                     "needs_dial_in",
+                    "needs_other",
+                    "arrangements",
                 ]
             },
         ),
+        ("Answers to your questions", {"fields": ["answers"]}),
         (
             "Mails",
             {
@@ -242,6 +269,8 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
         """Write what was changed and no more: somebody may have approved or declined meanwhile."""
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
+        if any(name.startswith("needs_") for name in form.changed_data):
+            access.keep(registration=obj)
         email, before = obj.email, form.initial["email"]
         if email == before:
             return
@@ -260,6 +289,10 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
         formset.save(commit=False)
         for thing, fields in formset.changed_objects:
             thing.save(update_fields=fields)
+
+    @admin.display(description="name", ordering="name")
+    def who(self, registration: Registration) -> str:
+        return "Erased" if registration.erased_at else registration.name
 
     @admin.display(description="registered", ordering="created_at")
     def registered(self, registration: Registration) -> str:
@@ -295,14 +328,36 @@ class RegistrationAdmin(ReadinessMixin, admin.ModelAdmin):
                 ("ASL", registration.needs_asl),
                 ("interpretation", registration.needs_interpretation),
                 ("dial-in", registration.needs_dial_in),
+                (registration.needs_other, registration.needs_other),
             )
             if needed
         )
 
+    @admin.display(description="answers")
+    def answers(self, registration: Registration) -> str:
+        """Each question and, below it, what the person said."""
+        said = [
+            (answer.question, linebreaksbr(questions.shown(answer)))
+            for answer in registration.answers.select_related("question")
+        ]
+        return format_html_join("", "<p><b>{}</b><br>{}</p>", said) or "none"
+
+    @admin.display(description="how far they are")
+    def arrangements(self, registration: Registration) -> str:
+        """ASL interpretation: Arranged (Sat, Oct 16; Mon, Oct 18)"""
+        needs = AccessNeed.objects.filter(seat__registration=registration)
+        days: dict[tuple[str, str], list[str]] = {}
+        for need in needs.select_related("seat__session__event"):
+            days.setdefault((str(need), need.get_state_display()), []).append(
+                short_day(need.seat.session)
+            )
+        rows = ((*what, "; ".join(when)) for what, when in days.items())
+        return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
+
     @admin.display(description="coming", ordering="approval")
     def coming(self, registration: Registration) -> str:
         if registration.cancelled_at:
-            return "Cancelled"
+            return "Erased" if registration.erased_at else "Cancelled"
         if registration.is_admitted:
             return "Yes"
         word = registration.get_approval_display()

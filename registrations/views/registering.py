@@ -1,0 +1,69 @@
+"""Registering, on one page."""
+
+from typing import Any
+
+from django.core.cache import caches
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.middleware.csrf import get_token
+from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from events.models import Event
+
+from .. import seats, signup
+from ..forms import RegistrationForm
+
+CSRF_STAND_IN = "csrf-token-goes-here"
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def register(request: HttpRequest, event_slug: str) -> HttpResponse:
+    if request.method != "POST":
+        return blank_form(request, event_slug)
+    context = sign_up_context(event_slug, request.POST)
+    if context["phase"] != Event.Phase.OPEN:
+        return render(request, "registrations/not_open.html", context)
+    form = context["form"]
+    if not form.is_valid():
+        return render(request, "registrations/register.html", context)
+    signup.register(event=context["event"], **form.cleaned_data)
+    context["email"] = form.cleaned_data["email"]
+    context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])
+    return render(request, "registrations/registered.html", context)
+
+
+def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:
+    """The event, what of it is open to register, and the form. Raises Http404."""
+    event = get_object_or_404(Event.objects.published(), slug=event_slug)
+    now = timezone.now()
+    sessions = list(event.sessions.open_to_register(now))
+    return {
+        "event": event,
+        "zone": event.zone,
+        "phase": event.registration_phase(now, sessions),
+        "sessions": sessions,
+        "full": seats.full(sessions),
+        "form": RegistrationForm(
+            data, event=event, sessions=sessions, strategies=event.tracks.all()
+        ),
+    }
+
+
+def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
+    """The form as everyone gets it, rendered every five seconds; one's own is the CSRF token.
+
+    When registration is announced many open this page at once, most of them on phones.
+    """
+
+    def rendered() -> str:
+        context = {**sign_up_context(event_slug), "csrf_token": CSRF_STAND_IN}
+        is_open = context["phase"] == Event.Phase.OPEN
+        name = "register" if is_open else "not_open"
+        return render_to_string(f"registrations/{name}.html", context)
+
+    page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)
+    return HttpResponse(str(page).replace(CSRF_STAND_IN, get_token(request)))

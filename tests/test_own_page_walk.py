@@ -1,0 +1,152 @@
+"""One's own page in a real browser: on a phone and a desk, with and without JavaScript."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page, Route, expect
+
+from events.models import Session
+from registrations import signup
+from registrations.models import OutgoingMail, Registration
+
+from .people import sign_up
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(180),
+    pytest.mark.once,
+    # The pages of old links.
+    pytest.mark.browser_may("404 (Not Found)"),
+]
+
+
+def press(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button).click()
+
+
+def says(page: Page, words: str) -> None:
+    expect(page.get_by_text(words).first).to_be_visible()
+
+
+def fits(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+
+
+def leave_first_session(page: Page) -> None:
+    page.get_by_role("link", name="Change my sessions and details").click()
+    page.locator("input[name=sessions]").first.uncheck()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_changing_renewing_cancelling_and_coming_back(new_page, week, width, javascript):
+    page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
+    alice = sign_up(week)
+    OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
+    old = f"/me/{alice.token}/"
+
+    page.goto(old)
+    leave_first_session(page)
+    page.get_by_label("Name").first.fill("Alice O'Brien")
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    says(page, "Hello Alice O'Brien.")
+    expect(page.locator(".slot")).to_have_count(5)
+
+    # That mail is on its way already.
+    press(page, "Mail me my links again")
+    says(page, "We have not mailed them again")
+
+    page.get_by_role("link", name="Renew my secret link").click()
+    press(page, "Renew my link")
+    says(page, "This is your new secret link.")
+    new = f"/me/{Registration.objects.get().token}/"
+    assert new in page.url
+    page.goto(old)
+    says(page, "This link is no longer valid")
+
+    page.goto(new)
+    page.get_by_role("link", name="Cancel my registration").click()
+    press(page, "Yes, cancel my registration")
+    says(page, "Your registration is cancelled")
+    press(page, "Come back")
+    says(page, "Welcome back.")
+    expect(page.locator(".slot")).to_have_count(5)
+
+    page.goto(old)
+    page.get_by_role("link", name="Mail me my links").click()
+    page.get_by_label("Email").fill("alice@example.org")
+    press(page, "Mail me my links")
+    says(page, "is registered, the links are on their way")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_going_back_and_saving_again_changes_nothing_more(new_page, week, javascript):
+    page = new_page(java_script_enabled=javascript)
+    alice = sign_up(week)
+    page.goto(f"/me/{alice.token}/")
+    leave_first_session(page)
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    page.go_back()
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    assert alice.seats.count() == 5
+
+
+def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(page, week):
+    """Renewed twice, the page would be of a link that is no longer valid."""
+    alice = sign_up(week)
+    page.goto(f"/me/{alice.token}/renew/")
+    under_way: list[Route] = []
+    page.route("**/renew/", lambda route: under_way.append(route))
+    box = page.get_by_role("button", name="Renew my link").bounding_box()
+    assert box
+    for _press in range(2):
+        page.mouse.click(box["x"] + 9, box["y"] + 9)
+        page.wait_for_timeout(200)
+    (only,) = under_way
+    only.continue_()
+    says(page, "This is your new secret link.")
+
+
+def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):
+    alice = sign_up(week, sessions=week.sessions.all()[1:])
+    page.goto(f"/me/{alice.token}/change/")
+    page.get_by_label("Opening session").check()
+    page.get_by_label("Organization").fill("Families")
+    Session.objects.filter(slug="opening").update(cancelled_at=timezone.now())
+    press(page, "Save")
+    says(page, "can no longer be changed")
+    expect(page.get_by_label("Organization")).to_have_value("Families")
+    expect(page.locator("input[name=sessions]:checked")).to_have_count(5)
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
+def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, scheme):
+    opening = week.sessions.get(slug="opening")
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
+    alice = sign_up(week, sessions=list(week.sessions.all()), needs_asl=True)
+    gone = sign_up(week, "Charlie C")
+    signup.cancel(registration=gone)
+    page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    own = f"/me/{alice.token}/"
+    paths = [f"{own}?said=saved", f"{own}change/", f"{own}renew/", f"{own}cancel/"]
+    paths += [f"/me/{gone.token}/?said=taken", f"/{week.slug}/find/", "/me/x/"]
+    for path in paths:
+        page.goto(path)
+        found = Axe().run(page).response["violations"]
+        assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+        fits(page)
+    page.goto(f"{own}change/")
+    for box in page.locator("input[name=sessions]").all():
+        box.uncheck()
+    press(page, "Save")
+    expect(page.get_by_text(re.compile("Keep at least one session")).first).to_be_visible()
+    assert [rule["id"] for rule in Axe().run(page).response["violations"]] == []
+    fits(page)
