@@ -98,6 +98,10 @@ class EventForm(forms.ModelForm):
         return mode
 
 
+# After a change of when personal data is erased, at least so long nothing is.
+NOTICE = dt.timedelta(days=7)
+
+
 class TrackInline(admin.TabularInline):
     model = Track
     extra = 0
@@ -189,6 +193,8 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
         )
 
     def save_model(self, request: HttpRequest, obj: Event, form: Any, change: bool) -> None:
+        if "erase_after_days" in form.changed_data:
+            obj.erase_not_before = timezone.now() + NOTICE
         super().save_model(request, obj, form, change)
         if change and "time_zone" in form.changed_data:
             messages.warning(

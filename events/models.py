@@ -51,6 +51,10 @@ def split_emails(addresses: str) -> list[str]:
     return [address.strip() for address in addresses.split(",") if address.strip()]
 
 
+def in_a_fortnight() -> dt.datetime:
+    return timezone.now() + dt.timedelta(days=14)
+
+
 class EventQuerySet(models.QuerySet["Event"]):
     def published(self) -> "EventQuerySet":
         return self.filter(status=Event.Status.PUBLISHED)
@@ -153,6 +157,8 @@ class Event(models.Model):
         help_text="So long after the last session names, addresses and answers are erased by "
         "themselves; numbers stay. Export before what you may keep.",
     )
+    # Time to look at what will be erased, and to export it.
+    erase_not_before = models.DateTimeField(default=in_a_fortnight, editable=False)
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
         default=15,

@@ -18,7 +18,7 @@ def editing(session_id: int) -> Iterator[Session]:
     they could know before is kept as a Revision, and the session's own revision is a new one.
     """
     with transaction.atomic():
-        session = Session.objects.select_for_update().get(pk=session_id)
+        session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
         before = _facts(session_id)
         yield session
         if _facts(session_id) != before:

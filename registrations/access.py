@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Session
@@ -81,13 +81,26 @@ def standing(now: dt.datetime) -> QuerySet[AccessNeed]:
 def arrange(*, needs: Iterable[AccessNeed]) -> int:
     """Note that what was requested is arranged. Returns how many it was."""
     requested = AccessNeed.objects.filter(pk__in=_ids(needs), state=State.REQUESTED)
-    return requested.update(state=State.ARRANGED, arranged_at=timezone.now())
+    starts = Session.objects.filter(seats=OuterRef("seat")).values("starts_at")
+    return requested.update(
+        state=State.ARRANGED, arranged_at=timezone.now(), arranged_for=Subquery(starts)
+    )
 
 
 @transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
     """Note that something is to be arranged after all, or once more. Returns how many it was."""
-    others = AccessNeed.objects.filter(pk__in=_ids(needs)).exclude(state=State.REQUESTED)
+    return _reopen(AccessNeed.objects.filter(pk__in=_ids(needs)))
+
+
+def reopen_moved(now: dt.datetime) -> None:
+    """Ask anew for what was arranged for an hour to which the session does not begin any more."""
+    moved = ~Q(arranged_for=F("seat__session__starts_at"))
+    _reopen(standing(now).filter(moved))
+
+
+def _reopen(needs: QuerySet[AccessNeed]) -> int:
+    others = AccessNeed.objects.filter(pk__in=needs.exclude(state=State.REQUESTED).values("pk"))
     return others.update(state=State.REQUESTED, arranged_at=None, confirmed_at=None)
 
 

@@ -89,10 +89,9 @@ def queue_access(registrations: Iterable[Registration], confirmed_at: dt.datetim
     """Owe people word of the needs that were confirmed at this moment."""
     outbox.queue(
         OutgoingMail(
-            key=f"access/{registration.pk}/{confirmed_at.timestamp():.6f}",
+            key=_access_key(registration.pk, confirmed_at),
             kind=Kind.ACCESS,
             registration=registration,
-            created_at=confirmed_at,
         )
         for registration in registrations
     )
@@ -513,7 +512,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
                 waiting=tuple(
                     each for pk, each in sessions.items() if pk in theirs and pk not in attended
                 ),
-                needs=tuple(needs.get((person.pk, mail.created_at), ())),
+                needs=tuple(needs.get(mail.key, ())),
             )
         )
         return draft.address_to(person, zoom_urls.get(person.pk)) if draft else None
@@ -543,19 +542,23 @@ def _seats(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
     return seats
 
 
-def _needs(
-    mails: Sequence[OutgoingMail],
-) -> dict[tuple[int, dt.datetime | None], list[tuple[int, str]]]:
-    """By registration and the moment of their confirmation, the needs that mails tell of."""
-    needs: dict[tuple[int, dt.datetime | None], list[tuple[int, str]]] = {}
+def _access_key(registration_id: int, confirmed_at: dt.datetime | None) -> str:
+    """Of the mail that tells someone of the needs confirmed at this moment."""
+    moment = confirmed_at.astimezone(dt.UTC).isoformat() if confirmed_at else ""
+    return f"{Kind.ACCESS}/{registration_id}/{moment}"
+
+
+def _needs(mails: Sequence[OutgoingMail]) -> dict[str, list[tuple[int, str]]]:
+    """By the mail's key, the session and the words of each need that it tells of."""
+    needs: dict[str, list[tuple[int, str]]] = {}
     if not mails:
         return needs
     confirmed = AccessNeed.objects.filter(
         seat__registration__in={mail.registration_id for mail in mails},
-        confirmed_at__in={mail.created_at for mail in mails},
+        state=AccessNeed.State.CONFIRMED,
     )
     for need in confirmed.select_related("seat"):
-        key = need.seat.registration_id, need.confirmed_at
+        key = _access_key(need.seat.registration_id, need.confirmed_at)
         needs.setdefault(key, []).append((need.seat.session_id, str(need)))
     return needs
 

@@ -345,6 +345,8 @@ class AccessNeed(models.Model):
     requested_at = models.DateTimeField(default=timezone.now)
     arranged_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    # The start of the session that it was arranged for: whoever interprets comes at that hour.
+    arranged_for = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["seat__session__starts_at", "kind", "pk"]

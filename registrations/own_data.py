@@ -19,7 +19,7 @@ from django.db.models import BigIntegerField, Count, Exists, Max, Model, OuterRe
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from events.models import Event, ZoomReport
+from events.models import Event, Meeting, ZoomReport
 
 from . import outbox, personal_links, signup
 from .models import (
@@ -95,6 +95,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     },
     "registrations.accessneed": {
         "seat": _WHOSE,
+        "arranged_for": "When its session began then, which is about the session.",
         "note": "Organizers' own words, often about others, such as who interprets.",
     },
     "registrations.answer": {"registration": _WHOSE},
@@ -263,10 +264,17 @@ def _scrub_reports(person: Registration, registrants: Collection[str]) -> None:
     """Zoom's reports are kept for a day after a worker has seen to them."""
     who = "payload__object__participant__"
     same = Q(**{f"{who}email__iexact": person.email})
-    same |= Q(**{f"{who}user_name__iexact": person.name})
     same |= Q(**{f"{who}registrant_id__in": registrants}) if registrants else Q()
-    for report in ZoomReport.objects.filter(same):
+    meetings = Meeting.objects.filter(session__event=person.event_id).values("zoom_id")
+    namesake = Q(**{f"{who}user_name__iexact": person.name}, zoom_id__in=meetings)
+    for report in ZoomReport.objects.filter(same | namesake):
         participant = report.payload["object"]["participant"]
+        is_of = participant.get("email", ""), participant.get("registrant_id", "")
+        if any(is_of) and not (
+            is_of[0].casefold() == person.email.casefold() or is_of[1] in registrants
+        ):
+            # Another of the same name.
+            continue
         participant |= dict.fromkeys(("user_name", "email", "registrant_id"), "")
         report.save(update_fields=["payload"])
 
@@ -331,8 +339,10 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
 
 def erasing_at(event: Any) -> dt.datetime | None:
     """When an event's people are erased; None without sessions. Wants one of `counted_events`."""
+    if event.last_ended_at is None:
+        return None
     days = dt.timedelta(days=event.erase_after_days)
-    return event.last_ended_at + days if event.last_ended_at else None
+    return max(event.last_ended_at + days, event.erase_not_before)
 
 
 def counted_events() -> QuerySet[Any]:
@@ -353,10 +363,10 @@ def erase_expired(now: dt.datetime | None = None, limit: int = TURN) -> bool:
         moment = erasing_at(event)
         if moment is None or moment > now:
             continue
-        left = event.registrations.filter(erased_at=None).order_by("pk")
-        done += sum(map(_erase_if_possible, left[: limit - done]))
-        if done >= limit:
-            return True
+        for registration in event.registrations.filter(erased_at=None).order_by("pk"):
+            done += _erase_if_possible(registration)
+            if done >= limit:
+                return True
         presences = Attendance.objects.filter(session__event=event)
         named = presences.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from events.models import Event, Facts, Revision, Session
 
-from . import announcing, letters, outbox, seats
+from . import access, announcing, letters, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def _behind() -> QuerySet[Seat]:
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     revised = event.sessions.filter(revised_at__isnull=False, seats__in=_behind())
     # The lock holds off edits, and another tick.
-    locked = Session.objects.select_for_update().filter(pk__in=revised.values("pk"))
+    locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
     news, all_settled = Q(), True
     for session in Session.objects.filter(pk__in=ids).with_details():
@@ -235,5 +235,6 @@ QUESTIONS: list[Callable[[dt.datetime], None]] = [
     queue_thanks,
     announcing.start_due,
     seats.fill_all,
+    access.reopen_moved,
     letters.delete_done,
 ]

@@ -3,6 +3,8 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.http import HttpRequest
 from django.urls import include, path
 
 from . import account_urls, mailbox
@@ -13,6 +15,15 @@ admin.site.site_header = admin.site.site_title = "Strategy Week"
 admin.site.index_title = "For organizers"
 # The one way in, with its limits against guessing.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+def has_permission(request: HttpRequest) -> bool:
+    """Whoever came in without a password before they were made an organizer stays outside."""
+    user: User = request.user  # type: ignore[assignment]
+    return user.is_active and user.is_staff and user.has_usable_password()
+
+
+admin.site.has_permission = has_permission  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from events.models import Event, Session
 from events.schedule import cancel_session
-from registrations import access, mails, samples, seats, signup
+from registrations import access, mails, outbox, reminders, samples, seats, signup
 from registrations.admin import AccessNeedAdmin
 from registrations.admin.readiness import short_day
 from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
@@ -364,6 +364,24 @@ def test_mail_tells_what_is_new(week, opening, later):
     ]
 
 
+def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
+    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    access.confirm(needs=arranged())
+    alice.mails.filter(kind="access").update(state="failed")
+    outbox.send_again(OutgoingMail.objects.filter(kind="access"))
+    assert "ASL interpretation" in written(confirmation(alice)).body
+
+
+def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later):
+    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+    access.confirm(needs=arranged())
+    reminders.queue_owed()
+    moved = opening.starts_at + dt.timedelta(minutes=30)
+    Session.objects.filter(pk=opening.pk).update(starts_at=moved)
+    reminders.queue_owed()
+    assert needs(alice) == {("asl", "opening", "requested"), ("asl", later.slug, "confirmed")}
+
+
 @pytest.mark.parametrize("how", ["taken back", "left", "over", "cancelled", "moved to the line"])
 def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
     alice = sign_up(week, needs_asl=True, sessions=[opening])
@@ -521,7 +539,7 @@ def test_needs_are_for_organizers_only(client, django_user_model, week, opening)
     sign_up(week, needs_asl=True, sessions=[opening])
     need = AccessNeed.objects.get()
     assert client.get(LIST).status_code == 302
-    client.force_login(django_user_model.objects.create_user("helper", is_staff=True))
+    client.force_login(django_user_model.objects.create_user("helper", password="x", is_staff=True))
     for address in (LIST, f"{LIST}{need.pk}/change/"):
         assert client.get(address).status_code == 403
     with time_machine.travel(opening.starts_at, tick=False):

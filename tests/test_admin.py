@@ -91,6 +91,18 @@ def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, mode
     assert queries() == one
 
 
+def test_who_came_without_a_password_does_not_enter(client, django_user_model):
+    """As someone who signed in with a code, and is made an organizer meanwhile."""
+    alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 302
+    alice.set_password("long enough")
+    alice.save()
+    assert client.get("/admin/").status_code == 302
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 200
+
+
 def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
     page = admin_client.get(path(opening)).content.decode()
     assert re.search(r'name="starts_at_1" value="09:00 AM"', page)

@@ -109,7 +109,18 @@ def test_only_registered_sessions_open(client, week):
     first, second = week.sessions.all()[:2]
     alice = sign_up(week, sessions=[first])
     with time_machine.travel(second.starts_at):
-        assert client.get(f"/join/{alice.token}/{second.slug}/").status_code == 404
+        answer = client.get(f"/join/{alice.token}/{second.slug}/", follow=True)
+    assert answer.redirect_chain == [(f"/me/{alice.token}/?said=no-place", 302)]
+    assert "You have no place in that session." in answer.text
+    assert client.get(f"/join/{alice.token}/no-such-session/").status_code == 404
+
+
+def test_link_of_a_session_that_one_waits_for_leads_to_ones_page(client, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=0)
+    opening.refresh_from_db()
+    alice = sign_up(opening.event, sessions=[opening])
+    answer = client.get(f"/join/{alice.token}/{opening.slug}/", follow=True)
+    assert "You are number 1 in line." in answer.text
 
 
 def test_draft_session_does_not_open(knock):

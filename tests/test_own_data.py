@@ -50,6 +50,7 @@ from registrations.models import (
 from registrations.unsubscribing import unsubscribe_url
 
 from .people import filled_form, sign_up
+from .test_admin import form_of
 
 pytestmark = pytest.mark.django_db
 
@@ -587,6 +588,32 @@ def test_more_days_postpone_it(week, dulcinea):
     assert erased() == set()
     own_data.erase_expired(due + DAY)
     assert erased() == {week.slug}
+
+
+def test_event_that_was_over_long_before_leaves_time_to_look(week, dulcinea):
+    long_ago = dt.timedelta(days=400)
+    for session in week.sessions.all():
+        session.starts_at, session.ends_at = (
+            session.starts_at - long_ago,
+            session.ends_at - long_ago,
+        )
+        session.save()
+    floor = Event.objects.get(pk=week.pk).erase_not_before
+    own_data.erase_expired(floor - dt.timedelta(seconds=1))
+    assert erased() == set()
+    own_data.erase_expired(floor)
+    assert erased() == {week.slug}
+
+
+def test_changing_the_number_of_days_leaves_a_week_to_look(admin_client, week):
+    page = f"/admin/events/event/{week.pk}/change/"
+    form = form_of(admin_client, page)
+    with time_machine.travel("2030-01-01", tick=False):
+        admin_client.force_login(User.objects.get(is_superuser=True))
+        answer = admin_client.post(page, {**form, "erase_after_days": "7"})
+        assert answer.status_code == 302, answer.context["errors"]
+        week.refresh_from_db()
+        assert week.erase_not_before == timezone.now() + 7 * DAY
 
 
 def test_everyone_of_the_event_goes_and_a_second_time_changes_nothing(week, dulcinea, admin_user):

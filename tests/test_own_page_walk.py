@@ -1,6 +1,7 @@
 """One's own page in a real browser: on a phone and a desk, with and without JavaScript."""
 
 import re
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -8,8 +9,8 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
 from events.models import Session
-from registrations import signup
-from registrations.models import OutgoingMail, Registration
+from registrations import access, signup
+from registrations.models import AccessNeed, OutgoingMail, Question, Registration
 
 from .people import sign_up
 
@@ -80,6 +81,54 @@ def test_changing_renewing_cancelling_and_coming_back(new_page, week, width, jav
     page.get_by_label("Email").fill("alice@example.org")
     press(page, "Mail me my links")
     says(page, "is registered, the links are on their way")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, javascript):
+    opening = week.sessions.first()
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    bob = sign_up(week, "Bob B", sessions=[opening])
+    Question.objects.create(event=week, text="What do you bring?")
+    page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
+
+    page.goto(f"/{week.slug}/register/")
+    says(page, "Full. You would join the waiting list")
+    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_label("Email").fill("alice@example.org")
+    page.get_by_label("What do you bring?").fill("Blue songs")
+    page.get_by_label("ASL interpretation").check()
+    fits(page)
+    press(page, "Register")
+    says(page, "Of what you chose something is full.")
+
+    alice = Registration.objects.get(email="alice@example.org")
+    own = f"/me/{alice.token}/"
+    page.goto(own)
+    says(page, "You are number 1 in line.")
+    says(page, "Blue songs")
+    says(page, "ASL interpretation: requested")
+    device = page.get_by_role("link", name="Apple or another app")
+    expect(device).to_have_attribute("href", re.compile(f"^webcal://.*{alice.token}"))
+
+    signup.cancel(registration=bob)
+    needs = AccessNeed.objects.filter(seat__registration=alice)
+    access.arrange(needs=needs)
+    access.confirm(needs=needs)
+    page.reload()
+    expect(page.get_by_text("You are number 1 in line.")).to_have_count(0)
+    says(page, "confirmed")
+    fits(page)
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all we hold").click()
+    assert "Blue songs" in Path(download.value.path()).read_text()
+    page.get_by_role("link", name="Erase it now").click()
+    fits(page)
+    press(page, "Yes, erase everything")
+    says(page, "Your data is erased")
+    page.goto(own)
+    says(page, "This link is no longer valid")
 
 
 @pytest.mark.parametrize("javascript", [True, False])

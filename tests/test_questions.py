@@ -570,7 +570,7 @@ def test_questions_are_for_organizers_only(client, django_user_model, week, path
     question = ask(week)
     address = f"/admin/registrations/question/{path.format(pk=question.pk)}"
     assert client.get(address).status_code == 302
-    client.force_login(django_user_model.objects.create_user("helper", is_staff=True))
+    client.force_login(django_user_model.objects.create_user("helper", password="x", is_staff=True))
     assert client.get(address).status_code == 403
 
 

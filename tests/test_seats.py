@@ -204,6 +204,14 @@ def test_coming_back_to_a_place_that_is_still_free(small):
     assert sorted(states) == ["dropped", "waiting"]
 
 
+def test_coming_back_while_a_session_is_cancelled_keeps_no_place_that_another_has(small):
+    alice, *_others = come(small, "Alice", "Bob", "Charlie")
+    signup.cancel(registration=alice.registration)
+    Session.objects.filter(pk=small.pk).update(cancelled_at=timezone.now())
+    signup.come_back(registration=alice.registration)
+    assert (seated(small), line(small)) == ({"Bob", "Charlie"}, ["Alice"])
+
+
 def test_who_registered_anew_meanwhile_cannot_come_back_twice(small):
     (alice,) = come(small, "Alice")
     signup.cancel(registration=alice.registration)
@@ -439,7 +447,7 @@ def test_organizers_overrule_the_line(admin_client, small):
 
 
 def test_whoever_may_only_look_overrules_nothing(client, django_user_model, small):
-    looker = django_user_model.objects.create_user("looker", is_staff=True)
+    looker = django_user_model.objects.create_user("looker", password="x", is_staff=True)
     looker.user_permissions.add(Permission.objects.get(codename="view_seat"))
     client.force_login(looker)
     *_others, charlie = come(small, "Alice", "Bob", "Charlie")

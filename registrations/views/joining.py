@@ -1,11 +1,12 @@
 """The join page: the one link that never goes stale."""
 
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from events.models import Session
+from events.models import Revision, Session
 
 from .. import joining
 from ..models import Registration, Seat
@@ -15,6 +16,8 @@ from ..models import Registration, Seat
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     """Lead to the session's Zoom link while the doors are open; a page says why else."""
     seat = seat_by_link(token, session_slug)
+    if seat is None:
+        return without_a_place(token, session_slug)
     door = joining.door(seat, timezone.now())
     if door.state == joining.State.OPEN:
         if request.method == "GET" and "Sec-Purpose" not in request.headers:
@@ -23,18 +26,30 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     return door_page(request, door, seat.registration)
 
 
-def seat_by_link(token: str, session_slug: str) -> Seat:
-    """Whose place a link leads to; it may name the session as it was called before."""
+def seat_by_link(token: str, session_slug: str) -> Seat | None:
+    """Whose place a link leads to."""
     seats = Seat.objects.admitted().filter(
-        registration__token=token, session__status=Session.Status.PUBLISHED
+        registration__token=token, session__in=sessions_called(session_slug)
     )
     seats = seats.select_related(
         "registration", "session__event", "session__meeting", "personal_link"
     )
-    seat = seats.filter(session__slug=session_slug).first()
-    return seat or get_object_or_404(
-        seats.filter(session__revisions__slug=session_slug).order_by("pk").distinct()[:1]
-    )
+    # One that is called so now comes before one that was.
+    is_called_so = Case(When(session__slug=session_slug, then=1), default=0)
+    return seats.order_by(is_called_so, "-pk").last()
+
+
+def sessions_called(slug: str) -> QuerySet[Session]:
+    """Public ones of this name; links may name a session as it was called before."""
+    named = Q(slug=slug) | Q(pk__in=Revision.objects.filter(slug=slug).values("session"))
+    return Session.objects.published().filter(named)
+
+
+def without_a_place(token: str, session_slug: str) -> HttpResponse:
+    """An old link of a session that its owner has left, or waits for: their page says more."""
+    person = get_object_or_404(Registration.objects.admitted(), token=token)
+    get_object_or_404(sessions_called(session_slug).filter(event=person.event_id)[:1])
+    return redirect(f"{person.get_absolute_url()}?said=no-place")
 
 
 def door_page(request: HttpRequest, door: joining.Door, registration: Registration) -> HttpResponse:

@@ -2,9 +2,17 @@
 
 const sent = new WeakSet();
 
+// Should nothing come of it in so many milliseconds, say because the network went, it may try again.
+const PATIENCE = 10000;
+
 document.addEventListener("submit", (event) => {
-  if (sent.has(event.target)) event.preventDefault();
-  sent.add(event.target);
+  const form = event.target;
+  if (sent.has(form)) {
+    event.preventDefault();
+    return;
+  }
+  sent.add(form);
+  setTimeout(() => sent.delete(form), PATIENCE);
 });
 
 // Back on a page that the browser had kept, everything can be sent again.
