@@ -120,7 +120,7 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     }
     values["_key"] = Concat(Value(f"{key}/"), Cast("pk", CharField()), output_field=CharField())
     queued_before = OutgoingMail.objects.filter(key=OuterRef("_key"))
-    rows = people.order_by().annotate(**values).filter(~Exists(queued_before))
+    rows = people.order_by("pk").annotate(**values).filter(~Exists(queued_before))
     names = ["registration_id", *(name.removeprefix("_") for name in values)]
     quoted = ", ".join(connection.ops.quote_name(name) for name in names)
     select, parameters = rows.values_list("pk", *values).query.sql_with_params()
