@@ -545,7 +545,7 @@ class OutgoingMail(models.Model):
         SOON = 1
         IN_TURN = 2
 
-    key = models.CharField(max_length=200, unique=True)
+    key = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
     # None: it is a letter of the accounts'.
@@ -553,10 +553,15 @@ class OutgoingMail(models.Model):
         Registration, on_delete=models.CASCADE, null=True, related_name="mails"
     )
     letter = models.OneToOneField(Letter, on_delete=models.SET_NULL, null=True, related_name="mail")
-    session = models.ForeignKey(Session, on_delete=models.SET_NULL, null=True, related_name="+")
-    was = models.ForeignKey(Revision, on_delete=models.SET_NULL, null=True, related_name="+")
+    # Most mails have none of these three: their indexes are in Meta, without those.
+    session = models.ForeignKey(
+        Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
+    was = models.ForeignKey(
+        Revision, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
     announcement = models.ForeignKey(
-        Announcement, on_delete=models.PROTECT, null=True, related_name="mails"
+        Announcement, on_delete=models.PROTECT, null=True, db_index=False, related_name="mails"
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
@@ -573,6 +578,7 @@ class OutgoingMail(models.Model):
     class Meta:
         ordering = ["-created_at", "-pk"]
         constraints = [
+            models.UniqueConstraint(name="one_mail_per_key", fields=["key"]),
             models.CheckConstraint(
                 name="mail_sent_at_iff_a_server_took_it",
                 condition=Q(state__in=["sent", "bounced", "complained"], sent_at__isnull=False)
@@ -589,7 +595,17 @@ class OutgoingMail(models.Model):
                 | (~Q(kind="account") & Q(registration__isnull=False, letter__isnull=True)),
             ),
         ]
+        # A mail is updated when it is claimed and when it was sent, and each index is written anew
+        # both times: those that a mail does not need have a condition.
         indexes = [
+            *(
+                models.Index(
+                    name=f"mails_of_{field}",
+                    fields=[field],
+                    condition=Q(**{f"{field}__isnull": False}),
+                )
+                for field in ("session", "was", "announcement")
+            ),
             models.Index(
                 name="mails_in_turn",
                 fields=["priority", "attempts", "due_at", "id"],

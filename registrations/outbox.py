@@ -78,6 +78,7 @@ AGAIN_STATES = (State.FAILED, State.BOUNCED)
 # None: the mail is no longer needed.
 Writer = Callable[[OutgoingMail], EmailMessage | None]
 Prepare = Callable[[Sequence[OutgoingMail]], Writer]
+Fetched = tuple[list[OutgoingMail], Writer]
 
 
 def lease() -> dt.timedelta:
@@ -185,12 +186,55 @@ def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
 
 def deliver_due(prepare: Prepare) -> bool:
     """Send due mails for at most one turn. Returns whether more may be due."""
-    with ThreadPoolExecutor(settings.MAIL_CONNECTIONS) as pool:
-        turn = Turn(prepare, pool)
+    connections = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
+    with connections as pool, contextlib.closing(Supply(prepare)) as supply:
+        turn = Turn(supply, pool)
         try:
             return turn.run()
         finally:
             turn.finish()
+
+
+class Supply:
+    """Claimed mails, and what writes them, a batch at a time.
+
+    With several connections the next batch is fetched in a thread of its own, over its own
+    database connection, while this one is sent: they would all stand still for it otherwise.
+    """
+
+    def __init__(self, prepare: Prepare) -> None:
+        self._prepare = prepare
+        self._aside = ThreadPoolExecutor(1) if settings.MAIL_CONNECTIONS > 1 else None
+        self._next: Future[Fetched | None] | None = None
+
+    def fetch(self) -> Fetched | None:
+        """The next mails to send, the last of them first; None when no more are due."""
+        fetching, self._next = self._next, None
+        return fetching.result() if fetching else self._fetched()
+
+    def fetch_ahead(self) -> None:
+        """Begin to fetch what comes next."""
+        if self._aside and not self._next:
+            self._next = self._aside.submit(self._fetched)
+
+    def hand_back(self, **changes: Any) -> None:
+        """Return what was fetched ahead."""
+        if self._next and (fetched := self.fetch()):
+            mails, _write = fetched
+            _hand_back(mails, **changes)
+
+    def close(self) -> None:
+        if self._aside:
+            self._aside.submit(connection.close)
+            self._aside.shutdown()
+
+    def _fetched(self) -> Fetched | None:
+        claimed = claim()
+        try:
+            return (claimed[::-1], self._prepare(claimed)) if claimed else None
+        except Exception:
+            _hand_back(claimed, due_at=timezone.now())
+            raise
 
 
 class Turn:
@@ -201,8 +245,8 @@ class Turn:
     connections, at most one mail of which nobody knows that it was sent.
     """
 
-    def __init__(self, prepare: Prepare, pool: ThreadPoolExecutor) -> None:
-        self._prepare, self._pool = prepare, pool
+    def __init__(self, supply: Supply, pool: ThreadPoolExecutor) -> None:
+        self._supply, self._pool = supply, pool
         self._claimed: list[OutgoingMail] = []
         self._ahead: deque[tuple[OutgoingMail, EmailMessage]] = deque()
         self._lanes = settings.MAIL_CONNECTIONS
@@ -246,6 +290,7 @@ class Turn:
             self._due_again = timezone.now() + PAUSES[0]
         unsent = [mail for mail, _message in self._ahead] + self._claimed
         _hand_back(unsent, due_at=self._due_again, **changes)
+        self._supply.hand_back(due_at=self._due_again, **changes)
         for carrier in self._free:
             carrier.close()
 
@@ -255,10 +300,12 @@ class Turn:
             if self._claimed and time.monotonic() >= self._next_look:
                 self._look()
             if not self._claimed:
-                self._claimed = claim()[::-1]
-                if not self._claimed:
+                fetched = self._supply.fetch()
+                if fetched is None:
                     return
-                self._write = self._prepare(self._claimed)
+                self._claimed, self._write = fetched
+            if len(self._claimed) <= BATCH // 2:
+                self._supply.fetch_ahead()
             mail = self._claimed[-1]
             message = self._written(mail)
             self._claimed.pop()
@@ -276,6 +323,7 @@ class Turn:
         least = max((mail.priority for mail in self._claimed), default=0)
         if waiting.filter(due_at__lte=timezone.now(), priority__lt=least).exists():
             _hand_back(self._claimed, due_at=timezone.now())
+            self._supply.hand_back(due_at=timezone.now())
             self._claimed = []
         self._next_look = time.monotonic() + LOOK_EVERY
 
