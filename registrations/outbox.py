@@ -27,6 +27,7 @@ from django.db import (
     InternalError,
     OperationalError,
     connection,
+    connections,
     transaction,
 )
 from django.db.models import CharField, Exists, F, Field, OuterRef, Value
@@ -186,8 +187,8 @@ def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
 
 def deliver_due(prepare: Prepare) -> bool:
     """Send due mails for at most one turn. Returns whether more may be due."""
-    connections = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
-    with connections as pool, contextlib.closing(Supply(prepare)) as supply:
+    lanes = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
+    with lanes as pool, contextlib.closing(Supply(prepare)) as supply:
         turn = Turn(supply, pool)
         try:
             return turn.run()
@@ -225,11 +226,11 @@ class Supply:
 
     def close(self) -> None:
         if self._aside:
-            self._aside.submit(connection.close)
+            self._aside.submit(connections.close_all).result()
             self._aside.shutdown()
 
     def _fetched(self) -> Fetched | None:
-        claimed = claim()
+        claimed = claim(limit=BATCH)
         try:
             return (claimed[::-1], self._prepare(claimed)) if claimed else None
         except Exception:

@@ -87,13 +87,19 @@ def keep_up() -> bool:
     return _issue_owed(end)
 
 
+def keep_up_soon() -> None:
+    """Have a worker do so after this transaction: a link that is taken away should end at once."""
+    if meetings.is_configured():
+        transaction.on_commit(lambda: outbox.nudge("issue_links"))
+
+
 def try_again(*, event: Event) -> int:
     """Ask anew for the links that Zoom refused or that have to wait. Returns how many."""
     # A call that is under way is left to whoever made it.
     links = PersonalLink.objects.filter(seat__session__event=event, asked_at=None)
     links = links.exclude(state=State.ISSUED)
     again = links.update(state=State.WANTED, due_at=timezone.now(), problem="")
-    transaction.on_commit(lambda: outbox.nudge("issue_links"))
+    keep_up_soon()
     return again
 
 

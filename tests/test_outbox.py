@@ -1,7 +1,9 @@
 """How a mail leaves: claimed, sent over a real SMTP connection, recorded; or tried again."""
 
 import datetime as dt
+import itertools
 import socket
+import threading
 import time
 
 import pytest
@@ -282,8 +284,9 @@ def test_cancelled_registration_gets_no_mail(week, smtp):
     assert (states(), smtp.messages) == ({"Alice": DROPPED}, [])
 
 
-def test_batch_of_many_takes_few_queries(week, smtp, django_assert_num_queries):
+def test_batch_of_many_takes_few_queries(week, smtp, monkeypatch, django_assert_num_queries):
     """Claim (2 and a savepoint's 2), read (1), record each, look for more (1 and 2)."""
+    monkeypatch.setattr(outbox, "LOOK_EVERY", 60)
     for number in range(20):
         sign_up(week, f"P{number} X")
     with django_assert_num_queries(5 + 20 + 3):
@@ -312,3 +315,63 @@ def test_turn_that_ends_hands_back_what_it_has_claimed(people, smtp, monkeypatch
     handed_back = OutgoingMail.objects.filter(state=WAITING)
     assert {mail.attempts for mail in handed_back} == {0}
     assert all(mail.due_at <= timezone.now() for mail in handed_back)
+
+
+# Over several connections
+
+
+@pytest.fixture
+def two_connections(settings, monkeypatch) -> None:
+    settings.MAIL_CONNECTIONS = 2
+    monkeypatch.setattr(outbox, "BATCH", 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_next_mails_are_fetched_while_these_are_sent(people, smtp, two_connections):
+    fetching = []
+
+    def fetched(mails):
+        fetching.append(threading.current_thread())
+        return plain(mails)
+
+    outbox.deliver_due(fetched)
+    assert [thread is threading.main_thread() for thread in fetching] == [True, False]
+    assert len(smtp.messages) == 4
+    assert set(states().values()) == {SENT}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_fetched_ahead_gives_way_to_links(week, smtp, two_connections, monkeypatch):
+    """Zora comes while four are written and four more are fetched; nobody looks again later."""
+    for number in range(9):
+        sign_up(week, f"P{number} X")
+    OutgoingMail.objects.update(priority=outbox.Priority.IN_TURN)
+    monkeypatch.setattr(outbox, "BATCH", 4)
+    monkeypatch.setattr(outbox, "LOOK_EVERY", 0)
+    written = itertools.count(1)
+
+    def fetched(mails):
+        def write(mail):
+            if next(written) == 3:
+                sign_up(week, "Zora Z")
+                monkeypatch.setattr(outbox, "LOOK_EVERY", 60)
+            return plain(mails)(mail)
+
+        return write
+
+    outbox.deliver_due(fetched)
+    order = [received.recipients[0] for received in smtp.messages]
+    assert len(order) == 10
+    assert order.index("zora@example.org") <= 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_mails_that_could_not_be_prepared_are_handed_back(people, smtp, two_connections):
+    def broken(mails):
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        outbox.deliver_due(broken)
+    assert {mail.attempts for mail in OutgoingMail.objects.all()} == {0}
+    outbox.deliver_due(plain)
+    assert set(states().values()) == {SENT}

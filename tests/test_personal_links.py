@@ -15,10 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import escape
 
-from events import meetings, schedule, zoom
+from events import meetings, nudging, schedule, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom_stand_in import CannotJoin, StandIn
-from registrations import mails, personal_links, seats, signup
+from registrations import mails, own_data, personal_links, seats, signup
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
 from .people import sign_up
@@ -513,6 +513,28 @@ def test_stolen_link_is_renewed(personal, zoom_account):
         stolen = next(url for url in before if str(meeting.id) in url)
         with pytest.raises(CannotJoin):
             zoom_account.join(stolen)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda alice: signup.decline(registrations=[alice]),
+        lambda alice: signup.cancel(registration=alice),
+        lambda alice: seats.leave(seats=[alice.seats.first()]),
+        lambda alice: own_data.erase(registration=alice),
+    ],
+    ids=["decline", "cancel", "leave", "erase"],
+)
+def test_worker_hears_at_once_of_a_link_that_is_to_end(
+    personal, zoom_account, end, monkeypatch, django_capture_on_commit_callbacks
+):
+    alice = sign_up(personal)
+    keep_up()
+    told = []
+    monkeypatch.setattr(nudging, "nudge", lambda task, gather: told.append(task))
+    with django_capture_on_commit_callbacks(execute=True):
+        end(alice)
+    assert "registrations.tasks.issue_links" in told
 
 
 def test_stranger_who_knows_the_meeting_registers_in_vain(personal, zoom_account):
