@@ -46,17 +46,23 @@ def waiting_entry(session: Session, url: str, *, since: dt.datetime) -> bytes:
 
     `url` is their own page: there is no link into the session yet, and no alarm.
     """
-    description = f"You are on the waiting list. Your place in line: {url}"
-    entry = _entry(session, url=url, description=description)
-    title = f"Waiting list: {session.title}"
-    return ical.entry(_modified(replace(entry, title=title, tentative=True), since))
+    return ical.entry(_modified(_waiting(session, url), since))
 
 
 def invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
     """An iMIP object that puts the session right in the attendee's calendar, and its method."""
-    method = "REQUEST" if session.is_held else "CANCEL"
-    entry = replace(_personal(session, url), attendee_email=attendee_email)
-    return ical.calendar(entries=[ical.entry(entry)], method=method), method
+    return _message(_personal(session, url), attendee_email)
+
+
+def waiting_invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
+    """The same for someone who waits for a place; `url` as for `waiting_entry`."""
+    return _message(_waiting(session, url), attendee_email)
+
+
+def _message(entry: ical.Entry, attendee_email: str) -> tuple[bytes, str]:
+    method = "CANCEL" if entry.cancelled else "REQUEST"
+    built = ical.entry(replace(entry, attendee_email=attendee_email))
+    return ical.calendar(entries=[built], method=method), method
 
 
 def _modified(entry: ical.Entry, since: dt.datetime) -> ical.Entry:
@@ -72,6 +78,12 @@ def _personal(session: Session, url: str) -> ical.Entry:
     return _entry(
         session, url=url, location=url, description=_how_to_join(session, url), alarms=ALARMS
     )
+
+
+def _waiting(session: Session, url: str) -> ical.Entry:
+    description = f"You are on the waiting list. Your place in line: {url}"
+    entry = _entry(session, url=url, description=description)
+    return replace(entry, title=f"Waiting list: {session.title}", tentative=True)
 
 
 def _entry(

@@ -103,7 +103,7 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("ORGANIZER", organizer)
     if entry.attendee_email:
         attendee = vCalAddress(f"mailto:{entry.attendee_email}")
-        attendee.params["PARTSTAT"] = vText("ACCEPTED")
+        attendee.params["PARTSTAT"] = vText("TENTATIVE" if entry.tentative else "ACCEPTED")
         component.add("ATTENDEE", attendee)
     for key, value in (
         ("DESCRIPTION", _text(entry.description)),

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 
 from events.links import absolute
-from events.models import Event, Revision, Session
+from events.models import Event, Facts, Revision, Session
 from events.templatetags.times import clock, day, hours
 
 from . import letters, markdown, outbox, personal_links, texts
@@ -97,20 +97,19 @@ def queue_access(registrations: Iterable[Registration], confirmed_at: dt.datetim
     )
 
 
-def queue_promoted(seat: Seat) -> None:
-    """Owe someone word that they have a place now."""
+def queue_promoted(seats: Collection[Seat]) -> None:
+    """Owe people word that they have a place now."""
     now = timezone.now()
-    waits = bool(_waiting_for_links([seat.registration]))
+    waiting = _waiting_for_links([seat.registration for seat in seats])
     outbox.queue(
-        [
-            OutgoingMail(
-                key=f"promoted/{seat.pk}/{now.timestamp():.0f}",
-                kind=Kind.PROMOTED,
-                registration=seat.registration,
-                session=seat.session,
-                due_at=now + personal_links.MAIL_WAIT if waits else now,
-            )
-        ]
+        OutgoingMail(
+            key=f"promoted/{seat.pk}/{now.timestamp():.0f}",
+            kind=Kind.PROMOTED,
+            registration=seat.registration,
+            session=seat.session,
+            due_at=now + personal_links.MAIL_WAIT if seat.registration_id in waiting else now,
+        )
+        for seat in seats
     )
 
 
@@ -133,6 +132,11 @@ class Topic:
     waiting: tuple[Session, ...] = ()
     needs: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def is_in_line(self) -> bool:
+        """Whether the person waits for a place in the session that the mail is about."""
+        return self.session in self.waiting
+
 
 class Batch:
     """Mails that are written together: whatever they share is fetched and rendered once."""
@@ -150,9 +154,12 @@ class Batch:
         return self._drafts[topic]
 
     def words(self, topic: Topic, ours: texts.Words | None = None, **values: str) -> texts.Words:
-        """Subject and opening words, the organizers' own or ours, with the placeholders filled."""
-        ours = ours or texts.DEFAULTS[topic.kind]
-        own = self.own_words.get((topic.event.pk, topic.kind), texts.Words("", ""))
+        """Subject and opening words, the organizers' own or ours, with the placeholders filled.
+
+        Their own words on a session are for those who have a place in it.
+        """
+        ours, none = ours or texts.DEFAULTS[topic.kind], texts.Words("", "")
+        own = none if topic.is_in_line else self.own_words.get((topic.event.pk, topic.kind), none)
         known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
         return texts.Words(
             *(texts.fill(mine or our, known) for mine, our in zip(own, ours, strict=True))
@@ -260,9 +267,12 @@ def _block(form: str, extension: str) -> str:
 
 def received(batch: Batch, topic: Topic) -> Draft:
     """What someone asked for, as the public sees it: no link, and nothing of the schedule."""
-    chosen = [*topic.sessions, *topic.waiting]
-    asked = [each for each in sorted(chosen, key=_begin) if each.is_held]
-    return batch.compose(topic, batch.words(topic), {}, sessions={"asked": asked})
+    asked, waited = (
+        [each for each in sorted(sessions, key=_begin) if each.is_held]
+        for sessions in (topic.sessions, topic.waiting)
+    )
+    shown = {"asked": asked, "waited": waited}
+    return batch.compose(topic, batch.words(topic), {}, sessions=shown)
 
 
 def _begin(session: Session) -> tuple[dt.datetime, int]:
@@ -330,33 +340,51 @@ def doors(batch: Batch, topic: Topic) -> Draft | None:
 
 
 def changed(batch: Batch, topic: Topic) -> Draft | None:
-    """What was and what is now, the session anew, and its calendar entry in place."""
-    session, was = topic.session, topic.was
-    if session is None or was is None or session not in topic.sessions or not session.is_held:
+    """What was and what is now, the session anew, and its calendar entry in place.
+
+    Those who wait for a place learn as much of it as the public sees.
+    """
+    session, was, is_in_line = topic.session, topic.was, topic.is_in_line
+    if session is None or was is None or session not in topic.sessions + topic.waiting:
         return None
-    differences = _differences(was, session, topic.zone)
-    if not differences or session.ends_at <= batch.now:
+    told, now = was.facts(), session.facts()
+    if is_in_line:
+        told, now = public(told), public(now)
+    differences = _differences(told, now, topic.zone)
+    if not session.is_held or not differences or session.ends_at <= batch.now:
         return None
-    calendar, method = batch.parts.invitation(session)
-    ours = None if was.is_held else texts.ON_AGAIN
+    calendar, method = batch.parts.invitation(session, is_in_line=is_in_line)
     return batch.compose(
         topic,
-        batch.words(topic, ours, session=session.title),
-        {"differences": differences, "back_on": not was.is_held},
-        sessions={"full": [session]},
+        batch.words(topic, CHANGED[told.is_held, is_in_line], session=session.title),
+        {"differences": differences, "back_on": not told.is_held},
+        sessions={"asked" if is_in_line else "full": [session]},
         calendar=calendar,
         method=method,
     )
 
 
+# By whether it was to take place before, and whether the reader waits for a place.
+CHANGED = {
+    (True, False): texts.DEFAULTS[Kind.CHANGED],
+    (True, True): texts.CHANGED_IN_LINE,
+    (False, False): texts.ON_AGAIN,
+    (False, True): texts.ON_AGAIN_IN_LINE,
+}
+
+
+def public(facts: Facts) -> Facts:
+    """What those are told of a session who have no place in it: no way to join, no agenda."""
+    return facts._replace(joining="", agenda="")
+
+
 def _differences(
-    was: Revision, session: Session, zone: zoneinfo.ZoneInfo
+    told: Facts, now: Facts, zone: zoneinfo.ZoneInfo
 ) -> tuple[tuple[str, str, str], ...]:
-    """What of a session attendees must be told of: its name, what was, what is now."""
-    told, now = was.facts(), session.facts()
+    """What of a session its people must be told of: its name, what was, what is now."""
     pairs = [
         ("Title", told.title, now.title),
-        ("Time", _span(was, zone), _span(session, zone)),
+        ("Time", _span(told, zone), _span(now, zone)),
         ("How to join without the link", told.joining, now.joining),
     ]
     if not told.is_held:
@@ -368,21 +396,24 @@ def _differences(
     )
 
 
-def _span(session: Session | Revision, zone: zoneinfo.ZoneInfo) -> str:
-    return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
+def _span(facts: Facts, zone: zoneinfo.ZoneInfo) -> str:
+    return f"{day(facts.starts_at, zone)}, {hours(facts, zone)}"
 
 
 def cancelled(batch: Batch, topic: Topic) -> Draft | None:
     """What does not take place; calendars take it out."""
-    session, was = topic.session, topic.was
-    if session is None or was is None or session not in topic.sessions or session.is_held:
+    session, was, is_in_line = topic.session, topic.was, topic.is_in_line
+    if session is None or was is None or session not in topic.sessions + topic.waiting:
         return None
-    calendar, method = batch.parts.invitation(session)
+    if session.is_held:
+        return None
+    calendar, method = batch.parts.invitation(session, is_in_line=is_in_line)
+    ours = texts.CANCELLED_IN_LINE if is_in_line else None
     others = [each for each in topic.sessions if each.is_held and each.ends_at > batch.now]
     return batch.compose(
         topic,
-        batch.words(topic, session=session.title),
-        {"title": session.title, "was": was.facts(), "was_when": _span(was, topic.zone)},
+        batch.words(topic, ours, session=session.title),
+        {"title": session.title, "was": was.facts(), "was_when": _span(was.facts(), topic.zone)},
         sessions={"row": others},
         calendar=calendar,
         method=method,

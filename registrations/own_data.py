@@ -15,8 +15,18 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session as SignIn
 from django.db import transaction
-from django.db.models import BigIntegerField, Count, Exists, Max, Model, OuterRef, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    Exists,
+    Max,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from events.models import Event, Meeting, ZoomReport
@@ -42,6 +52,8 @@ State = OutgoingMail.State
 
 # How many people one turn of `erase_expired` erases.
 TURN = 100
+# A turn comes every ten minutes: who is not erased so long after the moment was tried often.
+OVERDUE = dt.timedelta(days=1)
 ERASED = "Erased"
 
 # By model, what people can fetch.
@@ -186,6 +198,13 @@ def erase(*, registration: Registration) -> bool:
     So are earlier ones of theirs for the same event, which they cancelled. Zoom is told by a
     worker soon after; until then it is known whom to cancel there.
     """
+    _anonymize_log_of_the_gone()
+    return _erase(registration)
+
+
+@transaction.atomic
+def _erase(registration: Registration) -> bool:
+    """As `erase`, but for what the log says of rows that were deleted before."""
     rows = Registration.objects.filter(erased_at=None, event=registration.event_id)
     theirs = Q(pk=registration.pk) | Q(email_key=registration.email_key, cancelled_at__isnull=False)
     locked = rows.select_for_update(of=("self",), no_key=True).select_related("event")
@@ -205,19 +224,21 @@ def _forget(person: Registration) -> None:
     links = PersonalLink.objects.filter(seat__registration=person).exclude(registrant_id="")
     registrants = list(links.values_list("registrant_id", flat=True))
     presences = _presences(person, registrants)
-    for rows in (Registration.objects.filter(pk=person.pk), person.seats.all(), presences):
+    myself = Registration.objects.filter(pk=person.pk)
+    answers = Answer.objects.filter(registration=person)
+    needs = AccessNeed.objects.filter(seat__registration=person)
+    for rows in (myself, person.seats.all(), presences, answers, needs):
         _anonymize_log(rows)
     presences.update(name="", email="", registrant_id="")
     _scrub_reports(person, registrants)
     _forget_at_zoom(person, now)
-    Answer.objects.filter(registration=person).delete()
-    AccessNeed.objects.filter(seat__registration=person).delete()
-    _anonymize_log_of_the_gone()
+    answers.delete()
+    needs.delete()
     person.strategies.clear()
     # A worker that has one in hand finds another claim, and writes nothing down.
     person.mails.filter(state__in=outbox.OPEN_STATES).update(state=State.DROPPED, due_at=now)
     person.mails.update(last_error="", provider_id="")
-    Registration.objects.filter(pk=person.pk).update(
+    myself.update(
         **dict.fromkeys(("name", "email", "organization", "state", "needs_other"), ""),
         **dict.fromkeys(
             ("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in"), False
@@ -288,7 +309,7 @@ def _forget_at_zoom(person: Registration, now: dt.datetime) -> None:
     to_come = links.filter(meeting__session__ends_at__gt=now)
     if to_come.exists():
         personal_links.part(to_come)
-        transaction.on_commit(lambda: outbox.nudge("issue_links"))
+        personal_links.keep_up_soon()
     _drop_links_of_the_past(now)
 
 
@@ -347,8 +368,22 @@ def erasing_at(event: Any) -> dt.datetime | None:
 
 def counted_events() -> QuerySet[Any]:
     """Events with `last_ended_at`, of all their sessions, and `people`: how many are not erased."""
-    counted = Count("registrations", filter=Q(registrations__erased_at=None), distinct=True)
-    return Event.objects.annotate(last_ended_at=Max("sessions__ends_at"), people=counted)
+    known = Registration.objects.filter(event=OuterRef("pk"), erased_at=None).order_by()
+    counted = known.values("event").annotate(count=Count("pk")).values("count")
+    return Event.objects.annotate(
+        last_ended_at=Max("sessions__ends_at"), people=Coalesce(Subquery(counted), 0)
+    )
+
+
+def _expired(now: dt.datetime) -> list[Any]:
+    """Events whose people are to be erased at this moment or were before."""
+    moments = ((event, erasing_at(event)) for event in counted_events().order_by("last_ended_at"))
+    return [event for event, moment in moments if moment and moment <= now]
+
+
+def overdue(now: dt.datetime) -> int:
+    """How many people are not erased although that was due a day ago, or longer."""
+    return sum(event.people for event in _expired(now - OVERDUE))
 
 
 def erase_expired(now: dt.datetime | None = None, limit: int = TURN) -> bool:
@@ -359,10 +394,11 @@ def erase_expired(now: dt.datetime | None = None, limit: int = TURN) -> bool:
     """
     now, done = now or timezone.now(), 0
     _tidy(now)
-    for event in counted_events().order_by("last_ended_at"):
-        moment = erasing_at(event)
-        if moment is None or moment > now:
-            continue
+    expired = _expired(now)
+    if any(event.people for event in expired):
+        # It looks through the whole log, so once for all of them.
+        _anonymize_log_of_the_gone()
+    for event in expired:
         for registration in event.registrations.filter(erased_at=None).order_by("pk"):
             done += _erase_if_possible(registration)
             if done >= limit:
@@ -377,7 +413,7 @@ def erase_expired(now: dt.datetime | None = None, limit: int = TURN) -> bool:
 def _erase_if_possible(registration: Registration) -> bool:
     """What fails for one person stops no other."""
     try:
-        return erase(registration=registration)
+        return _erase(registration)
     except Exception:
         logger.exception("Registration %s could not be erased", registration.pk)
         return False

@@ -17,6 +17,7 @@ from events.calendars import (
     personal_entry,
     personal_feed,
     waiting_entry,
+    waiting_invitation,
 )
 from events.links import absolute
 from events.models import Event, Session
@@ -116,8 +117,10 @@ class Parts:
 
         return _parts.once("own link", render)
 
-    def invitation(self, session: Session) -> tuple[bytes, str]:
+    def invitation(self, session: Session, *, is_in_line: bool = False) -> tuple[bytes, str]:
         """The session as a calendar entry that replaces the one someone has, and its method."""
+        if is_in_line:
+            return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
         return invitation(session, join_url(TOKEN, session), EMAIL)
 
     def _session(self, form: str, session: Session, zone: zoneinfo.ZoneInfo) -> SafeString:

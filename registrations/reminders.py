@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from events.models import Event, Facts, Revision, Session
 
-from . import access, announcing, letters, outbox, seats
+from . import access, announcing, letters, mails, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 
 logger = logging.getLogger(__name__)
@@ -120,8 +120,14 @@ def queue_changes(now: dt.datetime) -> None:
 
 
 def _behind() -> QuerySet[Seat]:
-    """Seats whose people have not heard of the session's newest revision."""
-    return Seat.objects.admitted().filter(told_revision__lt=F("session__revision"))
+    """Seats, and places in line, whose people have not heard of the session's newest revision."""
+    theirs = Seat.objects.filter(registration__in=Registration.objects.admitted())
+    return theirs.filter(told_revision__lt=F("session__revision"))
+
+
+def _facts(of: Session | Revision, state: str) -> Facts:
+    """What people whose seats are in this state are told of it."""
+    return of.facts() if state == Seat.State.SEATED else mails.public(of.facts())
 
 
 @transaction.atomic
@@ -133,17 +139,19 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     news, all_settled = Q(), True
     for session in Session.objects.filter(pk__in=ids).with_details():
         behind = _behind().filter(session=session)
-        numbers = set(behind.values_list("told_revision", flat=True))
+        groups = set(behind.values_list("told_revision", "state"))
+        numbers = {number for number, _state in groups}
         kept = {each.number: each for each in session.revisions.filter(number__in=numbers)}
         settled = _is_settled(session, now)
-        for number in numbers:
-            seats, told = behind.filter(told_revision=number), kept.get(number)
-            if told and _is_change(told.facts(), session.facts()):
+        for number, state in groups:
+            group = Q(told_revision=number, state=state)
+            seats, told, facts = behind.filter(group), kept.get(number), _facts(session, state)
+            if told and _is_change(_facts(told, state), facts):
                 if not settled and not _is_soon(session, told, now):
                     continue
-                _tell_change(session, told, seats, now)
-            elif told and session.ends_at > now and _is_news(told.facts(), session.facts()):
-                news |= Q(session=session, told_revision=number)
+                _tell_change(session, told, seats, state, now)
+            elif told and session.ends_at > now and _is_news(_facts(told, state), facts):
+                news |= Q(session=session) & group
                 all_settled = all_settled and settled
                 continue
             seats.update(told_revision=session.revision)
@@ -174,8 +182,13 @@ def _is_news(told: Facts, now: Facts) -> bool:
     return now.is_held and (told.agenda, told.joining) != (now.agenda, now.joining)
 
 
-def _tell_change(session: Session, told: Revision, seats: QuerySet[Seat], now: dt.datetime) -> None:
-    """Owe a notice, in place of one that has not left yet: that one's readers know what it was."""
+def _tell_change(
+    session: Session, told: Revision, seats: QuerySet[Seat], state: str, now: dt.datetime
+) -> None:
+    """Owe a notice, in place of one that has not left yet: that one's readers know what it was.
+
+    All the seats are in this one state.
+    """
     if max(session.ends_at, told.ends_at) <= now:
         return
     kind = Kind.CHANGED if session.is_held else Kind.CANCELLED
@@ -193,7 +206,7 @@ def _tell_change(session: Session, told: Revision, seats: QuerySet[Seat], now: d
     }
     told_before = people.exclude(pk__in=unread.values("registration"))
     for was, who in [(told, told_before), *readers.items()]:
-        if _is_change(was.facts(), session.facts()):
+        if _is_change(_facts(was, state), _facts(session, state)):
             outbox.queue_all(who, key=key, kind=kind, session=session, was=was)
     unread.update(state=OutgoingMail.State.DROPPED)
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from events.models import Event, Session
 
-from . import mails
+from . import mails, personal_links
 from .models import Registration, Seat, SeatQuerySet
 
 State = Seat.State
@@ -130,6 +130,7 @@ def leave(*, seats: Collection[Seat]) -> None:
     sessions = {seat.session_id for seat in seats}
     hold(sessions)
     Seat.objects.filter(pk__in=[seat.pk for seat in seats]).delete()
+    personal_links.keep_up_soon()
     fill(sessions=sessions)
 
 
@@ -146,6 +147,7 @@ def move_to_waiting(*, seat: Seat) -> bool:
     found = Seat.objects.seated().filter(pk=seat.pk)
     if not found.update(state=State.WAITING, waiting_since=timezone.now()):
         return False
+    personal_links.keep_up_soon()
     fill(sessions=[session.pk])
     return True
 
@@ -213,6 +215,6 @@ def _seat(session: Session, line: SeatQuerySet) -> int:
     )
     for seat in called:
         seat.session = session
-        if seat.registration.is_admitted:
-            mails.queue_promoted(seat)
+    if admitted := [seat for seat in called if seat.registration.is_admitted]:
+        mails.queue_promoted(admitted)
     return len(called)

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
 
-from . import access, mails, personal_links, questions, seats
+from . import access, mails, outbox, personal_links, questions, seats
 from .models import (
     OutgoingMail,
+    OutgoingMailQuerySet,
     PersonalLink,
     Question,
     Registration,
@@ -128,6 +129,7 @@ def decline(*, registrations: Iterable[Registration]) -> int:
     freed = Seat.objects.seated().filter(registration__in=ids).values_list("session", flat=True)
     seats.fill(sessions=set(freed))
     _renew_tokens(people)
+    personal_links.keep_up_soon()
     waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
     waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
     return len(people)
@@ -137,16 +139,14 @@ def decline(*, registrations: Iterable[Registration]) -> int:
 def renew_links(*, registrations: Iterable[Registration]) -> int:
     """Take people's links away, say because one got into wrong hands, and mail new ones.
 
-    Of those who are declined or wait for a yes none is renewed. Returns to how many.
+    Who waits for a yes has one link only, to their own page. Of those who are declined none is
+    renewed. Returns to how many.
     """
-    people = _held(registrations, Approval.APPROVED)
+    people = _held(registrations, *ANSWERS)
     ids = [registration.pk for registration in people]
     _renew_tokens(people)
     personal_links.part(PersonalLink.objects.filter(seat__registration__in=ids))
-    waiting = OutgoingMail.objects.filter(registration__in=ids, state=OutgoingMail.State.WAITING)
-    waiting.filter(kind=Kind.LINKS).update(state=OutgoingMail.State.DROPPED)
-    links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
-    mails.queue_links(people, before=_counted(links))
+    _answer_anew(people)
     return len(people)
 
 
@@ -181,11 +181,21 @@ def resend_links(*, registrations: Iterable[Registration]) -> int:
 def find(*, event: Event, email: str) -> None:
     """Mail whoever is registered with this address the answer to it again, as `resend_links` does.
 
-    Nothing tells the caller whether there is anybody.
+    Nothing tells the caller whether there is anybody, nor does the time it takes: whatever the
+    address, the database is asked the same, there is a commit to write, and a worker is nudged.
     """
-    found = Registration.objects.live().filter(event=event, email_key=email_key(email)).first()
-    if found:
-        _answer_again(Approval(found.approval), [found])
+    # A lock is written too.
+    Event.objects.select_for_update(no_key=True).get(pk=event.pk)
+    asking = Registration.objects.live().filter(event=event, email_key=email_key(email))
+    list(asking.select_for_update(no_key=True).values_list("pk"))
+    queued = 0
+    for approval, (kind, _queue) in ANSWERS.items():
+        earlier = OutgoingMail.objects.filter(registration=OuterRef("pk"), kind=kind)
+        owed = asking.filter(~Exists(_under_way(earlier)), approval=approval)
+        key = f"{kind}/found/{timezone.now().timestamp():.0f}"
+        queued += outbox.queue_all(owed, key=key, kind=kind)
+    if not queued:
+        transaction.on_commit(outbox.nudge)
 
 
 def _answer_again(approval: Approval, registrations: Iterable[Registration]) -> int:
@@ -196,15 +206,19 @@ def _answer_again(approval: Approval, registrations: Iterable[Registration]) -> 
     people = _held(registrations, approval)
     ids = [registration.pk for registration in people]
     earlier = OutgoingMail.objects.filter(registration__in=ids, kind=kind)
-    recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
-    under_way = earlier.exclude(state=OutgoingMail.State.FAILED).filter(
-        recent | Q(state=OutgoingMail.State.WAITING)
-    )
-    served = set(under_way.values_list("registration_id", flat=True))
+    served = set(_under_way(earlier).values_list("registration_id", flat=True))
     owed = [registration for registration in people if registration.pk not in served]
     if owed:
         queue(owed, before=_counted(earlier))
     return len(owed)
+
+
+def _under_way(mails: OutgoingMailQuerySet) -> OutgoingMailQuerySet:
+    """Those of them that will arrive, or have just done so: nobody needs the same again."""
+    recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
+    return mails.exclude(state=OutgoingMail.State.FAILED).filter(
+        recent | Q(state=OutgoingMail.State.WAITING)
+    )
 
 
 def _counted(sent: QuerySet[OutgoingMail]) -> Counter[int]:
@@ -277,16 +291,18 @@ def change(
     access.keep(registration=registration)
     if not (left or added):
         return False
-    _answer_anew(registration)
+    _answer_anew([registration])
     return True
 
 
-def _answer_anew(registration: Registration) -> None:
-    """Owe someone the answer to their registration as it is now; one that waits is dropped."""
-    kind, queue = ANSWERS[Approval(registration.approval)]
-    earlier = registration.mails.filter(kind=kind)
-    earlier.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
-    queue([registration], before=_counted(earlier))
+def _answer_anew(people: list[Registration]) -> None:
+    """Owe people the answer to their registrations as they are now; one that waits is dropped."""
+    for approval, (kind, queue) in ANSWERS.items():
+        theirs = [registration for registration in people if registration.approval == approval]
+        earlier = OutgoingMail.objects.filter(registration__in=theirs, kind=kind)
+        earlier.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
+        if theirs:
+            queue(theirs, before=_counted(earlier))
 
 
 @transaction.atomic
@@ -296,6 +312,7 @@ def cancel(*, registration: Registration) -> None:
     if found.update(cancelled_at=timezone.now()):
         taken = registration.seats.seated().values_list("session", flat=True)
         seats.fill(sessions=list(taken))
+        personal_links.keep_up_soon()
 
 
 @transaction.atomic
@@ -316,6 +333,5 @@ def come_back(*, registration: Registration) -> bool:
             found.save(update_fields=["cancelled_at"])
     except IntegrityError as error:
         raise AddressTaken from error
-    if Approval(found.approval) in ANSWERS:
-        _answer_anew(found)
+    _answer_anew([found])
     return True

@@ -1,4 +1,7 @@
-"""Whether mail flows: what waits, what failed and why, who is alive to send it."""
+"""Whether mail flows: what waits, what failed and why, who is alive to send it.
+
+And whether those erase people's data who should: it is the same worker and beat.
+"""
 
 import datetime as dt
 import time
@@ -8,7 +11,9 @@ from typing import Any
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
+from . import own_data
 from .models import UNREACHED_STATES, Heartbeat, OutgoingMail
+from .wording import people
 
 State = OutgoingMail.State
 
@@ -60,6 +65,7 @@ class MailStatus:
     away: int
     sent_today: int
     failed_today: int
+    not_erased: int
 
     def is_alive(self, part: Heartbeat.Part) -> bool:
         seen_at = self.seen[part]
@@ -68,7 +74,7 @@ class MailStatus:
     @property
     def complaints(self) -> list[str]:
         """What an operator should look at, in words; empty when all is well."""
-        return [*self._silent(), *self._stuck(), *self._failing()]
+        return [*self._silent(), *self._stuck(), *self._failing(), *self._not_erasing()]
 
     def _silent(self) -> list[str]:
         if not self.is_alive(Heartbeat.Part.BEAT):
@@ -97,6 +103,14 @@ class MailStatus:
         if failed < MANY or failed * 10 < sent:
             return []
         return [f"{failed} mails of the last day failed or came back, {sent} were sent."]
+
+    def _not_erasing(self) -> list[str]:
+        if not self.not_erased:
+            return []
+        return [
+            f"The personal data of {people(self.not_erased)} should have been erased by itself "
+            "more than a day ago, and was not: the worker's log says why."
+        ]
 
 
 def counted(waiting: int) -> str:
@@ -134,6 +148,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
         away=away.count(),
         sent_today=sent.filter(sent_at__gt=now - DAY).count(),
         failed_today=failed.filter(created_at__gt=now - DAY).count(),
+        not_erased=own_data.overdue(now),
     )
 
 

@@ -102,6 +102,22 @@ ON_AGAIN = Words(
     "stays the same, and the calendar entry in this mail puts it back.",
 )
 
+# The same to those who wait for a place in the session.
+CHANGED_IN_LINE = Words(
+    "Changed: {session}",
+    "A session whose waiting list you are on has changed. You are still waiting for a place. The "
+    "calendar entry in this mail, which is tentative, takes the place of any that you have.",
+)
+ON_AGAIN_IN_LINE = Words(
+    "On again: {session}",
+    "A session that we had told you was cancelled takes place after all. You are on its waiting "
+    "list again, and do not have a place yet. The calendar entry in this mail is tentative.",
+)
+CANCELLED_IN_LINE = Words(
+    "Cancelled: {session}",
+    "A session whose waiting list you were on does not take place, so the waiting list is over. "
+    "We are sorry.",
+)
 
 # Every session that someone chose is full.
 WAITING = Words(

@@ -12,8 +12,8 @@ from icalendar import Calendar
 
 from events.models import AgendaItem, Session
 from events.schedule import cancel_session, editing, restore_session
-from registrations import mails, reminders, signup
-from registrations.models import OutgoingMail
+from registrations import mails, reminders, seats, signup
+from registrations.models import MailText, OutgoingMail, Registration
 
 from .people import sign_up
 
@@ -66,9 +66,10 @@ def rename(session: Session, title: str) -> None:
         current.save()
 
 
-def written(kind: str):
-    """The newest mail of this kind as it would travel, parsed again."""
-    mail = OutgoingMail.objects.filter(kind=kind).latest("pk")
+def written(kind: str, name: str = ""):
+    """The newest mail of this kind, perhaps to this person, as it would travel, parsed again."""
+    to = {"registration__name": name} if name else {}
+    mail = OutgoingMail.objects.filter(kind=kind, **to).latest("pk")
     message = mails.prepare([mail])(mail)
     mail_id = {"Message-ID": "<1@localhost>"}
     message.extra_headers |= mail_id
@@ -378,6 +379,112 @@ def test_settling_counts_from_the_last_edit_that_people_would_notice(week, openi
         current.kind = "closing"
         current.save()
     assert settled(1) == [("changed", "Alice Adams")]
+
+
+# Those who wait for a place
+
+
+@pytest.fixture
+def bob(week, opening) -> Registration:
+    """Bob, who waits for a place in the opening session, where Alice has the only one."""
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    sign_up(week, sessions=[week.sessions.get(pk=opening.pk)])
+    return sign_up(week, "Bob B", sessions=[week.sessions.get(pk=opening.pk)])
+
+
+def test_whoever_waits_is_told_once_when_it_settled(bob, opening, settled):
+    move(opening, hours=1)
+    assert settled(9) == []
+    told = [("changed", "Alice Adams"), ("changed", "Bob B")]
+    assert sorted(settled(1)) == told
+    assert sorted(settled(60)) == told
+
+
+def test_whoever_waits_reads_of_the_waiting_list_and_gets_no_link(bob, opening, settled):
+    with editing(opening.pk) as current:
+        current.title = "The kickoff"
+        current.meeting.passcode = "new-code"
+        current.meeting.save()
+        current.save()
+    settled()
+    message = written("changed", "Bob B")
+    assert message["Subject"] == "Changed: The kickoff"
+    for body in words(message):
+        assert opening.title in body
+        assert "The kickoff" in body
+        assert "You are still waiting for a place." in body
+        assert f"/me/{bob.token}/" in body
+        secrets = ("/join/", "code-1", "new-code", "Your personal link", "registered for")
+        assert [secret for secret in secrets if secret in body] == []
+    assert "/join/" in words(written("changed", "Alice Adams"))[0]
+
+
+def test_whoever_waits_gets_the_tentative_entry_of_their_feed(client, bob, opening, settled):
+    move(opening, hours=1)
+    settled()
+    inline, _attached = calendar_parts(written("changed", "Bob B"))
+    notice = Calendar.from_ical(inline.get_content())
+    assert (inline.get_param("method"), str(notice["METHOD"])) == ("REQUEST", "REQUEST")
+    (told,) = notice.events
+    (fed,) = Calendar.from_ical(client.get(f"/calendar/{bob.token}.ics").content).events
+    attendee = told.pop("ATTENDEE")
+    assert (str(attendee), attendee.params["PARTSTAT"]) == ("mailto:bob@example.org", "TENTATIVE")
+    assert (told["STATUS"], told["SEQUENCE"], told.subcomponents) == ("TENTATIVE", 1, [])
+    assert told.to_ical() == fed.to_ical()
+
+
+def test_whoever_waits_learns_that_the_waiting_list_is_over(client, bob, opening, settled):
+    cancel_session(session=opening)
+    assert sorted(settled()) == [("cancelled", "Alice Adams"), ("cancelled", "Bob B")]
+    message = written("cancelled", "Bob B")
+    for body in words(message):
+        assert "so the waiting list is over" in body
+        assert "registered for" not in body
+        assert "/join/" not in body
+    inline, _attached = calendar_parts(message)
+    notice = Calendar.from_ical(inline.get_content())
+    assert (inline.get_param("method"), str(notice["METHOD"])) == ("CANCEL", "CANCEL")
+    (fed,) = Calendar.from_ical(client.get(f"/calendar/{bob.token}.ics").content).events
+    del notice.events[0]["ATTENDEE"]
+    assert notice.events[0].to_ical() == fed.to_ical()
+
+
+def test_whoever_waits_is_told_that_it_is_on_again(bob, opening, settled):
+    cancel_session(session=opening)
+    settled()
+    have_left()
+    restore_session(session=opening)
+    settled()
+    assert "You are on its waiting list again" in words(written("changed", "Bob B"))[0]
+    assert "Your personal link stays" in words(written("changed", "Alice Adams"))[0]
+
+
+def test_whoever_waits_is_told_nothing_of_how_to_join_and_of_the_agenda(bob, opening, settled):
+    with editing(opening.pk) as current:
+        current.meeting.passcode = "new-code"
+        current.meeting.save()
+    assert settled() == [("changed", "Alice Adams")]
+    with editing(opening.pk):
+        AgendaItem.objects.create(session=opening, title="A new item")
+    assert settled() == [("changed", "Alice Adams"), ("schedule", "Alice Adams")]
+
+
+def test_organizers_own_words_are_for_those_who_have_a_place(week, bob, opening, settled):
+    MailText.objects.create(event=week, kind="changed", opening="Your link is below.")
+    move(opening, hours=1)
+    settled()
+    assert "Your link is below." in words(written("changed", "Alice Adams"))[0]
+    assert "Your link is below." not in words(written("changed", "Bob B"))[0]
+
+
+def test_notice_that_waits_says_where_its_reader_stands_when_it_leaves(bob, opening, settled):
+    move(opening, hours=1)
+    settled()
+    seats.promote(seat=bob.seats.get())
+    assert "/join/" in words(written("changed", "Bob B"))[0]
+    bob.seats.get().delete()
+    mail = OutgoingMail.objects.get(kind="changed", registration=bob)
+    assert mails.prepare([mail])(mail) is None
 
 
 def test_telling_takes_the_same_queries_for_1_person_as_for_30(

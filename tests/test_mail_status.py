@@ -8,8 +8,10 @@ import time_machine
 from django.contrib.auth.models import Permission
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Max
 from django.test.utils import CaptureQueriesContext
 
+from registrations import own_data
 from registrations.models import Heartbeat, OutgoingMail
 from registrations.status import mail_status
 from registrations.wording import ago, time_left
@@ -130,16 +132,16 @@ def test_page_without_any_event_is_no_error(admin):
 
 
 def test_first_page_complains_only_when_there_is_something(admin, week, alive):
-    assert "Mail needs you" not in admin.get("/admin/").content.decode()
+    assert "The site needs you" not in admin.get("/admin/").content.decode()
     Heartbeat.objects.filter(part="beat").delete()
     page = shown(admin.get("/admin/"))
-    assert "Mail needs you The beat has given no sign for a minute or more: start it." in page
+    assert "The site needs you The beat has given no sign for a minute or more: start it." in page
 
 
 def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_user_model, week):
     user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
     client.force_login(user)
-    assert "Mail needs you" not in client.get("/admin/").content.decode()
+    assert "The site needs you" not in client.get("/admin/").content.decode()
 
 
 # The command
@@ -299,3 +301,23 @@ def test_day_on_which_many_mails_fail_is_told_of(week, alive):
     for number in range(5):
         waiting_mail(week, f"P{number} X", state="failed", last_error="550 No such user")
     assert complaints() == ["5 mails of the last day failed or came back, 0 were sent."]
+
+
+def test_erasure_that_keeps_failing_is_told_of_a_day_later(week, alive):
+    signed_up = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
+    due = week.sessions.aggregate(at=Max("ends_at"))["at"] + dt.timedelta(days=90)
+    own_data.erase(registration=signed_up[0])
+
+    def complaints(moment: dt.datetime) -> list[str]:
+        Heartbeat.objects.update(seen_at=moment)
+        OutgoingMail.objects.all().delete()
+        return mail_status(moment).complaints
+
+    minute = dt.timedelta(minutes=1)
+    assert complaints(due + own_data.OVERDUE - minute) == []
+    assert complaints(due + own_data.OVERDUE) == [
+        "The personal data of 2 people should have been erased by itself more than a day ago, and "
+        "was not: the worker's log says why."
+    ]
+    own_data.erase_expired(due + own_data.OVERDUE)
+    assert complaints(due + own_data.OVERDUE) == []

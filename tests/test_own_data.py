@@ -647,6 +647,22 @@ def test_a_turn_erases_so_many_and_the_next_goes_on(week):
 
 
 @pytest.mark.once
+def test_log_of_what_is_gone_is_looked_through_once_a_turn(week, admin_user):
+    people = [
+        known_to_us(week, f"P{number} Quixote", f"p{number}@windmill.example") for number in "12"
+    ]
+    for person in people:
+        logged(admin_user, Answer.objects.get(registration=person))
+    with CaptureQueriesContext(connection) as asked:
+        own_data.erase_expired(end_of(week) + 90 * DAY)
+    looks = [
+        each for each in asked if "django_admin_log" in each["sql"] and "EXISTS" in each["sql"]
+    ]
+    assert len(looks) == len((Answer, AccessNeed, Seat))
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
 def test_what_fails_for_one_stops_no_other(week, monkeypatch):
     first, second = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
     forget = own_data._forget

@@ -114,6 +114,16 @@ def test_unlimited_capacity_calls_everyone(small):
     assert line(small) == []
 
 
+def test_calling_many_takes_the_same_queries_as_calling_one(small, django_assert_num_queries):
+    come(small, "Alice", "Bob", *(f"P{number}" for number in range(21)))
+    for capacity, called in ((3, 1), (23, 21)):
+        Session.objects.filter(pk=small.pk).update(capacity=capacity)
+        with django_assert_num_queries(8):
+            seats.fill(sessions=[small.pk])
+        assert OutgoingMail.objects.filter(kind="promoted").count() == called
+    assert line(small) == []
+
+
 def test_lowered_capacity_throws_nobody_out_and_calls_nobody(small):
     alice, _bob, _charlie = come(small, "Alice", "Bob", "Charlie")
     Session.objects.filter(pk=small.pk).update(capacity=1)
