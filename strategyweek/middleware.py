@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.defaults import page_not_found
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -45,4 +46,11 @@ def keep_personal_pages_private(respond: Respond) -> Respond:
             response["X-Robots-Tag"] = "noindex"
         return response
 
+    middleware.process_exception = not_found  # type: ignore[attr-defined]
     return middleware
+
+
+def not_found(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """For a personal link that does not work the page that helps, while debugging too."""
+    is_lost = isinstance(error, Http404) and request.path.startswith(PERSONAL_PATHS)
+    return page_not_found(request, error) if is_lost else None

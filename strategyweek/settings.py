@@ -141,7 +141,11 @@ REDIS_URL = env.str("REDIS_URL", default="")
 # In each process's own memory: signing in and the public pages need no broker that lives. The
 # pages have a cache of their own, or visitors could push the limits on guessing out of it.
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # An entry for each visitor whose attempts are counted; beyond so many, some are forgotten.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
     "pages": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"},
     # What all workers share: Zoom's token, and whose turn it is to call. Embedded, there is one.
     "shared": {
@@ -305,6 +309,9 @@ ACCOUNT_FORMS = {
     "login": "strategyweek.accounts.PasswordForm",
     "request_login_code": "strategyweek.accounts.CodeForm",
 }
+# Beside allauth's own limits, those on what one visitor sends of other forms, for each web process.
+# Behind one address may be a mobile carrier, a hall, or volunteers who register people by phone.
+ACCOUNT_RATE_LIMITS = {"find": "60/10m/ip", "register": "600/10m/ip"}
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import timezone
-from django.utils.html import escape
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session, restore_session
-from registrations import signup
+from registrations import mails, signup
 from registrations.models import OutgoingMail, Registration, Seat, new_token
 
 from .people import sign_up
 
 pytestmark = pytest.mark.django_db
 
+SECOND = dt.timedelta(seconds=1)
 MINUTE = dt.timedelta(minutes=1)
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
@@ -183,6 +184,72 @@ def test_own_page_shows_what_was_entered(client, week):
     shown = ["Alice Adams", "alice@example.org", "Eastern (New York)", "Families & Friends"]
     shown += ["California", "Large print", str(week.tracks.first()), "One more mail"]
     assert [each for each in shown if each not in page] == []
+
+
+@pytest.mark.parametrize("requires_approval", [False, True])
+def test_own_page_says_how_to_move_to_another_address(client, week, requires_approval):
+    Event.objects.update(requires_approval=requires_approval, contact_email="team@example.org")
+    alice = sign_up(Event.objects.get())
+    for path in ("", "change/"):
+        page = words(client.get(own(alice, path)))
+        assert "To move to another address, write to team@example.org" in page
+    Event.objects.update(contact_email="")
+    for path in ("", "change/"):
+        page = client.get(own(alice, path)).content.decode()
+        assert f'<a href="/{week.slug}/register/">register with it</a>' in page
+    # There nobody can register any more.
+    Event.objects.update(registration_closes_at=timezone.now())
+    assert "another address" not in words(client.get(own(alice, "change/")))
+
+
+def test_open_page_is_told_when_to_look_again(client, alice, opening):
+    """Each moment from which something stands otherwise, by its seconds; from afar, ten minutes."""
+    last = week_session(opening, 5).ends_at
+    moments = {
+        opening.starts_at - DAY: 600,
+        opening.doors_open_at - 90 * SECOND: 90,
+        opening.doors_open_at - SECOND / 2: 1,
+        opening.doors_open_at: 600,
+        opening.starts_at - 70 * SECOND: 70,
+        opening.ends_at - 5 * SECOND: 5,
+        opening.ends_at + HOUR - 4 * SECOND: 4,
+        last + HOUR - 3 * SECOND: 3,
+        last + HOUR: None,
+    }
+    told = {}
+    for moment in moments:
+        with time_machine.travel(moment, tick=False):
+            page = client.get(own(alice)).content.decode()
+        seconds = re.search(r'data-seconds="(\d+)"', page)
+        assert bool(seconds) is ("js/me.js" in page)
+        told[moment] = int(seconds[1]) if seconds else None
+    assert told == moments
+
+
+def test_open_page_looks_again_when_nobody_is_called_any_more(client, third_in_line, opening):
+    with time_machine.travel(opening.starts_at - HOUR - 7 * SECOND, tick=False):
+        assert 'data-seconds="7"' in client.get(own(third_in_line)).content.decode()
+
+
+def test_who_waits_for_the_organizers_sees_which_sessions_are_full(client, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
+    Event.objects.update(requires_approval=True)
+    alice = sign_up(Event.objects.get())
+    page = client.get(own(alice)).content.decode()
+    (row,) = [row for row in page.split("<li ") if ">Waiting list<" in row]
+    assert opening.title in unescape(row)
+    assert "It is full. You are on its waiting list" in row
+    mail = alice.mails.get()
+    message = mails.prepare([mail])(mail)
+    assert isinstance(message, EmailMultiAlternatives)
+    for text in (message.body, unescape(str(message.alternatives[0][0]))):
+        free, full = text.split("Full for now: you are on the waiting list")
+        titles = [session.title in " ".join(free.split()) for session in week.sessions.all()]
+        assert titles == [False, True, True, True, True, True]
+        assert opening.title in " ".join(full.split())
+    cancel_session(session=opening)
+    assert "waiting list" not in words(client.get(own(alice))).lower()
 
 
 def test_unknown_words_in_the_address_say_nothing(client, alice):
@@ -536,6 +603,28 @@ def test_renewing_leads_to_the_new_page_and_ends_the_old(client, alice):
         assert (gone.status_code, gone.content) == (404, unknown)
 
 
+def test_who_waits_for_the_organizers_can_renew_their_link_too(client, week):
+    Event.objects.update(requires_approval=True)
+    alice = sign_up(Event.objects.get())
+    assert f'href="{own(alice, "renew/")}"' in client.get(own(alice)).content.decode()
+    page = words(client.get(own(alice, "renew/")))
+    assert [word for word in ("calendar", "Zoom", "join") if word in page] == []
+    answer = client.post(own(alice, "renew/"))
+    renewed = Registration.objects.get()
+    assert renewed.token != alice.token
+    assert answer["Location"] == f"{own(renewed)}?said=renewed"
+    assert client.get(own(alice)).status_code == 404
+    mailed = alice.mails.order_by("pk").values_list("kind", "state")
+    assert list(mailed) == [("received", "dropped"), ("received", "waiting")]
+
+
+def test_renewing_by_someone_declined_does_nothing(client, alice):
+    signup.decline(registrations=[alice])
+    alice.refresh_from_db()
+    assert client.post(own(alice, "renew/"))["Location"] == own(alice)
+    assert Registration.objects.get().token == alice.token
+
+
 def test_renewing_twice_renews_once(client, alice):
     client.post(own(alice, "renew/"))
     token = Registration.objects.get().token
@@ -617,6 +706,17 @@ def test_bad_links_of_every_kind_get_the_same_friendly_page(client, week, path):
     assert client.get(f"/join/{new_token()}/opening/").content == page
 
 
+@pytest.mark.parametrize("path", ["/me/x/", "/join/x/opening/", "/calendar/x.ics"])
+def test_bad_links_get_that_page_while_debugging_too(client, week, settings, path):
+    page = client.get(path)
+    settings.DEBUG = True
+    same = client.get(path)
+    assert (same.status_code, same.content) == (404, page.content)
+    assert same["Cache-Control"] == "no-store"
+    # Of other addresses Django tells what it looked for.
+    assert b"You\xe2\x80\x99re seeing this error because" in client.get("/nothing/").content
+
+
 @pytest.mark.parametrize("path", ["change/", "resend/", "renew/", "cancel/", "return/"])
 def test_nothing_is_done_for_bad_links(client, alice, path):
     erased(alice)
@@ -643,8 +743,12 @@ def test_missing_page_names_the_events_it_may_be_of(client, week):
 
 
 @pytest.mark.parametrize("path", ["resend/", "return/"])
-def test_what_only_does_something_cannot_be_opened(client, alice, path):
-    assert client.get(own(alice, path)).status_code == 405
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_what_only_does_something_leads_back_when_opened(client, alice, path, is_cancelled):
+    if is_cancelled:
+        signup.cancel(registration=alice)
+    assert client.get(own(alice, path))["Location"] == own(alice)
+    assert client.get(f"/me/{new_token()}/{path}").status_code == 404
 
 
 def test_opening_every_page_changes_nothing(client, week, alice):
@@ -679,78 +783,3 @@ def test_all_of_it_is_kept_out_of_caches_referrers_and_search_engines(client, we
     for answer in answers:
         headers = ("Cache-Control", "Referrer-Policy", "X-Robots-Tag")
         assert [answer[name] for name in headers] == ["no-store", "no-referrer", "noindex"]
-
-
-# Lost the mail
-
-
-def find(client: Client, week: Event, email: str):
-    return client.post(f"/{week.slug}/find/", {"email": email})
-
-
-def test_finding_answers_the_same_whoever_is_registered(client, week):
-    people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
-    alice, bob, charlie, dora = people
-    OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
-    Registration.objects.filter(pk=bob.pk).update(approval="pending")
-    signup.decline(registrations=[charlie])
-    signup.cancel(registration=dora)
-    later = timezone.now() + HOUR
-    with time_machine.travel(later):
-        pages = set()
-        for email in (*(person.email for person in people), "nobody@example.org"):
-            for _press in range(2):
-                answer = find(client, week, email)
-                assert answer.status_code == 200
-                assert email in answer.content.decode()
-                pages.add(words(answer).replace(email, ""))
-    assert len(pages) == 1
-    owed = OutgoingMail.objects.filter(state="waiting").values_list("registration", "kind")
-    assert sorted(owed) == [(alice.pk, "links"), (bob.pk, "received")]
-
-
-def test_finding_takes_the_address_as_people_write_it(client, week, alice):
-    sent(alice)
-    with time_machine.travel(timezone.now() + HOUR):
-        find(client, week, "  ALICE@Example.org ")
-    assert alice.mails.count() == 2
-
-
-def test_finding_is_of_one_event(client, week, alice):
-    sent(alice)
-    Event.objects.create(name="Other", slug="other", host="H", summary="S", status="published")
-    with time_machine.travel(timezone.now() + HOUR):
-        assert client.post("/other/find/", {"email": alice.email}).status_code == 200
-    assert alice.mails.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("email", "error"),
-    [
-        ("", "Tell us the email address you registered with."),
-        ("alice@", "This does not look like an email address"),
-        ("a" * 300 + "@example.org", "at most 254 characters"),
-        ('"a b"@example.org', "Leave out quotation marks"),
-        ("alice@exa\u200bmple.org", "there is an invisible character"),
-    ],
-)
-def test_finding_says_what_is_wrong_with_an_address(client, week, email, error):
-    answer = find(client, week, email)
-    assert error in words(answer)
-    assert f'value="{escape(email)}"' in answer.content.decode()
-    assert OutgoingMail.objects.count() == 0
-
-
-def test_finding_is_for_published_events(client, week):
-    assert client.get("/nothing/find/").status_code == 404
-    Event.objects.update(status="draft")
-    assert client.get(f"/{week.slug}/find/").status_code == 404
-
-
-def test_finding_is_linked_where_people_look_for_it(client, week):
-    link = f'href="/{week.slug}/find/"'
-    fields = {"name": "A", "email": "a@example.org", "time_zone": "UTC"}
-    fields["sessions"] = week.sessions.first().pk
-    registered = client.post(f"/{week.slug}/register/", fields)
-    for page in (client.get(f"/{week.slug}/"), registered, client.get("/me/x/")):
-        assert link in page.content.decode()

@@ -1,5 +1,6 @@
 """One's own page in a real browser: on a phone and a desk, with and without JavaScript."""
 
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from registrations import access, signup
 from registrations.models import AccessNeed, OutgoingMail, Question, Registration
 
 from .people import sign_up
+
+MINUTE = dt.timedelta(minutes=1)
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -40,8 +43,7 @@ def leave_first_session(page: Page) -> None:
     page.locator("input[name=sessions]").first.uncheck()
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "javascript"), [(320, True), (1280, False)])
 def test_changing_renewing_cancelling_and_coming_back(new_page, week, width, javascript):
     page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
     alice = sign_up(week)
@@ -83,8 +85,7 @@ def test_changing_renewing_cancelling_and_coming_back(new_page, week, width, jav
     says(page, "is registered, the links are on their way")
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "javascript"), [(320, False), (1280, True)])
 def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, javascript):
     opening = week.sessions.first()
     Session.objects.filter(pk=opening.pk).update(capacity=1)
@@ -159,6 +160,42 @@ def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(pa
     (only,) = under_way
     only.continue_()
     says(page, "This is your new secret link.")
+
+
+def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
+    """Only while somebody looks at it; what they have opened and where they are stays."""
+    opening = week.sessions.first()
+    alice = sign_up(week)
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.resource_type))
+    page.clock.install()
+    page.goto(f"/me/{alice.token}/")
+    row, other = page.locator("ol .slot").first, page.locator("ol .slot").nth(1)
+    row.locator("summary").click()
+    row.get_by_role("link", name="Join").focus()
+    other.evaluate("row => row.isTheSame = true")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
+    now = timezone.now()
+    Session.objects.filter(pk=opening.pk).update(
+        starts_at=now + MINUTE, ends_at=now + 60 * MINUTE, updated_at=now
+    )
+    page.clock.fast_forward("20:00")
+    assert looks.count("fetch") == 0
+    page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(row.get_by_text("Doors open")).to_be_visible()
+    expect(page.get_by_text("The doors are open. It starts in")).to_be_visible()
+    expect(row.get_by_role("link", name="Join")).to_be_focused()
+    expect(row.locator("details")).to_have_attribute("open", "")
+    # What has not changed is not touched, and nothing was loaded anew.
+    assert other.evaluate("row => row.isTheSame")
+    assert (looks.count("fetch"), looks.count("document")) == (1, 1)
+    # It starts in a minute: so long the page waits.
+    page.clock.fast_forward("00:55")
+    assert looks.count("fetch") == 1
+    Session.objects.filter(pk=opening.pk).update(starts_at=now - MINUTE)
+    page.clock.fast_forward("00:15")
+    expect(row.get_by_text("Now", exact=True)).to_be_visible()
+    assert looks.count("fetch") == 2
 
 
 def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):

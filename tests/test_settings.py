@@ -20,7 +20,6 @@ PRODUCTION = {
     "EMAIL_URL": "smtp+tls://user:p%40ss@mail.example.org:587",
 }
 SHOW = """
-import django; django.setup()
 from django.conf import settings
 for name in {names!r}: print(repr(getattr(settings, name)))
 """

@@ -8,6 +8,7 @@ from events.models import Event
 
 from .. import signup
 from ..forms import FindForm
+from . import visitors
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -15,10 +16,13 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     """Whatever the address, the answer is the same; only its mailbox gets to know more."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     form = FindForm(request.POST if request.method == "POST" else None)
-    context = {"event": event, "form": form, "is_sent": form.is_valid()}
-    if context["is_sent"]:
+    comes_too_often = form.is_valid() and visitors.comes_too_often(request, "find")
+    is_sent = form.is_valid() and not comes_too_often
+    if is_sent:
         signup.find(event=event, email=form.cleaned_data["email"])
-    response = render(request, "registrations/find.html", context)
+    context = {"event": event, "form": form, "is_sent": is_sent, "comes_too_often": comes_too_often}
+    status = 429 if comes_too_often else 200
+    response = render(request, "registrations/find.html", context, status=status)
     response["Cache-Control"] = "no-store"
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex"

@@ -1,7 +1,9 @@
 """A person's own page, opened by the secret in its address, and what they can do there."""
 
+import datetime as dt
 import enum
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from events.models import Event, Session
 from events.views import calendar_response
@@ -38,6 +40,8 @@ class Live(enum.StrEnum):
     WAITING = "waiting"
 
 
+# A page that is open looks again at least this often, so that it learns of what has moved.
+LONGEST_WAIT = dt.timedelta(minutes=10)
 # What someone may be led to next.
 AHEAD = {Live.UPCOMING, Live.DOORS_OPEN, Live.NOW, Live.PAUSED}
 
@@ -62,6 +66,13 @@ class Row:
         keeps = session.event.late_places == Event.LatePlaces.KEEP
         return keeps and self.door.now > session.starts_at - seats.LATE
 
+    @property
+    def changes_at(self) -> list[dt.datetime]:
+        """The moments from which it stands otherwise."""
+        session = self.door.session
+        begun = [session.starts_at - seats.LATE, session.doors_open_at, session.starts_at]
+        return [*begun, session.ends_at, session.ends_at + joining.OVERRUN]
+
 
 def row(seat: Seat, door: joining.Door) -> Row:
     live = live_state(seat, door)
@@ -83,6 +94,14 @@ def live_state(seat: Seat, door: joining.Door) -> Live:
     if runs is False and door.started:
         return Live.PAUSED
     return Live.NOW if runs or door.started else Live.DOORS_OPEN
+
+
+def seconds_to_next_look(rows: list[Row], now: dt.datetime) -> int | None:
+    """When an open page should look again; None when nothing is to come any more."""
+    coming = [moment - now for row in rows for moment in row.changes_at if moment > now]
+    if not coming:
+        return None
+    return math.ceil(min(*coming, LONGEST_WAIT).total_seconds())
 
 
 def runs_at_zoom(session: Session) -> bool | None:
@@ -132,6 +151,7 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
         **shared_context(request, registration),
         "rows": rows,
         "next": next((row for row in rows if row.live in AHEAD), None),
+        "seconds": seconds_to_next_look(rows, now),
     }
     return render(request, "registrations/me.html", context)
 
@@ -139,9 +159,11 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
 def pending_page(request: HttpRequest, registration: Registration) -> HttpResponse:
     """What someone entered, and that the organizers look at it; what is public, and no more."""
     asked_for = Session.objects.published().filter(registrations=registration)
+    waited_for = registration.seats.filter(state=Seat.State.WAITING).select_related("session")
     context = {
         **shared_context(request, registration),
         "sessions": asked_for.select_related("event"),
+        "waiting": {seat.session for seat in waited_for},
     }
     return render(request, "registrations/pending.html", context)
 
@@ -242,9 +264,12 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
     }
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @of_the_live
 def resend(request: HttpRequest, registration: Registration) -> HttpResponse:
+    """Mail the links again. Only opened, it leads to the page with the button, as `come_back`."""
+    if request.method != "POST":
+        return redirect_to_own_page(registration)
     mailed = signup.resend_links(registrations=[registration])
     return redirect_to_own_page(registration, "mailed" if mailed else "mailed-before")
 
@@ -276,10 +301,12 @@ def cancel(request: HttpRequest, registration: Registration) -> HttpResponse:
     return redirect_to_own_page(registration)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def come_back(request: HttpRequest, token: str) -> HttpResponse:
     """Take a cancellation back, while people can register."""
     registration = own_registration(token)
+    if request.method != "POST":
+        return redirect_to_own_page(registration)
     if not registration.cancelled_at:
         return redirect_to_own_page(registration, "back")
     if registration_phase(registration.event) != Event.Phase.OPEN:

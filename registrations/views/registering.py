@@ -15,6 +15,7 @@ from events.models import Event
 
 from .. import seats, signup
 from ..forms import RegistrationForm
+from . import visitors
 
 CSRF_STAND_IN = "csrf-token-goes-here"
 
@@ -30,6 +31,9 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     form = context["form"]
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
+    if visitors.comes_too_often(request, "register"):
+        context["comes_too_often"] = True
+        return render(request, "registrations/register.html", context, status=429)
     signup.register(event=context["event"], **form.cleaned_data)
     context["email"] = form.cleaned_data["email"]
     context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])

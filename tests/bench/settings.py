@@ -4,4 +4,6 @@ from strategyweek.settings import *  # noqa: F403
 from strategyweek.settings import VAR_DIR
 
 ROOT_URLCONF = "tests.bench.urls"
+# All its visitors have one address.
+ACCOUNT_RATE_LIMITS = {}
 STATIC_ROOT = VAR_DIR / "staticfiles"

@@ -1,0 +1,16 @@
+"""How often one visitor may send a form: settings.ACCOUNT_RATE_LIMITS says so, by form."""
+
+from allauth.core import ratelimit
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest
+
+
+def comes_too_often(request: HttpRequest, form: str) -> bool:
+    """Whether this visitor should wait before the next. One whose address nobody tells may go on.
+
+    As with signing in, a proxy's header says who it is in so far as TRUSTED_PROXY_COUNT trusts it.
+    """
+    try:
+        return not ratelimit.consume(request, action=form)
+    except (ImproperlyConfigured, PermissionDenied):
+        return False
