@@ -27,21 +27,6 @@ LIST = "/admin/registrations/accessneed/"
 HOSTILE = "Large print & O'Brien {name} {{ 7 }}"
 
 
-@pytest.fixture
-def organizer(admin_client: Client) -> Client:
-    return admin_client
-
-
-@pytest.fixture
-def opening(week: Event) -> Session:
-    return week.sessions.get(slug="opening")
-
-
-@pytest.fixture
-def later(week: Event) -> Session:
-    return week.sessions.all()[1]
-
-
 def needs(person: Registration) -> set[tuple[str, str, str]]:
     """By kind, in which sessions and how far."""
     rows = AccessNeed.objects.filter(seat__registration=person)
@@ -95,6 +80,7 @@ def test_form_asks_and_each_session_gets_the_need(client, week, opening, later):
     assert {str(need) for need in all_needs()} == {"ASL interpretation", "Large print & O'Brien"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("words", ["x" * 201, "a\nb", "a\x00", "<b>", "\ue000name\ue000"])
 def test_odd_words_of_another_need_are_refused_at_their_field(client, week, words):
     answer = client.post(f"/{week.slug}/register/", filled_form(week, needs_other=words))
@@ -325,6 +311,7 @@ def confirmation(person: Registration) -> OutgoingMail:
     return mail
 
 
+@pytest.mark.once
 def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, opening, later):
     alice = sign_up(week, needs_asl=True, needs_other=HOSTILE, time_zone="America/New_York")
     bob = sign_up(week, "Bob B", needs_dial_in=True, needs_other="Secret of Bob")
@@ -350,6 +337,7 @@ def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, openi
     assert "Secret of Bob" in written(confirmation(bob)).body
 
 
+@pytest.mark.once
 def test_mail_tells_what_is_new(week, opening, later):
     alice = sign_up(week, needs_asl=True, sessions=[opening, later])
     access.confirm(needs=arranged(seat__session=opening))
@@ -364,6 +352,7 @@ def test_mail_tells_what_is_new(week, opening, later):
     ]
 
 
+@pytest.mark.once
 def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
     alice = sign_up(week, needs_asl=True, sessions=[opening])
     access.confirm(needs=arranged())
@@ -401,6 +390,7 @@ def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
         assert written(mail) is None
 
 
+@pytest.mark.once
 def test_two_who_need_the_same_get_the_same_words(week, opening):
     people = [sign_up(week, name, needs_asl=True, sessions=[opening]) for name in ("A A", "B B")]
     access.confirm(needs=arranged())
@@ -426,6 +416,7 @@ def test_preparing_confirmations_takes_the_same_queries_for_any_number(
             write(mail)
 
 
+@pytest.mark.once
 def test_sample_shows_what_it_looks_like(week):
     body = samples.sample(mails.Kind.ACCESS, week).body
     assert "Live captions" in body
@@ -464,6 +455,7 @@ def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
         assert "2 access needs" in organizer.get(f"{LIST}?sessions=all").content.decode()
 
 
+@pytest.mark.once
 def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
     alice = sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
     asl, captions = AccessNeed.objects.order_by("kind")
@@ -479,6 +471,7 @@ def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
     assert alice.mails.filter(kind="access").count() == 1
 
 
+@pytest.mark.once
 def test_note_is_written_in_the_list_and_nothing_else(organizer, week, opening):
     sign_up(week, needs_asl=True, sessions=[opening])
     need = AccessNeed.objects.get()
@@ -513,6 +506,7 @@ def test_list_takes_the_same_queries_for_any_number(
         organizer.get(LIST)
 
 
+@pytest.mark.once
 def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
     sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
     arranged(kind="captions")
@@ -535,6 +529,7 @@ def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
         assert "See who needs what" not in organizer.get("/admin/").content.decode()
 
 
+@pytest.mark.once
 def test_needs_are_for_organizers_only(client, django_user_model, week, opening):
     sign_up(week, needs_asl=True, sessions=[opening])
     need = AccessNeed.objects.get()
@@ -547,6 +542,7 @@ def test_needs_are_for_organizers_only(client, django_user_model, week, opening)
         assert "access need" not in client.get("/admin/").content.decode()
 
 
+@pytest.mark.once
 def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
     sign_up(week, needs_asl=True, sessions=[opening])
     need = AccessNeed.objects.get()
@@ -560,6 +556,7 @@ def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
 # On one's own page
 
 
+@pytest.mark.once
 def test_own_page_says_how_far_it_is(client, week, opening):
     alice = sign_up(
         week, needs_asl=True, needs_captions=True, needs_other=HOSTILE, sessions=[opening]

@@ -693,6 +693,23 @@ def test_event_page_has_the_switch(admin_client, week):
     assert week.requires_approval is False
 
 
+@pytest.mark.once
+def test_renewing_links_is_asked_once_more(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob Brown")
+    signup.approve(registrations=[alice])
+    signup.decline(registrations=[bob])
+    listed = reverse("admin:registrations_registration_changelist")
+    chosen = {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "select_across": "1"}
+    page = unescape(admin_client.post(listed, chosen).content.decode())
+    assert "Take the links of 1 person away?" in page
+    assert f'name="_selected_action" value="{bob.pk}"' in page
+    assert 'name="select_across" value="1"' in page
+    assert f"<li>{bob}" not in page
+    assert Registration.objects.get(pk=alice.pk).token == alice.token
+    said = act(admin_client, Registration, "renew_links", bob)
+    assert "They have no links" in said
+
+
 def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob Brown")
     signup.approve(registrations=[alice])
@@ -700,7 +717,7 @@ def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
     tokens = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
     answer = admin_client.post(
         reverse("admin:registrations_registration_changelist"),
-        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk]},
+        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "sure": "yes"},
         follow=True,
     )
     assert "New links are on their way to 1 person" in unescape(answer.content.decode())

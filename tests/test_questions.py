@@ -48,21 +48,6 @@ def errors(response) -> dict[str, list[str]]:
     return {name: list(words) for name, words in response.context["form"].errors.items()}
 
 
-@pytest.fixture
-def organizer(admin_client: Client) -> Client:
-    return admin_client
-
-
-@pytest.fixture
-def opening(week: Event) -> Session:
-    return week.sessions.get(slug="opening")
-
-
-@pytest.fixture
-def later(week: Event) -> Session:
-    return week.sessions.all()[1]
-
-
 # Asking
 
 
@@ -98,6 +83,7 @@ def test_no_answer_is_kept_of_a_question_that_was_left_out(client, week, kind, b
     assert answers() == {}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", Question.Kind.values)
 def test_required_question_wants_an_answer(client, week, kind):
     question = ask(week, kind, is_required=True)
@@ -106,6 +92,7 @@ def test_required_question_wants_an_answer(client, week, kind):
     assert "How did you hear of us?: Please answer this question." in response.content.decode()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("kind", "entered"),
     [
@@ -136,6 +123,7 @@ def test_bad_answer_is_answered_at_its_field_and_loses_nothing(client, week, kin
         assert entered.partition("\n")[0] in page
 
 
+@pytest.mark.once
 def test_line_ends_count_once(client, week):
     """As in the browser, whose maxlength lets 2,000 characters in."""
     question = ask(week, "long")
@@ -144,6 +132,7 @@ def test_line_ends_count_once(client, week):
     assert len(Answer.objects.get().value) == 2000
 
 
+@pytest.mark.once
 def test_what_was_chosen_stays_chosen_after_an_error(client, week):
     one, many, yes = ask(week, "choice"), ask(week, "choices"), ask(week, "yes/no")
     page = post(
@@ -157,6 +146,7 @@ def test_what_was_chosen_stays_chosen_after_an_error(client, week):
     assert re.findall(r'<option value="(\w+)" selected>Vegan', page) == ["Vegan"]
 
 
+@pytest.mark.once
 def test_hostile_questions_are_words(client, week):
     ask(week, "choices", HOSTILE, help_text=HOSTILE, choices=f"{HOSTILE}\nb")
     page = client.get(f"/{week.slug}/register/").content.decode()
@@ -164,6 +154,7 @@ def test_hostile_questions_are_words(client, week):
     assert "<script>alert" not in page
 
 
+@pytest.mark.once
 def test_questions_stand_in_their_order_and_say_what_is_optional(client, week):
     ask(week, text="Second", position=2)
     ask(week, text="First", position=1, is_required=True, help_text="It matters.")
@@ -214,6 +205,7 @@ def test_answer_that_does_not_apply_is_left_out_whatever_it_is(
     assert (Registration.objects.count(), answers()) == (1, {})
 
 
+@pytest.mark.once
 def test_question_is_not_asked_when_none_of_its_sessions_can_be_chosen(client, week, opening):
     ask(week, sessions=[opening], text="About the opening")
     with time_machine.travel(opening.ends_at):
@@ -464,11 +456,13 @@ def test_question_that_cannot_be_asked_is_refused_at_its_field(organizer, week, 
     assert not Question.objects.exists()
 
 
+@pytest.mark.once
 def test_texts_need_no_choices(organizer, week):
     organizer.post(ADD, entered(week, kind="long", choices=""))
     assert Question.objects.get().kind == "long"
 
 
+@pytest.mark.once
 def test_session_of_another_event_is_refused(organizer, week, opening):
     other = Event.objects.create(name="Other", slug="other", host="They")
     foreign = Session.objects.create(
@@ -565,6 +559,7 @@ def test_page_of_answers_takes_the_same_queries_for_any_number(
         organizer.get(f"/admin/registrations/question/{question.pk}/answers/")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["", "add/", "{pk}/change/", "{pk}/answers/", "{pk}/delete/"])
 def test_questions_are_for_organizers_only(client, django_user_model, week, path):
     question = ask(week)
@@ -574,6 +569,7 @@ def test_questions_are_for_organizers_only(client, django_user_model, week, path
     assert client.get(address).status_code == 403
 
 
+@pytest.mark.once
 def test_answers_of_an_unknown_question_are_not_found(organizer, week):
     for odd in ("0", "x", "9" * 40):
         assert organizer.get(f"/admin/registrations/question/{odd}/answers/").status_code in (
@@ -582,6 +578,7 @@ def test_answers_of_an_unknown_question_are_not_found(organizer, week):
         )
 
 
+@pytest.mark.once
 def test_persons_page_shows_organizers_their_answers(organizer, week):
     alice = sign_up(week, answers={ask(week): HOSTILE, ask(week, "yes/no", "Yes?"): False})
     page = organizer.get(f"/admin/registrations/registration/{alice.pk}/change/").content.decode()
@@ -592,6 +589,7 @@ def test_persons_page_shows_organizers_their_answers(organizer, week):
 # In the browser
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_browser_hides_questions_about_sessions_that_are_not_chosen(
     live_server: LiveServer, phone: Page, week: Event

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -13,6 +14,7 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import linebreaksbr
+from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
@@ -38,6 +40,8 @@ from .readiness import ReadinessMixin, short_day
 from .retention import RetentionMixin
 
 Approval = Registration.Approval
+# On the page that asks whether their links are to end.
+NAMED_AT_MOST = 20
 
 
 class RegistrationChangeForm(forms.ModelForm):
@@ -148,6 +152,14 @@ class StandingFilter(admin.SimpleListFilter):
                 return queryset.live().filter(approval=approval)
 
 
+class UsStateFilter(admin.AllValuesFieldListFilter):
+    """Those that somebody named: a link to none would have no words."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.lookup_choices = self.lookup_choices.exclude(state="")
+
+
 @admin.register(Registration)
 class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.ModelAdmin):
     form = RegistrationChangeForm
@@ -156,8 +168,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         "coming",
         "email",
         "mail",
-        "organization",
-        "state",
+        "origin",
         "access",
         "registered",
     ]
@@ -169,7 +180,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         "needs_asl",
         "needs_interpretation",
         "needs_dial_in",
-        ("state", admin.AllValuesFieldListFilter),
+        ("state", UsStateFilter),
     ]
     list_select_related = ["event"]
     search_fields = ["name", "email", "organization"]
@@ -298,7 +309,12 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
     def registered(self, registration: Registration) -> str:
         return moment(registration.created_at, registration.event.zone)
 
-    @admin.display(description="mail")
+    @admin.display(description="organization", ordering="organization", empty_value="")
+    def origin(self, registration: Registration) -> str:
+        """Families for Justice, CA"""
+        return ", ".join(filter(None, (registration.organization, registration.state)))
+
+    @admin.display(description="mail", empty_value="")
     def mail(self, registration: Any) -> str:
         """That mail does not get there, and that the person wants no announcements."""
         words = []
@@ -319,7 +335,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         when = registration.cancelled_at
         return moment(when, registration.event.zone) if when else "no"
 
-    @admin.display(description="access needs")
+    @admin.display(description="access needs", empty_value="")
     def access(self, registration: Registration) -> str:
         return ", ".join(
             word
@@ -382,8 +398,27 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         )
 
     @admin.action(description="Take their links away, and mail new ones", permissions=["change"])
-    def renew_links(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+    def renew_links(
+        self, request: HttpRequest, queryset: QuerySet[Registration]
+    ) -> HttpResponse | None:
+        """Asked once more on a page of its own."""
         chosen = [each for each in queryset if each.is_admitted]
+        if not chosen:
+            messages.warning(request, "They have no links: none of them comes.")
+            return None
+        if "sure" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": f"Take the links of {people(len(chosen))} away?",
+                "named": chosen[:NAMED_AT_MOST],
+                "unnamed": people(unnamed) if (unnamed := len(chosen) - NAMED_AT_MOST) > 0 else "",
+                "checkbox": ACTION_CHECKBOX_NAME,
+                "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+                "select_across": request.POST.get("select_across", "0"),
+            }
+            template = "admin/registrations/registration/renew.html"
+            return TemplateResponse(request, template, context)
         done = signup.renew_links(registrations=chosen)
         words = "Took the links away, and mailed new ones."
         LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, words)  # type: ignore[arg-type]
@@ -392,6 +427,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
             f"New links are on their way to {people(done)}. The old ones work no more, nor do "
             "their personal links at Zoom.",
         )
+        return None
 
     @admin.action(description="Approve: they get their links", permissions=["change"])
     def approve(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:

@@ -35,6 +35,11 @@ class QuestionForm(forms.ModelForm):
         # Whoever may only look has no fields.
         if not fields:
             return
+        fields["choices"].help_text = "For one or several choices: each on a line of its own."
+        # A new question is of an event that is there.
+        if "event" in fields:
+            widget = fields["event"].widget
+            widget.can_add_related = widget.can_change_related = widget.can_view_related = False
         sessions = Session.objects.filter(event=self._event())
         fields["sessions"].queryset = sessions.select_related("event")
         fields["sessions"].widget.can_add_related = False
