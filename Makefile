@@ -24,6 +24,8 @@ help: ## List these targets.
 run: .venv/.run ## Try the site on this machine: no server to install, nothing to set up. PORT=8000.
 	@DEBUG=true exec $(BIN)/python manage.py run
 
+# A hundred processes start, which read in less time what is compiled already.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/.dev ## Run all tests, on PostgreSQL and Redis and then embedded.
 	@$(BIN)/python -m tests.install
 	$(BIN)/python -m pytest $(TWO)

@@ -11,6 +11,21 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+WITHOUT = (
+    # A process made ahead for the next page, and another for each page: they only cost time here.
+    "SpareRendererForSitePerProcess",
+    "ProactivelySwapBrowsingInstance",
+    # Of what Playwright leaves out, in whose place this list comes, what pages here could notice.
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+)
 FLAGS = (
     "--disable-quic",
     "--no-first-run",
@@ -20,6 +35,7 @@ FLAGS = (
     # Containers keep /dev/shm small, and pictures need more.
     "--disable-dev-shm-usage",
     "--disable-gpu",
+    f"--disable-features={','.join(WITHOUT)}",
     # Even a page that tries cannot leave this machine.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )

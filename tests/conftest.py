@@ -18,12 +18,12 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from events.models import Event
+from events.models import Event, Session
 from events.zoom_stand_in import StandIn
 from strategyweek import celery_app
 
@@ -300,7 +300,25 @@ def zoom() -> Iterator[str]:
 @pytest.fixture
 def week(db: None) -> Event:
     """The Strategy Week, a few weeks ahead, with every Zoom link pasted in."""
-    return people.coming_week()
+    return people.coming_week_from_memory()
+
+
+@pytest.fixture
+def opening(week: Event) -> Session:
+    """The week's first session, on its first Saturday."""
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def later(week: Event) -> Session:
+    """The session that comes next."""
+    return week.sessions.all()[1]
+
+
+@pytest.fixture
+def organizer(admin_client: Client) -> Client:
+    """The browser of someone who may do everything in the admin."""
+    return admin_client
 
 
 # Zoom

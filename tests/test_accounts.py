@@ -417,8 +417,7 @@ def test_signing_out(week, client):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("javascript", [True, False])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize(("width", "javascript"), [(320, True), (1280, False)])
 def test_walk_from_the_footer_to_all_weeks_and_out(week, new_page, javascript, width):
     sign_up(week)
     page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)

@@ -20,11 +20,6 @@ from .people import sign_up
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def opening(week) -> Session:
-    return week.sessions.get(slug="opening")
-
-
 def path(thing, page: str = "change") -> str:
     meta = thing._meta
     args = [thing.pk] if page == "change" else []
@@ -91,6 +86,7 @@ def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, mode
     assert queries() == one
 
 
+@pytest.mark.once
 def test_who_came_without_a_password_does_not_enter(client, django_user_model):
     """As someone who signed in with a code, and is made an organizer meanwhile."""
     alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
@@ -115,6 +111,7 @@ def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
     assert opening.starts_at.astimezone(opening.event.zone).time() == dt.time(10, 30)
 
 
+@pytest.mark.once
 def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
     form = {
         "name": "Next",
@@ -141,6 +138,7 @@ def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
     assert opens == dt.datetime(2027, 10, 16, 13, tzinfo=dt.UTC)
 
 
+@pytest.mark.once
 def test_changing_the_zone_keeps_the_moments_and_says_so(admin_client, week):
     before = list(week.sessions.values_list("starts_at", flat=True))
     form = form_of(admin_client, path(week))
@@ -166,22 +164,26 @@ def test_what_people_registered_for_is_not_deleted(admin_client, week, opening):
     assert Registration.objects.count() == 1
 
 
+@pytest.mark.once
 def test_session_nobody_registered_for_can_be_deleted(admin_client, week, opening):
     admin_client.post(path(opening).replace("change", "delete"), {"post": "yes"})
     assert not Session.objects.filter(pk=opening.pk).exists()
 
 
+@pytest.mark.once
 def test_new_agenda_item_goes_to_the_end(week, opening):
     AgendaItem.objects.create(session=opening, title="One more")
     assert opening.agenda.last().title == "One more"
 
 
+@pytest.mark.once
 def test_change_page_says_that_a_session_is_cancelled(admin_client, opening):
     assert "This session is cancelled" not in admin_client.get(path(opening)).content.decode()
     act(admin_client, Session, "cancel", opening)
     assert "This session is cancelled" in admin_client.get(path(opening)).content.decode()
 
 
+@pytest.mark.once
 def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     alice.mails.update(state="failed", last_error="550 5.1.1 No such user")
@@ -191,6 +193,7 @@ def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
     assert bob.mails.get().state == "waiting"
 
 
+@pytest.mark.once
 def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_client, opening):
     form = form_of(admin_client, path(opening))
     form["meeting-0-join_url"] = "https://zoom.us/j/99"
@@ -205,12 +208,14 @@ def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_clie
     assert (opening.title, opening.revision) == ("Renamed", 1)
 
 
+@pytest.mark.once
 def test_link_that_is_no_link_is_answered_at_the_field(admin_client, opening):
     form = form_of(admin_client, path(opening))
     answer = admin_client.post(path(opening), {**form, "meeting-0-join_url": "zoom 123"})
     assert "Paste the whole https:// link." in answer.content.decode()
 
 
+@pytest.mark.once
 def test_session_without_a_link_is_warned_of(admin_client, week, opening):
     Meeting.objects.filter(session=opening).update(join_url="")
     assert "missing" in admin_client.get(path(Session, "changelist")).content.decode()
@@ -220,12 +225,14 @@ def test_session_without_a_link_is_warned_of(admin_client, week, opening):
     assert "has no Zoom link yet" in saved
 
 
+@pytest.mark.once
 def test_week_with_every_link_is_complete(admin_client, week):
     text = admin_client.get(path(Event, "changelist")).content.decode()
     assert "complete" in text
     assert "missing" not in text
 
 
+@pytest.mark.once
 def test_agenda_longer_than_the_session_is_warned_of(admin_client, opening):
     AgendaItem.objects.filter(session=opening).update(minutes=600)
     form = form_of(admin_client, path(opening))
@@ -238,6 +245,7 @@ def act(client, model, action: str, *things) -> str:
     return client.post(path(model, "changelist"), fields, follow=True).content.decode()
 
 
+@pytest.mark.once
 def test_cancelling_and_restoring_a_session(admin_client, opening):
     act(admin_client, Session, "cancel", opening)
     opening.refresh_from_db()
@@ -248,6 +256,7 @@ def test_cancelling_and_restoring_a_session(admin_client, opening):
     assert (opening.is_cancelled, opening.revision) == (False, 2)
 
 
+@pytest.mark.once
 def test_mailing_the_links_again(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     OutgoingMail.objects.filter(registration=alice).update(
@@ -258,6 +267,7 @@ def test_mailing_the_links_again(admin_client, week):
     assert (alice.mails.count(), bob.mails.count()) == (2, 1)
 
 
+@pytest.mark.once
 def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
     week, django_assert_num_queries
 ):
@@ -269,6 +279,7 @@ def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
     assert OutgoingMail.objects.filter(state="waiting").count() == 4
 
 
+@pytest.mark.once
 def test_cancelling_a_registration(admin_client, week):
     alice = sign_up(week)
     act(admin_client, Registration, "cancel", alice)
@@ -276,6 +287,7 @@ def test_cancelling_a_registration(admin_client, week):
     assert alice.cancelled_at is not None
 
 
+@pytest.mark.once
 def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_client, week):
     alice = sign_up(week, email="alcie@example.org")
     form = form_of(admin_client, path(alice))
@@ -287,6 +299,7 @@ def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_clie
     assert list(mails) == ["dropped", "waiting"]
 
 
+@pytest.mark.once
 def test_correcting_the_address_of_someone_cancelled_mails_nothing(admin_client, week):
     alice = sign_up(week)
     alice.mails.update(state="sent", sent_at=timezone.now())
@@ -318,6 +331,7 @@ def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
     assert alice.email == "alice@example.org"
 
 
+@pytest.mark.once
 def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, week):
     alice = sign_up(week, "Alice A")
     form = form_of(admin_client, path(alice))
@@ -329,6 +343,7 @@ def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, we
     assert alice.name == "Alice A"
 
 
+@pytest.mark.once
 def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
@@ -337,6 +352,7 @@ def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
     assert (alice.organization, alice.mails.count()) == ("Families United", 1)
 
 
+@pytest.mark.once
 def test_outbox_is_to_look_at_only(admin_client, week, smtp):
     smtp.refuse("alice@example.org", "550 5.1.1 No such user <here>")
     alice = sign_up(week)
@@ -354,11 +370,13 @@ def _plain(mail):
     return EmailMessage("Hello", "A line.", to=[mail.registration.email])
 
 
+@pytest.mark.once
 def test_admin_is_for_organizers(client, week):
     answer = client.get("/admin/", follow=True)
     assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
 
 
+@pytest.mark.once
 def test_guessing_a_password_is_limited(client, django_user_model, settings):
     settings.CACHES = {
         **settings.CACHES,
@@ -373,6 +391,7 @@ def test_guessing_a_password_is_limited(client, django_user_model, settings):
     assert "_auth_user_id" not in client.session
 
 
+@pytest.mark.once
 def test_organizer_signs_in(client, django_user_model):
     django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
     answer = client.post(
@@ -382,6 +401,7 @@ def test_organizer_signs_in(client, django_user_model):
     assert (answer.status_code, answer["Location"]) == (302, "/admin/events/event/")
 
 
+@pytest.mark.once
 def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
     client, django_user_model, mailoutbox
 ):
@@ -399,6 +419,7 @@ def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
     assert "/accounts/password/reset/key/" in mail.body
 
 
+@pytest.mark.once
 def test_nobody_signs_up(client, django_user_model):
     client.post(
         "/accounts/signup/",
@@ -407,6 +428,7 @@ def test_nobody_signs_up(client, django_user_model):
     assert not django_user_model.objects.exists()
 
 
+@pytest.mark.once
 def test_registrations_are_made_on_the_public_page(admin_client, week):
     assert admin_client.get(path(Registration, "add")).status_code == 403
     assert signup.resend_links(registrations=[sign_up(week)]) == 0

@@ -123,6 +123,7 @@ def errors(client, week, **changes) -> dict:
 # Writing
 
 
+@pytest.mark.once
 def test_saving_leads_to_the_review_and_sends_nothing(admin_client, week):
     answer = admin_client.post(ADD, filled(week))
     announcement = Announcement.objects.get()
@@ -130,17 +131,20 @@ def test_saving_leads_to_the_review_and_sends_nothing(admin_client, week):
     assert (announcement.state, OutgoingMail.objects.count()) == ("draft", 0)
 
 
+@pytest.mark.once
 def test_saving_a_change_leads_to_the_review(admin_client, week, draft):
     answer = admin_client.post(change_url(draft), filled(week, subject="Other news"))
     draft.refresh_from_db()
     assert (answer["Location"], draft.subject) == (review_url(draft), "Other news")
 
 
+@pytest.mark.once
 def test_new_announcement_is_for_the_current_event(admin_client, week):
     form = admin_client.get(ADD).context["adminform"].form
     assert form["event"].value() == week.pk
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -190,6 +194,7 @@ def test_what_is_wrong_is_said_at_the_field(admin_client, week, changes, expecte
     assert errors(admin_client, week, **changes) == expected
 
 
+@pytest.mark.once
 def test_session_of_another_event_is_refused(admin_client, week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     times = {"starts_at": timezone.now(), "ends_at": timezone.now() + dt.timedelta(hours=1)}
@@ -199,6 +204,7 @@ def test_session_of_another_event_is_refused(admin_client, week):
     }
 
 
+@pytest.mark.once
 def test_strategy_of_another_event_is_refused(admin_client, week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     track = Track.objects.create(event=other, name="T")
@@ -207,6 +213,7 @@ def test_strategy_of_another_event_is_refused(admin_client, week):
     }
 
 
+@pytest.mark.once
 def test_session_and_strategy_that_would_change_nothing_are_refused(admin_client, week):
     session, track = week.sessions.first().pk, week.tracks.first().pk
     assert list(errors(admin_client, week, session=session)) == ["session"]
@@ -215,6 +222,7 @@ def test_session_and_strategy_that_would_change_nothing_are_refused(admin_client
     assert errors(admin_client, week, audience="track", track=track) == {}
 
 
+@pytest.mark.once
 def test_only_the_events_own_sessions_are_offered(admin_client, week, draft):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     times = {"starts_at": timezone.now(), "ends_at": timezone.now() + dt.timedelta(hours=1)}
@@ -224,6 +232,7 @@ def test_only_the_events_own_sessions_are_offered(admin_client, week, draft):
     assert offered == ["Any", *(session.title for session in week.sessions.all())]
 
 
+@pytest.mark.once
 def test_started_one_is_to_look_at_only(admin_client, week, started):
     page = admin_client.get(change_url(started))
     assert (page.status_code, b'name="subject"' in page.content) == (200, False)
@@ -234,6 +243,7 @@ def test_started_one_is_to_look_at_only(admin_client, week, started):
     assert (started.subject, started.state) == ("News", "sending")
 
 
+@pytest.mark.once
 def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, draft):
     announcing.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
     admin_client.post(change_url(draft), filled(week, subject="Better"))
@@ -241,6 +251,7 @@ def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, dra
     assert (draft.subject, draft.state) == ("Better", "scheduled")
 
 
+@pytest.mark.once
 @pytest.mark.django_db(transaction=True)
 def test_edit_that_crosses_the_start_is_not_saved(admin_client, week, draft):
     announcing.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
@@ -268,6 +279,7 @@ def test_edit_that_crosses_the_start_is_not_saved(admin_client, week, draft):
     )
 
 
+@pytest.mark.once
 def test_only_drafts_can_be_deleted(admin_client, announce, started):
     draft = announce()
     for announcement in (draft, started):
@@ -332,6 +344,7 @@ def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, announce, 
     assert queries() == one
 
 
+@pytest.mark.once
 def test_list_opens_a_draft_to_write_on_and_others_to_look_at(admin_client, draft, started):
     page = admin_client.get(LIST).content.decode()
     assert f'href="{change_url(draft)}"' in page
@@ -350,6 +363,7 @@ def test_review_says_to_how_many_it_would_go_and_who_is_left_out(admin_client, d
     assert "1 person whose newest mail did not get there" in page
 
 
+@pytest.mark.once
 def test_review_says_whom_it_is_narrowed_to(admin_client, announce, week):
     session = week.sessions.get(slug="resentencing")
     announcement = announce(
@@ -360,6 +374,7 @@ def test_review_says_whom_it_is_narrowed_to(admin_client, announce, week):
     assert expected in page
 
 
+@pytest.mark.once
 def test_review_takes_the_same_queries_for_1_person_as_for_4(admin_client, draft, week):
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
@@ -372,6 +387,7 @@ def test_review_takes_the_same_queries_for_1_person_as_for_4(admin_client, draft
     assert queries() == two
 
 
+@pytest.mark.once
 def test_preview_is_what_the_chosen_person_gets(admin_client, draft, people):
     page = admin_client.get(f"{review_url(draft)}?person={people[1].pk}")
     assert page.context["mail"].to == ["bob@example.org"]
@@ -391,6 +407,7 @@ def test_person_who_is_not_among_them_is_no_choice(admin_client, draft, people, 
         assert page.context["person"] == people[0]
 
 
+@pytest.mark.once
 def test_preview_holds_no_secret_of_the_person(admin_client, draft, people):
     page = admin_client.get(review_url(draft))
     mail = admin_client.get(page.context["html_url"]).content.decode()
@@ -398,6 +415,7 @@ def test_preview_holds_no_secret_of_the_person(admin_client, draft, people):
         assert people[0].token not in shown
 
 
+@pytest.mark.once
 def test_preview_comes_in_a_frame_that_runs_nothing(admin_client, draft, people):
     mail = admin_client.get(f"{review_url(draft)}mail/")
     assert mail["Content-Security-Policy"] == (
@@ -407,6 +425,7 @@ def test_preview_comes_in_a_frame_that_runs_nothing(admin_client, draft, people)
     assert mail["X-Frame-Options"] == "SAMEORIGIN"
 
 
+@pytest.mark.once
 def test_unsafe_markdown_does_not_survive(admin_client, announce, people):
     announcement = announce(
         body="<script>alert(1)</script>\n\n[click](javascript:alert(2))\n\n<img src=x onerror=y>"
@@ -417,6 +436,7 @@ def test_unsafe_markdown_does_not_survive(admin_client, announce, people):
     assert not re.search(r'href="javascript:|<img[^>]+onerror', mail)
 
 
+@pytest.mark.once
 def test_preview_without_anybody_is_of_someone_made_up(admin_client, draft):
     page = admin_client.get(review_url(draft))
     assert "0 people Nobody fits, so there is nobody to send it to now." in text(page)
@@ -434,6 +454,7 @@ def test_odd_ids_are_not_found(admin_client, week, odd, page):
         assert admin_client.post(url, {"do": "now"}).status_code == 404
 
 
+@pytest.mark.once
 def test_button_that_is_none_is_a_bad_request(admin_client, draft):
     assert admin_client.post(review_url(draft), {"do": "explode"}).status_code == 400
     assert admin_client.post(review_url(draft)).status_code == 400
@@ -442,6 +463,7 @@ def test_button_that_is_none_is_a_bad_request(admin_client, draft):
 # Sending
 
 
+@pytest.mark.once
 def test_sending_now_starts_it_with_the_next_tick(admin_client, draft, people):
     answer = press(admin_client, draft, "now", people="4")
     assert said(answer) == ["It goes out to 4 people within seconds."]
@@ -453,6 +475,7 @@ def test_sending_now_starts_it_with_the_next_tick(admin_client, draft, people):
     assert (draft.state, draft.mails.count()) == ("sending", 4)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seen", ["3", "5", "", "abc", None])
 def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, draft, people, seen):
     answer = press(admin_client, draft, "now", **({} if seen is None else {"people": seen}))
@@ -488,12 +511,14 @@ def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people,
     assert draft.state == "draft"
 
 
+@pytest.mark.once
 def test_nobody_is_nobody_to_send_it_to(admin_client, draft):
     answer = press(admin_client, draft, "now", people="0")
     assert said(answer) == ["Nothing was sent: it would go to nobody now."]
     assert draft.state == "draft"
 
 
+@pytest.mark.once
 def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_user, draft):
     with time_machine.travel("2026-10-01T12:00Z", tick=False):
         admin_client.force_login(admin_user)
@@ -507,6 +532,7 @@ def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_us
     assert "Refresh" not in page
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("send_at", "expected"),
     [
@@ -526,6 +552,7 @@ def test_moment_that_cannot_be_is_said_at_the_field(admin_client, draft, send_at
     assert (answer.status_code, draft.state) == (200, "draft")
 
 
+@pytest.mark.once
 def test_hour_that_the_clock_skips_is_refused(admin_client, admin_user, draft):
     with time_machine.travel("2027-03-01T12:00Z", tick=False):
         admin_client.force_login(admin_user)
@@ -533,6 +560,7 @@ def test_hour_that_the_clock_skips_is_refused(admin_client, admin_user, draft):
     assert list(answer.context["later"].errors) == ["send_at"]
 
 
+@pytest.mark.once
 def test_taking_it_back_makes_it_a_draft(admin_client, draft):
     announcing.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
     assert "take back" in buttons(admin_client.get(review_url(draft)))
@@ -540,6 +568,7 @@ def test_taking_it_back_makes_it_a_draft(admin_client, draft):
     assert (draft.state, draft.send_at) == ("draft", None)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("do", ["take back", "pause", "resume", "stop", "again"])
 def test_button_of_another_state_is_answered_kindly(admin_client, draft, do):
     answer = press(admin_client, draft, do)
@@ -550,6 +579,7 @@ def test_button_of_another_state_is_answered_kindly(admin_client, draft, do):
     assert draft.state == "draft"
 
 
+@pytest.mark.once
 def test_sending_what_has_been_started_is_answered_kindly(admin_client, started):
     later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     for do, fields in (("now", {"people": "4"}), ("later", {"send_at": later})):
@@ -558,12 +588,14 @@ def test_sending_what_has_been_started_is_answered_kindly(admin_client, started)
         assert started.state == "sending"
 
 
+@pytest.mark.once
 def test_who_pressed_what_is_written_down(admin_client, draft, people):
     press(admin_client, draft, "now", people="4")
     history = reverse("admin:registrations_announcement_history", args=[draft.pk])
     assert "Sent to 4 people." in admin_client.get(history).content.decode()
 
 
+@pytest.mark.once
 def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, draft, people):
     week.time_zone = "Pacific/Honolulu"
     week.save()
@@ -589,6 +621,7 @@ def ordered(monkeypatch):
     return sent
 
 
+@pytest.mark.once
 def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people, ordered):
     answer = press(admin_client, draft, "test", person=people[2].pk)
     assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}"
@@ -599,6 +632,7 @@ def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people, o
     assert draft.state == "draft"
 
 
+@pytest.mark.once
 def test_test_is_mailed_by_the_worker(draft, people, mailoutbox):
     announcing.send_test(draft.pk, people[1].pk, "admin@example.com")
     mail = mailoutbox[0]
@@ -606,12 +640,14 @@ def test_test_is_mailed_by_the_worker(draft, people, mailoutbox):
     assert "Dear Bob B" in mail.body
 
 
+@pytest.mark.once
 def test_test_without_anybody_is_as_someone_made_up(admin_client, draft, ordered, mailoutbox):
     press(admin_client, draft, "test")
     announcing.send_test(*ordered[0][1])
     assert "Siobhán O'Brien & Co" in mailoutbox[0].body
 
 
+@pytest.mark.once
 def test_test_needs_an_address_and_says_where_to_enter_it(
     client, draft, django_user_model, ordered
 ):
@@ -624,6 +660,7 @@ def test_test_needs_an_address_and_says_where_to_enter_it(
     assert ordered == []
 
 
+@pytest.mark.once
 def test_test_on_a_dead_broker_is_said_and_no_error(admin_client, draft, monkeypatch):
     for error in (OperationalError("gone"), OSError("gone")):
 
@@ -639,6 +676,7 @@ def test_test_on_a_dead_broker_is_said_and_no_error(admin_client, draft, monkeyp
         )
 
 
+@pytest.mark.once
 def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
     admin_client, draft, people, monkeypatch, django_capture_on_commit_callbacks
 ):
@@ -656,6 +694,7 @@ def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
 # While it is sent, and after
 
 
+@pytest.mark.once
 def test_progress_is_shown_and_looked_at_again(admin_client, started):
     sent, failed, *_rest = started.mails.order_by("pk")
     OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
@@ -668,6 +707,7 @@ def test_progress_is_shown_and_looked_at_again(admin_client, started):
     assert buttons(page) == ["pause", "again"]
 
 
+@pytest.mark.once
 def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
     started.mails.update(state="sent", sent_at=timezone.now())
     failed = started.mails.first()
@@ -682,6 +722,7 @@ def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
     assert '<progress class="bar" max="3" value="3"' in page.content.decode()
 
 
+@pytest.mark.once
 def test_stopped_one_shows_how_many_were_sent(admin_client, started):
     sent, failed, *_rest = started.mails.order_by("pk")
     OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
@@ -694,6 +735,7 @@ def test_stopped_one_shows_how_many_were_sent(admin_client, started):
     assert "Sent 1 Waiting 0 Failed 1 Not sent 2" in text(page)
 
 
+@pytest.mark.once
 def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
     assert 'href="?stop=1"' in admin_client.get(review_url(started)).content.decode()
     page = admin_client.get(f"{review_url(started)}?stop=1")
@@ -703,6 +745,7 @@ def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
     assert buttons(admin_client.get(f"{review_url(started)}?stop=1")) == []
 
 
+@pytest.mark.once
 def test_failed_ones_are_listed_by_their_link(admin_client, started):
     started.mails.filter(pk=started.mails.first().pk).update(state="failed")
     page = admin_client.get(review_url(started)).content.decode()
@@ -711,6 +754,7 @@ def test_failed_ones_are_listed_by_their_link(admin_client, started):
     assert [mail.state for mail in listed] == ["failed"]
 
 
+@pytest.mark.once
 def test_page_of_what_is_sent_rests(admin_client, started):
     started.mails.update(state="sent", sent_at=timezone.now())
     page = admin_client.get(review_url(started))
@@ -718,6 +762,7 @@ def test_page_of_what_is_sent_rests(admin_client, started):
     assert "Sent to 4 people" in text(page)
 
 
+@pytest.mark.once
 def test_pausing_resuming_and_stopping(admin_client, started):
     said_then = "What was on its way just now may still arrive."
     assert said(press(admin_client, started, "pause")) == [f"Paused. {said_then}"]
@@ -754,6 +799,7 @@ def test_failed_ones_are_sent_again_but_no_complaint(admin_client, started):
     ]
 
 
+@pytest.mark.once
 def test_mail_of_a_started_one_is_shown_as_its_first_reader_gets_it(admin_client, started, people):
     sign_up(started.event, "Eve E")
     mail = admin_client.get(f"{review_url(started)}mail/").content.decode()
@@ -769,6 +815,7 @@ def test_person_on_the_waiting_list_is_counted_once(admin_client, announce, peop
 # Who may
 
 
+@pytest.mark.once
 def test_viewers_see_the_pages_without_buttons(viewer, draft, started):
     for announcement in (draft, started):
         page = viewer.get(review_url(announcement))
@@ -777,6 +824,7 @@ def test_viewers_see_the_pages_without_buttons(viewer, draft, started):
     assert viewer.get(change_url(draft)).status_code == 200
 
 
+@pytest.mark.once
 def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, started, people):
     for url in (review_url(draft), f"{review_url(draft)}?person={people[1].pk}"):
         page = viewer.get(url)
@@ -790,6 +838,7 @@ def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, sta
         assert "Dear Siobhán" in viewer.get(url).content.decode()
 
 
+@pytest.mark.once
 def test_test_of_who_may_not_look_at_registrations_names_nobody(
     viewer, draft, people, ordered, django_user_model
 ):
@@ -799,6 +848,7 @@ def test_test_of_who_may_not_look_at_registrations_names_nobody(
     assert ordered == [("registrations.tasks.send_test", (draft.pk, 0, "v@example.org"))]
 
 
+@pytest.mark.once
 def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, django_user_model):
     looker = django_user_model.objects.get(username="viewer")
     looker.user_permissions.add(Permission.objects.get(codename="view_registration"))
@@ -806,6 +856,7 @@ def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, dj
     assert "As Bob B gets it" in text(page)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "do", ["test", "now", "later", "take back", "pause", "resume", "stop", "again"]
 )
@@ -814,6 +865,7 @@ def test_viewers_press_nothing(viewer, started, do):
     assert started.state == "sending"
 
 
+@pytest.mark.once
 def test_viewers_write_nothing(viewer, week, draft, started):
     for url in (ADD, change_url(draft), change_url(started)):
         assert viewer.post(url, filled(week)).status_code == 403
@@ -821,6 +873,7 @@ def test_viewers_write_nothing(viewer, week, draft, started):
     assert viewer.post(delete, {"post": "yes"}).status_code == 403
 
 
+@pytest.mark.once
 def test_who_may_not_look_at_announcements_sees_none(client, django_user_model, draft):
     stranger = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(stranger)
@@ -828,6 +881,7 @@ def test_who_may_not_look_at_announcements_sees_none(client, django_user_model, 
         assert client.get(url).status_code == 403
 
 
+@pytest.mark.once
 def test_pressing_needs_a_csrf_token(draft, django_user_model, people):
     client = Client(enforce_csrf_checks=True)
     client.force_login(django_user_model.objects.create_superuser("o", "o@example.org", "x"))

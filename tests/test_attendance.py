@@ -480,6 +480,7 @@ def test_pasted_meeting_has_no_list(opening, complete):
     assert complete(listed("Alice", NINE, TEN)) == []
 
 
+@pytest.mark.once
 def test_list_of_a_real_meeting_fills_in(opening, alice, zoom_account):
     zoom = zoom_account
     made = zoom.account.create_meeting(zoom.account.owner, {"topic": "Opening session"})
@@ -514,6 +515,7 @@ def names(answer) -> list[str]:
     return [row.name for row in answer.context["cl"].result_list]
 
 
+@pytest.mark.once
 def test_list_shows_who_was_there_and_for_how_long(admin_client, opening, alice):
     report("joined", email=alice.email)
     report("left", NINE + dt.timedelta(minutes=95, seconds=20), email=alice.email)
@@ -559,6 +561,7 @@ def choices(answer) -> list:
     return answer.context["adminform"].form.fields["seat"].widget.choices
 
 
+@pytest.mark.once
 def test_organizer_chooses_among_the_people_of_the_session(admin_client, event, opening):
     people = {name: sign_up(event, name) for name in ("Zoe Z", "carl C", "Bob B", "Alice A")}
     signup.cancel(registration=sign_up(event, "Gone G"))
@@ -577,6 +580,7 @@ def test_organizer_chooses_among_the_people_of_the_session(admin_client, event, 
     ]
 
 
+@pytest.mark.once
 def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
@@ -585,6 +589,7 @@ def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     assert (only().seat, attended()) == (seat, [("Alice Adams", "opening")])
 
 
+@pytest.mark.once
 def test_organizer_who_was_wrong_is_told_what_stays(admin_client, opening, alice, bob):
     report("joined", email=alice.email)
     seat = bob.seats.get(session=opening)
@@ -594,6 +599,7 @@ def test_organizer_who_was_wrong_is_told_what_stays(admin_client, opening, alice
     assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
 
 
+@pytest.mark.once
 def test_saving_without_a_change_ticks_nothing(admin_client, opening, alice):
     report("joined", email=alice.email)
     Seat.objects.update(attended=False)
@@ -601,6 +607,7 @@ def test_saving_without_a_change_ticks_nothing(admin_client, opening, alice):
     assert attended() == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("chosen", ["", "0", "nobody", "elsewhere"])
 def test_nobody_or_someone_elsewhere_is_refused_at_the_field(admin_client, opening, alice, chosen):
     report("joined")
@@ -611,12 +618,14 @@ def test_nobody_or_someone_elsewhere_is_refused_at_the_field(admin_client, openi
     assert (only().seat, attended()) == (None, [])
 
 
+@pytest.mark.once
 def test_match_of_one_who_cancelled_since_can_be_saved(admin_client, opening, alice):
     report("joined", email=alice.email)
     signup.cancel(registration=alice)
     assert admin_client.post(path(only()), {"seat": only().seat_id}).status_code == 302
 
 
+@pytest.mark.once
 def test_nothing_else_can_be_written(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
@@ -626,6 +635,7 @@ def test_nothing_else_can_be_written(admin_client, opening, alice):
     assert admin_client.post(f"{LIST}{only().pk}/delete/", {"post": "yes"}).status_code == 403
 
 
+@pytest.mark.once
 def test_whoever_may_only_look_sees_and_cannot_match(client, django_user_model, opening, alice):
     user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
@@ -656,6 +666,7 @@ def ended(week, zoom_account) -> Meeting:
     return meeting
 
 
+@pytest.mark.once
 def test_list_is_read_once_when_it_is_there(ended, week, zoom_account):
     alice = sign_up(week)
     attendance.complete_ended()
@@ -667,6 +678,7 @@ def test_list_is_read_once_when_it_is_there(ended, week, zoom_account):
     assert alice.seats.get(session=ended.session).attended
 
 
+@pytest.mark.once
 def test_list_is_asked_for_again_while_zoom_is_away_but_not_when_it_refuses(ended, zoom_account):
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=31), tick=False):
         zoom_account.fail("503", call="report_participants")

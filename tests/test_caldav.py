@@ -158,11 +158,6 @@ def delivered(clock, smtp: SmtpSink) -> Callable[[Registration], list[bytes]]:
     return delivered
 
 
-@pytest.fixture
-def opening(week) -> Session:
-    return week.sessions.get(slug="opening")
-
-
 def feed(client, person: Registration) -> bytes:
     return client.get(address(person)).content
 

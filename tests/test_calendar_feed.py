@@ -101,11 +101,6 @@ def alice(week) -> Registration:
 
 
 @pytest.fixture
-def opening(week) -> Session:
-    return week.sessions.get(slug="opening")
-
-
-@pytest.fixture
 def waiting(week, opening) -> Registration:
     """Bob, first in the opening session's waiting list."""
     Session.objects.filter(pk=opening.pk).update(capacity=1)

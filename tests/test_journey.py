@@ -32,7 +32,7 @@ def register(page: Page, name: str = "María José O'Brien") -> None:
 
 
 @pytest.mark.browser_may("/j/1?pwd=secret1")
-@pytest.mark.parametrize("device", ["phone", "desk"])
+@pytest.mark.parametrize("device", ["phone", pytest.param("desk", marks=pytest.mark.once)])
 def test_from_the_front_page_to_the_meeting(
     request, week, live_server, smtp_sink, worker, zoom, device
 ):
@@ -80,24 +80,28 @@ def test_waiting_page_moves_on_by_itself(new_page, week, zoom, javascript):
     page.wait_for_url(zoom, timeout=15_000)
 
 
+@pytest.mark.once
 def test_register_takes_the_visitors_time_zone(new_page, week):
     page = new_page(timezone_id="America/Chicago")
     page.goto(f"/{week.slug}/register/")
     expect(page.locator("select[name=time_zone]")).to_have_value("America/Chicago")
 
 
+@pytest.mark.once
 def test_register_takes_a_time_zone_that_is_not_listed(new_page, week):
     page = new_page(timezone_id="Asia/Kathmandu")
     page.goto(f"/{week.slug}/register/")
     expect(page.locator("select[name=time_zone]")).to_have_value(re.compile("Asia/K"))
 
 
+@pytest.mark.once
 def test_times_are_shown_in_the_visitors_zone_too(new_page, week):
     page = new_page(timezone_id="America/New_York")
     page.goto(f"/{week.slug}/")
     expect(page.get_by_text(re.compile(r"12:00.PM.*4:00.PM.*E[SD]T")).first).to_be_visible()
 
 
+@pytest.mark.once
 def test_registering_works_without_javascript(new_page, week):
     page = new_page(java_script_enabled=False)
     register(page)
@@ -105,6 +109,7 @@ def test_registering_works_without_javascript(new_page, week):
     assert Registration.objects.get().seats.count() == 6
 
 
+@pytest.mark.once
 def test_errors_are_shown_at_the_field_and_lose_nothing(page, week):
     page.goto(f"/{week.slug}/register/")
     page.get_by_label("Name").first.fill("Win at www.evil.example")
@@ -114,6 +119,7 @@ def test_errors_are_shown_at_the_field_and_lose_nothing(page, week):
     expect(page.get_by_label("Email")).to_have_value("maria@example.org")
 
 
+@pytest.mark.once
 def test_cancelling_on_ones_own_page(page, week):
     """That page sends no Referer; the form on it must pass Django's check all the same."""
     alice = sign_up(week)
@@ -126,8 +132,7 @@ def test_cancelling_on_ones_own_page(page, week):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
 def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, scheme):
     token = sign_up(week).token
     page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -60,6 +60,7 @@ def queries(client, url: str) -> int:
 # Own words
 
 
+@pytest.mark.once
 def test_own_words_are_saved_and_used(admin_client, week):
     admin_client.post(ADD, filled(week, subject="For {name}", opening="Come to {event}."))
     page = admin_client.get(preview(week, "links"))
@@ -67,6 +68,7 @@ def test_own_words_are_saved_and_used(admin_client, week):
     assert f"Come to {week.name}." in page.context["mail"].body
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -108,6 +110,7 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
     assert admin_client.post(url, filled(week, subject="Mine")).status_code == 302
 
 
+@pytest.mark.once
 def test_form_shows_our_words_and_what_may_stand_in_braces(admin_client, week):
     form = admin_client.get(f"{ADD}?event={week.pk}&kind=doors").context["adminform"].form
     assert form.fields["subject"].help_text == f"Empty: “{DEFAULTS[Kind.DOORS].subject}”"
@@ -124,6 +127,7 @@ def test_form_shows_our_words_and_what_may_stand_in_braces(admin_client, week):
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_looked_at(admin_client, week, kind):
     page = admin_client.get(preview(week, kind))
@@ -132,6 +136,7 @@ def test_every_kind_can_be_looked_at(admin_client, week, kind):
     assert (mail.status_code, mail["X-Frame-Options"]) == (200, "SAMEORIGIN")
 
 
+@pytest.mark.once
 def test_list_leads_to_the_preview_of_every_kind(admin_client, week):
     page = admin_client.get(LIST).content.decode()
     assert [kind for kind in KINDS if preview(week, kind) not in page] == []
@@ -145,6 +150,7 @@ def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, week):
     assert queries(admin_client, LIST) == one
 
 
+@pytest.mark.once
 def test_event_without_sessions_is_said(admin_client):
     event = Event.objects.create(name="New", slug="new", host="Us")
     page = admin_client.get(preview(event, "links"))
@@ -152,6 +158,7 @@ def test_event_without_sessions_is_said(admin_client):
     assert admin_client.get(f"{preview(event, 'links')}html/").status_code == 404
 
 
+@pytest.mark.once
 def test_unsaved_words_are_shown_and_not_saved(admin_client, week):
     page = admin_client.post(UNSAVED, filled(week, opening="Unsaved <b>words</b>"))
     assert "Unsaved <b>words</b>" in page.context["mail"].body
@@ -163,12 +170,14 @@ def test_unsaved_words_are_shown_and_not_saved(admin_client, week):
     assert not MailText.objects.exists()
 
 
+@pytest.mark.once
 def test_unsaved_words_of_one_kind_are_not_shown_in_another(admin_client, week):
     admin_client.post(UNSAVED, filled(week, kind="doors", opening="At {session}"))
     mail = admin_client.get(f"{preview(week, 'links')}html/?unsaved=yes")
     assert mail.status_code == 200
 
 
+@pytest.mark.once
 def test_unsaved_words_over_saved_ones_can_be_looked_at(admin_client, week):
     MailText.objects.create(event=week, kind="links", opening="Saved")
     page = admin_client.post(UNSAVED, filled(week, opening="Newer"))
@@ -176,6 +185,7 @@ def test_unsaved_words_over_saved_ones_can_be_looked_at(admin_client, week):
     assert MailText.objects.get().opening == "Saved"
 
 
+@pytest.mark.once
 def test_unsaved_words_that_cannot_be_a_mail_are_explained(admin_client, week):
     page = admin_client.post(UNSAVED, filled(week, subject="{nobody}"))
     assert "There is no placeholder {nobody} here." in page.content.decode()
@@ -192,6 +202,7 @@ def test_odd_ids_are_not_found(admin_client, week, odd):
     assert admin_client.get(f"{ADD}?event={odd}&kind={odd}").status_code == 200
 
 
+@pytest.mark.once
 def test_looking_is_a_get_and_posting_words_a_post(admin_client, week):
     assert admin_client.post(preview(week, "links")).status_code == 405
     again = admin_client.get(UNSAVED)
@@ -199,6 +210,7 @@ def test_looking_is_a_get_and_posting_words_a_post(admin_client, week):
     assert admin_client.put(UNSAVED).status_code == 405
 
 
+@pytest.mark.once
 def test_viewers_look_at_mails_and_write_none(viewer, week):
     text = MailText.objects.create(event=week, kind="links")
     for url in (LIST, f"{LIST}{text.pk}/change/", preview(week, "links")):
@@ -209,6 +221,7 @@ def test_viewers_look_at_mails_and_write_none(viewer, week):
         assert viewer.post(url, filled(week)).status_code == 403
 
 
+@pytest.mark.once
 def test_own_page_is_a_secret_to_viewers(viewer, admin_user, week):
     alice = sign_up(week)
     page = viewer.get(path(alice)).content.decode()
@@ -218,6 +231,7 @@ def test_own_page_is_a_secret_to_viewers(viewer, admin_user, week):
     assert f'href="{alice.get_absolute_url()}"' in viewer.get(path(alice)).content.decode()
 
 
+@pytest.mark.once
 def test_who_may_not_see_texts_sees_no_preview(client, django_user_model, week):
     user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(user)
@@ -247,6 +261,7 @@ def test_mail_that_did_not_get_there_is_bold(admin_client, week, state, words):
     assert f'<b class="warning">{words}</b>' in admin_client.get(MAILS).content.decode()
 
 
+@pytest.mark.once
 def test_mail_of_a_session_names_it(admin_client, week):
     mail = in_states(week, "sent")[0]
     session = week.sessions.first()
@@ -278,6 +293,7 @@ def test_sending_the_failed_ones_again_leaves_the_others(admin_client, week):
     assert states == ["waiting", "waiting", "complained", "sent", "dropped"]
 
 
+@pytest.mark.once
 def test_sending_again_is_for_those_who_may_change_registrations(viewer, week, django_user_model):
     mail = in_states(week, "failed")[0]
     act(viewer, OutgoingMail, "send_again", mail)
@@ -325,6 +341,7 @@ def test_list_of_people_says_who_wants_no_announcements(admin_client, week):
     assert "no, since" in admin_client.get(path(alice)).content.decode()
 
 
+@pytest.mark.once
 def test_door_calls_can_be_ordered_for_someone(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
@@ -333,6 +350,7 @@ def test_door_calls_can_be_ordered_for_someone(admin_client, week):
     assert alice.wants_door_calls is True
 
 
+@pytest.mark.once
 def test_ticking_attended_saves_it_and_nothing_else(admin_client, week, monkeypatch):
     alice = sign_up(week)
     seat = alice.seats.order_by("session__starts_at", "pk").first()
@@ -351,6 +369,7 @@ def test_ticking_attended_saves_it_and_nothing_else(admin_client, week, monkeypa
     assert [(each.pk, each.state) for each in ticked] == [(seat.pk, "seated")]
 
 
+@pytest.mark.once
 def test_page_of_a_person_shows_their_seats(admin_client, week):
     alice = sign_up(week)
     alice.seats.update(state="waiting", waiting_since=timezone.now())

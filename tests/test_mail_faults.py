@@ -108,7 +108,7 @@ def swept(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
             next_sweep = time.monotonic() + 1
         return condition()
 
-    return eventually(sweep_and_look, what, timeout)
+    return eventually(sweep_and_look, what, timeout, every=0.05)
 
 
 def have_ended(count: int) -> Callable[[], bool]:

@@ -33,6 +33,7 @@ def test_home_is_the_current_event(client, week):
     assert week.summary in page(client, "/").replace("&#x27;", "'")
 
 
+@pytest.mark.once
 def test_home_without_an_event_says_so(client):
     assert client.get("/").status_code == 200
     assert client.get("/").context.get("event") is None
@@ -54,6 +55,7 @@ def test_current_event_is_the_one_that_runs_or_comes_next(db):
     assert at(ends) == first
 
 
+@pytest.mark.once
 def test_event_page_has_the_overview(client, week):
     text = page(client, f"/{week.slug}/").replace("&#x27;", "'")
     for session in week.sessions.all():
@@ -66,6 +68,7 @@ def test_event_page_has_the_overview(client, week):
     assert "9:00 AM to 1:00 PM P" in text
 
 
+@pytest.mark.once
 def test_public_pages_keep_links_and_the_detailed_schedule_to_attendees(client, week):
     secrets = ["zoom.example", "secret1", "812 3456", "code-1", *DIAL_IN.splitlines()]
     for session in week.sessions.with_details():
@@ -82,6 +85,7 @@ def test_public_pages_keep_links_and_the_detailed_schedule_to_attendees(client, 
         assert [secret for secret in secrets if secret in text] == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("minutes", "words"), [(-60, "Next"), (60, "Now")])
 def test_event_page_says_what_is_now_or_next(client, week, minutes, words):
     opening = week.sessions.get(slug="opening")
@@ -91,6 +95,7 @@ def test_event_page_says_what_is_now_or_next(client, week, minutes, words):
     assert set(said) == {words}
 
 
+@pytest.mark.once
 def test_drafts_are_for_organizers(client, admin_client, week):
     draft = week.sessions.get(slug="das")
     Session.objects.filter(pk=draft.pk).update(status="draft")
@@ -113,6 +118,7 @@ def _fresh_pages(settings):
     }
 
 
+@pytest.mark.once
 def test_cancelled_session_is_marked(client, week):
     das = week.sessions.get(slug="das")
     cancel_session(session=das)
@@ -138,6 +144,7 @@ def test_event_page_takes_the_same_queries_for_1_session_as_for_6(
         client.get(f"/{week.slug}/")
 
 
+@pytest.mark.once
 def test_public_pages_send_a_strict_policy_and_no_cookie(client, week):
     for path in public_paths(week):
         answer = client.get(path)
@@ -149,6 +156,7 @@ def test_public_pages_send_a_strict_policy_and_no_cookie(client, week):
             assert "Cookie" not in answer.get("Vary", "")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("path", "headers"),
     [
@@ -172,6 +180,7 @@ def calendar_of(client, week) -> Calendar:
     return Calendar.from_ical(client.get(f"/{week.slug}/calendar.ics").content)
 
 
+@pytest.mark.once
 def test_calendar_has_every_session_and_no_secret(client, week):
     entries = calendar_of(client, week).events
     for entry, session in zip(entries, week.sessions.all(), strict=True):
@@ -180,6 +189,7 @@ def test_calendar_has_every_session_and_no_secret(client, week):
         assert str(entry["URL"]) == f"http://localhost{session.get_absolute_url()}"
 
 
+@pytest.mark.once
 def test_calendar_answers_304_while_nothing_changed(client, week):
     path = f"/{week.slug}/calendar.ics"
     etag = client.get(path)["ETag"]
@@ -190,6 +200,7 @@ def test_calendar_answers_304_while_nothing_changed(client, week):
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
+@pytest.mark.once
 def test_moved_and_cancelled_sessions_replace_their_entry(client, week):
     def entry():
         return calendar_of(client, week).events[0]
@@ -219,6 +230,7 @@ def test_saving_what_attendees_are_not_told_is_no_revision(week):
 # Kept copies
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["/", "/{}/", "/{}/sessions/opening/", "/{}/calendar.ics"])
 def test_visitors_get_a_copy_for_five_seconds_and_organizers_the_page_itself(
     client, admin_client, week, settings, path
@@ -237,6 +249,7 @@ def test_visitors_get_a_copy_for_five_seconds_and_organizers_the_page_itself(
         assert b"Renamed" in client.get(path).content
 
 
+@pytest.mark.once
 def test_drafts_shown_to_an_organizer_are_not_kept_for_visitors(
     client, admin_client, week, settings
 ):

@@ -42,11 +42,6 @@ UNREACHED = [("failed", "refused"), ("bounced", "came back"), ("complained", "sp
 
 
 @pytest.fixture
-def opening(week) -> Session:
-    return week.sessions.get(slug="opening")
-
-
-@pytest.fixture
 def second(week) -> Session:
     return week.sessions.all()[1]
 

@@ -95,6 +95,7 @@ def test_foreign_session_is_refused(client, week):
     assert list(errors_of(client, week, sessions=[foreign.pk])) == ["sessions"]
 
 
+@pytest.mark.once
 def test_errors_lose_nothing_that_was_entered(client, week):
     chosen = week.sessions.all()[1]
     answer = client.post(
@@ -118,11 +119,13 @@ def test_errors_lose_nothing_that_was_entered(client, week):
     assert form["needs_captions"].value() is True
 
 
+@pytest.mark.once
 def test_an_empty_form_is_answered_at_every_required_field(client, week):
     answer = client.post(f"/{week.slug}/register/", {})
     assert set(answer.context["form"].errors) == {"name", "email", "sessions", "time_zone"}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
@@ -143,6 +146,7 @@ def test_odd_bodies_are_no_server_error(client, week, content_type, body):
     assert not Registration.objects.exists()
 
 
+@pytest.mark.once
 def test_uploads_are_not_kept(client, week, monkeypatch):
     """A stranger's file would fill the disk."""
     kept = []

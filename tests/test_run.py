@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import psutil
 import pytest
+from django.core.management import CommandError
 
 from strategyweek.management.commands.run import Command
 
@@ -48,12 +49,17 @@ class Running:
         return [each for each in self.family if each.is_running() and each.status() != "zombie"]
 
 
-@pytest.fixture
-def start(tmp_path) -> Iterator:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def start(folder) -> Iterator:
     started: list[Running] = []
 
     def start() -> Running:
-        started.append(Running(tmp_path, free_port()))
+        started.append(Running(folder, free_port()))
         return started[-1]
 
     yield start
@@ -64,8 +70,13 @@ def start(tmp_path) -> Iterator:
             left.kill()
 
 
-def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(start):
-    running = start()
+@pytest.fixture(scope="module")
+def running(start) -> Running:
+    """Started once for all tests here, of which the last one stops it."""
+    return start()
+
+
+def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(running):
     for place in ("site", "admin", "mailbox"):
         assert re.search(rf"{place} +{running.site}/", running.process.log)
     zoom = re.search(
@@ -100,26 +111,7 @@ def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(start):
     assert "sample-token" in page("/mailbox/preview/links/html/")
 
 
-def test_running_twice_changes_nothing(start, tmp_path):
-    first = start()
-    password = re.search(r"name: organizer +password: (\S+)", first.process.log)[1]
-    first.interrupt()
-    assert (tmp_path / "zoom-stand-in.json").exists()
-    second = start()
-    assert "was left as it is" in second.process.log
-    assert "password" not in second.process.log
-    assert password not in second.process.log
-
-
-def test_interrupt_ends_every_process(start):
-    running = start()
-    assert len(running.family) >= 5
-    running.interrupt()
-    eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
-
-
-def test_taken_port_is_said_at_once(start, tmp_path):
-    running = start()
+def test_taken_port_is_said_at_once(running, tmp_path):
     port = running.site.rpartition(":")[2]
     second = Process(
         *(sys.executable, "manage.py", "run"),
@@ -145,12 +137,30 @@ def test_stand_in_for_zoom_takes_the_next_free_port(monkeypatch):
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
-def test_port_must_be_one(port, tmp_path):
+def test_port_must_be_one(port):
+    with pytest.raises(CommandError) as refused:
+        Command().free_port(port)
+    assert str(refused.value) == f"PORT must be a number from 1 to 65535, not '{port}'."
+
+
+def test_bad_port_is_said_in_a_line(tmp_path):
     result = subprocess.run(
         [sys.executable, "manage.py", "run"],
-        env={"DEBUG": "true", "VAR_DIR": str(tmp_path), "PORT": port},
+        env={"DEBUG": "true", "VAR_DIR": str(tmp_path), "PORT": "abc"},
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert result.stderr == f"CommandError: PORT must be a number from 1 to 65535, not '{port}'.\n"
+    assert result.stderr == "CommandError: PORT must be a number from 1 to 65535, not 'abc'.\n"
+
+
+def test_interrupt_ends_every_process_and_running_again_changes_nothing(running, start, folder):
+    password = re.search(r"name: organizer +password: (\S+)", running.process.log)[1]
+    assert len(running.family) >= 5
+    running.interrupt()
+    eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
+    assert (folder / "zoom-stand-in.json").exists()
+    second = start()
+    assert "was left as it is" in second.process.log
+    assert "password" not in second.process.log
+    assert password not in second.process.log

@@ -31,6 +31,7 @@ def test_organizers_words_take_the_place_of_ours(week):
     assert "You are registered for" not in message.body + html
 
 
+@pytest.mark.once
 def test_words_left_empty_stay_ours(week):
     MailText.objects.create(event=week, kind="links", subject="Welcome")
     message = written(sign_up(week))
@@ -47,6 +48,7 @@ def test_words_of_another_kind_or_event_are_not_used(week):
     assert written(sign_up(week)).subject == f"Your links for {week.name}"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("text", "kind", "words"),
     [
@@ -69,6 +71,7 @@ def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
     assert message.endswith(("Known are {name}, {event}, {host}.", "braces."))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", mails.DRAFTS)
 def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
     text = " ".join(f"{{{name}}}" for name in texts.ALLOWED[kind]) + " {{"
@@ -79,6 +82,7 @@ def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
         assert message.subject.endswith(" {")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", texts.DEFAULTS)
 def test_our_own_words_use_only_what_there_is(kind):
     for words in texts.DEFAULTS[kind]:
