@@ -49,9 +49,18 @@ def waiting_entry(session: Session, url: str, *, since: dt.datetime) -> bytes:
     return ical.entry(_modified(_waiting(session, url), since))
 
 
-def invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
-    """An iMIP object that puts the session right in the attendee's calendar, and its method."""
-    return _message(_personal(session, url), attendee_email)
+def invitation(
+    session: Session, url: str, attendee_email: str, since: dt.datetime | None = None
+) -> tuple[bytes, str]:
+    """An iMIP object that puts the session right in the attendee's calendar, and its method.
+
+    With `since` it is newer than the entry of someone who waited until that moment: of two with
+    the same SEQUENCE the later DTSTAMP holds (RFC 5546, 2.1.5).
+    """
+    entry = _personal(session, url)
+    if since:
+        entry = replace(entry, changed_at=max(entry.changed_at, since))
+    return _message(entry, attendee_email)
 
 
 def waiting_invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:

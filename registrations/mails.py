@@ -427,7 +427,7 @@ def promoted(batch: Batch, topic: Topic) -> Draft | None:
         return None
     if session.ends_at <= batch.now:
         return None
-    calendar, method = batch.parts.invitation(session)
+    calendar, method = batch.parts.invitation(session, since=batch.now)
     return batch.compose(
         topic,
         batch.words(topic, session=session.title),

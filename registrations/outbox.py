@@ -23,6 +23,7 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import (
+    DatabaseError,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -207,22 +208,31 @@ class Supply:
         self._prepare = prepare
         self._aside = ThreadPoolExecutor(1) if settings.MAIL_CONNECTIONS > 1 else None
         self._next: Future[Fetched | None] | None = None
+        self._may_have_more = True
 
     def fetch(self) -> Fetched | None:
         """The next mails to send, the last of them first; None when no more are due."""
         fetching, self._next = self._next, None
-        return fetching.result() if fetching else self._fetched()
+        fetched = fetching.result() if fetching else self._fetched()
+        self._may_have_more = fetched is not None and len(fetched[0]) == BATCH
+        return fetched
 
     def fetch_ahead(self) -> None:
-        """Begin to fetch what comes next."""
-        if self._aside and not self._next:
+        """Begin to fetch what comes next, if there is likely to be something."""
+        if self._aside and self._may_have_more and not self._next:
             self._next = self._aside.submit(self._fetched)
 
     def hand_back(self, **changes: Any) -> None:
         """Return what was fetched ahead."""
-        if self._next and (fetched := self.fetch()):
-            mails, _write = fetched
-            _hand_back(mails, **changes)
+        if not self._next:
+            return
+        try:
+            fetched = self.fetch()
+        except DatabaseError as error:
+            logger.warning("The next mails could not be fetched: %s", error)
+            return
+        if fetched:
+            _hand_back(fetched[0], **changes)
 
     def close(self) -> None:
         if self._aside:
@@ -233,7 +243,7 @@ class Supply:
         claimed = claim(limit=BATCH)
         try:
             return (claimed[::-1], self._prepare(claimed)) if claimed else None
-        except Exception:
+        except BaseException:
             _hand_back(claimed, due_at=timezone.now())
             raise
 
@@ -290,21 +300,26 @@ class Turn:
         if self._troubles >= TROUBLE_LIMIT:
             self._due_again = timezone.now() + PAUSES[0]
         unsent = [mail for mail, _message in self._ahead] + self._claimed
-        _hand_back(unsent, due_at=self._due_again, **changes)
-        self._supply.hand_back(due_at=self._due_again, **changes)
         for carrier in self._free:
             carrier.close()
+        _hand_back(unsent, due_at=self._due_again, **changes)
+        self._supply.hand_back(due_at=self._due_again, **changes)
 
     def _write_ahead(self) -> None:
         """Have a mail ready to leave; while all connections are busy, one for each of them."""
         while len(self._ahead) < (1 if self._free or not self._arrived.empty() else self._lanes):
-            if self._claimed and time.monotonic() >= self._next_look:
-                self._look()
             if not self._claimed:
                 fetched = self._supply.fetch()
                 if fetched is None:
                     return
                 self._claimed, self._write = fetched
+                if self._lanes > 1:
+                    # They were fetched while others were sent: something may have changed.
+                    self._next_look = time.monotonic()
+            if time.monotonic() >= self._next_look:
+                self._look()
+                if not self._claimed:
+                    continue
             if len(self._claimed) <= BATCH // 2:
                 self._supply.fetch_ahead()
             mail = self._claimed[-1]
@@ -323,9 +338,9 @@ class Turn:
         self._claimed = [ours[mail.pk] for mail in self._claimed if mail.pk in ours]
         least = max((mail.priority for mail in self._claimed), default=0)
         if waiting.filter(due_at__lte=timezone.now(), priority__lt=least).exists():
-            _hand_back(self._claimed, due_at=timezone.now())
+            given_way, self._claimed = self._claimed, []
+            _hand_back(given_way, due_at=timezone.now())
             self._supply.hand_back(due_at=timezone.now())
-            self._claimed = []
         self._next_look = time.monotonic() + LOOK_EVERY
 
     def _written(self, mail: OutgoingMail) -> EmailMessage | None:

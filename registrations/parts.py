@@ -3,6 +3,7 @@
 In each there are stand-ins where it is personal; see `mime`.
 """
 
+import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
@@ -117,11 +118,13 @@ class Parts:
 
         return _parts.once("own link", render)
 
-    def invitation(self, session: Session, *, is_in_line: bool = False) -> tuple[bytes, str]:
+    def invitation(
+        self, session: Session, *, is_in_line: bool = False, since: dt.datetime | None = None
+    ) -> tuple[bytes, str]:
         """The session as a calendar entry that replaces the one someone has, and its method."""
         if is_in_line:
             return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
-        return invitation(session, join_url(TOKEN, session), EMAIL)
+        return invitation(session, join_url(TOKEN, session), EMAIL, since)
 
     def _session(self, form: str, session: Session, zone: zoneinfo.ZoneInfo) -> SafeString:
         def render() -> SafeString:

@@ -25,10 +25,13 @@ def attendee(event: Event) -> Registration:
     )
 
 
-def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> PersonalMail:
+def sample(
+    kind: Kind, event: Event, words: texts.Words | None = None, *, in_line: bool = False
+) -> PersonalMail:
     """A mail of this kind to a made-up attendee of a real event, at a fitting moment.
 
-    `words` are an organizer's that are not saved yet. Raises LookupError for an event without
+    `words` are an organizer's that are not saved yet. With `in_line` the attendee waits for a place
+    in the first session. Raises LookupError for an event without
     a session, of which most mails have nothing to say.
     """
     sessions = list(event.sessions.held().with_details())
@@ -41,7 +44,8 @@ def sample(kind: Kind, event: Event, words: texts.Words | None = None) -> Person
         kind=kind,
         event=event,
         zone=attendee(event).zone,
-        sessions=tuple(sessions),
+        sessions=tuple(sessions[1:] if in_line else sessions),
+        waiting=(session,) if in_line else (),
         session=session,
         was=_before(session, moved=kind == Kind.CHANGED),
         announcement=_announcement(event) if kind == Kind.ANNOUNCEMENT else None,

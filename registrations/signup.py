@@ -184,8 +184,8 @@ def find(*, event: Event, email: str) -> None:
     Nothing tells the caller whether there is anybody, nor does the time it takes: whatever the
     address, the database is asked the same, there is a commit to write, and a worker is nudged.
     """
-    # A lock is written too.
-    Event.objects.select_for_update(no_key=True).get(pk=event.pk)
+    # A lock is written too. Nobody waits for one that others hold.
+    list(Event.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=event.pk))
     asking = Registration.objects.live().filter(event=event, email_key=email_key(email))
     list(asking.select_for_update(no_key=True).values_list("pk"))
     queued = 0

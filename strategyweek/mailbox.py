@@ -75,24 +75,27 @@ def letter_file(request: HttpRequest, name: str, number: int) -> HttpResponse:
 
 
 def preview(request: HttpRequest, kind: str) -> HttpResponse:
-    """A kind of mail as a made-up attendee of the current event gets it."""
-    context = _shown(_parse(_sample(kind).message().as_bytes())) | {
+    """A kind of mail as a made-up attendee of the current event gets it.
+
+    With `?in_line` the attendee waits for a place in its first session.
+    """
+    context = _shown(_parse(_sample(request, kind).message().as_bytes())) | {
         "kind": OutgoingMail.Kind(kind).label,
-        "html_url": reverse("mail_preview_html", args=[kind]),
+        "html_url": f"{reverse('mail_preview_html', args=[kind])}?{request.GET.urlencode()}",
     }
     return render(request, "mailbox/preview.html", context)
 
 
 def preview_html(request: HttpRequest, kind: str) -> HttpResponse:
-    return framed(str(_sample(kind).alternatives[0][0]))
+    return framed(str(_sample(request, kind).alternatives[0][0]))
 
 
-def _sample(kind: str) -> EmailMultiAlternatives:
+def _sample(request: HttpRequest, kind: str) -> EmailMultiAlternatives:
     event = Event.objects.current(timezone.now())
     if event is None or kind not in mails.DRAFTS:
         raise Http404
     try:
-        return samples.sample(OutgoingMail.Kind(kind), event)
+        return samples.sample(OutgoingMail.Kind(kind), event, in_line="in_line" in request.GET)
     except LookupError as error:
         raise Http404(str(error)) from error
 

@@ -717,7 +717,7 @@ def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
     tokens = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
     answer = admin_client.post(
         reverse("admin:registrations_registration_changelist"),
-        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "sure": "yes"},
+        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "sure": "1"},
         follow=True,
     )
     assert "New links are on their way to 1 person" in unescape(answer.content.decode())

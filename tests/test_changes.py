@@ -31,11 +31,6 @@ def clock():
 
 
 @pytest.fixture
-def opening(week) -> Session:
-    return week.sessions.get(slug="opening")
-
-
-@pytest.fixture
 def settled(clock):
     """Let ten minutes pass and ask what is owed."""
 

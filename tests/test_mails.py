@@ -206,3 +206,13 @@ def test_preview_uses_every_variable_of_the_mail(week, kind):
         assert (Session.objects.first().title in text) == about_a_session
         assert ("/unsubscribe/" in text) != about_a_session
     assert "Siobhán O'Brien & Co" in texts[0]
+
+
+@pytest.mark.parametrize("kind", ["changed", "cancelled", "received"])
+def test_preview_to_someone_in_line_lets_nobody_in(week, kind):
+    message = samples.sample(mails.Kind(kind), week, in_line=True)
+    opening = week.sessions.get(slug="opening")
+    for text in (message.body, str(message.alternatives[0][0])):
+        assert "waiting list" in text
+        assert f"/{mails.SAMPLE_TOKEN}/{opening.slug}/" not in text
+        assert opening.meeting.passcode not in text

@@ -9,7 +9,7 @@ import time
 import pytest
 import time_machine
 from django.core.mail import EmailMessage
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from registrations import mails, outbox, signup
@@ -363,6 +363,58 @@ def test_what_was_fetched_ahead_gives_way_to_links(week, smtp, two_connections, 
     order = [received.recipients[0] for received in smtp.messages]
     assert len(order) == 10
     assert order.index("zora@example.org") <= 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_fetched_ahead_is_looked_at_before_it_is_sent(
+    week, smtp, two_connections, monkeypatch
+):
+    people = [sign_up(week, f"P{number} X") for number in range(8)]
+    monkeypatch.setattr(outbox, "BATCH", 4)
+    ahead, written = threading.Event(), itertools.count(1)
+
+    def fetched(mails):
+        if threading.current_thread() is not threading.main_thread():
+            ahead.set()
+
+        def write(mail):
+            if next(written) == 4:
+                assert ahead.wait(10)
+                OutgoingMail.objects.filter(registration=people[4]).update(state="paused")
+            return plain(mails)(mail)
+
+        return write
+
+    outbox.deliver_due(fetched)
+    reached = {received.recipients[0] for received in smtp.messages}
+    assert reached == {person.email for person in people} - {people[4].email}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_turn_ends_well_when_the_next_mails_cannot_be_fetched(
+    week, smtp, two_connections, monkeypatch, caplog
+):
+    for number in range(8):
+        sign_up(week, f"P{number} X")
+    monkeypatch.setattr(outbox, "BATCH", 4)
+    claim, written = outbox.claim, itertools.count(1)
+
+    def claim_here_only(**limit):
+        if threading.current_thread() is threading.main_thread():
+            return claim(**limit)
+        raise OperationalError("cut")
+
+    def until_the_lease_is_too_short(mails):
+        def write(mail):
+            if next(written) == 3:
+                monkeypatch.setattr(outbox, "longest_sending", lambda: dt.timedelta(days=1))
+            return plain(mails)(mail)
+
+        return write
+
+    monkeypatch.setattr(outbox, "claim", claim_here_only)
+    assert outbox.deliver_due(until_the_lease_is_too_short) is True
+    assert "could not be fetched: cut" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,7 +18,7 @@ from registrations.models import OutgoingMail, Registration, Seat, new_token
 
 from .people import sign_up
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 SECOND = dt.timedelta(seconds=1)
 MINUTE = dt.timedelta(minutes=1)

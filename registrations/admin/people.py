@@ -406,11 +406,12 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         if not chosen:
             messages.warning(request, "They have no links: none of them comes.")
             return None
-        if "sure" not in request.POST:
+        if request.POST.get("sure") != str(len(chosen)):
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "title": f"Take the links of {people(len(chosen))} away?",
+                "count": len(chosen),
                 "named": chosen[:NAMED_AT_MOST],
                 "unnamed": people(unnamed) if (unnamed := len(chosen) - NAMED_AT_MOST) > 0 else "",
                 "checkbox": ACTION_CHECKBOX_NAME,

@@ -27,6 +27,7 @@ def waiting_in_short(context: template.RequestContext) -> dict[str, Any]:
     )
     count = waiting.order_by().values("registration").distinct().count()
     return {
-        "people": people(count) if count else "",
+        "count": count,
+        "people": people(count),
         "lines": list(lines.annotate(count=Count("pk"))),
     }

@@ -1,7 +1,7 @@
 // Shows how the sessions stand when that has changed, without a reload. The server says when to ask.
 
 const LEAST = 60; // Seconds from one look to the next.
-const JITTER = 5; // Seconds: not everyone asks at the same moment.
+const JITTER = 30; // Seconds: not everyone asks at the same moment.
 let due;
 
 const partsOf = (page) => [...page.querySelectorAll("[data-live]")];
@@ -21,11 +21,17 @@ function replace(part, fresh) {
   handlesOf(fresh)[held]?.focus({ preventScroll: true });
 }
 
+async function read() {
+  const answer = await fetch(location.href);
+  return { ok: answer.ok, status: answer.status, text: await answer.text() };
+}
+
 async function look() {
   due = Infinity;
-  const answer = await fetch(location.href).catch(() => null);
+  const answer = await read().catch(() => null);
+  if (answer?.status === 404) return location.reload();
   if (!answer?.ok) return wait(10 * LEAST);
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = new DOMParser().parseFromString(answer.text, "text/html");
   const [parts, fresh] = [partsOf(document), partsOf(page)];
   if (namesOf(parts) !== namesOf(fresh)) return location.reload();
   parts.forEach((part, number) => replace(part, fresh[number]));
