@@ -19,10 +19,10 @@ from events.zoom_stand_in import StandIn
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
 from .conftest import Start
-from .people import coming_week
+from .people import coming_week, filled_form, sign_up
 from .services import SmtpSink, eventually
 
-PEOPLE = 200
+PEOPLE, BY_THE_FORM = 200, 20
 BEAT = [
     "events.tasks.keep_meetings",
     "registrations.tasks.issue_links",
@@ -94,18 +94,13 @@ def meetings_are_made(event: Event, account: StandIn) -> None:
 
 
 def people_register(event: Event) -> None:
+    event.refresh_from_db()
     client = Client()
-    for number in range(PEOPLE):
-        answer = client.post(
-            f"/{event.slug}/register/",
-            {
-                "name": f"Alice{number} Adams",
-                "email": f"alice{number}@example.org",
-                "time_zone": "America/New_York",
-                "sessions": [session.pk for session in event.sessions.all()],
-            },
-        )
-        assert answer.status_code == 200
+    for number in range(BY_THE_FORM):
+        form = filled_form(event, name=f"Alice{number} Adams", email=f"alice{number}@example.org")
+        assert client.post(f"/{event.slug}/register/", form).status_code == 200
+    for number in range(BY_THE_FORM, PEOPLE):
+        sign_up(event, f"Alice{number} Adams")
     assert Registration.objects.count() == PEOPLE
 
 
