@@ -1,8 +1,12 @@
 """How often one visitor may send a form: settings.ACCOUNT_RATE_LIMITS says so, by form."""
 
+import logging
+
 from allauth.core import ratelimit
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
+
+logger = logging.getLogger(__name__)
 
 
 def comes_too_often(request: HttpRequest, form: str) -> bool:
@@ -12,5 +16,10 @@ def comes_too_often(request: HttpRequest, form: str) -> bool:
     """
     try:
         return not ratelimit.consume(request, action=form)
-    except (ImproperlyConfigured, PermissionDenied):
+    except (ImproperlyConfigured, PermissionDenied) as error:
+        logger.warning(
+            "Nobody can say where this visitor comes from, so there is no limit on %r. "
+            "Is TRUSTED_PROXY_COUNT right? %s",
+            *(form, error),
+        )
         return False
