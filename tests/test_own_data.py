@@ -706,14 +706,16 @@ def test_organizer_erases_people_after_a_second_look(admin_client, week, dulcine
     asked = act(admin_client, "erase", dulcinea)
     assert "Erase the personal data of 1 person?" in asked.content.decode()
     assert erased() == set()
-    done = act(admin_client, "erase", dulcinea, sure="yes")
+    act(admin_client, "erase", dulcinea, sure="2")
+    assert erased() == set()
+    done = act(admin_client, "erase", dulcinea, sure="1")
     assert "The personal data of 1 person is erased." in done.content.decode()
     assert traces("quixote", EMAIL) == []
     sancho.refresh_from_db()
     assert sancho.erased_at is None
     entry = LogEntry.objects.get()
     assert (entry.object_repr, entry.get_change_message()) == ("Erased", "Erased.")
-    again = act(admin_client, "erase", dulcinea, sure="yes")
+    again = act(admin_client, "erase", dulcinea, sure="1")
     assert "They are erased already." in again.content.decode()
 
 
@@ -721,7 +723,7 @@ def test_organizer_erases_people_after_a_second_look(admin_client, week, dulcine
 def test_so_many_at_once_would_take_too_long(admin_client, week, monkeypatch):
     monkeypatch.setattr("registrations.admin.retention.AT_ONCE", 1)
     crowd = [sign_up(week, f"P{number} Quixote", sessions=[]) for number in range(2)]
-    said = act(admin_client, "erase", *crowd, sure="yes").content.decode()
+    said = act(admin_client, "erase", *crowd, sure="2").content.decode()
     assert "Choose at most 1 people at once." in said
     assert erased() == set()
 
@@ -729,7 +731,7 @@ def test_so_many_at_once_would_take_too_long(admin_client, week, monkeypatch):
 @pytest.mark.once
 def test_declined_person_is_erased_by_an_organizer(admin_client, week, dulcinea):
     signup.decline(registrations=[dulcinea])
-    act(admin_client, "erase", dulcinea, sure="yes")
+    act(admin_client, "erase", dulcinea, sure="1")
     assert traces(*TRACES) == []
 
 
@@ -780,7 +782,7 @@ def test_preview_and_actions_are_for_those_who_may(client, week, dulcinea):
     assert client.get(RETENTION).status_code == 403
     viewer.user_permissions.add(Permission.objects.get(codename="view_registration"))
     assert client.get(RETENTION).status_code == 200
-    act(client, "erase", dulcinea, sure="yes")
+    act(client, "erase", dulcinea, sure="1")
     assert erased() == set()
     assert act(client, "export_csv", dulcinea)["Content-Type"] == "text/csv; charset=utf-8"
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
@@ -14,7 +13,6 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import linebreaksbr
-from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
@@ -34,14 +32,13 @@ from ..models import (
     email_key,
 )
 from ..wording import moment, people
+from . import asking
 from .exporting import ExportMixin
 from .mail import MailTimes
 from .readiness import ReadinessMixin, short_day
 from .retention import RetentionMixin
 
 Approval = Registration.Approval
-# On the page that asks whether their links are to end.
-NAMED_AT_MOST = 20
 
 
 class RegistrationChangeForm(forms.ModelForm):
@@ -406,20 +403,9 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         if not chosen:
             messages.warning(request, "They have no links: none of them comes.")
             return None
-        if request.POST.get("sure") != str(len(chosen)):
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"Take the links of {people(len(chosen))} away?",
-                "count": len(chosen),
-                "named": chosen[:NAMED_AT_MOST],
-                "unnamed": people(unnamed) if (unnamed := len(chosen) - NAMED_AT_MOST) > 0 else "",
-                "checkbox": ACTION_CHECKBOX_NAME,
-                "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
-                "select_across": request.POST.get("select_across", "0"),
-            }
-            template = "admin/registrations/registration/renew.html"
-            return TemplateResponse(request, template, context)
+        if not asking.is_sure(request, chosen):
+            title = f"Take the links of {people(len(chosen))} away?"
+            return asking.ask(self, request, chosen, title=title)
         done = signup.renew_links(registrations=chosen)
         words = "Took the links away, and mailed new ones."
         LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, words)  # type: ignore[arg-type]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -20,6 +19,7 @@ from events.models import Event
 from .. import own_data
 from ..models import Registration
 from ..wording import counted, moment, people
+from . import asking
 
 # Each one takes some moments; all of an event go by themselves.
 AT_ONCE = 100
@@ -104,16 +104,9 @@ class RetentionMixin:
         if len(chosen) > AT_ONCE:
             messages.warning(request, f"Choose at most {AT_ONCE} people at once.")
             return None
-        if "sure" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": f"Erase the personal data of {people(len(chosen))}?",
-                "chosen": chosen,
-                "checkbox": ACTION_CHECKBOX_NAME,
-            }
-            template = "admin/registrations/registration/erase.html"
-            return TemplateResponse(request, template, context)
+        if not asking.is_sure(request, chosen):
+            title = f"Erase the personal data of {people(len(chosen))}?"
+            return asking.ask(self, request, chosen, title=title)
         done = [person for person in chosen if own_data.erase(registration=person)]
         gone = Registration.objects.filter(pk__in=[person.pk for person in done])
         LogEntry.objects.log_actions(request.user.pk, gone, CHANGE, "Erased.")  # type: ignore[arg-type]
