@@ -11,8 +11,10 @@ PRODUCTION = env DEBUG=false \
 	DATABASE_URL=postgres://user:pass@db.example.org/week \
 	REDIS_URL=redis://redis.example.org/0
 
-# Two processes share the tests, each with servers of its own.
-TWO := -n 2 --dist worksteal
+# Several processes share the tests, each with servers of its own. For two cores: with servers many
+# tests wait, so three have work enough; embedded two.
+SERVED := -n 3 --dist worksteal
+EMBEDDED := -n 2 --dist worksteal --embedded
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -28,8 +30,8 @@ run: .venv/.run ## Try the site on this machine: no server to install, nothing t
 test: export PYTHONDONTWRITEBYTECODE :=
 test: .venv/.dev ## Run all tests, on PostgreSQL and Redis and then embedded.
 	@$(BIN)/python -m tests.install
-	$(BIN)/python -m pytest $(TWO)
-	$(BIN)/python -m pytest $(TWO) --embedded
+	$(BIN)/python -m pytest $(SERVED)
+	$(BIN)/python -m pytest $(EMBEDDED)
 
 check: lint test ## Everything that CI runs. Changes nothing.
 
