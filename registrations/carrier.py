@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import EmailMessage, get_connection
+from urllib3.exceptions import MaxRetryError
 
 # What providers answer when it is this one message that they cannot take.
 MESSAGE_REFUSED = {400, 413, 422}
@@ -27,6 +28,10 @@ class Refused:
 
     words: str
     for_good: bool
+
+
+# How the words of what is `Broken` begin, and no server's answer does: with an error's name.
+BROKEN = r"^[A-Za-z]+: "
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Carrier:
         except AnymailAPIError as error:
             if error.status_code in MESSAGE_REFUSED:
                 return Refused(str(error), for_good=False)
-            return self._broken(error, had_mail=error.status_code is None)
+            return self._broken(error, had_mail=_may_have_arrived(error))
         except OSError as error:
             return self._broken(error, had_mail=True)
         except Exception as error:
@@ -98,3 +103,15 @@ class Carrier:
     def _broken(self, error: Exception, *, had_mail: bool) -> Outcome:
         self.close()
         return Broken(f"{type(error).__name__}: {error}", had_mail=had_mail)
+
+
+def _may_have_arrived(error: AnymailAPIError) -> bool:
+    """Whether the provider may have taken the mail: it failed at it, or nobody can read its answer.
+
+    Without an answer, only a connection that never came about is known to have carried nothing.
+    """
+    if error.status_code is not None:
+        return error.status_code // 100 in (2, 5)
+    # So urllib3 tells it from one that broke; requests has one error for both.
+    cause = error.__cause__
+    return not (cause and isinstance(cause.__context__, MaxRetryError))

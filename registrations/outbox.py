@@ -24,6 +24,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import (
     DatabaseError,
+    Error,
     InterfaceError,
     InternalError,
     OperationalError,
@@ -31,7 +32,7 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.models import CharField, Exists, F, Field, OuterRef, Value
+from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
 from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
@@ -39,7 +40,7 @@ from events import nudging
 
 from . import pace
 from .carrier import Accepted, Broken, Carrier, Outcome, Refused, Unwritable
-from .models import OutgoingMail, OutgoingMailQuerySet, RegistrationQuerySet
+from .models import Announcement, OutgoingMail, OutgoingMailQuerySet, RegistrationQuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ RECORD_SENT = (
     "UPDATE registrations_outgoingmail SET state = 'sent', sent_at = %s, last_error = '' "
     "WHERE state IN ('waiting', 'paused', 'dropped') AND (id, attempts, due_at) IN (VALUES "
 )
+# How the words begin that a mail is left with when it cannot be written.
+UNWRITABLE = "The mail could not be written: "
 # What may be tried anew. Whoever called a mail spam is left in peace.
 AGAIN_STATES = (State.FAILED, State.BOUNCED)
 
@@ -145,10 +148,21 @@ def _plain(field: Any) -> Field:
 
 
 def send_again(mails: OutgoingMailQuerySet) -> int:
-    """Owe failed mails anew, in the caller's transaction: as if queued now. Returns how many."""
+    """Owe failed mails anew, in the caller's transaction: as if queued now. Returns how many.
+
+    Those of a paused announcement wait for it to go on; those of a stopped one stay as they are.
+    """
     now = timezone.now()
-    again = mails.filter(state__in=AGAIN_STATES).update(
-        state=State.WAITING,
+    failed = mails.filter(state__in=AGAIN_STATES)
+    # Locked, so that none is paused or stopped in between.
+    announcements = Announcement.objects.select_for_update().order_by("pk")
+    concerned = announcements.filter(pk__in=failed.values("announcement"))
+    paused = [each.pk for each in concerned if each.state == Announcement.State.PAUSED]
+    stopped = [each.pk for each in concerned if each.state == Announcement.State.STOPPED]
+    again = failed.exclude(announcement__in=stopped).update(
+        state=Case(
+            When(announcement__in=paused, then=Value(State.PAUSED)), default=Value(State.WAITING)
+        ),
         attempts=0,
         due_at=now,
         created_at=now,
@@ -186,11 +200,14 @@ def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
     return list(claimed.order_by("priority", "attempts", "pk"))
 
 
-def deliver_due(prepare: Prepare) -> bool:
-    """Send due mails for at most one turn. Returns whether more may be due."""
+def deliver_due(prepare: Prepare, *, give_sign: Callable[[], None] = lambda: None) -> bool:
+    """Send due mails for at most one turn. Returns whether more may be due.
+
+    While a mail server takes its time, a sign of life is given again and again.
+    """
     lanes = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
     with lanes as pool, contextlib.closing(Supply(prepare)) as supply:
-        turn = Turn(supply, pool)
+        turn = Turn(supply, pool, give_sign)
         try:
             return turn.run()
         finally:
@@ -256,8 +273,10 @@ class Turn:
     connections, at most one mail of which nobody knows that it was sent.
     """
 
-    def __init__(self, supply: Supply, pool: ThreadPoolExecutor) -> None:
-        self._supply, self._pool = supply, pool
+    def __init__(
+        self, supply: Supply, pool: ThreadPoolExecutor, give_sign: Callable[[], None]
+    ) -> None:
+        self._supply, self._pool, self._give_sign = supply, pool, give_sign
         self._claimed: list[OutgoingMail] = []
         self._ahead: deque[tuple[OutgoingMail, EmailMessage]] = deque()
         self._lanes = settings.MAIL_CONNECTIONS
@@ -363,7 +382,8 @@ class Turn:
         patience = timezone.now() + dt.timedelta(seconds=TURN)
         slot = pace.reserve(until=patience)
         if slot > patience:
-            self._due_again = slot
+            # From that moment on anyone may take the slot: the most urgent must be due by then.
+            self._due_again = slot - dt.timedelta(seconds=TURN)
             return False
         while (left := (slot - timezone.now()).total_seconds()) > 0:
             if self._travelling:
@@ -372,8 +392,8 @@ class Turn:
                 time.sleep(left)
         return True
 
-    def _receive(self, timeout: float | None = None) -> None:
-        """Wait for a mail to arrive, or not, and record at once what became of it.
+    def _receive(self, timeout: float = LOOK_EVERY) -> None:
+        """Wait a while for a mail to arrive, or not, and record at once what became of it.
 
         Those that arrive at the same moment are recorded together.
         """
@@ -382,6 +402,10 @@ class Turn:
             arrived.append(self._arrived.get(timeout=timeout))
             while True:
                 arrived.append(self._arrived.get_nowait())
+        if not arrived:
+            # No sign is worth an outcome: the database may be away.
+            with contextlib.suppress(Error):
+                self._give_sign()
         taken = []
         for travelled in arrived:
             mail, carrier = self._travelling.pop(travelled)
@@ -421,7 +445,7 @@ def _settle(mail: OutgoingMail, outcome: Outcome) -> None:
 
 def _unwritable(mail: OutgoingMail, error: Exception) -> None:
     logger.error("Mail %s could not be written", mail.pk, exc_info=error)
-    _try_again(mail, f"The mail could not be written: {error!r}", give_up=True)
+    _try_again(mail, f"{UNWRITABLE}{error!r}", give_up=True)
 
 
 def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:

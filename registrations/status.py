@@ -12,7 +12,9 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from . import own_data
+from .carrier import BROKEN
 from .models import UNREACHED_STATES, Heartbeat, OutgoingMail
+from .outbox import UNWRITABLE
 from .wording import people
 
 State = OutgoingMail.State
@@ -63,6 +65,8 @@ class MailStatus:
     seen: dict[Heartbeat.Part, dt.datetime | None]
     late: int
     away: int
+    away_words: str
+    unwritable: int
     sent_today: int
     failed_today: int
     not_erased: int
@@ -92,7 +96,11 @@ class MailStatus:
         if self.away:
             words.append(
                 f"{counted(self.away)} because the mail server cannot be used. The last try "
-                f"came to: {self.troubles[0][0]}"
+                f"came to: {self.away_words}"
+            )
+        if self.unwritable:
+            words.append(
+                f"{counted(self.unwritable)} because of a fault of ours: see the worker's log."
             )
         if self.late:
             words.append(f"{counted(self.late)} for more than a quarter of an hour.")
@@ -130,9 +138,10 @@ def mail_status(now: dt.datetime) -> MailStatus:
     if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
         in_time = Q(due_at__gt=now - LATE_AFTER) & in_time
     late = waiting.filter(created_at__lt=now - LATE_AFTER).exclude(in_time)
-    away = waiting.exclude(last_error="").exclude(last_error__regex=REFUSAL)
+    away = waiting.filter(last_error__regex=BROKEN)
     if sent.filter(sent_at__gt=now - AWAY_AFTER).exists():
         away = away.none()
+    away_words = _most_frequent(away.values_list("last_error"))
     seen = dict(Heartbeat.objects.values_list("part", "seen_at"))
     return MailStatus(
         now=now,
@@ -146,6 +155,8 @@ def mail_status(now: dt.datetime) -> MailStatus:
         seen={part: seen.get(part) for part in Heartbeat.Part},
         late=late.count(),
         away=away.count(),
+        away_words=away_words[0][0] if away_words else "",
+        unwritable=waiting.filter(last_error__startswith=UNWRITABLE).count(),
         sent_today=sent.filter(sent_at__gt=now - DAY).count(),
         failed_today=failed.filter(created_at__gt=now - DAY).count(),
         not_erased=own_data.overdue(now),

@@ -1,3 +1,5 @@
+from functools import partial
+
 from celery import shared_task
 
 from . import announcing, attendance, mails, outbox, own_data, personal_links, reminders, status
@@ -7,8 +9,9 @@ from .models import Heartbeat
 @shared_task
 def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
-    status.give_sign(Heartbeat.Part.WORKER)
-    if outbox.deliver_due(mails.prepare):
+    give_sign = partial(status.give_sign, Heartbeat.Part.WORKER)
+    give_sign()
+    if outbox.deliver_due(mails.prepare, give_sign=give_sign):
         outbox.nudge()
 
 

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from registrations import own_data
 from registrations.models import Heartbeat, OutgoingMail
+from registrations.outbox import UNWRITABLE
 from registrations.status import mail_status
 from registrations.wording import ago, time_left
 
@@ -268,6 +269,32 @@ def test_server_that_is_away_is_told_of_at_once(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
     (words,) = complaints()
     assert words.startswith("1 mail waits because the mail server cannot be used.")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            f"{UNWRITABLE}KeyError('name')",
+            ["1 mail waits because of a fault of ours: see the worker's log."],
+        ),
+        ("Postmark API response 422 (Unprocessable Entity)", []),
+        ("452 4.2.2 Mailbox full", []),
+    ],
+)
+def test_server_that_is_away_is_told_from_what_is_about_one_mail(week, alive, words, complaint):
+    waiting_mail(week, last_error=words)
+    assert complaints() == complaint
+
+
+def test_server_that_is_away_is_quoted_however_many_other_troubles_there_are(week, alive):
+    for name in ("Bob B", "Charlie C"):
+        waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
+    waiting_mail(week, last_error=REFUSED)
+    assert complaints() == [
+        "1 mail waits because the mail server cannot be used. The last try came to: "
+        "ConnectionRefusedError: [Errno 111] Connection refused"
+    ]
 
 
 def test_server_that_took_a_mail_just_now_is_not_away(week, alive):

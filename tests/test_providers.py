@@ -26,6 +26,10 @@ class Provider:
     def refuse(self, status: int, code: int, words: str) -> None:
         self.status, self.answer = status, {"ErrorCode": code, "Message": words}
 
+    def hang_up(self) -> None:
+        """Take a mail and go away without a word."""
+        self.status = 0
+
 
 @pytest.fixture
 def provider(settings) -> Iterator[Provider]:
@@ -35,6 +39,8 @@ def provider(settings) -> Iterator[Provider]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             provider.asked.append(asked)
+            if not provider.status:
+                return
             self.send_response(provider.status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
@@ -100,14 +106,36 @@ def test_provider_that_is_away_is_waited_for(mail, provider, settings):
     state, _provider_id, error = delivered(mail)
     assert state == "waiting"
     assert "t0ken" not in error
+    assert tried_for_three_days(mail) == "waiting"
 
 
-def test_message_that_the_provider_cannot_take_is_tried_for_three_days(mail, provider):
-    provider.refuse(422, 300, "Invalid email request")
-    assert delivered(mail)[0] == "waiting"
+def tried_for_three_days(mail: OutgoingMail) -> str:
+    """The state of a mail that was tried once more, after three days and many tries."""
     OutgoingMail.objects.update(
         created_at=mail.created_at - outbox.GIVE_UP_AFTER,
         due_at=mail.created_at,
         attempts=outbox.GIVE_UP_ATTEMPTS,
     )
-    assert delivered(mail)[0] == "failed"
+    return delivered(mail)[0]
+
+
+def test_message_that_the_provider_cannot_take_is_tried_for_three_days(mail, provider):
+    provider.refuse(422, 300, "Invalid email request")
+    assert delivered(mail)[0] == "waiting"
+    assert tried_for_three_days(mail) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [("200 unreadable", "failed"), ("500", "failed"), ("none", "failed"), ("429", "waiting")],
+)
+def test_mail_that_may_have_come_is_not_sent_for_ever(mail, provider, answer, state):
+    if answer == "200 unreadable":
+        provider.answer = {"Odd": "answer"}
+    elif answer == "none":
+        provider.hang_up()
+    else:
+        provider.refuse(int(answer), 10, "Not now")
+    assert delivered(mail)[0] == "waiting"
+    assert tried_for_three_days(mail) == state
+    assert len(provider.asked) == 2

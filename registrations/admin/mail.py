@@ -128,7 +128,8 @@ class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
         if again < chosen:
             messages.warning(
                 request,
-                f"{chosen - again} left as they are: only what failed or came back is sent again.",
+                f"{chosen - again} left as they are: only what failed or came back is sent again, "
+                "and nothing of a stopped announcement.",
             )
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
