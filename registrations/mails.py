@@ -153,13 +153,14 @@ class Batch:
             self._drafts[topic] = DRAFTS[topic.kind](self, topic)
         return self._drafts[topic]
 
-    def words(self, topic: Topic, ours: texts.Words | None = None, **values: str) -> texts.Words:
+    def words(self, topic: Topic, special: texts.Words | None = None, **values: str) -> texts.Words:
         """Subject and opening words, the organizers' own or ours, with the placeholders filled.
 
-        Their own words on a session are for those who have a place in it.
+        Their own words are for the kind's usual case; they may be wrong in a special one, which
+        has words of ours.
         """
-        ours, none = ours or texts.DEFAULTS[topic.kind], texts.Words("", "")
-        own = none if topic.is_in_line else self.own_words.get((topic.event.pk, topic.kind), none)
+        ours, none = special or texts.DEFAULTS[topic.kind], texts.Words("", "")
+        own = none if special else self.own_words.get((topic.event.pk, topic.kind), none)
         known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
         return texts.Words(
             *(texts.fill(mine or our, known) for mine, our in zip(own, ours, strict=True))
@@ -279,10 +280,16 @@ def _begin(session: Session) -> tuple[dt.datetime, int]:
     return session.starts_at, session.pk
 
 
-def schedule(batch: Batch, topic: Topic) -> Draft:
-    """Every link, the detailed schedule and the calendar; and what the person waits for."""
+def schedule(batch: Batch, topic: Topic) -> Draft | None:
+    """Every link, the detailed schedule and the calendar; and what the person waits for.
+
+    There is no news when nothing of it is still to come.
+    """
     shown = [each for each in topic.sessions if each.status == Session.Status.PUBLISHED]
     waited_for = [each for each in topic.waiting if each.is_held and each.ends_at > batch.now]
+    to_come = [each for each in shown if each.is_held and each.ends_at > batch.now] + waited_for
+    if topic.kind == Kind.SCHEDULE and not to_come:
+        return None
     return batch.compose(
         topic,
         batch.words(topic, texts.WAITING if waited_for and not shown else None),
@@ -366,7 +373,7 @@ def changed(batch: Batch, topic: Topic) -> Draft | None:
 
 # By whether it was to take place before, and whether the reader waits for a place.
 CHANGED = {
-    (True, False): texts.DEFAULTS[Kind.CHANGED],
+    (True, False): None,
     (True, True): texts.CHANGED_IN_LINE,
     (False, False): texts.ON_AGAIN,
     (False, True): texts.ON_AGAIN_IN_LINE,
@@ -531,18 +538,22 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
             return None
         theirs = seats[person.pk]
         attended = {pk for pk, state in theirs.items() if state == Seat.State.SEATED}
+        attending = tuple(each for pk, each in sessions.items() if pk in attended)
+        waiting = tuple(
+            each for pk, each in sessions.items() if pk in theirs and pk not in attended
+        )
+        if _is_too_late(mail, attending + waiting, batch.now):
+            return None
         draft = batch.draft(
             Topic(
                 kind=Kind(mail.kind),
                 event=events[person.event_id],
                 zone=person.zone,
-                sessions=tuple(each for pk, each in sessions.items() if pk in attended),
+                sessions=attending,
                 session=sessions.get(mail.session_id or 0),
                 was=revisions.get(mail.was_id or 0),
                 announcement=said.get(mail.announcement_id or 0),
-                waiting=tuple(
-                    each for pk, each in sessions.items() if pk in theirs and pk not in attended
-                ),
+                waiting=waiting,
                 needs=tuple(needs.get(mail.key, ())),
             )
         )
@@ -555,6 +566,16 @@ def _may_read(person: Registration, mail: OutgoingMail) -> bool:
     if mail.kind == Kind.RECEIVED:
         return person.is_pending
     return person.is_admitted and not (mail.announcement_id and person.unsubscribed_at)
+
+
+def _is_too_late(mail: OutgoingMail, sessions: Collection[Session], now: dt.datetime) -> bool:
+    """Whether the last session has ended while its links waited to leave.
+
+    Who asks for them later is led to their own page.
+    """
+    if mail.kind != Kind.LINKS or not sessions:
+        return False
+    return mail.created_at < max(session.ends_at for session in sessions) <= now
 
 
 def _ids(ids: Iterable[int | None]) -> set[int]:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from events.models import Event, Facts, Revision, Session
+from events.models import Event, Facts, Revision, Session, SessionQuerySet
 
 from . import access, announcing, letters, mails, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
@@ -50,7 +50,7 @@ def _each(things: Iterable[T], do: Callable[[T], None]) -> None:
 
 def queue_reminders(now: dt.datetime) -> None:
     """The day before and shortly before, for each person's first session of a day."""
-    ahead = _held().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
+    ahead = _held().with_details().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
     _each(ahead, lambda session: _remind_of(session, now))
 
 
@@ -65,9 +65,10 @@ def _remind_of(session: Session, now: dt.datetime) -> None:
 def _remind(kind: Kind, session: Session) -> None:
     event = session.event
     people = _people(_reminded(kind, session))
-    for other in event.sessions.held().filter(
+    earlier = event.sessions.held().filter(
         starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
-    ):
+    )
+    for other in earlier.with_details():
         if event.day_of(other.starts_at) == event.day_of(session.starts_at):
             people = people.exclude(pk__in=_reminded(kind, other).values("registration"))
     _owe(people, kind, session)
@@ -77,15 +78,22 @@ def _reminded(kind: Kind, session: Session) -> QuerySet[Seat]:
     """Seats of those a reminder is for.
 
     Who got theirs later, or has been told of a change since, was mailed all that it says. Who
-    has not been told yet of the newest revision is told of that first.
+    has not been told yet of a change is told of that first; news in the schedule can wait.
     """
+    facts = session.facts()
+    changed_since = [
+        revision.number
+        for revision in session.revisions.all()
+        if _is_change(revision.facts(), facts)
+    ]
     due_at = session.day_reminder_at if kind == Kind.DAY else session.hour_reminder_at
     told_since = OutgoingMail.objects.filter(
         session=session, kind=Kind.CHANGED, created_at__gte=due_at
     ).exclude(state=OutgoingMail.State.DROPPED)
     return (
         Seat.objects.seated()
-        .filter(session=session, seated_at__lt=due_at, told_revision=session.revision)
+        .filter(session=session, seated_at__lt=due_at)
+        .exclude(told_revision__in=changed_since)
         .exclude(registration__in=told_since.values("registration"))
     )
 
@@ -136,7 +144,7 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     # The lock holds off edits, and another tick.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
-    news, all_settled = Q(), True
+    news, pressing, all_settled = Q(), Q(), True
     for session in Session.objects.filter(pk__in=ids).with_details():
         behind = _behind().filter(session=session)
         groups = set(behind.values_list("told_revision", "state"))
@@ -152,11 +160,14 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
                 _tell_change(session, told, seats, state, now)
             elif told and session.ends_at > now and _is_news(_facts(told, state), facts):
                 news |= Q(session=session) & group
+                if settled and _is_soon(session, told, now):
+                    pressing |= Q(session=session) & group
                 all_settled = all_settled and settled
                 continue
             seats.update(told_revision=session.revision)
-    if news and all_settled:
-        _tell_news(event, _behind().filter(news))
+    # Only what starts soon does not wait until all sessions' news can be told in one mail.
+    if owed := news if all_settled else pressing:
+        _tell_news(event, _behind().filter(owed))
 
 
 def _is_settled(session: Session, now: dt.datetime) -> bool:
@@ -232,7 +243,7 @@ def queue_thanks(now: dt.datetime) -> None:
             outbox.queue_all(_people(seats), kind=Kind.THANKS, key=f"{Kind.THANKS}/{event.pk}")
 
 
-def _held() -> QuerySet[Session]:
+def _held() -> SessionQuerySet:
     held = Session.objects.held().filter(event__status=Event.Status.PUBLISHED)
     return held.select_related("event")
 

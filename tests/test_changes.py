@@ -227,6 +227,20 @@ def test_session_that_is_on_again_is_told_of(week, opening, settled):
     assert "takes place after all" in words(written("changed"))[0]
 
 
+def test_organizers_own_words_on_changes_give_way_when_it_is_on_again(week, opening, settled):
+    own = {"subject": "New time for {session}", "opening": "See you then."}
+    MailText.objects.create(event=week, kind="changed", **own)
+    sign_up(week)
+    cancel_session(session=opening)
+    settled()
+    have_left()
+    restore_session(session=opening)
+    settled()
+    message = written("changed")
+    assert message["Subject"] == f"On again: {opening.title}"
+    assert "See you then." not in words(message)[0]
+
+
 def test_cancellation_that_nobody_read_yet_is_taken_back_without_a_word(week, opening, settled):
     sign_up(week)
     cancel_session(session=opening)
@@ -273,6 +287,24 @@ def test_agenda_two_hours_before_settles_like_any_other(week, opening, settled, 
             AgendaItem.objects.create(session=opening, title=f"Item {number}")
         assert settled(1) == []
     assert settled(10) == [("schedule", "Alice Adams")]
+
+
+def test_news_of_what_starts_soon_waits_for_no_edits_of_other_sessions(
+    week, opening, settled, clock
+):
+    sign_up(week)
+    clock.move_to(opening.starts_at - dt.timedelta(hours=2))
+    week.remind_minutes_before = week.remind_day_before = 0
+    week.save()
+    with editing(opening.pk):
+        AgendaItem.objects.create(session=opening, title="A new item")
+    assert settled(9) == []
+    das = week.sessions.get(slug="das")
+    with editing(das.pk):
+        AgendaItem.objects.create(session=das, title="Another")
+    assert settled(1) == [("schedule", "Alice Adams")]
+    assert settled(8) == [("schedule", "Alice Adams")]
+    assert settled(1) == [("schedule", "Alice Adams")] * 2
 
 
 def test_passcode_that_changes_amid_a_session_is_told_at_once(week, opening, settled, clock):

@@ -1,14 +1,16 @@
 """What we say, and that everyone gets their own."""
 
+import datetime as dt
 import email.policy
 from email import message_from_bytes
 
 import pytest
+import time_machine
 from icalendar import Calendar
 
 from events.models import Meeting, Session
 from events.schedule import cancel_session
-from registrations import mails, mime, outbox, samples
+from registrations import mails, mime, outbox, samples, signup
 from registrations.models import OutgoingMail
 
 from .people import sign_up
@@ -145,6 +147,41 @@ def test_session_without_zoom_details_still_has_its_link(week):
     alice = sign_up(week)
     text, _html, _calendar = parts(written(alice))
     assert f"/join/{alice.token}/opening/" in text
+
+
+def is_dropped_at(moment: dt.datetime, mail: OutgoingMail) -> bool:
+    with time_machine.travel(moment, tick=False):
+        return mails.prepare([mail])(mail) is None
+
+
+def test_links_that_waited_until_all_is_over_are_dropped(week):
+    early, late = week.sessions.first(), week.sessions.last()
+    Session.objects.filter(pk=late.pk).update(capacity=1)
+    sign_up(week, sessions=[late])
+    bob = sign_up(week, "Bob B", sessions=[early, week.sessions.get(pk=late.pk)])
+    mail = bob.mails.get()
+    assert not is_dropped_at(late.ends_at - dt.timedelta(minutes=1), mail)
+    assert is_dropped_at(late.ends_at, mail)
+    assert not is_dropped_at(late.ends_at, sign_up(week, "Charlie C", sessions=[]).mails.get())
+
+
+def test_links_asked_for_when_all_is_over_lead_to_ones_own_page(week):
+    alice = sign_up(week)
+    afterwards = week.sessions.last().ends_at + dt.timedelta(days=1)
+    with time_machine.travel(afterwards, tick=False):
+        OutgoingMail.objects.update(state="sent", sent_at=afterwards)
+        signup.find(event=week, email=alice.email)
+    assert not is_dropped_at(afterwards, alice.mails.get(state="waiting"))
+
+
+def test_news_is_dropped_when_nothing_of_it_is_to_come(week):
+    das = week.sessions.get(slug="das")
+    mail = sign_up(week, sessions=[das]).mails.get()
+    mail.kind = "schedule"
+    assert not is_dropped_at(das.ends_at - dt.timedelta(minutes=1), mail)
+    assert is_dropped_at(das.ends_at, mail)
+    cancel_session(session=das)
+    assert is_dropped_at(das.starts_at, mail)
 
 
 def test_mail_answers_go_to_the_hosts(week):

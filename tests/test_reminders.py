@@ -6,8 +6,8 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from events.models import Meeting, Session
-from events.schedule import cancel_session, restore_session
+from events.models import AgendaItem, Meeting, Session
+from events.schedule import cancel_session, editing, restore_session
 from registrations import mails, outbox, reminders, signup
 from registrations.models import OutgoingMail, Seat
 
@@ -159,6 +159,27 @@ def test_reminder_dropped_while_the_session_was_cancelled_is_owed_anew(week, ope
     assert len(sent_at(due, smtp)) == 1
 
 
+def test_agenda_polished_in_the_hour_before_takes_nobodys_reminder(week, opening):
+    week.remind_minutes_before = 60
+    week.save()
+    sign_up(week)
+    with time_machine.travel(opening.starts_at - 65 * MINUTE, tick=False), editing(opening.pk):
+        AgendaItem.objects.create(session=opening, title="A new item")
+    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+
+
+def test_change_is_told_before_a_reminder_and_takes_its_place(week, opening):
+    sign_up(week)
+    due = opening.starts_at - 24 * HOUR
+    with time_machine.travel(due - 5 * MINUTE, tick=False), editing(opening.pk) as current:
+        current.title = "Another title"
+        current.save()
+    assert owed_at(due) == []
+    assert owed_at(due + 5 * MINUTE) == [("changed", "Alice Adams")]
+    assert owed_at(due + HOUR) == [("changed", "Alice Adams")]
+    assert owed_at(opening.starts_at - HOUR)[1:] == [("hour", "Alice Adams")]
+
+
 def test_doors_are_called_for_those_who_asked(week, opening):
     sign_up(week)
     sign_up(week, "Bob B", wants_door_calls=True)
@@ -226,7 +247,7 @@ def test_queueing_takes_the_same_queries_for_1_person_as_for_30(
     for count in (1, 30):
         for number in range(count):
             sign_up(week, f"P{count}x{number} X")
-        with time_machine.travel(due, tick=False), django_assert_num_queries(14):
+        with time_machine.travel(due, tick=False), django_assert_num_queries(17):
             reminders.queue_owed()
     assert OutgoingMail.objects.filter(kind="hour").count() == 31
 

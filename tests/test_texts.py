@@ -48,6 +48,15 @@ def test_words_of_another_kind_or_event_are_not_used(week):
     assert written(sign_up(week)).subject == f"Your links for {week.name}"
 
 
+def test_organizers_words_give_way_where_all_is_full(week):
+    MailText.objects.create(event=week, kind="links", subject="You are in!", opening="Welcome!")
+    week.sessions.update(capacity=1)
+    assert written(sign_up(week)).subject == "You are in!"
+    message = written(sign_up(week, "Bob B"))
+    assert message.subject == f"You are on the waiting list of {week.name}"
+    assert "Welcome!" not in message.body
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("text", "kind", "words"),

@@ -99,8 +99,8 @@ class MailTextAdmin(admin.ModelAdmin):
             {
                 "fields": ["event", "kind", "subject", "opening"],
                 "description": "Links, times and the schedule stand in the mail by themselves. "
-                "The words are yours. When a session changes or is cancelled, people who wait "
-                "for a place in it read ours: yours may promise them more than they have.",
+                "The words are yours. Ours stay where yours could be wrong: for people who wait "
+                "for a place, and when a cancelled session takes place after all.",
             },
         ),
     ]
