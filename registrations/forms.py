@@ -1,11 +1,12 @@
 """What people may enter, and the words they read when it cannot be taken."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.safestring import SafeString
 
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones, validate_time_zone
@@ -178,9 +179,9 @@ class RegistrationForm(forms.Form):
 class ChangeForm(RegistrationForm):
     """What someone changes of their registration: `change()` takes its cleaned data as it is.
 
-    Of the sessions only those change that are ticked otherwise than when the form was made: so
-    neither an old form nor a second tab undoes what was done since. `sessions` are all that are
-    public, `offered` those of them that can be chosen or left, and `seats` are the person's.
+    Only that changes which is entered otherwise than when the form was made: so neither an old
+    form nor a second tab undoes what was done since. `sessions` are all that are public,
+    `offered` those of them that can be chosen or left, and `seats` are the person's.
     """
 
     email = None  # type: ignore[assignment]
@@ -198,7 +199,9 @@ class ChangeForm(RegistrationForm):
         self._mine = {seat.session for seat in seats}
         initial: dict[str, Any] = {name: getattr(registration, name) for name in DETAILS}
         initial |= questions.initial(registration)
-        super().__init__(*args, event=registration.event, sessions=sessions, initial=initial, **kw)
+        # The page gives its fields their ids; those that are hidden need none.
+        kw |= {"initial": initial, "auto_id": False}
+        super().__init__(*args, event=registration.event, sessions=sessions, **kw)
         self.initial["sessions"] = [str(session.pk) for session in self._mine]
         self.initial["strategies"] = [str(each.pk) for each in registration.strategies.all()]
         attended = {session for session in self._mine if session.is_held} - self._offered
@@ -207,9 +210,24 @@ class ChangeForm(RegistrationForm):
         fields["sessions"].error_messages["required"] = (
             "Keep at least one session. Can you come to none? Then cancel your registration."
         )
+        # Data that do not say how the form began are compared with what is kept now.
+        tells = not self.is_bound or self.add_initial_prefix("name") in self.data
+        for name, field in self.fields.items():
+            # The sessions have their own, `had`, which forgets what can no longer be changed.
+            field.show_hidden_initial = tells and name != "sessions"
 
     def choosable(self) -> list[Session]:
         return [session for session in super().choosable() if session in self._offered]
+
+    def hidden_initials(self) -> Iterator[SafeString]:
+        """How the form began, for the page: it tells later what was changed in it.
+
+        Shown again it says what it said at first, also of a list that was empty: nothing.
+        """
+        for field in self:
+            is_said = not self.is_bound or field.html_initial_name in self.data
+            if field.field.show_hidden_initial and is_said:
+                yield field.as_hidden(only_initial=True)
 
     @property
     def had(self) -> set[Session]:
@@ -228,13 +246,21 @@ class ChangeForm(RegistrationForm):
             titles = [f"“{each}”" for each in self._sessions.values() if each in too_late]
             raise ValidationError(
                 "What you ticked otherwise can no longer be changed, since it is cancelled, over "
-                f"or closed by now: {', '.join(titles)}. The list here is as it stands now."
+                "or closed by now, or you have been there: "
+                f"{', '.join(titles)}. The list here is as it stands now."
             )
         return list(chosen)
 
     def clean(self) -> dict[str, Any]:
-        """Of the sessions leave what is to be changed: `offered`, and of them the `sessions`."""
+        """Leave what is to be changed: of the sessions `offered`, and of them the `sessions`."""
         cleaned = super().clean()
+        for name in {*self.fields} - {*self.changed_data, "sessions"}:
+            cleaned.pop(name, None)
+        cleaned["answers"] = {
+            question: answer
+            for question, answer in cleaned["answers"].items()
+            if questions.name(question) in self.changed_data
+        }
         if "sessions" in cleaned:
             chosen = set(cleaned["sessions"])
             cleaned["offered"] = (chosen ^ self.had) & self._offered

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections import defaultdict
 from html import unescape
 from typing import Any
 
@@ -13,8 +14,15 @@ from django.utils import timezone
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session, restore_session
-from registrations import mails, signup
-from registrations.models import OutgoingMail, Registration, Seat, new_token
+from registrations import access, mails, signup
+from registrations.models import (
+    AccessNeed,
+    OutgoingMail,
+    Question,
+    Registration,
+    Seat,
+    new_token,
+)
 
 from .people import sign_up
 
@@ -263,21 +271,24 @@ def test_unknown_words_in_the_address_say_nothing(client, alice):
 
 def form_of(client: Client, person: Registration) -> dict:
     """What a browser would post of the form as it is shown, before anything is entered."""
-    page = client.get(own(person, "change/")).content.decode()
-    fields: dict = {"sessions": [], "had": [], "strategies": []}
+    return posted_of(client.get(own(person, "change/")).content.decode())
+
+
+def posted_of(page: str) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = defaultdict(list)
     for tag in re.findall(r"<input [^>]*>", page):
         given = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
-        if given.get("type") == "checkbox" and not tag.rstrip(">").endswith("checked"):
+        is_box = given.get("type") in ("checkbox", "radio")
+        if is_box and not tag.rstrip(">").endswith("checked"):
             continue
-        name, value = given["name"], unescape(given.get("value", "on"))
-        if isinstance(fields.get(name), list):
-            fields[name].append(value)
-        else:
-            fields[name] = value
+        fields[given["name"]].append(unescape(given.get("value", "on" if is_box else "")))
     for name, options in re.findall(
         r'<select [^>]*name="(\w+)".*?>(.*?)</select>', page, re.DOTALL
     ):
-        fields[name] = re.search(r'value="([^"]*)" selected', options)[1]
+        fields[name] = re.findall(r'value="([^"]*)" selected', options)
+    areas = r'<textarea [^>]*name="(\w+)"[^>]*>\n(.*?)</textarea>'
+    for name, text in re.findall(areas, page, re.DOTALL):
+        fields[name] = [unescape(text).replace("\n", "\r\n")]
     return fields
 
 
@@ -357,6 +368,98 @@ def test_second_tab_undoes_nothing(client, alice, opening):
     assert (alice.name, alice.seats.count()) == ("Alice O'Brien", 5)
 
 
+TICKED = dict.fromkeys(("needs_captions", "needs_asl", "needs_dial_in"), "on")
+
+
+@pytest.fixture
+def lunch(week) -> Question:
+    return week.questions.create(text="Lunch?", kind="choices", choices="Meat\nVegan\nSoup")
+
+
+def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, lunch):
+    """An organizer has arranged by then what was asked for in the other tab."""
+    alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
+    story = week.questions.create(text="Your story?", kind="long")
+    first, second = form_of(client, alice), form_of(client, alice)
+    entered = {"needs_asl": "on", "needs_other": "Large print", "state": "NY"}
+    answers = {f"question_{lunch.pk}": ["Vegan"], f"question_{story.pk}": "Long"}
+    chosen = [each.pk for each in week.tracks.all()[:2]]
+    save(client, alice, second, strategies=chosen, **entered, **answers)
+    access.arrange(needs=AccessNeed.objects.all())
+    save(client, alice, first, sessions=[*first["sessions"], opening.pk], name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert (alice.name, alice.state, alice.needs_asl) == ("Alice O'Brien", "NY", True)
+    assert alice.needs_other == "Large print"
+    assert alice.strategies.count() == 2
+    assert set(alice.seats.values_list("access_needs__kind", flat=True)) == {"asl", "other"}
+    assert AccessNeed.objects.filter(state="arranged").count() == 10
+    assert dict(alice.answers.values_list("question", "value")) == {
+        lunch.pk: ["Vegan"],
+        story.pk: "Long",
+    }
+
+
+def test_second_tab_brings_nothing_back_that_was_taken_back(client, week, lunch):
+    story = week.questions.create(text="Your story?", kind="long")
+    answers = {lunch: ["Meat", "Soup"], story: "Long\n\n& true"}
+    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), answers=answers)
+    first = form_of(client, alice)
+    Registration.objects.update(needs_asl=False)
+    alice.strategies.clear()
+    alice.answers.all().delete()
+    save(client, alice, first, name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert (alice.name, alice.needs_asl) == ("Alice O'Brien", False)
+    assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
+
+
+def test_everything_can_be_unticked_and_emptied(client, week, lunch):
+    details: dict[str, Any] = dict.fromkeys(TICKED, True)
+    details |= {"organization": "Friends", "needs_other": "Large print", "state": "CA"}
+    details |= {"strategies": week.tracks.all(), "answers": {lunch: ["Meat", "Soup"]}}
+    alice = sign_up(week, **details)
+    form = {name: value for name, value in form_of(client, alice).items() if name not in TICKED}
+    del form[f"question_{lunch.pk}"]
+    save(client, alice, form, strategies=[], organization="", needs_other="", state="")
+    alice.refresh_from_db()
+    assert [name for name in TICKED if getattr(alice, name)] == []
+    assert (alice.organization, alice.needs_other, alice.state) == ("", "", "")
+    assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
+    assert not AccessNeed.objects.exists()
+
+
+def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
+    """Its first showing is compared with, also where it held nothing."""
+    alice = sign_up(week)
+    form = form_of(client, alice)
+    first, second, *_others = week.tracks.all()
+    entered = {"organization": "Friends", "strategies": [first.pk], f"question_{lunch.pk}": "Soup"}
+    answer = save(client, alice, form, **entered, **TICKED, name="")
+    assert "aria-" not in "".join(re.findall(r'<input type="hidden"[^>]*>', answer.text))
+    again = posted_of(answer.content.decode())
+    assert {name: value for name, value in again.items() if name.startswith("initial-")} == {
+        name: value for name, value in form.items() if name.startswith("initial-")
+    }
+    Registration.objects.update(state="NY")
+    alice.strategies.add(second)
+    save(client, alice, again, name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert [name for name in TICKED if not getattr(alice, name)] == []
+    assert (alice.name, alice.organization, alice.state) == ("Alice O'Brien", "Friends", "NY")
+    assert list(alice.strategies.all()) == [first]
+    assert alice.answers.get().value == ["Soup"]
+
+
+def test_data_that_do_not_say_how_the_form_began_are_written_as_they_are(client, week):
+    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), organization="Friends")
+    form = form_of(client, alice)
+    told = {name: value for name, value in form.items() if not name.startswith("initial-")}
+    del told["needs_asl"]
+    save(client, alice, told, strategies=[], organization="")
+    alice.refresh_from_db()
+    assert (alice.needs_asl, alice.organization, alice.strategies.count()) == (False, "", 0)
+
+
 def test_form_that_does_not_know_a_session_drops_it_not(client, alice, opening):
     """It was made while the session was cancelled."""
     cancel_session(session=opening)
@@ -423,6 +526,26 @@ def test_session_that_has_begun_can_still_be_chosen_and_left(client, week, openi
         form = form_of(client, alice)
         save(client, alice, form, sessions=without(form, opening))
     assert alice.seats.count() == 5
+
+
+def test_session_that_one_was_in_is_left_no_more_once_it_has_begun(client, alice, opening):
+    stale = form_of(client, alice)
+    was_there = alice.seats.filter(session=opening, attended=True)
+    alice.seats.filter(session=opening).update(attended=True)
+    # Come early, one may still change one's mind.
+    with time_machine.travel(opening.starts_at - MINUTE):
+        assert str(opening.pk) in offered(client, alice)
+    with time_machine.travel(opening.starts_at, tick=False):
+        assert str(opening.pk) not in offered(client, alice)
+        assert "nor those you have been to" in words(client.get(own(alice, "change/")))
+        answer = save(client, alice, stale, sessions=without(stale, opening))
+        assert "can no longer be changed" in words(answer)
+        assert f"“{opening.title}”" in words(answer)
+        assert was_there.exists()
+        # The others are left as ever.
+        save(client, alice, form_of(client, alice), sessions=[])
+    assert titles(alice) == [opening.slug]
+    assert was_there.exists()
 
 
 @pytest.mark.parametrize("odd", ["0", "-1", "abc", "99999999999999999999", "١", "draft", "foreign"])

@@ -245,7 +245,12 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
     open_sessions = [session for session in sessions if session.is_open_to_register(now)]
     phase = event.registration_phase(now, open_sessions)
     is_open = phase == Event.Phase.OPEN
-    offered = [session for session in open_sessions if is_open or session.pk in own]
+    been = {pk for pk, seat in own.items() if seat.attended and seat.session.starts_at <= now}
+    offered = [
+        session
+        for session in open_sessions
+        if (is_open or session.pk in own) and session.pk not in been
+    ]
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
         registration=registration,
