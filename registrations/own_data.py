@@ -198,8 +198,14 @@ def erase(*, registration: Registration) -> bool:
     So are earlier ones of theirs for the same event, which they cancelled. Zoom is told by a
     worker soon after; until then it is known whom to cancel there.
     """
+    return bool(erase_all(registrations=[registration]))
+
+
+def erase_all(*, registrations: Iterable[Registration]) -> list[Registration]:
+    """As `erase`, one after the other. Returns those who were not erased before."""
+    # It looks through the whole log, so once for all of them.
     _anonymize_log_of_the_gone()
-    return _erase(registration)
+    return [registration for registration in registrations if _erase(registration)]
 
 
 @transaction.atomic
@@ -396,7 +402,6 @@ def erase_expired(now: dt.datetime | None = None, limit: int = TURN) -> bool:
     _tidy(now)
     expired = _expired(now)
     if any(event.people for event in expired):
-        # It looks through the whole log, so once for all of them.
         _anonymize_log_of_the_gone()
     for event in expired:
         for registration in event.registrations.filter(erased_at=None).order_by("pk"):

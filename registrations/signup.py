@@ -242,6 +242,7 @@ def correct_email(*, registration: Registration, email: str) -> None:
             registration.save(update_fields=["email", "email_key", "email_since", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
+    personal_links.part(PersonalLink.objects.filter(seat__registration=registration))
     # The new mailbox is told everything anew; reminders that wait will find it when written.
     registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=TOLD_ANEW).update(
         state=OutgoingMail.State.DROPPED
@@ -260,23 +261,24 @@ def change(
     registration: Registration,
     offered: Iterable[Session],
     sessions: Iterable[Session],
-    strategies: Iterable[Track],
+    strategies: Iterable[Track] | None = None,
     answers: Mapping[Question, questions.Value | None] | None = None,
     **details: Any,
 ) -> bool:
     """Write what someone changed of their registration. Returns whether their sessions did.
 
     Of the sessions `offered` they come to `sessions`; the others they have stay as they are. When
-    any is another now they are owed their links anew. `answers` and `details` as for `register`;
-    None takes an answer back. Raises Registration.DoesNotExist when the registration was cancelled
-    or declined meanwhile.
+    any is another now they are owed their links anew. `strategies`, `answers` and `details` as for
+    `register`: what is not given stays as it is, and an answer that is None is taken back. Raises
+    Registration.DoesNotExist when the registration was cancelled or declined meanwhile.
     """
     live = Registration.objects.live().exclude(approval=Approval.DECLINED)
     registration = live.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
     for name, value in details.items():
         setattr(registration, name, value)
     registration.save(update_fields=list(details))
-    registration.strategies.set(strategies)
+    if strategies is not None:
+        registration.strategies.set(strategies)
     chosen = {session.pk: session for session in sessions}
     had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
     left = [seat for pk, seat in had.items() if pk not in chosen]
@@ -306,13 +308,18 @@ def _answer_anew(people: list[Registration]) -> None:
 
 
 @transaction.atomic
-def cancel(*, registration: Registration) -> None:
-    """End a registration: its links stop working, mails still waiting are not sent, places free."""
+def cancel(*, registration: Registration) -> bool:
+    """End a registration: its links stop working, mails still waiting are not sent, places free.
+
+    False: it was cancelled before.
+    """
     found = Registration.objects.live().filter(pk=registration.pk)
-    if found.update(cancelled_at=timezone.now()):
-        taken = registration.seats.seated().values_list("session", flat=True)
-        seats.fill(sessions=list(taken))
-        personal_links.keep_up_soon()
+    if not found.update(cancelled_at=timezone.now()):
+        return False
+    taken = registration.seats.seated().values_list("session", flat=True)
+    seats.fill(sessions=list(taken))
+    personal_links.keep_up_soon()
+    return True
 
 
 @transaction.atomic

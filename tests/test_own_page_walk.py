@@ -198,6 +198,21 @@ def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
     assert looks.count("fetch") == 2
 
 
+@pytest.mark.browser_may("net::ERR_FAILED")
+def test_open_page_that_has_no_network_for_a_moment_asks_again_soon(page, week):
+    alice = sign_up(week)
+    page.clock.install()
+    page.goto(f"/me/{alice.token}/")
+    now = timezone.now()
+    Session.objects.filter(slug="opening").update(starts_at=now, ends_at=now + 60 * MINUTE)
+    page.route("**/me/**", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward("20:00")
+    page.unroute("**/me/**")
+    page.clock.fast_forward("01:40")
+    says(page, "The session is on. Come in.")
+
+
 def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):
     alice = sign_up(week, sessions=week.sessions.all()[1:])
     page.goto(f"/me/{alice.token}/change/")

@@ -259,6 +259,9 @@ def test_corrected_address_gets_a_new_link_and_the_old_one_dies(personal, zoom_a
     alice = sign_up(personal)
     keep_up()
     signup.correct_email(registration=alice, email="right@example.org")
+    # The mail waits for the new ones.
+    assert not links_of(alice)
+    assert alice.mails.order_by("-pk").first().due_at > timezone.now()
     keep_up()
     for session in personal.sessions.all():
         assert set(at_zoom(zoom_account, session)) == {"right@example.org"}

@@ -29,8 +29,9 @@ async function read() {
 async function look() {
   due = Infinity;
   const answer = await read().catch(() => null);
-  if (answer?.status === 404) return location.reload();
-  if (!answer?.ok) return wait(10 * LEAST);
+  if (!answer) return wait(LEAST); // A phone that has just woken up has no network yet.
+  if (answer.status === 404) return location.reload();
+  if (!answer.ok) return wait(10 * LEAST);
   const page = new DOMParser().parseFromString(answer.text, "text/html");
   const [parts, fresh] = [partsOf(document), partsOf(page)];
   if (namesOf(parts) !== namesOf(fresh)) return location.reload();
