@@ -4,6 +4,7 @@ import datetime as dt
 import re
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.mail import EmailMessage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.models import AgendaItem, Event, Meeting, Session
-from registrations import mails, outbox, signup
+from registrations import access, mails, outbox, signup
 from registrations.admin import RegistrationChangeForm
-from registrations.models import OutgoingMail, Registration
+from registrations.models import AccessNeed, OutgoingMail, Registration
 
 from .people import sign_up
 
@@ -47,8 +48,11 @@ def _form_of(answer) -> dict[str, str]:
                 parts = widget.decompress(value)
                 for name, part in zip(names, parts, strict=True):
                     values[f"{field.html_name}{name}"] = part
-            elif value not in (None, False):
+                continue
+            if value not in (None, False):
                 values[field.html_name] = value
+            if field.field.show_hidden_initial:
+                values[field.html_initial_name] = value
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -245,6 +249,18 @@ def act(client, model, action: str, *things) -> str:
     return client.post(path(model, "changelist"), fields, follow=True).content.decode()
 
 
+def sure_of(page: str) -> str:
+    """What the button sends of the page that asks once more."""
+    return re.search(r'name="sure" value="(\w+)"', page)[1]
+
+
+def act_surely(client, action: str, *people: Registration) -> str:
+    """Choose an action that is asked once more, and press the button there."""
+    sure = sure_of(act(client, Registration, action, *people))
+    fields = {"action": action, "_selected_action": [each.pk for each in people], "sure": sure}
+    return client.post(path(Registration, "changelist"), fields, follow=True).content.decode()
+
+
 @pytest.mark.once
 def test_cancelling_and_restoring_a_session(admin_client, opening):
     act(admin_client, Session, "cancel", opening)
@@ -280,11 +296,30 @@ def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
 
 
 @pytest.mark.once
-def test_cancelling_a_registration(admin_client, week):
-    alice = sign_up(week)
-    act(admin_client, Registration, "cancel", alice)
-    alice.refresh_from_db()
-    assert alice.cancelled_at is not None
+def test_cancelling_registrations_is_asked_once_more(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    signup.cancel(registration=bob)
+    page = act(admin_client, Registration, "cancel", alice, bob)
+    assert "Cancel 1 registration?" in page
+    assert "No mail tells them." in page
+    assert "bob@example.org" not in page
+    assert Registration.objects.live().get() == alice
+
+
+def test_cancelled_registrations_are_counted_and_logged(admin_client, admin_user, week):
+    alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
+    signup.cancel(registration=charlie)
+    said = act_surely(admin_client, "cancel", alice, bob, charlie)
+    assert "2 registrations cancelled. Their links no longer work." in said
+    assert "1 left out: cancelled already." in said
+    assert not Registration.objects.live().exists()
+    entries = LogEntry.objects.values_list("user", "object_id", "change_message")
+    logged = {(admin_user.pk, str(each.pk), "Cancelled.") for each in (alice, bob)}
+    assert set(entries) == logged
+    assert OutgoingMail.objects.exclude(kind="links").count() == 0
+    again = act(admin_client, Registration, "cancel", alice, bob)
+    assert "They have cancelled already." in again
+    assert LogEntry.objects.count() == 2
 
 
 @pytest.mark.once
@@ -350,6 +385,95 @@ def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
     admin_client.post(path(alice), {**form, "organization": "Families United"})
     alice.refresh_from_db()
     assert (alice.organization, alice.mails.count()) == ("Families United", 1)
+
+
+# A page that was left open
+
+
+def save(client, person: Registration, form: dict[str, str], **changes):
+    """Press Save on someone's page; what is None is not sent, as of a box without its tick."""
+    sent = {name: value for name, value in {**form, **changes}.items() if value is not None}
+    answer = client.post(path(person), sent)
+    assert answer.status_code == 302, answer.context["errors"]
+
+
+def test_needs_asked_for_meanwhile_survive(admin_client, week):
+    alice = sign_up(week, needs_dial_in=True, needs_captions=True)
+    form = form_of(admin_client, path(alice))
+    Registration.objects.update(needs_asl=True, needs_captions=False, needs_other="A chair")
+    alice.refresh_from_db()
+    access.keep(registration=alice)
+    access.arrange(needs=AccessNeed.objects.filter(kind="asl"))
+    save(admin_client, alice, form, needs_dial_in=None, needs_interpretation="on", name="Alicia")
+    alice.refresh_from_db()
+    assert (alice.name, alice.needs_other) == ("Alicia", "A chair")
+    assert set(access.wishes(alice)) == {"asl", "interpretation", "other"}
+    kept = AccessNeed.objects.order_by("kind").values_list("kind", "state").distinct()
+    assert list(kept) == [
+        ("asl", "arranged"),
+        ("interpretation", "requested"),
+        ("other", "requested"),
+    ]
+
+
+def test_address_corrected_meanwhile_survives(admin_client, week):
+    alice = sign_up(week, email="alcie@example.org")
+    form = form_of(admin_client, path(alice))
+    signup.correct_email(registration=alice, email="alice@example.org")
+    before = Registration.objects.get()
+    for changes in ({"name": "Alicia"}, {"email": "alice@example.org"}):
+        save(admin_client, alice, form, **changes)
+    saved = Registration.objects.get()
+    assert (saved.name, saved.email, saved.token) == ("Alicia", before.email, before.token)
+    assert alice.mails.count() == 2
+
+
+def test_strategies_chosen_meanwhile_survive(admin_client, week):
+    first, second, third = week.tracks.all()[:3]
+    alice = sign_up(week, strategies=[first])
+    form = form_of(admin_client, path(alice))
+    alice.strategies.set([second])
+    save(admin_client, alice, form, name="Alicia")
+    assert list(alice.strategies.all()) == [second]
+    save(admin_client, alice, form, strategies=[third.pk])
+    assert list(alice.strategies.all()) == [third]
+
+
+@pytest.mark.once
+def test_strategies_of_someone_who_had_none_are_known_also_after_an_error(admin_client, week):
+    alice = sign_up(week)
+    page = admin_client.get(path(alice)).content.decode()
+    assert 'name="initial-strategies" id="initial-id_strategies_0"' in page
+    form = {**form_of(admin_client, path(alice)), "initial-strategies": ""}
+    chosen = {"strategies": [week.tracks.first().pk]}
+    answer = admin_client.post(path(alice), {**form, **chosen, "name": ""})
+    assert "This field is required." in answer.content.decode()
+    assert not re.findall(r'name="initial-strategies" value', answer.content.decode())
+
+
+def test_attendance_noted_meanwhile_survives(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    first, second, third = alice.seats.all()[:3]
+    alice.seats.filter(pk=first.pk).update(attended=True)
+    save(admin_client, alice, form, **{"seats-1-attended": "on"})
+    assert set(alice.seats.filter(attended=True)) == {first, second}
+    save(admin_client, alice, form_of(admin_client, path(alice)), **{"seats-0-attended": None})
+    assert list(alice.seats.filter(attended=True)) == [second]
+    assert third.attended is False
+
+
+@pytest.mark.once
+def test_what_is_posted_without_the_pages_own_values_counts_as_it_is(admin_client, week):
+    alice = sign_up(week, organization="ACLU", needs_asl=True, strategies=[week.tracks.first()])
+    alice.seats.update(attended=True)
+    form = form_of(admin_client, path(alice))
+    bare = {name: value for name, value in form.items() if "initial-" not in name}
+    changes = {"organization": "", "needs_asl": None, "strategies": None, "seats-0-attended": None}
+    save(admin_client, alice, bare, **changes)
+    alice.refresh_from_db()
+    assert (alice.organization, alice.needs_asl, alice.strategies.count()) == ("", False, 0)
+    assert alice.seats.filter(attended=False).get() == alice.seats.first()
 
 
 @pytest.mark.once

@@ -21,7 +21,7 @@ from registrations import announcing, mails, outbox, reminders, signup, unsubscr
 from registrations.models import Announcement, OutgoingMail, Registration, Seat, new_token
 
 from .people import filled_form, sign_up
-from .test_admin import act, form_of, path
+from .test_admin import act, act_surely, form_of, path, sure_of
 
 pytestmark = pytest.mark.django_db
 
@@ -638,8 +638,8 @@ def test_deciding_is_for_those_who_may_change_registrations(client, django_user_
     alice, bob = someone("pending"), someone("approved", "Bob B")
     OutgoingMail.objects.update(state="failed")
     before = list(Registration.objects.order_by("pk").values()), OutgoingMail.objects.count()
-    for action in ("approve", "decline", "send_links_again", "cancel"):
-        act(client, Registration, action, alice, bob)
+    for action in ("approve", "decline", "send_links_again", "renew_links", "cancel"):
+        assert 'name="sure"' not in act(client, Registration, action, alice, bob)
     assert decide(client, alice, "approve").status_code == 403
     assert before == (
         list(Registration.objects.order_by("pk").values()),
@@ -711,17 +711,32 @@ def test_renewing_links_is_asked_once_more(admin_client, week):
 
 
 def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
-    alice, bob = sign_up(week), sign_up(week, "Bob Brown")
+    alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
     signup.approve(registrations=[alice])
     signup.decline(registrations=[bob])
-    tokens = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
-    answer = admin_client.post(
-        reverse("admin:registrations_registration_changelist"),
-        {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "sure": "1"},
-        follow=True,
-    )
-    assert "New links are on their way to 1 person" in unescape(answer.content.decode())
-    now = {person.pk: Registration.objects.get(pk=person.pk).token for person in (alice, bob)}
-    assert now[alice.pk] != tokens[alice.pk]
-    assert now[bob.pk] == tokens[bob.pk]
+    tokens = dict(Registration.objects.values_list("pk", "token"))
+    said = act_surely(admin_client, "renew_links", alice, bob, charlie)
+    assert "New links are on their way to 2 people" in said
+    assert "1 left out: declined, or cancelled." in said
+    now = dict(Registration.objects.values_list("pk", "token"))
+    assert {pk for pk in now if now[pk] != tokens[pk]} == {alice.pk, charlie.pk}
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
+    assert charlie.mails.filter(kind="received", state="waiting").count() == 1
+
+
+def test_links_are_renewed_once_however_often_it_is_pressed(admin_client, someone):
+    alice = someone("approved")
+    page = act(admin_client, Registration, "renew_links", alice)
+    pressed = {
+        "action": "renew_links",
+        "_selected_action": [alice.pk],
+        "sure": sure_of(page),
+    }
+    said = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
+    once = Registration.objects.get().token
+    assert "What you chose has changed since. Please look again." in said[1]
+    assert "What you chose has changed since." not in page + said[0]
+    assert "Take the links of 1 person away?" in said[1]
+    assert (once == alice.token, alice.mails.filter(kind="links").count()) == (False, 2)
+    assert Registration.objects.get().token == once
+    assert sure_of(said[1]) != sure_of(page)

@@ -20,6 +20,7 @@ from django.db.models import Max
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from events import meetings
 from events.models import Event, Meeting, Session, ZoomAccount, ZoomReport
@@ -50,7 +51,7 @@ from registrations.models import (
 from registrations.unsubscribing import unsubscribe_url
 
 from .people import filled_form, sign_up
-from .test_admin import form_of
+from .test_admin import act_surely, form_of, sure_of
 
 pytestmark = pytest.mark.django_db
 
@@ -706,17 +707,31 @@ def test_organizer_erases_people_after_a_second_look(admin_client, week, dulcine
     asked = act(admin_client, "erase", dulcinea)
     assert "Erase the personal data of 1 person?" in asked.content.decode()
     assert erased() == set()
-    act(admin_client, "erase", dulcinea, sure="2")
-    assert erased() == set()
-    done = act(admin_client, "erase", dulcinea, sure="1")
+    sure = sure_of(asked.content.decode())
+    done = act(admin_client, "erase", dulcinea, sure=sure)
     assert "The personal data of 1 person is erased." in done.content.decode()
     assert traces("quixote", EMAIL) == []
     sancho.refresh_from_db()
     assert sancho.erased_at is None
     entry = LogEntry.objects.get()
     assert (entry.object_repr, entry.get_change_message()) == ("Erased", "Erased.")
-    again = act(admin_client, "erase", dulcinea, sure="1")
+    again = act(admin_client, "erase", dulcinea, sure=sure)
     assert "They are erased already." in again.content.decode()
+
+
+def test_only_those_are_erased_whom_the_page_named(admin_client, week, dulcinea):
+    """With everyone chosen one leaves and another enters before the button is pressed."""
+    sancho = sign_up(week, "Sancho Panza")
+    everyone = {"select_across": "1"}
+    sure = sure_of(act(admin_client, "erase", dulcinea, **everyone).text)
+    own_data.erase(registration=sancho)
+    teresa = sign_up(week, "Teresa Panza")
+    again = act(admin_client, "erase", dulcinea, sure=sure, **everyone)
+    assert "What you chose has changed since. Please look again." in again.text
+    assert f"<li>{escape(teresa)}" in again.text
+    assert set(Registration.objects.filter(erased_at=None)) == {dulcinea, teresa}
+    act(admin_client, "erase", dulcinea, sure=sure_of(again.text), **everyone)
+    assert not Registration.objects.filter(erased_at=None).exists()
 
 
 @pytest.mark.once
@@ -731,7 +746,8 @@ def test_so_many_at_once_would_take_too_long(admin_client, week, monkeypatch):
 @pytest.mark.once
 def test_declined_person_is_erased_by_an_organizer(admin_client, week, dulcinea):
     signup.decline(registrations=[dulcinea])
-    act(admin_client, "erase", dulcinea, sure="1")
+    dulcinea.refresh_from_db()
+    act_surely(admin_client, "erase", dulcinea)
     assert traces(*TRACES) == []
 
 
@@ -776,13 +792,14 @@ def test_first_page_warns_in_the_last_week(client, admin_user, week, dulcinea):
 
 
 @pytest.mark.once
-def test_preview_and_actions_are_for_those_who_may(client, week, dulcinea):
+def test_preview_and_actions_are_for_those_who_may(client, admin_client, week, dulcinea):
     viewer = User.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     client.force_login(viewer)
     assert client.get(RETENTION).status_code == 403
     viewer.user_permissions.add(Permission.objects.get(codename="view_registration"))
     assert client.get(RETENTION).status_code == 200
-    act(client, "erase", dulcinea, sure="1")
+    sure = sure_of(act(admin_client, "erase", dulcinea).text)
+    act(client, "erase", dulcinea, sure=sure)
     assert erased() == set()
     assert act(client, "export_csv", dulcinea)["Content-Type"] == "text/csv; charset=utf-8"
 

@@ -456,6 +456,29 @@ def test_organizers_overrule_the_line(admin_client, small):
     assert f"Taken out of {small.title}." in history
 
 
+def test_place_for_whoever_waits_for_a_yes_promises_no_link(admin_client, small):
+    *_others, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+    Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
+    said = do(admin_client, "give_place", charlie, dora)
+    assert "1 person called. The link is on its way" in said
+    assert "1 person given a place: they get their links once you approve them." in said
+    assert list(OutgoingMail.objects.filter(kind="promoted")) == [
+        charlie.registration.mails.get(kind="promoted")
+    ]
+    assert seated(small) == {"Alice", "Bob", "Charlie", "Dora"}
+
+
+def test_nobody_is_taken_out_of_what_is_over(admin_client, admin_user, small):
+    alice, bob = come(small, "Alice", "Bob")
+    Seat.objects.update(attended=True)
+    with time_machine.travel(small.ends_at, tick=False):
+        admin_client.force_login(admin_user)
+        said = do(admin_client, "take_out", alice, bob)
+    assert "2 left as they were: the session is over." in said
+    assert "taken. Their links" not in said
+    assert Seat.objects.filter(attended=True).count() == 2
+
+
 def test_whoever_may_only_look_overrules_nothing(client, django_user_model, small):
     looker = django_user_model.objects.create_user("looker", password="x", is_staff=True)
     looker.user_permissions.add(Permission.objects.get(codename="view_seat"))

@@ -31,7 +31,7 @@ from ..models import (
     Seat,
     email_key,
 )
-from ..wording import moment, people
+from ..wording import counted, moment, people
 from . import asking
 from .exporting import ExportMixin
 from .mail import MailTimes
@@ -41,7 +41,31 @@ from .retention import RetentionMixin
 Approval = Registration.Approval
 
 
-class RegistrationChangeForm(forms.ModelForm):
+class OpenedForm(forms.ModelForm):
+    """Its `changed_data` is what this organizer changed, of the page as it was when opened.
+
+    The database may hold something else by now. What is posted without the page's hidden values
+    is compared with that.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        opened = any(self.add_initial_prefix(name) in self.data for name in self.fields)
+        for field in self.fields.values():
+            field.show_hidden_initial = opened or not self.is_bound
+
+
+class ChosenBefore(forms.MultipleHiddenInput):
+    """Says also that nothing was chosen."""
+
+    def format_value(self, value: Any) -> Any:
+        return ["", *super().format_value(value)]
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return [each for each in super().value_from_datadict(data, files, name) or [] if each]
+
+
+class RegistrationChangeForm(OpenedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
@@ -51,6 +75,7 @@ class RegistrationChangeForm(forms.ModelForm):
                 choices=offered_time_zones(self.instance.time_zone)
             )
             fields["strategies"].queryset = self.instance.event.tracks.all()
+            fields["strategies"].hidden_widget = ChosenBefore
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -75,6 +100,7 @@ class RegistrationChangeForm(forms.ModelForm):
 
 class SeatInline(admin.TabularInline):
     model = Seat
+    form = OpenedForm
     extra = 0
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
@@ -274,23 +300,29 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         return False
 
     def save_model(self, request: HttpRequest, obj: Registration, form: Any, change: bool) -> None:
-        """Write what was changed and no more: somebody may have approved or declined meanwhile."""
+        """Write what this organizer changed and no more: the rest may be another by now."""
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
+        person, email = Registration.objects.select_related("event").get(pk=obj.pk), obj.email
         if any(name.startswith("needs_") for name in form.changed_data):
-            access.keep(registration=obj)
-        email, before = obj.email, form.initial["email"]
-        if email == before:
+            access.keep(registration=person)
+        if "email" not in form.changed_data or email == person.email:
             return
         try:
-            signup.correct_email(registration=obj, email=email)
+            signup.correct_email(registration=person, email=email)
         except signup.AddressTaken:
             messages.error(request, f"Someone else has just registered as {email}.")
         else:
-            if obj.is_admitted:
+            if person.is_admitted:
                 messages.info(request, f"New links go to {email}; the old ones have ended.")
-            elif obj.is_pending:
+            elif person.is_pending:
                 messages.info(request, f"We tell {email} that you look at the registration first.")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Strategies too are written only when this organizer changed them."""
+        if "strategies" not in form.changed_data:
+            form.cleaned_data.pop("strategies", None)
+        super().save_related(request, form, formsets, change)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Write what was ticked and no more: a place may have come free meanwhile."""
@@ -398,10 +430,10 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
     def renew_links(
         self, request: HttpRequest, queryset: QuerySet[Registration]
     ) -> HttpResponse | None:
-        """Asked once more on a page of its own."""
-        chosen = [each for each in queryset if each.is_admitted]
+        """Asked once more on a page of its own. Who waits for a yes has a link too."""
+        chosen = [each for each in queryset if each.is_admitted or each.is_pending]
         if not chosen:
-            messages.warning(request, "They have no links: none of them comes.")
+            messages.warning(request, "They have no links: they were declined, or have cancelled.")
             return None
         if not asking.is_sure(request, chosen):
             title = f"Take the links of {people(len(chosen))} away?"
@@ -414,6 +446,8 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
             f"New links are on their way to {people(done)}. The old ones work no more, nor do "
             "their personal links at Zoom.",
         )
+        if left := len(queryset) - done:
+            messages.warning(request, f"{left} left out: declined, or cancelled.")
         return None
 
     @admin.action(description="Approve: they get their links", permissions=["change"])
@@ -467,8 +501,20 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
                 f"{len(queryset) - sent} were left out: not coming, or mailed within ten minutes.",
             )
 
-    @admin.action(description="Cancel the selected registrations", permissions=["change"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-        for registration in queryset.filter(cancelled_at=None):
-            signup.cancel(registration=registration)
-        messages.success(request, "Cancelled. Their links no longer work.")
+    @admin.action(description="Cancel the selected registrations…", permissions=["change"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Registration]) -> HttpResponse | None:
+        """Asked once more on a page of its own."""
+        chosen = [each for each in queryset if not each.cancelled_at]
+        if not chosen:
+            messages.warning(request, "They have cancelled already.")
+            return None
+        if not asking.is_sure(request, chosen):
+            title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+            return asking.ask(self, request, chosen, title=title)
+        done = [person for person in chosen if signup.cancel(registration=person)]
+        LogEntry.objects.log_actions(request.user.pk, done, CHANGE, "Cancelled.")  # type: ignore[arg-type]
+        registrations = counted(len(done), "registration", "registrations")
+        messages.success(request, f"{registrations} cancelled. Their links no longer work.")
+        if left := len(queryset) - len(done):
+            messages.warning(request, f"{left} left out: cancelled already.")
+        return None

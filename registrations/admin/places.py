@@ -83,9 +83,16 @@ class SeatAdmin(admin.ModelAdmin):
     @admin.action(description="Give a place: they get their link", permissions=["change"])
     def give_place(self, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
         done, left = self._each(request, queryset, seats.promote, "Given a place.")
-        if done:
+        admitted = sum(seat.registration.is_admitted for seat in done)
+        if admitted:
             messages.success(
-                request, f"{people(done)} called. The link is on its way, also where it is full."
+                request,
+                f"{people(admitted)} called. The link is on its way, also where it is full.",
+            )
+        if pending := len(done) - admitted:
+            messages.success(
+                request,
+                f"{people(pending)} given a place: they get their links once you approve them.",
             )
         if left:
             messages.warning(request, f"{left} left out: they have a place already.")
@@ -95,7 +102,8 @@ class SeatAdmin(admin.ModelAdmin):
         done, left = self._each(request, queryset, seats.move_to_waiting, "Moved to the line.")
         if done:
             messages.success(
-                request, f"{people(done)} moved. Their links there end; nothing is mailed to them."
+                request,
+                f"{people(len(done))} moved. Their links there end; nothing is mailed to them.",
             )
         if left:
             messages.warning(
@@ -106,24 +114,29 @@ class SeatAdmin(admin.ModelAdmin):
 
     @admin.action(description="Take out of the session: their link ends", permissions=["change"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-        chosen = list(queryset)
-        self._log(request, chosen, "Taken out of {}.")
-        seats.leave(seats=chosen)
-        places = counted(len(chosen), "place", "places")
-        messages.success(
-            request,
-            f"{places} taken. Their links there end, their other sessions stay, and whoever is "
-            "next in line is called. Nothing is mailed to those who lost a place.",
-        )
+        """Not of a session that has ended: who was there stays known."""
+        now = timezone.now()
+        chosen = [seat for seat in queryset if seat.session.ends_at > now]
+        if chosen:
+            self._log(request, chosen, "Taken out of {}.")
+            seats.leave(seats=chosen)
+            places = counted(len(chosen), "place", "places")
+            messages.success(
+                request,
+                f"{places} taken. Their links there end, their other sessions stay, and whoever is "
+                "next in line is called. Nothing is mailed to those who lost a place.",
+            )
+        if left := len(queryset) - len(chosen):
+            messages.warning(request, f"{left} left as they were: the session is over.")
 
     def _each(
         self, request: HttpRequest, queryset: QuerySet[Seat], verb: Callable[..., bool], words: str
-    ) -> tuple[int, int]:
-        """For how many the verb did something, and for how many not; noted under their History."""
+    ) -> tuple[list[Seat], int]:
+        """For which the verb did something, and for how many not; noted under their History."""
         chosen = list(queryset)
         done = [seat for seat in chosen if verb(seat=seat)]
         self._log(request, done, f"{words} ({{}})")
-        return len(done), len(chosen) - len(done)
+        return done, len(chosen) - len(done)
 
     def _log(self, request: HttpRequest, chosen: list[Seat], words: str) -> None:
         for seat in chosen:

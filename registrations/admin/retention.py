@@ -107,7 +107,7 @@ class RetentionMixin:
         if not asking.is_sure(request, chosen):
             title = f"Erase the personal data of {people(len(chosen))}?"
             return asking.ask(self, request, chosen, title=title)
-        done = [person for person in chosen if own_data.erase(registration=person)]
+        done = own_data.erase_all(registrations=chosen)
         gone = Registration.objects.filter(pk__in=[person.pk for person in done])
         LogEntry.objects.log_actions(request.user.pk, gone, CHANGE, "Erased.")  # type: ignore[arg-type]
         messages.success(request, f"The personal data of {people(len(done))} is erased.")
