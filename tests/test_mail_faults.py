@@ -299,6 +299,19 @@ def test_connections_carry_mails_side_by_side(week, sink, worker):
 # The workers
 
 
+@pytest.mark.served
+@pytest.mark.once
+def test_nudge_that_a_busy_worker_cannot_heed_is_left_to_an_idle_one(week, sink, worker):
+    crowd(week, emails(300, "slow.example"))
+    worker()
+    announce(week)
+    sink.wait_for(5)
+    outbox.nudge()
+    idle = worker()
+    idle.wait_for_log(r"deliver_mails\[.*received", timeout=4)
+    eventually(lambda: max(mail.in_hand for mail in sink.taken()) == 2, "both send", 4)
+
+
 @pytest.mark.once
 def test_worker_told_to_stop_hands_back_what_it_has_not_sent(week, sink, worker):
     people = crowd(week, emails(230, "slow.example"))
