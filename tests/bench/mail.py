@@ -6,6 +6,7 @@ import smtplib
 import statistics
 import sys
 import time
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -27,6 +28,8 @@ FEW, SOME, MANY = 100, 1000, 10_000
 # As a provider's server does, the sink takes its time for each mail to this domain.
 SLOW = "slow.example"
 CONNECTIONS = 8
+# Seconds in which one worker process sends, or two.
+SLICE = 2
 
 
 def bench_mail(week, folder: Path) -> None:
@@ -46,21 +49,24 @@ def bench_speed(week, folder: Path, port: int) -> None:
     ready = ceiling.ready_message(SOME)
     built = ceiling.built_by_the_standard_library(SOME // 4)
     few = mailing(week, folder, FEW)
-    some, many, two = by_turns(
+    some, many = by_turns(
         lambda: mailing(week, folder, MANY, at_a_time=SOME),
         lambda: mailing(week, folder, MANY),
-        lambda: mailing(week, folder, MANY, processes=2),
     )
+    ones, twos, ratios = one_and_two(week, folder)
     figure("size of one mail", f"{ceiling.size / 1024:,.0f} KiB")
     figure("smtplib, one ready message again and again", f"{ready:,.0f}/s")
     figure("smtplib, each built with the standard library", f"{built:,.0f}/s")
     figure(f"outbox, {SOME:,} mails, one worker process", f"{some.rate:,.0f}/s")
     figure(f"outbox, {MANY:,} mails, one worker process", f"{many.rate:,.0f}/s")
-    figure(f"outbox, {MANY:,} mails, two", f"{two.rate:,.0f}/s")
     figure("one: ratio to the ready message", f"{many.rate / ready:.2f}", "wanted: at least 0.12")
     figure("one: ratio to the standard library's", f"{many.rate / built:.2f}")
     figure(f"one: {MANY:,} to {SOME:,}", f"{many.rate / some.rate:.2f}", "wanted: no slower, 1.0")
-    figure("two to one", f"{two.rate / many.rate:.2f}", "wanted: at least 1.6")
+    figure(f"one, in turns of {SLICE} s with two", f"{statistics.median(ones):,.0f}/s")
+    figure("two", f"{statistics.median(twos):,.0f}/s")
+    figure("two to one, the middle one", f"{statistics.median(ratios):.2f}", "wanted: at least 1.6")
+    low, _middle, high = statistics.quantiles(ratios, n=4)
+    figure(f"half of all {len(ratios)} turns between", f"{low:.2f}, {high:.2f}")
     figure(f"peak memory of the worker, {FEW} mails", f"{few.peak_mib:,.1f} MiB")
     grown = many.peak_mib - few.peak_mib
     figure(f"{MANY:,} mails: more by", f"{grown:,.1f} MiB", "wanted: at most 20")
@@ -83,7 +89,6 @@ def bench_announcing(week) -> None:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
     from django.urls import reverse
-    from django.utils import timezone
 
     from registrations import announcing
     from registrations.models import Announcement
@@ -104,7 +109,7 @@ def bench_announcing(week) -> None:
     viewed = statistics.median(seconds(lambda: client.get(review)) for _round in range(5))
     asked = seconds(lambda: announcing.send_now(announcement=announcement))
     with CaptureQueriesContext(connection) as queries:
-        queued = seconds(lambda: announcing.start_due(timezone.now()))
+        queued = seconds(lambda: announcing.start_due(dt.datetime.now(dt.UTC)))
     assert announcement.mails.count() == MANY
     figure("the review page, with its count and preview", f"{viewed * 1000:,.0f} ms")
     figure("what its send button does", f"{asked * 1000:,.0f} ms")
@@ -172,34 +177,68 @@ def by_turns(*runs: Callable[[], Mailing]) -> list[Mailing]:
     ]
 
 
-def mailing(
-    week, folder: Path, count: int, *, processes: int = 1, at_a_time: int = MANY
-) -> Mailing:
-    """Owe so many people their links anew, and let that many worker processes send them.
+def one_and_two(week, folder: Path) -> tuple[list[float], list[float], list[float]]:
+    """Mails a second of one worker process, of two, and the second as a multiple of the first.
+
+    In each mailing the other process stands still for every other SLICE: how fast this machine
+    is changes within a minute, so that only neighbours compare. Each turn of two is compared
+    with the mean of the turns of one before and after it.
+    """
+    ones: list[float] = []
+    twos: list[float] = []
+    ratios: list[float] = []
+    for _mailing in range(4):
+        slices = _slices(week, folder)
+        ones += slices[::2]
+        twos += slices[1::2]
+        triples = zip(slices[::2], slices[1::2], slices[2::2], strict=False)
+        ratios += [two / statistics.mean([before, after]) for before, two, after in triples]
+    return ones, twos, ratios
+
+
+def _slices(week, folder: Path) -> list[float]:
+    """Mails a second of one process, of two, of one, of two ... until the mails run out."""
+    from registrations.models import OutgoingMail
+
+    OutgoingMail.objects.all().delete()
+    with workers(folder, 2) as started:
+        other = psutil.Process(started[1].pid)
+        both = [other, *other.children(recursive=True)]
+        owe(week, week.registrations.all(), processes=2)
+        time.sleep(SLICE)
+        periods = []
+        while unsent().exists():
+            for stand_still in (True, False):
+                for process in both:
+                    process.suspend() if stand_still else process.resume()
+                time.sleep(SLICE / 10)
+                start = dt.datetime.now(dt.UTC)
+                time.sleep(SLICE)
+                periods.append((start, dt.datetime.now(dt.UTC)))
+    times = times_sent(MANY)
+    # Amid the last thousand one of the two may have none left.
+    whole = [(start, end) for start, end in periods if end < times[-SOME]]
+    return [
+        (bisect(times, end) - bisect(times, start)) / (end - start).total_seconds()
+        for start, end in whole
+    ]
+
+
+def mailing(week, folder: Path, count: int, *, at_a_time: int = MANY) -> Mailing:
+    """Owe so many people their links anew, and let a worker process send them.
 
     `at_a_time`: how many are owed at once; the next so many when these are sent.
     """
-    from django.db import transaction
-
-    from registrations import outbox
     from registrations.models import OutgoingMail
 
     OutgoingMail.objects.all().delete()
     people = list(week.registrations.order_by("pk").values_list("pk", flat=True)[:count])
-    parts = [people[start : start + at_a_time] for start in range(0, count, at_a_time)]
-    # That of `sent` would grow with them, and to look often slows down what is looked at.
-    waiting = OutgoingMail.objects.filter(state="waiting")
-    with workers(folder, processes) as started:
-        for part in parts:
-            with transaction.atomic():
-                outbox.queue_all(week.registrations.filter(pk__in=part), key="links", kind="links")
-            for _process in started:
-                outbox.nudge()
-            eventually(lambda: not waiting.exists(), f"{len(part)} mails sent", 600, every=0.2)
-        peak = max(_peak_mib(process.pid) for process in started)
-    sent = OutgoingMail.objects.filter(state="sent")
-    assert sent.count() == count
-    times = list(sent.order_by("sent_at").values_list("sent_at", flat=True))
+    with workers(folder, 1) as (worker,):
+        for start in range(0, count, at_a_time):
+            owe(week, people[start : start + at_a_time])
+            eventually(lambda: not unsent().exists(), f"{count} mails sent", 600, every=0.2)
+        peak = _peak_mib(worker.pid)
+    times = times_sent(count)
     rates = [
         (len(some) - 1) / (some[-1] - some[0]).total_seconds()
         for some in (times[start : start + SOME] for start in range(0, count, SOME))
@@ -207,9 +246,39 @@ def mailing(
     return Mailing(rates, peak)
 
 
+def owe(week, people: Any, *, processes: int = 1) -> None:
+    """Owe these people their links anew, and tell so many worker processes."""
+    from django.db import transaction
+
+    from registrations import outbox
+
+    with transaction.atomic():
+        outbox.queue_all(week.registrations.filter(pk__in=people), key="links", kind="links")
+    for _process in range(processes):
+        outbox.nudge()
+
+
+def unsent() -> Any:
+    """What is left. That of `sent` would grow, and to look often slows down what is looked at."""
+    from registrations.models import OutgoingMail
+
+    return OutgoingMail.objects.filter(state="waiting")
+
+
+def times_sent(count: int) -> list[dt.datetime]:
+    """When each of so many mails was recorded as sent, the first one first."""
+    from registrations.models import OutgoingMail
+
+    sent = OutgoingMail.objects.filter(state="sent")
+    assert sent.count() == count
+    return list(sent.order_by("sent_at").values_list("sent_at", flat=True))
+
+
 @contextmanager
 def workers(folder: Path, count: int) -> Iterator[list[Process]]:
     """So many worker processes, ready for their turns."""
+    for log in folder.glob("worker-*.log"):
+        log.unlink()
     started = [
         Process(
             *(sys.executable, "-m", "celery", "-A", "strategyweek", "worker", "--loglevel=INFO"),
