@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WITHOUT = (
@@ -90,3 +90,9 @@ def launched() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window; waits for one that is just coming."""
+    pixels: int = page.locator("html").evaluate("html => html.scrollWidth - innerWidth")
+    return pixels

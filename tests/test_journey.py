@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from events.models import Meeting, Session
 from registrations.models import Registration
 
+from .browser import overflow
 from .people import sign_up
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -148,5 +149,4 @@ def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, schem
         page.goto(path)
         found = Axe().run(page).response["violations"]
         assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-        overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert (path, overflow) == (path, 0)
+        assert (path, overflow(page)) == (path, 0)

@@ -81,7 +81,7 @@ def enter_question(page: Page, kind: str, text: str, *, choices: str = "", only:
         page.get_by_label(only).check()
     fits(page)
     press(page, "Save and add another")
-    says(page, "was added successfully")
+    says(page, f"“{text}” was added successfully")
 
 
 def test_questions_from_asking_to_the_export(organizer, week, opening):

@@ -13,6 +13,7 @@ from events.models import Session
 from registrations import access, signup
 from registrations.models import AccessNeed, OutgoingMail, Question, Registration
 
+from .browser import overflow
 from .people import sign_up
 
 MINUTE = dt.timedelta(minutes=1)
@@ -35,7 +36,7 @@ def says(page: Page, words: str) -> None:
 
 
 def fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    assert overflow(page) == 0
 
 
 def leave_first_session(page: Page) -> None:
@@ -125,6 +126,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
         page.get_by_role("link", name="Download all we hold").click()
     assert "Blue songs" in Path(download.value.path()).read_text()
     page.get_by_role("link", name="Erase it now").click()
+    expect(page.get_by_role("button", name="Yes, erase everything")).to_be_visible()
     fits(page)
     press(page, "Yes, erase everything")
     says(page, "Your data is erased")

@@ -26,7 +26,7 @@ from registrations.mails import DRAFTS
 from registrations.models import Announcement, OutgoingMail, PersonalLink, Registration, Seat
 from registrations.readiness import Link, Mail, Standing, Tally
 
-from .browser import PHONE
+from .browser import PHONE, overflow
 from .people import sign_up
 from .test_admin import path
 
@@ -1038,7 +1038,7 @@ def test_mending_on_a_phone(new_page, live_server, admin_client, personal, openi
         found = Axe().run(page, {"include": [".review"]}, {"preload": False})
         violations = found.response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+        assert overflow(page) == 0
     page.get_by_role("button", name="Mend all").click()
     page.get_by_text("The links are on their way again to 1 person.").wait_for()
     assert owed(alice) == ["links"]

@@ -19,7 +19,7 @@ from events.admin import SessionAdmin
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom_stand_in import StandIn
 
-from .browser import PHONE
+from .browser import PHONE, overflow
 from .people import sign_up
 from .test_admin import act, form_of, path
 
@@ -541,7 +541,7 @@ def test_making_a_meeting_anew_on_a_phone(new_page, live_server, admin_client, s
     shown = [".trial", ".alarm", ".panel", "#meeting-group .readonly"]
     found = Axe().run(page, {"include": shown}, {"preload": False}).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    assert overflow(page) == 0
     page.get_by_role("button", name="Make it anew at Zoom").click()
     expect(page.get_by_text("The meeting is made anew at Zoom within a minute.")).to_be_visible()
     assert first(shared).meeting.state == "wanted"
