@@ -180,7 +180,8 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 class Seat(models.Model):
     """A registration in a session, or in its waiting list.
 
-    `told_revision` is the session's revision that the person last heard of.
+    `told_revision` is the session's revision that the person last heard of. `shown_revision`, when
+    it is a later one, is of edits that had not settled when a mail showed them; see `told`.
     """
 
     class State(models.TextChoices):
@@ -197,6 +198,7 @@ class Seat(models.Model):
     # When its link was first followed to Zoom.
     opened_at = models.DateTimeField(null=True, editable=False)
     told_revision = models.PositiveIntegerField(default=0, editable=False)
+    shown_revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SeatQuerySet.as_manager()

@@ -66,7 +66,7 @@ HELD: dict[str, tuple[str, ...]] = {
     ),
     "registrations.seat": (
         *("session", "state", "created_at", "seated_at", "waiting_since", "told_revision"),
-        *("opened_at", "attended"),
+        *("shown_revision", "opened_at", "attended"),
     ),
     "registrations.personallink": ("email", "state", "problem", "registrant_id", "issued_at"),
     "registrations.attendance": ("name", "email", "participant", "joined_at", "left_at"),
