@@ -33,6 +33,7 @@ from .models import (
     Seat,
 )
 from .parts import PALETTE, Kept, Parts, join_url
+from .told import Place, note_shown, public
 
 Kind = OutgoingMail.Kind
 
@@ -176,11 +177,13 @@ class Batch:
         calendar: bytes = b"",
         method: str = "",
         headers: Mapping[str, str] | None = None,
+        also: Collection[int] = (),
     ) -> Draft:
         """Render the two templates of the topic's kind, once for all that differ only in blocks.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name.
+        show one, and the templates place all of a form by its name. `also` are the ids of sessions
+        that `words` and `context` speak of.
         """
         forms = [form for form, shown in sessions.items() if shown]
         frame = self._frame(
@@ -198,11 +201,12 @@ class Batch:
             for form in forms
             for extension in ("txt", "html")
         }
-        linked = [each.pk for form in forms for each in sessions[form]]
+        in_blocks = [each.pk for form in forms for each in sessions[form]]
         is_personal = topic.event.has_personal_links
         return Draft(
             *(frame, blocks, calendar),
-            linked=tuple(linked) if is_personal else (),
+            shown={*in_blocks, *also},
+            linked=tuple(in_blocks) if is_personal else (),
             own_link=self.parts.own_link() if is_personal else {},
         )
 
@@ -380,11 +384,6 @@ CHANGED = {
 }
 
 
-def public(facts: Facts) -> Facts:
-    """What those are told of a session who have no place in it: no way to join, no agenda."""
-    return facts._replace(joining="", agenda="")
-
-
 def _differences(
     told: Facts, now: Facts, zone: zoneinfo.ZoneInfo
 ) -> tuple[tuple[str, str, str], ...]:
@@ -447,14 +446,16 @@ def promoted(batch: Batch, topic: Topic) -> Draft | None:
 
 def access(batch: Batch, topic: Topic) -> Draft | None:
     """What is arranged for someone in each session, with its link."""
-    arranged = []
+    arranged, ids = [], []
     for session in topic.sessions:
         needs = tuple(words for pk, words in topic.needs if pk == session.pk)
         if needs and session.is_held and session.ends_at > batch.now:
             arranged.append((session.facts(), join_url(TOKEN, session), needs))
+            ids.append(session.pk)
     if not arranged:
         return None
-    return batch.compose(topic, batch.words(topic), {"arranged": tuple(arranged)}, sessions={})
+    context = {"arranged": tuple(arranged)}
+    return batch.compose(topic, batch.words(topic), context, sessions={}, also=ids)
 
 
 def thanks(batch: Batch, topic: Topic) -> Draft:
@@ -514,8 +515,8 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     registration is another now, or it was cancelled; its moment has passed; or the announcement's
     reader wants no more of them.
     """
-    seats = _seats(mails)
-    wanted = _ids(mail.session_id for mail in mails).union(*seats.values())
+    places = _places(mails)
+    wanted = _ids(mail.session_id for mail in mails).union(*places.values())
     sessions = {
         session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
     }
@@ -523,7 +524,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
         {mail.registration.event_id for mail in mails if mail.registration}
     )
     is_personal = any(event.has_personal_links for event in events.values())
-    zoom_urls = _zoom_urls(seats) if is_personal else {}
+    zoom_urls = _zoom_urls(places) if is_personal else {}
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
     needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
@@ -536,8 +537,8 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
             return letters.write(mail)
         if not _may_read(person, mail):
             return None
-        theirs = seats[person.pk]
-        attended = {pk for pk, state in theirs.items() if state == Seat.State.SEATED}
+        theirs = places[person.pk]
+        attended = {pk for pk, place in theirs.items() if place.state == Seat.State.SEATED}
         attending = tuple(each for pk, each in sessions.items() if pk in attended)
         waiting = tuple(
             each for pk, each in sessions.items() if pk in theirs and pk not in attended
@@ -557,7 +558,10 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
                 needs=tuple(needs.get(mail.key, ())),
             )
         )
-        return draft.address_to(person, zoom_urls.get(person.pk)) if draft else None
+        if draft is None:
+            return None
+        note_shown(person.pk, [sessions[pk] for pk in draft.shown], theirs)
+        return draft.address_to(person, zoom_urls.get(person.pk))
 
     return write
 
@@ -582,16 +586,15 @@ def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _seats(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
-    """By registration, the ids of the sessions that they have a place in or wait for, and which."""
+def _places(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, Place]]:
+    """By registration and session, the places that people have there, or in its waiting list."""
     people = _ids(mail.registration_id for mail in mails)
-    seats: dict[int, dict[int, str]] = {pk: {} for pk in people}
-    rows = Seat.objects.filter(registration__in=seats)
-    for registration_id, session_id, state in rows.values_list(
-        "registration_id", "session_id", "state"
-    ):
-        seats[registration_id][session_id] = state
-    return seats
+    places: dict[int, dict[int, Place]] = {pk: {} for pk in people}
+    rows = Seat.objects.filter(registration__in=places)
+    fields = ("registration_id", "session_id", *Place._fields)
+    for registration_id, session_id, *place in rows.values_list(*fields):
+        places[registration_id][session_id] = Place(*place)
+    return places
 
 
 def _access_key(registration_id: int, confirmed_at: dt.datetime | None) -> str:

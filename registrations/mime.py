@@ -4,7 +4,7 @@ Building and flattening a MIME message takes longer than sending it. So that is 
 with stand-ins, and for each person these are replaced in the finished bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate, make_msgid
 from functools import cached_property, lru_cache
@@ -119,13 +119,15 @@ class Frame:
 class Draft:
     """A mail to all who get the same words: a frame, and by stand-in the blocks to put in.
 
-    In the blocks there is a place for someone's own Zoom link for each session of `linked`;
-    `own_link` says by extension what is put there, with a stand-in for its address.
+    `shown` are the ids of the sessions that it tells of. In the blocks there is a place for
+    someone's own Zoom link for each session of `linked`; `own_link` says by extension what is put
+    there, with a stand-in for its address.
     """
 
     frame: Frame
     blocks: Mapping[str, str] = field(default_factory=dict)
     calendar: bytes = b""
+    shown: Collection[int] = ()
     linked: Sequence[int] = ()
     own_link: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,10 +13,11 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from events.models import Event, Facts, Revision, Session, SessionQuerySet
+from events.models import Event, Revision, Session, SessionQuerySet
 
-from . import access, announcing, letters, mails, outbox, seats
+from . import access, announcing, letters, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
+from .told import is_change, is_news, known
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ def _reminded(kind: Kind, session: Session) -> QuerySet[Seat]:
     changed_since = [
         revision.number
         for revision in session.revisions.all()
-        if _is_change(revision.facts(), facts)
+        if is_change(revision.facts(), facts)
     ]
     due_at = session.day_reminder_at if kind == Kind.DAY else session.hour_reminder_at
     told_since = OutgoingMail.objects.filter(
@@ -94,6 +95,7 @@ def _reminded(kind: Kind, session: Session) -> QuerySet[Seat]:
         Seat.objects.seated()
         .filter(session=session, seated_at__lt=due_at)
         .exclude(told_revision__in=changed_since)
+        .exclude(shown_revision__in=changed_since, shown_revision__gt=F("told_revision"))
         .exclude(registration__in=told_since.values("registration"))
     )
 
@@ -133,11 +135,6 @@ def _behind() -> QuerySet[Seat]:
     return theirs.filter(told_revision__lt=F("session__revision"))
 
 
-def _facts(of: Session | Revision, state: str) -> Facts:
-    """What people whose seats are in this state are told of it."""
-    return of.facts() if state == Seat.State.SEATED else mails.public(of.facts())
-
-
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     revised = event.sessions.filter(revised_at__isnull=False, seats__in=_behind())
@@ -147,20 +144,24 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     news, pressing, all_settled = Q(), Q(), True
     for session in Session.objects.filter(pk__in=ids).with_details():
         behind = _behind().filter(session=session)
-        groups = set(behind.values_list("told_revision", "state"))
-        numbers = {number for number, _state in groups}
+        groups = set(behind.values_list("told_revision", "shown_revision", "state"))
+        numbers = {number for group in groups for number in group[:2]}
         kept = {each.number: each for each in session.revisions.filter(number__in=numbers)}
         settled = _is_settled(session, now)
-        for number, state in groups:
-            group = Q(told_revision=number, state=state)
-            seats, told, facts = behind.filter(group), kept.get(number), _facts(session, state)
-            if told and _is_change(_facts(told, state), facts):
-                if not settled and not _is_soon(session, told, now):
+        for told, shown, state in groups:
+            group = Q(told_revision=told, shown_revision=shown, state=state)
+            seats, facts = behind.filter(group), known(session, state)
+            # What its people know of it, the last first.
+            before = [kept[number] for number in (shown, told) if number >= told and number in kept]
+            was = next((each for each in before if is_change(known(each, state), facts)), None)
+            has_news = any(is_news(known(each, state), facts) for each in before)
+            if was:
+                if not settled and not _is_soon(session, was, now):
                     continue
-                _tell_change(session, told, seats, state, now)
-            elif told and session.ends_at > now and _is_news(_facts(told, state), facts):
+                _tell_change(session, was, seats, state, now)
+            elif session.ends_at > now and has_news:
                 news |= Q(session=session) & group
-                if settled and _is_soon(session, told, now):
+                if settled and _is_soon(session, before[-1], now):
                     pressing |= Q(session=session) & group
                 all_settled = all_settled and settled
                 continue
@@ -174,33 +175,19 @@ def _is_settled(session: Session, now: dt.datetime) -> bool:
     return session.revised_at is not None and now >= session.revised_at + session.event.settle_time
 
 
-def _is_soon(session: Session, told: Revision, now: dt.datetime) -> bool:
+def _is_soon(session: Session, was: Revision, now: dt.datetime) -> bool:
     """Whether the session, as it is or as it was, is on or starts soon."""
-    return any(each.starts_at - SOON < now < each.ends_at for each in (session, told))
-
-
-def _is_change(told: Facts, now: Facts) -> bool:
-    """Whether one who knows the old must be told before anything else."""
-    if not now.is_held:
-        return told.is_held
-    essence = [(facts.title, facts.starts_at, facts.ends_at) for facts in (told, now)]
-    joining_changed = bool(told.joining) and told.joining != now.joining
-    return not told.is_held or essence[0] != essence[1] or joining_changed
-
-
-def _is_news(told: Facts, now: Facts) -> bool:
-    """Whether the detailed schedule has something to add."""
-    return now.is_held and (told.agenda, told.joining) != (now.agenda, now.joining)
+    return any(each.starts_at - SOON < now < each.ends_at for each in (session, was))
 
 
 def _tell_change(
-    session: Session, told: Revision, seats: QuerySet[Seat], state: str, now: dt.datetime
+    session: Session, was: Revision, seats: QuerySet[Seat], state: str, now: dt.datetime
 ) -> None:
     """Owe a notice, in place of one that has not left yet: that one's readers know what it was.
 
     All the seats are in this one state.
     """
-    if max(session.ends_at, told.ends_at) <= now:
+    if max(session.ends_at, was.ends_at) <= now:
         return
     kind = Kind.CHANGED if session.is_held else Kind.CANCELLED
     key = f"{kind}/{session.pk}.{session.revision}"
@@ -212,13 +199,13 @@ def _tell_change(
         registration__in=people,
     ).exclude(key__startswith=f"{key}/")
     readers = {
-        was: people.filter(mails__in=unread.filter(was=was))
-        for was in session.revisions.filter(pk__in=unread.values("was"))
+        earlier: people.filter(mails__in=unread.filter(was=earlier))
+        for earlier in session.revisions.filter(pk__in=unread.values("was"))
     }
     told_before = people.exclude(pk__in=unread.values("registration"))
-    for was, who in [(told, told_before), *readers.items()]:
-        if _is_change(_facts(was, state), _facts(session, state)):
-            outbox.queue_all(who, key=key, kind=kind, session=session, was=was)
+    for before, who in [(was, told_before), *readers.items()]:
+        if is_change(known(before, state), known(session, state)):
+            outbox.queue_all(who, key=key, kind=kind, session=session, was=before)
     unread.update(state=OutgoingMail.State.DROPPED)
 
 

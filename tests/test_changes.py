@@ -12,8 +12,8 @@ from icalendar import Calendar
 
 from events.models import AgendaItem, Session
 from events.schedule import cancel_session, editing, restore_session
-from registrations import mails, reminders, seats, signup
-from registrations.models import MailText, OutgoingMail, Registration
+from registrations import access, mails, reminders, seats, signup
+from registrations.models import AccessNeed, MailText, OutgoingMail, Registration
 
 from .people import sign_up
 
@@ -130,6 +130,113 @@ def test_whoever_registered_with_what_was_changed_back_is_told_so(week, opening,
     sign_up(week, sessions=list(week.sessions.all()))
     rename(opening, before)
     assert settled() == [("changed", "Alice Adams")]
+
+
+# What a mail shows of edits that have not settled
+
+
+@pytest.fixture
+def two(week):
+    """Alice and Bob, who have their links."""
+    people = [sign_up(week, name) for name in ("Alice Adams", "Bob B")]
+    have_left()
+    return people
+
+
+def links_again(person: Registration) -> None:
+    """Someone asks for the links again, and they leave."""
+    mails.queue_links([person], before={person.pk: person.mails.count()})
+    written("links", person.name)
+    have_left()
+
+
+def test_what_a_mail_showed_and_was_taken_back_is_told_to_its_reader_alone(two, opening, settled):
+    before = opening.title
+    rename(opening, "Mistake")
+    links_again(two[0])
+    rename(opening, before)
+    assert settled() == [("changed", "Alice Adams")]
+    text, html = words(written("changed"))
+    for said in (text, html):
+        assert said.index("Mistake") < said.rindex(before)
+    have_left()
+    rename(opening, "Another")
+    assert sorted(settled()[1:]) == [("changed", "Alice Adams"), ("changed", "Bob B")]
+    assert "Mistake" not in words(written("changed", "Alice Adams"))[0]
+
+
+def test_what_a_mail_showed_and_stands_is_told_once_to_all(two, opening, settled):
+    before = opening.title
+    rename(opening, "Another")
+    links_again(two[0])
+    links_again(two[0])
+    assert sorted(settled()) == [("changed", "Alice Adams"), ("changed", "Bob B")]
+    assert before in words(written("changed", "Alice Adams"))[0]
+    assert len(settled()) == 2
+
+
+def test_notice_says_what_its_reader_was_shown_last(two, opening, settled):
+    rename(opening, "Mistake")
+    links_again(two[0])
+    rename(opening, "Another")
+    assert len(settled()) == 2
+    assert "Mistake" in words(written("changed", "Alice Adams"))[0]
+    assert "Mistake" not in words(written("changed", "Bob B"))[0]
+
+
+def test_mistake_that_was_shown_is_told_of_although_later_mails_show_what_holds(
+    two, opening, settled
+):
+    before = opening.title
+    rename(opening, "Mistake")
+    links_again(two[0])
+    rename(opening, before)
+    with editing(opening.pk) as session:
+        AgendaItem.objects.create(session=session, title="A song")
+    links_again(two[0])
+    assert sorted(settled()) == [("changed", "Alice Adams"), ("schedule", "Bob B")]
+
+
+def test_agenda_that_was_shown_and_taken_back_is_told_to_its_reader_alone(two, opening, settled):
+    with editing(opening.pk) as session:
+        AgendaItem.objects.create(session=session, title="A song")
+    links_again(two[0])
+    with editing(opening.pk) as session:
+        session.agenda.filter(title="A song").delete()
+    assert settled() == [("schedule", "Alice Adams")]
+
+
+def test_mistake_in_a_notice_that_was_taken_back_is_told_of(two, opening, settled):
+    rename(opening, "Another")
+    settled()
+    rename(opening, "Mistake")
+    assert "Mistake" in words(written("changed", "Alice Adams"))[0]
+    have_left()
+    rename(opening, "Another")
+    assert settled()[2:] == [("changed", "Alice Adams")]
+
+
+def test_mistaken_time_in_word_on_access_is_told_of_when_it_is_taken_back(week, opening, settled):
+    alice = sign_up(week, needs_captions=True)
+    have_left()
+    needs = AccessNeed.objects.filter(seat__registration=alice)
+    access.arrange(needs=needs)
+    access.confirm(needs=needs)
+    move(opening, hours=1)
+    written("access")
+    have_left()
+    move(opening, hours=-1)
+    assert settled()[-1] == ("changed", "Alice Adams")
+
+
+def test_reminder_waits_for_word_on_a_mistake_that_was_shown(two, opening, settled, clock):
+    clock.move_to(opening.day_reminder_at - MINUTE)
+    before = opening.title
+    rename(opening, "Mistake")
+    links_again(two[0])
+    rename(opening, before)
+    assert settled(2) == [("day", "Bob B")]
+    assert settled(8)[1:] == [("changed", "Alice Adams")]
 
 
 @pytest.mark.parametrize(("hours", "told"), [(2.9, True), (3.1, False)])

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('registrations', '0007_mail_indexes'),
+        ("registrations", "0007_mail_indexes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='seat',
-            name='shown_revision',
+            model_name="seat",
+            name="shown_revision",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
     ]
