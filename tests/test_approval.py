@@ -568,17 +568,28 @@ def test_approving_in_bulk_says_how_many(admin_client, four):
 
 @pytest.mark.once
 def test_declining_in_bulk_says_how_many(admin_client, four):
-    said = act(admin_client, Registration, "decline", *four)
+    said = act_surely(admin_client, "decline", *four)
     assert "2 people declined. Links they had no longer work" in said
     assert "2 left out: declined already, or cancelled." in said
     assert listed(admin_client, "?coming=declined") == ["Alice", "Bob", "Charlie"]
 
 
 @pytest.mark.once
+def test_declining_is_asked_once_more_only_where_links_would_end(admin_client, four):
+    alice, bob, *_others = four
+    asked = act(admin_client, Registration, "decline", alice, bob)
+    assert "Decline 1 person who had your yes?" in asked
+    assert "Bob B" in asked
+    assert "Alice A" not in asked
+    assert listed(admin_client, "?coming=declined") == ["Charlie"]
+    assert "1 person declined." in act(admin_client, Registration, "decline", alice)
+
+
+@pytest.mark.once
 def test_history_says_who_said_it(admin_client, admin_user, four):
     alice, bob, charlie, _dora = four
     act(admin_client, Registration, "approve", *four)
-    act(admin_client, Registration, "decline", alice)
+    act_surely(admin_client, "decline", alice)
     entries = LogEntry.objects.order_by("pk").values_list("user", "object_id", "change_message")
     said = [(charlie, "Approved."), (alice, "Approved."), (alice, "Declined.")]
     assert sorted(entries) == sorted((admin_user.pk, str(who.pk), word) for who, word in said)

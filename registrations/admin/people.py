@@ -276,7 +276,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
             raise Http404
         if not self.has_change_permission(request, person):
             raise PermissionDenied
-        button = {"approve": self.approve, "decline": self.decline}.get(request.POST.get("do", ""))
+        button = {"approve": self.approve, "decline": self._decline}.get(request.POST.get("do", ""))
         if button is None:
             raise BadRequest
         button(request, Registration.objects.filter(pk=person.pk))
@@ -458,8 +458,19 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         if left:
             messages.warning(request, f"{left} left out: approved already, or cancelled.")
 
-    @admin.action(description="Decline: their links end", permissions=["change"])
-    def decline(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+    @admin.action(description="Decline: links they have end…", permissions=["change"])
+    def decline(
+        self, request: HttpRequest, queryset: QuerySet[Registration]
+    ) -> HttpResponse | None:
+        """Asked once more on a page of its own when anyone has links already."""
+        linked = [each for each in queryset if each.is_admitted]
+        if linked and not asking.is_sure(request, linked):
+            title = f"Decline {people(len(linked))} who had your yes?"
+            return asking.ask(self, request, linked, title=title)
+        self._decline(request, queryset)
+        return None
+
+    def _decline(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
         done, left = self._decide(request, queryset, signup.decline, Approval.DECLINED)
         if done:
             messages.success(
