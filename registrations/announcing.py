@@ -8,13 +8,11 @@ import datetime as dt
 import logging
 from dataclasses import dataclass
 
-from celery import current_app
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
-from kombu.exceptions import KombuError
 
-from . import outbox, samples
+from . import letters, outbox, samples
 from .models import (
     UNREACHED_STATES,
     Announcement,
@@ -34,10 +32,8 @@ MailState = OutgoingMail.State
 TOO_LATE = dt.timedelta(hours=12)
 # The pace of the last so many seconds tells how long the rest will take.
 PACE_WINDOW = dt.timedelta(seconds=60)
-
-
-class NoBroker(Exception):
-    """Nobody took the order: the broker is away."""
+# Nobody looks out for a test any longer.
+TEST_VOID_AFTER = dt.timedelta(hours=1)
 
 
 class WrongState(Exception):
@@ -109,26 +105,21 @@ def send_now(*, announcement: Announcement) -> None:
     transaction.on_commit(lambda: outbox.nudge("queue_owed"))
 
 
-def order_test(announcement: Announcement, person: Registration, *, email: str) -> None:
-    """Have a worker mail it to this address; see `send_test`. Raises NoBroker."""
-    try:
-        current_app.send_task(
-            "registrations.tasks.send_test", (announcement.pk, person.pk, email), retry=False
-        )
-    except (KombuError, OSError) as error:
-        raise NoBroker from error
-
-
-def send_test(announcement_id: int, registration_id: int, email: str) -> None:
+def send_test(*, announcement: Announcement, person: Registration, email: str) -> None:
     """Mail it to this address, as that person would get it but for the secret links.
 
-    Without such a person: as someone made up would.
+    It is as it stands now, and it is none of the announcement's mails.
     """
-    announcement = Announcement.objects.select_related("event").get(pk=announcement_id)
-    person = Registration.objects.filter(pk=registration_id).first()
-    message = samples.announced(announcement, person or samples.attendee(announcement.event))
-    message.to, message.subject = [email], f"[Test] {message.subject}"
-    message.send()
+    message = samples.announced(announcement, person)
+    letters.queue(
+        kind=OutgoingMail.Kind.TEST,
+        recipient=email,
+        subject=f"[Test] {message.subject}",
+        text=str(message.body),
+        html=str(message.alternatives[0][0]),
+        headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},
+        void_after=TEST_VOID_AFTER,
+    )
 
 
 def unschedule(*, announcement: Announcement) -> None:

@@ -1,4 +1,4 @@
-"""Mails of the accounts': written when they are asked for, kept until they have left or are void.
+"""Mails of the accounts, and tests: written when asked for, kept until they have left or are void.
 
 A code that lets someone in is worth nothing once it has expired: it is dropped then, not sent
 late. Only here is a letter's text read.
@@ -6,6 +6,7 @@ late. Only here is a letter's text read.
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
@@ -20,7 +21,14 @@ Kind = OutgoingMail.Kind
 
 @transaction.atomic
 def queue(
-    *, recipient: str, subject: str, text: str, html: str = "", void_after: dt.timedelta
+    *,
+    kind: Kind = Kind.ACCOUNT,
+    recipient: str,
+    subject: str,
+    text: str,
+    html: str = "",
+    headers: Mapping[str, str] | None = None,
+    void_after: dt.timedelta,
 ) -> None:
     """Owe someone this mail at once; `void_after` so long nobody needs it any more."""
     letter = Letter.objects.create(
@@ -28,10 +36,10 @@ def queue(
         subject=subject,
         text=text,
         html=html,
+        headers=headers or {},
         void_at=timezone.now() + void_after,
     )
-    key = f"{Kind.ACCOUNT}/{uuid.uuid4()}"
-    outbox.queue([OutgoingMail(key=key, kind=Kind.ACCOUNT, letter=letter)])
+    outbox.queue([OutgoingMail(key=f"{kind}/{uuid.uuid4()}", kind=kind, letter=letter)])
 
 
 def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
@@ -39,11 +47,15 @@ def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
     letter = Letter.objects.filter(mail=mail, void_at__gt=timezone.now()).first()
     if letter is None:
         return None
+    headers = {"Auto-Submitted": "auto-generated"} | letter.headers
+    # Django leaves it out of the headers that it is given.
+    reply_to = headers.pop("Reply-To", None)
     message = EmailMultiAlternatives(
         subject=letter.subject,
         body=letter.text,
         to=[letter.recipient],
-        headers={"Auto-Submitted": "auto-generated"},
+        reply_to=[reply_to] if reply_to else None,
+        headers=headers,
     )
     if letter.html:
         message.attach_alternative(letter.html, "text/html")

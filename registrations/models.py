@@ -493,15 +493,17 @@ class Announcement(models.Model):
 
 
 class Letter(models.Model):
-    """A mail of the accounts', written when it was queued; kept until it has left or is void.
+    """A mail of the accounts', or a test; written when queued, kept until it has left or is void.
 
     It may hold a code that lets someone in: no page shows it.
     """
 
     recipient = models.EmailField(max_length=254)
-    subject = models.CharField(max_length=200)
+    # An announcement's may be long once its placeholders are filled.
+    subject = models.TextField()
     text = models.TextField()
     html = models.TextField(blank=True)
+    headers = models.JSONField(default=dict, blank=True)
     void_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -539,6 +541,7 @@ class OutgoingMail(models.Model):
         ANNOUNCEMENT = "announcement", "Announcement"
         ACCESS = "access", "Access confirmed"
         ACCOUNT = "account", "Account"
+        TEST = "test", "Test of an announcement"
 
     class Priority(models.IntegerChoices):
         """Lower leaves first."""
@@ -550,7 +553,7 @@ class OutgoingMail(models.Model):
     key = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=Kind.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
-    # None: it is a letter of the accounts'.
+    # None: it is a letter.
     registration = models.ForeignKey(
         Registration, on_delete=models.CASCADE, null=True, related_name="mails"
     )
@@ -592,9 +595,12 @@ class OutgoingMail(models.Model):
                 | (~Q(kind="announcement") & Q(announcement__isnull=True)),
             ),
             models.CheckConstraint(
-                name="mail_is_to_a_registration_or_of_the_accounts",
-                condition=Q(kind="account", registration__isnull=True)
-                | (~Q(kind="account") & Q(registration__isnull=False, letter__isnull=True)),
+                name="mail_is_to_a_registration_or_a_letter",
+                condition=Q(kind__in=["account", "test"], registration__isnull=True)
+                | (
+                    ~Q(kind__in=["account", "test"])
+                    & Q(registration__isnull=False, letter__isnull=True)
+                ),
             ),
         ]
         # A mail is updated when it is claimed and when it was sent, and each index is written anew
@@ -647,7 +653,7 @@ class MailText(models.Model):
         choices=[
             (kind, label)
             for kind, label in OutgoingMail.Kind.choices
-            if kind not in (OutgoingMail.Kind.ANNOUNCEMENT, OutgoingMail.Kind.ACCOUNT)
+            if kind not in ("announcement", "account", "test")
         ],
     )
     subject = models.CharField(max_length=150, blank=True)

@@ -61,9 +61,9 @@ TROUBLE_LIMIT = 3
 # The longest pause between tries to write an outcome down while the database is away.
 LONGEST_RECORD_PAUSE = 8
 Kind = OutgoingMail.Kind
-# Whoever registers waits for this very mail; the others are for many at a time.
+# Someone sits and waits for this very mail; the others are for many at a time.
 PRIORITIES = dict.fromkeys(
-    (Kind.RECEIVED, Kind.LINKS, Kind.PROMOTED, Kind.ACCOUNT), Priority.AT_ONCE
+    (Kind.RECEIVED, Kind.LINKS, Kind.PROMOTED, Kind.ACCOUNT, Kind.TEST), Priority.AT_ONCE
 )
 PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
 # While a row is in one of these, its outcome is still to be written.

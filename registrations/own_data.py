@@ -113,7 +113,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.answer": {"registration": _WHOSE},
     "registrations.outgoingmail": {
         "registration": _WHOSE,
-        "letter": "Of accounts' mails only, which belong to no registration.",
+        "letter": "Of mails only that belong to no registration.",
         "was": "What the session was before, which is about the session.",
         **dict.fromkeys(("key", "priority", "attempts", "due_at", "provider_id"), _OURS),
     },
@@ -347,7 +347,7 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
     _anonymize_log(get_user_model()._default_manager.filter(pk=user.pk))
     for email in emails:
         letters = Letter.objects.filter(recipient__iexact=email)
-        mails = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.ACCOUNT)
+        mails = OutgoingMail.objects.filter(registration=None)
         mails.filter(letter__in=letters, state__in=outbox.OPEN_STATES).update(
             state=State.DROPPED, due_at=timezone.now()
         )

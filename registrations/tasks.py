@@ -2,7 +2,7 @@ from functools import partial
 
 from celery import shared_task
 
-from . import announcing, attendance, mails, outbox, own_data, personal_links, reminders, status
+from . import attendance, mails, outbox, own_data, personal_links, reminders, status
 from .models import Heartbeat
 
 
@@ -26,12 +26,6 @@ def issue_links() -> None:
     """Keep people's links at Zoom up with their seats, for a turn."""
     if personal_links.keep_up():
         outbox.nudge("issue_links")
-
-
-@shared_task(autoretry_for=(OSError,), retry_backoff=5, max_retries=6)
-def send_test(announcement_id: int, registration_id: int, email: str) -> None:
-    """Mail an organizer the announcement as this person would get it."""
-    announcing.send_test(announcement_id, registration_id, email)
 
 
 @shared_task

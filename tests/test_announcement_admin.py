@@ -20,11 +20,12 @@ from kombu.exceptions import OperationalError
 
 from events import nudging
 from events.models import Event, Session, Track
-from registrations import announcing, reminders, unsubscribing
+from registrations import announcing, outbox, reminders, unsubscribing
 from registrations.admin.reviewing import fingerprint
 from registrations.models import Announcement, OutgoingMail, Seat
 
 from .people import sign_up
+from .services import eventually
 
 pytestmark = pytest.mark.django_db
 
@@ -611,69 +612,78 @@ def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, dr
 # A test to oneself
 
 
-@pytest.fixture
-def ordered(monkeypatch):
-    """The tasks that were given to the broker."""
-    sent = []
-    monkeypatch.setattr(
-        current_app, "send_task", lambda name, args=(), **options: sent.append((name, args))
-    )
-    return sent
+def queued_tests() -> list[OutgoingMail]:
+    return list(OutgoingMail.objects.filter(kind="test"))
 
 
 @pytest.mark.once
-def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people, ordered):
+def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people):
     answer = press(admin_client, draft, "test", person=people[2].pk)
     assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}"
     assert said(answer) == ["A test is on its way to admin@example.com."]
-    assert ordered == [
-        ("registrations.tasks.send_test", (draft.pk, people[2].pk, "admin@example.com"))
-    ]
-    assert draft.state == "draft"
+    (mail,) = queued_tests()
+    assert (mail.recipient, mail.state, mail.priority) == ("admin@example.com", "waiting", 0)
+    assert mail.letter.subject == "[Test] News"
+    assert "Dear Charlie C" in mail.letter.text
+    assert "Dear Charlie C" in mail.letter.html
+    assert (draft.state, draft.mails.count()) == ("draft", 0)
 
 
 @pytest.mark.once
-def test_test_is_mailed_by_the_worker(draft, people, mailoutbox):
-    announcing.send_test(draft.pk, people[1].pk, "admin@example.com")
-    mail = mailoutbox[0]
-    assert (mail.subject, mail.to) == ("[Test] News", ["admin@example.com"])
-    assert "Dear Bob B" in mail.body
-
-
-@pytest.mark.once
-def test_test_without_anybody_is_as_someone_made_up(admin_client, draft, ordered, mailoutbox):
+def test_test_without_anybody_is_as_someone_made_up(admin_client, draft):
     press(admin_client, draft, "test")
-    announcing.send_test(*ordered[0][1])
-    assert "Siobhán O'Brien & Co" in mailoutbox[0].body
+    (mail,) = queued_tests()
+    assert "Siobhán O'Brien & Co" in mail.letter.text
 
 
 @pytest.mark.once
-def test_test_needs_an_address_and_says_where_to_enter_it(
-    client, draft, django_user_model, ordered
-):
+def test_test_needs_an_address_and_says_where_to_enter_it(client, draft, django_user_model):
     organizer = django_user_model.objects.create_superuser("organizer", "", "x")
     client.force_login(organizer)
     assert said(press(client, draft, "test")) == [
         "Your account has no email address to send a test to. "
         f'<a href="/admin/auth/user/{organizer.pk}/change/#id_email">Enter it here</a>.'
     ]
-    assert ordered == []
+    assert queued_tests() == []
 
 
 @pytest.mark.once
-def test_test_on_a_dead_broker_is_said_and_no_error(admin_client, draft, monkeypatch):
-    for error in (OperationalError("gone"), OSError("gone")):
+@pytest.mark.parametrize("error", [OperationalError("gone"), OSError("gone")])
+def test_test_on_a_dead_broker_waits_for_the_sweep(
+    admin_client, draft, monkeypatch, django_capture_on_commit_callbacks, error
+):
+    asked = []
 
-        def dead(*args, error=error, **options):
-            raise error
+    def dead(task, **options):
+        asked.append(task)
+        raise error
 
-        monkeypatch.setattr(current_app, "send_task", dead)
+    monkeypatch.setattr(current_app, "send_task", dead)
+    monkeypatch.setattr(nudging, "_no_nudge_before", 0.0)
+    monkeypatch.setattr(nudging, "_gathered_until", {})
+    with django_capture_on_commit_callbacks(execute=True):
         answer = press(admin_client, draft, "test")
-        assert (answer.status_code, said(answer)[-1]) == (
-            302,
-            "The test could not be sent: nobody takes orders for mails just now. "
-            "Try again in a minute.",
-        )
+    assert (answer.status_code, said(answer)) == (
+        302,
+        ["A test is on its way to admin@example.com."],
+    )
+    assert asked == ["registrations.tasks.deliver_mails"]
+    assert [mail.state for mail in queued_tests()] == ["waiting"]
+
+
+def test_test_is_at_the_mail_server_within_seconds(admin_client, draft, smtp_sink, worker):
+    worker()
+    press(admin_client, draft, "test")
+    (received,) = smtp_sink.wait_for(1)
+    eventually(lambda: [mail.state for mail in queued_tests()] == ["sent"], "recorded")
+    (mail,) = queued_tests()
+    assert received.recipients == ["admin@example.com"]
+    assert received.message["Subject"] == "[Test] News"
+    assert received.message["Message-ID"] == outbox.message_id(mail)
+    assert [part.get_content_type() for part in received.message.iter_parts()] == [
+        "text/plain",
+        "text/html",
+    ]
 
 
 @pytest.mark.once
@@ -840,12 +850,14 @@ def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, sta
 
 @pytest.mark.once
 def test_test_of_who_may_not_look_at_registrations_names_nobody(
-    viewer, draft, people, ordered, django_user_model
+    viewer, draft, people, django_user_model
 ):
     writer = django_user_model.objects.get(username="viewer")
     writer.user_permissions.add(Permission.objects.get(codename="change_announcement"))
     press(viewer, draft, "test", person=people[1].pk)
-    assert ordered == [("registrations.tasks.send_test", (draft.pk, 0, "v@example.org"))]
+    (mail,) = queued_tests()
+    assert mail.recipient == "v@example.org"
+    assert "Dear Siobhán" in mail.letter.text
 
 
 @pytest.mark.once

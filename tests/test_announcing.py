@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from registrations import announcing, mails, markdown, outbox, reminders, signup, unsubscribing
 from registrations.models import Announcement, OutgoingMail, Registration, Seat
+from registrations.samples import attendee
 
 from .people import sign_up
 
@@ -314,17 +315,100 @@ def test_database_wants_the_session_or_strategy_named(week, announce, audience):
         announce(audience=audience)
 
 
-def test_test_mail_goes_to_the_organizer_without_the_persons_secret(week, announce, smtp):
+# A test to an organizer
+
+
+@pytest.fixture
+def tested(week):
+    """Have an announcement tested by the organizer, as it would go to Alice."""
     alice = sign_up(week)
-    announcing.send_test(announce().pk, alice.pk, "organizer@example.org")
+    alice.mails.update(state="dropped")
+
+    def tested(announcement: Announcement, email: str = "organizer@example.org") -> OutgoingMail:
+        announcing.send_test(announcement=announcement, person=alice, email=email)
+        return OutgoingMail.objects.get(kind="test")
+
+    return tested
+
+
+def test_test_is_the_mail_as_it_will_be_without_the_persons_secret(week, announce, tested, smtp):
+    week.contact_email = "desk@example.org"
+    week.save()
+    announcement = announce(subject="News of {event}")
+    tested(announcement)
+    outbox.deliver_due(mails.prepare)
+    announcing.send_now(announcement=announcement)
+    reminders.queue_owed()
+    outbox.deliver_due(mails.prepare)
+    test, real = (received.message for received in smtp.messages)
+    assert parseaddr(test["To"])[1] == smtp.messages[0].recipients[0] == "organizer@example.org"
+    assert test["Subject"] == f"[Test] {real['Subject']}" == f"[Test] News of {week.name}"
+    own = {"To", "Subject", "Date", "Message-ID", "Content-Type", "List-Unsubscribe"}
+    alike = [{name: each[name] for name in {*each.keys()} - own} for each in (test, real)]
+    assert alike[0] == alike[1]
+    assert (test["Reply-To"], test["List-Unsubscribe-Post"]) == (
+        "desk@example.org",
+        "List-Unsubscribe=One-Click",
+    )
+    alice, nobody = Registration.objects.get(), attendee(week)
+    secrets = alice.token, unsubscribing.unsubscribe_url(alice)
+    stand_ins = nobody.token, unsubscribing.unsubscribe_url(nobody)
+    assert test["List-Unsubscribe"].strip() == f"<{stand_ins[1]}>"
+    for kind in ("plain", "html"):
+        said, will_say = (each.get_body([kind]).get_content() for each in (test, real))
+        assert "Dear Alice Adams" in said
+        for secret, stand_in in zip(secrets, stand_ins, strict=True):
+            assert secret not in said
+            said = said.replace(stand_in, secret)
+        assert said == will_say
+
+
+def test_test_has_the_same_message_id_at_every_attempt(announce, tested, smtp):
+    mail = tested(announce())
+    smtp.close_after_data()
+    outbox.deliver_due(mails.prepare)
+    smtp.close_after_data(False)
+    with time_machine.travel(timezone.now() + dt.timedelta(minutes=5)):
+        outbox.deliver_due(mails.prepare)
+    attempts = [*smtp.unanswered, *smtp.messages]
+    assert [each.message["Message-ID"] for each in attempts] == [outbox.message_id(mail)] * 2
+
+
+def test_test_that_is_refused_has_failed_for_good(announce, tested, smtp):
+    smtp.refuse("organizer@example.org", "550 5.1.1 No such user")
+    mail = tested(announce())
+    for minutes in (0, 5):
+        with time_machine.travel(timezone.now() + dt.timedelta(minutes=minutes)):
+            outbox.deliver_due(mails.prepare)
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts, mail.last_error) == ("failed", 1, "550 5.1.1 No such user")
+
+
+def test_test_waits_while_the_mail_server_is_away_but_not_for_ever(announce, tested, smtp):
+    mail = tested(announce())
+    smtp.stop()
+    for minutes, state in ((0, "waiting"), (50, "waiting"), (61, "dropped")):
+        with time_machine.travel(mail.created_at + dt.timedelta(minutes=minutes)):
+            outbox.deliver_due(mails.prepare)
+        mail.refresh_from_db()
+        assert mail.state == state
+
+
+def test_test_is_none_of_the_announcements_mails(announce, tested):
+    announcement = announce()
+    mail = tested(announcement)
+    assert announcing.progress(announcement, timezone.now()).total == 0
+    with pytest.raises(IntegrityError, match="mail_of_an_announcement_names_it"):
+        OutgoingMail.objects.filter(pk=mail.pk).update(announcement=announcement)
+
+
+def test_test_of_a_very_long_subject_holds_it_whole(week, announce, tested, smtp):
+    week.name = " ".join(["Week"] * 30)
+    week.save()
+    tested(announce(subject="{event} and {event} and {event}"))
+    outbox.deliver_due(mails.prepare)
     (received,) = smtp.messages
-    assert received.recipients == ["organizer@example.org"]
-    assert received.message["Subject"] == "[Test] News"
-    assert parseaddr(received.message["To"])[1] == "organizer@example.org"
-    raw = received.message.as_string()
-    assert "Dear Alice Adams" in raw
-    assert alice.token not in raw
-    assert unsubscribing.unsubscribe_url(alice) not in raw
+    assert received.message["Subject"] == f"[Test] {week.name} and {week.name} and {week.name}"
 
 
 @pytest.mark.parametrize(

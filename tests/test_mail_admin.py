@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Event
-from registrations import unsubscribing
-from registrations.mails import DRAFTS
-from registrations.models import MailText, OutgoingMail, Registration, Seat
+from registrations import announcing, outbox, samples, unsubscribing
+from registrations.mails import DRAFTS, prepare
+from registrations.models import Announcement, MailText, OutgoingMail, Registration, Seat
 from registrations.texts import DEFAULTS, Kind
 
 from .people import sign_up
@@ -49,6 +49,11 @@ def errors(client, week, **changes) -> dict:
 
 def preview(week, kind: str) -> str:
     return f"{LIST}preview/{week.pk}/{kind}/"
+
+
+def shown(answer) -> str:
+    """What the page says."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())).split())
 
 
 def queries(client, url: str) -> int:
@@ -91,9 +96,12 @@ def test_own_words_are_saved_and_used(admin_client, week):
             },
         ),
         ({"kind": "doors", "subject": "{session}"}, {}),
-        (
-            {"kind": "announcement"},
-            {"kind": ["Select a valid choice. announcement is not one of the available choices."]},
+        *(
+            (
+                {"kind": kind},
+                {"kind": [f"Select a valid choice. {kind} is not one of the available choices."]},
+            )
+            for kind in ("announcement", "account", "test")
         ),
     ],
 )
@@ -268,6 +276,25 @@ def test_mail_of_a_session_names_it(admin_client, week):
     OutgoingMail.objects.filter(pk=mail.pk).update(session=session)
     page = admin_client.get(MAILS).content.decode()
     assert f'<td class="field-session nowrap">{html.escape(session.title)}</td>' in page
+
+
+def test_test_that_failed_is_listed_with_the_servers_words_and_not_with_its_own(
+    admin_client, viewer, week, smtp
+):
+    announcement = Announcement.objects.create(event=week, subject="News", body="What we say.")
+    person = samples.attendee(week)
+    announcing.send_test(announcement=announcement, person=person, email="o@example.org")
+    smtp.refuse("o@example.org", "550 5.1.1 No such user")
+    outbox.deliver_due(prepare)
+    mail = OutgoingMail.objects.get()
+    for url in (MAILS, f"{MAILS}?q=o@example.org", f"{MAILS}?kind__exact=test"):
+        listed = shown(admin_client.get(url))
+        assert "o@example.org Failed 550 5.1.1 No such user Test of an announcement - 1" in listed
+    page = admin_client.get(f"{MAILS}{mail.pk}/change/").content.decode()
+    assert "Test of an announcement to o@example.org" in page
+    assert PEOPLE + "0" not in page
+    assert [words for words in ("What we say", "[Test]", "News") if words in listed + page] == []
+    assert "Failed" in shown(viewer.get(f"{MAILS}{mail.pk}/change/"))
 
 
 def test_list_of_mails_takes_the_same_queries_for_1_session_as_for_4(admin_client, week):

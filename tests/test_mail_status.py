@@ -113,6 +113,20 @@ def test_servers_words_are_shown_as_text(admin, troubled):
     assert "<script>alert(1)" not in page
 
 
+def test_tests_are_told_of_like_other_mails(admin, week, alive, capsys):
+    OutgoingMail.objects.create(key="test/1", kind="test")
+    OutgoingMail.objects.create(
+        key="test/2", kind="test", state="failed", last_error="550 No such user"
+    )
+    page = shown(admin.get(PAGE))
+    assert "Test of an announcement 1 mail , the oldest queued just now" in page
+    assert "1 mail 550 No such user" in page
+    code, out = said(capsys)
+    assert code == 0
+    assert "  1 mail: Test of an announcement  just now (Oct 1, 2026, 9:00 AM PDT)" in out
+    assert "  1 mail  550 No such user" in out
+
+
 def test_page_is_linked_from_the_list(admin, week):
     assert PAGE in admin.get("/admin/registrations/outgoingmail/").content.decode()
 

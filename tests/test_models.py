@@ -10,7 +10,15 @@ from django.utils import timezone
 
 import registrations.urls
 from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
-from registrations.models import AccessNeed, Answer, OutgoingMail, Question, Registration, Seat
+from registrations.models import (
+    AccessNeed,
+    Answer,
+    Letter,
+    OutgoingMail,
+    Question,
+    Registration,
+    Seat,
+)
 from strategyweek.urls import urlpatterns
 
 from .people import sign_up
@@ -135,12 +143,17 @@ def test_question_is_answered_once_by_each(alice):
         Answer.objects.create(registration=alice, question=question, value="A poster")
 
 
-def test_mail_is_to_a_registration_or_of_the_accounts(alice):
-    for changes in ({"kind": "account", "registration": alice}, {"kind": "links"}):
-        with (
-            refused("mail_is_to_a_registration_or_of_the_accounts"),
-            transaction.atomic(),
-        ):
+def test_mail_is_to_a_registration_or_a_letter(alice):
+    letter = Letter.objects.create(
+        recipient="o@example.org", subject="S", text="T", void_at=timezone.now()
+    )
+    for changes in (
+        {"kind": "account", "registration": alice},
+        {"kind": "test", "registration": alice},
+        {"kind": "links"},
+        {"kind": "links", "registration": alice, "letter": letter},
+    ):
+        with refused("mail_is_to_a_registration_or_a_letter"), transaction.atomic():
             OutgoingMail.objects.create(key="k", **changes)
 
 

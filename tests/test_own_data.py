@@ -487,7 +487,8 @@ def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
 
 
 @pytest.mark.once
-def test_account_of_the_address_goes_with_its_sign_ins_and_letters(week, dulcinea):
+@pytest.mark.parametrize("kind", ["account", "test"])
+def test_account_of_the_address_goes_with_its_sign_ins_and_letters(week, dulcinea, kind):
     user = account()
     browser = Client()
     browser.force_login(user)
@@ -499,13 +500,14 @@ def test_account_of_the_address_goes_with_its_sign_ins_and_letters(week, dulcine
     letter = Letter.objects.create(
         recipient=EMAIL, subject="Your code", text="code-987", void_at=timezone.now()
     )
-    OutgoingMail.objects.create(key="account/1", kind="account", letter=letter)
+    mail = OutgoingMail.objects.create(key="letter/1", kind=kind, letter=letter)
     assert fetched(dulcinea)["accounts"][0]["addresses"] == [
         {"email": EMAIL, "verified": True, "primary": True}
     ]
     assert browser.post(erase_page(dulcinea)).status_code == 200
     assert traces(*TRACES, "code-987") == []
-    assert OutgoingMail.objects.get(key="account/1").state == "dropped"
+    mail.refresh_from_db()
+    assert mail.state == "dropped"
     assert User.objects.count() == SignIn.objects.count() == 1
 
 

@@ -229,16 +229,8 @@ class ReviewMixin:
         if not email:
             messages.error(request, _where_to_set_the_address(request))
         else:
-            try:
-                announcing.order_test(announcement, person, email=email)
-            except announcing.NoBroker:
-                messages.error(
-                    request,
-                    "The test could not be sent: nobody takes orders for mails just now. "
-                    "Try again in a minute.",
-                )
-            else:
-                messages.success(request, f"A test is on its way to {email}.")
+            announcing.send_test(announcement=announcement, person=person, email=email)
+            messages.success(request, f"A test is on its way to {email}.")
         return redirect(f"{_review_url(announcement)}?person={person.pk}")
 
     @transaction.atomic
