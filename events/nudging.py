@@ -9,13 +9,14 @@ from kombu.exceptions import KombuError
 logger = logging.getLogger(__name__)
 
 REST_SECONDS = 15
-EXPIRES = 10
+# All workers may be busy first, for a turn or two.
+EXPIRES = 30
 
 _no_nudge_before = 0.0
 _gathered_until: dict[str, float] = {}
 
 
-def nudge(task: str, *, gather: float = 0) -> None:
+def nudge(task: str, *, gather: float = 0, expires: float = EXPIRES) -> None:
     """Ask a worker to run a task soon. When the broker is away, the beat's sweep will find it.
 
     With `gather` it runs so many seconds later, and serves all that ask for it until then.
@@ -28,7 +29,7 @@ def nudge(task: str, *, gather: float = 0) -> None:
     try:
         # One try: on a frozen broker each costs a whole timeout, of which a request has one.
         # One that waits longer is worth nothing: the sweep does its work.
-        current_app.send_task(task, retry=False, countdown=gather, expires=gather + EXPIRES)
+        current_app.send_task(task, retry=False, countdown=gather, expires=gather + expires)
     except (KombuError, OSError) as error:
         # A frozen broker costs seconds: the next requests should not pay them too.
         _no_nudge_before = time.monotonic() + REST_SECONDS

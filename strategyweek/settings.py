@@ -183,11 +183,12 @@ CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-mails": {
         "task": "registrations.tasks.deliver_mails",
         "schedule": 10,
-        # A sweep that nobody took in time is worth nothing: the next one does its work.
+        # A sweep that nobody took in time is worth nothing: the next one does its work. Behind a
+        # mailing's turns it expires first, and leaves its slot to what stands behind it.
         "options": {"expires": 10},
     },
     "queue-owed": {
@@ -199,12 +200,14 @@ CELERY_BEAT_SCHEDULE = {
     "keep-meetings": {
         "task": "events.tasks.keep_meetings",
         "schedule": 10,
-        "options": {"expires": 10},
+        # Longer than a turn at a mailing: it may stand behind two of them.
+        "options": {"expires": 30},
     },
     "issue-links": {
         "task": "registrations.tasks.issue_links",
-        "schedule": 10,
-        "options": {"expires": 10},
+        # It may take a turn itself: as many again are left to the mails, also of a single slot.
+        "schedule": 20,
+        "options": {"expires": 30},
     },
     "delete-unproven-accounts": {
         "task": "strategyweek.tasks.delete_unproven_accounts",
@@ -219,7 +222,7 @@ CELERY_BEAT_SCHEDULE = {
     "heed-zoom": {
         "task": "registrations.tasks.heed_zoom",
         "schedule": 10,
-        "options": {"expires": 10},
+        "options": {"expires": 30},
     },
 }
 CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"

@@ -7,18 +7,22 @@ from celery import current_app
 from kombu.exceptions import OperationalError
 
 from events import nudging
+from registrations import outbox, personal_links
+from strategyweek.settings import CELERY_BEAT_SCHEDULE
 
 pytestmark = pytest.mark.once
 
 
 @pytest.fixture
-def sent(monkeypatch) -> list[tuple[str, float]]:
-    """What was sent, and how much later it is to run."""
-    sent: list[tuple[str, float]] = []
+def sent(monkeypatch) -> list[tuple[str, float, float]]:
+    """What was sent, how much later it is to run, and when it is worth nothing any more."""
+    sent: list[tuple[str, float, float]] = []
     monkeypatch.setattr(nudging, "_gathered_until", {})
     monkeypatch.setattr(nudging, "_no_nudge_before", 0.0)
     monkeypatch.setattr(
-        current_app, "send_task", lambda task, **options: sent.append((task, options["countdown"]))
+        current_app,
+        "send_task",
+        lambda task, retry, countdown, expires: sent.append((task, countdown, expires)),
     )
     return sent
 
@@ -26,7 +30,7 @@ def sent(monkeypatch) -> list[tuple[str, float]]:
 def test_each_is_sent_at_once(sent):
     nudging.nudge("a")
     nudging.nudge("a")
-    assert sent == [("a", 0), ("a", 0)]
+    assert sent == [("a", 0, 30), ("a", 0, 30)]
 
 
 def test_one_serves_all_that_ask_until_it_runs(sent, monkeypatch):
@@ -36,7 +40,29 @@ def test_one_serves_all_that_ask_until_it_runs(sent, monkeypatch):
     nudging.nudge("a", gather=1)
     nudging.nudge("b", gather=1)
     nudging.nudge("a", gather=1)
-    assert sent == [("a", 1), ("b", 1), ("a", 1)]
+    assert sent == [("a", 1, 31), ("b", 1, 31), ("a", 1, 31)]
+
+
+def test_what_takes_turns_gives_way_to_what_has_waited_longer(sent):
+    nudging.nudge("a")
+    outbox.nudge()
+    outbox.nudge("issue_links", gather=1)
+    assert sent == [
+        ("a", 0, 3 * outbox.TURN),
+        ("registrations.tasks.deliver_mails", 0, outbox.TURN),
+        ("registrations.tasks.issue_links", 1, 1 + outbox.TURN),
+    ]
+
+
+def test_sweeps_may_stand_behind_two_turns_at_a_mailing():
+    expiries = {name: each["options"]["expires"] for name, each in CELERY_BEAT_SCHEDULE.items()}
+    hasty = [name for name, seconds in expiries.items() if seconds < 3 * outbox.TURN]
+    assert hasty == ["deliver-mails"]
+
+
+def test_links_turns_leave_as_many_to_the_mails():
+    every = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
+    assert every >= personal_links.TURN + outbox.TURN
 
 
 def test_broker_that_is_away_is_not_asked_again_at_once(monkeypatch):

@@ -24,6 +24,15 @@ def opening(week) -> Session:
     return week.sessions.get(slug="opening")
 
 
+@pytest.fixture
+def evening(week, opening) -> Session:
+    """A later session of the opening's day."""
+    evening = week.sessions.get(slug="legislation")
+    evening.starts_at, evening.ends_at = opening.starts_at + 9 * HOUR, opening.starts_at + 11 * HOUR
+    evening.save()
+    return evening
+
+
 def owed_at(moment: dt.datetime) -> list[tuple[str, str]]:
     """The kind and the reader of each mail, but the links, that is queued by that moment."""
     with time_machine.travel(moment, tick=False):
@@ -137,13 +146,45 @@ def test_day_before_is_the_same_hour_although_clocks_change(week, opening, sessi
     assert owed_at(due + HOUR) == [("day", "Alice Adams")]
 
 
-def test_registered_between_two_sessions_of_a_day_is_reminded_of_the_later_one(week, opening):
-    later = week.sessions.get(slug="legislation")
-    later.starts_at, later.ends_at = opening.starts_at + 9 * HOUR, opening.starts_at + 10 * HOUR
-    later.save()
+def test_registered_between_two_sessions_of_a_day_is_reminded_of_the_later_one(
+    week, opening, evening
+):
     with time_machine.travel(opening.starts_at + HOUR, tick=False):
-        sign_up(week, sessions=[opening, later])
-    assert owed_at(later.starts_at - HOUR) == [("hour", "Alice Adams")]
+        sign_up(week, sessions=[opening, evening])
+    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+
+
+def test_whom_an_outage_cost_the_first_sessions_reminders_is_reminded_of_the_second(
+    week, opening, evening
+):
+    sign_up(week)
+    assert owed_at(opening.starts_at - 24 * HOUR - MINUTE) == []
+    assert owed_at(opening.starts_at) == [("day", "Alice Adams")]
+    assert owed_at(evening.starts_at - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
+    assert set(OutgoingMail.objects.filter(kind__in=["day", "hour"]).values_list("session")) == {
+        (evening.pk,)
+    }
+
+
+@pytest.mark.parametrize("kind", ["day", "hour"])
+def test_mail_that_named_both_sessions_of_a_day_is_enough_for_the_second(
+    week, opening, evening, smtp, kind
+):
+    """Also when only the later of the first one's reminders came."""
+    sign_up(week)
+    due = opening.starts_at - HOUR
+    if kind == "day":
+        week.remind_minutes_before = 0
+        week.save()
+        due = opening.starts_at - 24 * HOUR
+    assert owed_at(due) == [(kind, "Alice Adams")]
+    (subject,) = sent_at(due, smtp)
+    (mail,) = [each for each in smtp.to("alice@example.org") if each["Subject"] == subject]
+    text = " ".join(mail.get_body(("plain",)).get_content().split())
+    assert opening.title in text
+    assert evening.title in text
+    for moment in (opening.starts_at, evening.starts_at - HOUR, evening.starts_at - MINUTE):
+        assert owed_at(moment) == [(kind, "Alice Adams")]
 
 
 def test_reminder_dropped_while_the_session_was_cancelled_is_owed_anew(week, opening, smtp):
@@ -282,6 +323,21 @@ def test_reminder_that_waited_too_long_is_dropped(week, opening, smtp, late, sub
     assert len(sent_at(opening.starts_at - HOUR + late * MINUTE, smtp)) == subjects
     state = "sent" if subjects else "dropped"
     assert OutgoingMail.objects.get(kind="hour").state == state
+
+
+def test_reminder_that_waited_too_long_gives_way_to_the_days_second(week, opening, evening, smtp):
+    week.remind_day_before = False
+    week.save()
+    sign_up(week)
+    owed_at(opening.starts_at - HOUR)
+    # Until it is written it may yet be on its way.
+    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert sent_at(evening.starts_at - HOUR, smtp) == []
+    for _tick in range(2):
+        owed_at(evening.starts_at - HOUR)
+        assert len(sent_at(evening.starts_at - HOUR, smtp)) == 1
+    reminders_of = OutgoingMail.objects.filter(kind="hour").values_list("session", "state")
+    assert set(reminders_of) == {(opening.pk, "dropped"), (evening.pk, "sent")}
 
 
 def test_reminder_says_tomorrow_and_today_by_the_readers_clock(week, opening, smtp):
