@@ -453,6 +453,11 @@ class Session(models.Model):
         return self.status == self.Status.PUBLISHED and not self.is_cancelled
 
     @property
+    def settled_at(self) -> dt.datetime | None:
+        """When the last edit that attendees could notice has settled, or will have."""
+        return self.revised_at + self.event.settle_time if self.revised_at else None
+
+    @property
     def doors_open_at(self) -> dt.datetime:
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
 

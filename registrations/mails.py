@@ -21,7 +21,7 @@ from events.links import absolute
 from events.models import Event, Facts, Revision, Session
 from events.templatetags.times import clock, day, hours
 
-from . import letters, markdown, outbox, personal_links, texts
+from . import letters, markdown, outbox, personal_links, texts, told
 from .mime import NAME, TOKEN, UNSUBSCRIBE_URL, Draft, Frame
 from .models import (
     TOKEN_LENGTH,
@@ -33,7 +33,7 @@ from .models import (
     Seat,
 )
 from .parts import PALETTE, Kept, Parts, join_url
-from .told import Place, note_shown, public
+from .told import Edits, Place
 
 Kind = OutgoingMail.Kind
 
@@ -44,6 +44,10 @@ _frames = Kept(200)
 GATHER = 1
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
+# Queued once: what says nothing amid edits may be needed after all when they have settled.
+OWED_ONCE = {Kind.CHANGED, Kind.CANCELLED, Kind.PROMOTED, Kind.ACCESS, Kind.SCHEDULE}
+# So long it then waits at the most, as some edits are told of before they have settled.
+LOOK_AGAIN_AFTER = dt.timedelta(minutes=1)
 
 
 def queue_links(
@@ -358,17 +362,16 @@ def changed(batch: Batch, topic: Topic) -> Draft | None:
     session, was, is_in_line = topic.session, topic.was, topic.is_in_line
     if session is None or was is None or session not in topic.sessions + topic.waiting:
         return None
-    told, now = was.facts(), session.facts()
-    if is_in_line:
-        told, now = public(told), public(now)
-    differences = _differences(told, now, topic.zone)
+    state = Seat.State.WAITING if is_in_line else Seat.State.SEATED
+    before, now = told.known(was, state), told.known(session, state)
+    differences = _differences(before, now, topic.zone)
     if not session.is_held or not differences or session.ends_at <= batch.now:
         return None
     calendar, method = batch.parts.invitation(session, is_in_line=is_in_line)
     return batch.compose(
         topic,
-        batch.words(topic, CHANGED[told.is_held, is_in_line], session=session.title),
-        {"differences": differences, "back_on": not told.is_held},
+        batch.words(topic, CHANGED[before.is_held, is_in_line], session=session.title),
+        {"differences": differences, "back_on": not before.is_held},
         sessions={"asked" if is_in_line else "full": [session]},
         calendar=calendar,
         method=method,
@@ -385,15 +388,15 @@ CHANGED = {
 
 
 def _differences(
-    told: Facts, now: Facts, zone: zoneinfo.ZoneInfo
+    was: Facts, now: Facts, zone: zoneinfo.ZoneInfo
 ) -> tuple[tuple[str, str, str], ...]:
     """What of a session its people must be told of: its name, what was, what is now."""
     pairs = [
-        ("Title", told.title, now.title),
-        ("Time", _span(told, zone), _span(now, zone)),
-        ("How to join without the link", told.joining, now.joining),
+        ("Title", was.title, now.title),
+        ("Time", _span(was, zone), _span(now, zone)),
+        ("How to join without the link", was.joining, now.joining),
     ]
-    if not told.is_held:
+    if not was.is_held:
         pairs.insert(0, ("Does it take place?", "Cancelled", "Yes, it takes place after all"))
     return tuple(
         (label, before or "nothing yet", after or "nothing any more")
@@ -513,7 +516,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
 
     A mail that nobody needs any more is written as None: the organizers' word on its
     registration is another now, or it was cancelled; its moment has passed; or the announcement's
-    reader wants no more of them.
+    reader wants no more of them. While edits have not settled it may be needed later.
     """
     places = _places(mails)
     wanted = _ids(mail.session_id for mail in mails).union(*places.values())
@@ -528,6 +531,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
     needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
+    edits = Edits(sessions, places.values())
     batch = Batch(timezone.now())
     batch.own_words = texts.words_of(events)
 
@@ -545,25 +549,39 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
         )
         if _is_too_late(mail, attending + waiting, batch.now):
             return None
-        draft = batch.draft(
-            Topic(
-                kind=Kind(mail.kind),
-                event=events[person.event_id],
-                zone=person.zone,
-                sessions=attending,
-                session=sessions.get(mail.session_id or 0),
-                was=revisions.get(mail.was_id or 0),
-                announcement=said.get(mail.announcement_id or 0),
-                waiting=waiting,
-                needs=tuple(needs.get(mail.key, ())),
-            )
+        topic = Topic(
+            kind=Kind(mail.kind),
+            event=events[person.event_id],
+            zone=person.zone,
+            sessions=attending,
+            session=sessions.get(mail.session_id or 0),
+            was=revisions.get(mail.was_id or 0),
+            announcement=said.get(mail.announcement_id or 0),
+            waiting=waiting,
+            needs=tuple(needs.get(mail.key, ())),
         )
+        draft = batch.draft(topic)
         if draft is None:
+            _wait_for_edits(topic, batch.now)
             return None
-        note_shown(person.pk, [sessions[pk] for pk in draft.shown], theirs)
-        return draft.address_to(person, zoom_urls.get(person.pk))
+        message = draft.address_to(person, zoom_urls.get(person.pk))
+        message.shown = edits.shown(person.pk, draft.shown, theirs)
+        return message
 
     return write
+
+
+def _wait_for_edits(topic: Topic, now: dt.datetime) -> None:
+    """Raise Later while edits may yet be taken back for which a mail says nothing."""
+    about = (topic.session,) if topic.session else topic.sessions + topic.waiting
+    unsettled = [each.settled_at for each in about if each.settled_at and each.settled_at > now]
+    if topic.kind in OWED_ONCE and unsettled:
+        raise outbox.Later(min(max(unsettled), now + LOOK_AGAIN_AFTER))
+
+
+def note_left(messages: Iterable[EmailMessage]) -> None:
+    """Remember what these, which have left or may have, showed their readers."""
+    told.note(shown for message in messages for shown in getattr(message, "shown", ()))
 
 
 def _may_read(person: Registration, mail: OutgoingMail) -> bool:

@@ -18,6 +18,7 @@ from django.utils.html import escape
 from events import ical
 
 from .models import TOKEN_LENGTH, Registration
+from .told import Showing
 from .unsubscribing import unsubscribe_url
 
 # Private-use characters, which no form lets in; what stands in a URL or a calendar is plain.
@@ -208,6 +209,8 @@ class PersonalMail(EmailMultiAlternatives):
 
     skeleton: bytes | None = None
     personal: Mapping[str, str]
+    # What is noted of it when it has left.
+    shown: Sequence[Showing] = ()
 
     def message(self) -> Any:  # type: ignore[override]
         return super().message() if self.skeleton is None else Spliced(self, self.skeleton)

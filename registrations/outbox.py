@@ -79,8 +79,17 @@ UNWRITABLE = "The mail could not be written: "
 # What may be tried anew. Whoever called a mail spam is left in peace.
 AGAIN_STATES = (State.FAILED, State.BOUNCED)
 
+
+class Later(Exception):
+    """There is no message now; from this moment on there may be one."""
+
+    def __init__(self, moment: dt.datetime) -> None:
+        super().__init__(moment)
+        self.moment = moment
+
+
 # Given a batch, whatever its mails share is made once; then each is written by itself.
-# None: the mail is no longer needed.
+# None: the mail is no longer needed. Raises Later.
 Writer = Callable[[OutgoingMail], EmailMessage | None]
 Prepare = Callable[[Sequence[OutgoingMail]], Writer]
 Fetched = tuple[list[OutgoingMail], Writer]
@@ -176,7 +185,8 @@ def send_again(mails: OutgoingMailQuerySet) -> int:
 
 def nudge(task: str = "deliver_mails", *, gather: float = 0) -> None:
     """Tell a worker that there is work."""
-    nudging.nudge(f"registrations.tasks.{task}", gather=gather)
+    # What takes turns itself gives way, after a turn, to what has waited longer.
+    nudging.nudge(f"registrations.tasks.{task}", gather=gather, expires=TURN)
 
 
 def message_id(mail: OutgoingMail) -> str:
@@ -200,14 +210,20 @@ def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
     return list(claimed.order_by("priority", "attempts", "pk"))
 
 
-def deliver_due(prepare: Prepare, *, give_sign: Callable[[], None] = lambda: None) -> bool:
+def deliver_due(
+    prepare: Prepare,
+    *,
+    note_left: Callable[[Sequence[EmailMessage]], None] = lambda messages: None,
+    give_sign: Callable[[], None] = lambda: None,
+) -> bool:
     """Send due mails for at most one turn. Returns whether more may be due.
 
-    While a mail server takes its time, a sign of life is given again and again.
+    `note_left` is told soon of messages that have left, or may have. While a mail server takes its
+    time, a sign of life is given again and again.
     """
     lanes = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
     with lanes as pool, contextlib.closing(Supply(prepare)) as supply:
-        turn = Turn(supply, pool, give_sign)
+        turn = Turn(supply, pool, note_left, give_sign)
         try:
             return turn.run()
         finally:
@@ -274,15 +290,21 @@ class Turn:
     """
 
     def __init__(
-        self, supply: Supply, pool: ThreadPoolExecutor, give_sign: Callable[[], None]
+        self,
+        supply: Supply,
+        pool: ThreadPoolExecutor,
+        note_left: Callable[[Sequence[EmailMessage]], None],
+        give_sign: Callable[[], None],
     ) -> None:
-        self._supply, self._pool, self._give_sign = supply, pool, give_sign
+        self._supply, self._pool = supply, pool
+        self._note_left, self._give_sign = note_left, give_sign
+        self._left: list[EmailMessage] = []
         self._claimed: list[OutgoingMail] = []
         self._ahead: deque[tuple[OutgoingMail, EmailMessage]] = deque()
         self._lanes = settings.MAIL_CONNECTIONS
         self._free = [Carrier() for _ in range(self._lanes)]
         self._arrived: queues.SimpleQueue[Future[Outcome]] = queues.SimpleQueue()
-        self._travelling: dict[Future[Outcome], tuple[OutgoingMail, Carrier]] = {}
+        self._travelling: dict[Future[Outcome], tuple[OutgoingMail, EmailMessage, Carrier]] = {}
         self._trouble, self._troubles = "", 0
         self._next_look = time.monotonic() + LOOK_EVERY
         self._end = time.monotonic() + TURN
@@ -307,7 +329,7 @@ class Turn:
             self._ahead.popleft()
             carrier = self._free.pop()
             travelling = self._pool.submit(carrier.carry, message)
-            self._travelling[travelling] = mail, carrier
+            self._travelling[travelling] = mail, message, carrier
             travelling.add_done_callback(self._arrived.put)
         return True
 
@@ -323,6 +345,7 @@ class Turn:
             carrier.close()
         _hand_back(unsent, due_at=self._due_again, **changes)
         self._supply.hand_back(due_at=self._due_again, **changes)
+        self._note()
 
     def _write_ahead(self) -> None:
         """Have a mail ready to leave; while all connections are busy, one for each of them."""
@@ -360,12 +383,21 @@ class Turn:
             given_way, self._claimed = self._claimed, []
             _hand_back(given_way, due_at=timezone.now())
             self._supply.hand_back(due_at=timezone.now())
+        self._note()
         self._next_look = time.monotonic() + LOOK_EVERY
+
+    def _note(self) -> None:
+        if self._left:
+            self._note_left(self._left)
+            self._left = []
 
     def _written(self, mail: OutgoingMail) -> EmailMessage | None:
         """The mail's message; None when there is nothing to send, which is recorded."""
         try:
             message = self._write(mail)
+        except Later as later:
+            _hand_back([mail], due_at=later.moment)
+            return None
         except Exception as error:  # One mail that cannot be written must not hold up the others.
             _unwritable(mail, error)
             return None
@@ -408,9 +440,12 @@ class Turn:
                 self._give_sign()
         taken = []
         for travelled in arrived:
-            mail, carrier = self._travelling.pop(travelled)
+            mail, message, carrier = self._travelling.pop(travelled)
             self._free.append(carrier)
             outcome = travelled.result()
+            match outcome:
+                case Accepted() | Broken(had_mail=True):
+                    self._left.append(message)
             self._troubles = self._troubles + 1 if isinstance(outcome, Broken) else 0
             self._trouble = outcome.words if isinstance(outcome, Broken) else ""
             if outcome == Accepted():

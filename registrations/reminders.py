@@ -58,21 +58,36 @@ def queue_reminders(now: dt.datetime) -> None:
 def _remind_of(session: Session, now: dt.datetime) -> None:
     event, hour_at = session.event, session.hour_reminder_at
     if event.remind_day_before and session.day_reminder_at <= now < hour_at:
-        _remind(Kind.DAY, session)
+        _remind(Kind.DAY, session, now)
     if event.remind_minutes_before and hour_at <= now < session.starts_at:
-        _remind(Kind.HOUR, session)
+        _remind(Kind.HOUR, session, now)
 
 
-def _remind(kind: Kind, session: Session) -> None:
+def _remind(kind: Kind, session: Session, now: dt.datetime) -> None:
+    """Remind of a session those who hear of it with no earlier one of its day."""
     event = session.event
     people = _people(_reminded(kind, session))
     earlier = event.sessions.held().filter(
         starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
     )
     for other in earlier.with_details():
-        if event.day_of(other.starts_at) == event.day_of(session.starts_at):
+        if event.day_of(other.starts_at) != event.day_of(session.starts_at):
+            continue
+        if now < other.starts_at:
             people = people.exclude(pk__in=_reminded(kind, other).values("registration"))
+        else:
+            people = people.exclude(pk__in=_mailed(kind, other).values("registration"))
     _owe(people, kind, session)
+
+
+def _mailed(kind: Kind, session: Session) -> QuerySet[OutgoingMail]:
+    """Mails that said all that this reminder of a session, which has begun, was to say.
+
+    One that has not left yet is dropped when it is written.
+    """
+    # What comes shortly before says no less than what comes the day before.
+    reminders = OutgoingMail.objects.filter(session=session, kind__in=(kind, Kind.HOUR))
+    return reminders.exclude(state=OutgoingMail.State.DROPPED)
 
 
 def _reminded(kind: Kind, session: Session) -> QuerySet[Seat]:
@@ -158,7 +173,7 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
             if was:
                 if not settled and not _is_soon(session, was, now):
                     continue
-                _tell_change(session, was, seats, state, now)
+                _tell_change(session, was, seats, state, now, was_shown=was.number > told)
             elif session.ends_at > now and has_news:
                 news |= Q(session=session) & group
                 if settled and _is_soon(session, before[-1], now):
@@ -172,7 +187,7 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
 
 
 def _is_settled(session: Session, now: dt.datetime) -> bool:
-    return session.revised_at is not None and now >= session.revised_at + session.event.settle_time
+    return session.settled_at is not None and now >= session.settled_at
 
 
 def _is_soon(session: Session, was: Revision, now: dt.datetime) -> bool:
@@ -181,31 +196,44 @@ def _is_soon(session: Session, was: Revision, now: dt.datetime) -> bool:
 
 
 def _tell_change(
-    session: Session, was: Revision, seats: QuerySet[Seat], state: str, now: dt.datetime
+    session: Session,
+    was: Revision,
+    seats: QuerySet[Seat],
+    state: str,
+    now: dt.datetime,
+    *,
+    was_shown: bool,
 ) -> None:
     """Owe a notice, in place of one that has not left yet: that one's readers know what it was.
 
-    All the seats are in this one state.
+    Unless it is in a worker's hands, and will leave. All the seats are in this one state, and
+    `was_shown` says whether some other mail showed their people what it `was`.
     """
     if max(session.ends_at, was.ends_at) <= now:
         return
     kind = Kind.CHANGED if session.is_held else Kind.CANCELLED
     key = f"{kind}/{session.pk}.{session.revision}"
     people = _people(seats)
+    in_hand = Q(attempts__gt=0, due_at__gt=now, last_error="")
     unread = OutgoingMail.objects.filter(
+        ~in_hand,
         kind__in=NOTICES,
         session=session,
         state=OutgoingMail.State.WAITING,
         registration__in=people,
     ).exclude(key__startswith=f"{key}/")
+    # From now on no worker takes them.
+    list(unread.select_for_update().values_list("pk"))
     readers = {
         earlier: people.filter(mails__in=unread.filter(was=earlier))
         for earlier in session.revisions.filter(pk__in=unread.values("was"))
     }
     told_before = people.exclude(pk__in=unread.values("registration"))
     for before, who in [(was, told_before), *readers.items()]:
-        if is_change(known(before, state), known(session, state)):
-            outbox.queue_all(who, key=key, kind=kind, session=session, was=before)
+        is_changed = is_change(known(before, state), known(session, state))
+        if is_changed or was_shown:
+            known_last = before if is_changed else was
+            outbox.queue_all(who, key=key, kind=kind, session=session, was=known_last)
     unread.update(state=OutgoingMail.State.DROPPED)
 
 

@@ -11,7 +11,7 @@ def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
     give_sign = partial(status.give_sign, Heartbeat.Part.WORKER)
     give_sign()
-    if outbox.deliver_due(mails.prepare, give_sign=give_sign):
+    if outbox.deliver_due(mails.prepare, note_left=mails.note_left, give_sign=give_sign):
         outbox.nudge()
 
 

@@ -7,6 +7,8 @@ moment; should it be taken back, its readers must hear of it, and nobody else.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from django.db import transaction
+
 from events.models import Facts, Revision, Session
 
 from .models import Seat
@@ -44,25 +46,83 @@ def is_news(told: Facts, now: Facts) -> bool:
     return now.is_held and (told.agenda, told.joining) != (now.agenda, now.joining)
 
 
-def note_shown(
-    registration_id: int, sessions: Iterable[Session], places: Mapping[int, Place]
-) -> None:
-    """Remember that a mail shows someone these sessions, where edits of them have not settled.
+class Showing(NamedTuple):
+    """That a mail shows someone a revision of a session which they have not been told of."""
 
-    `places` are theirs by session. Once they were shown an edit that they would have to be told
-    of, that one is kept: whatever holds in the end differs from it, or from what they were told.
-    """
-    for session in sessions:
-        state, told, shown = places[session.pk]
-        if session.revision in (told, shown):
-            continue
-        facts = {
-            revision.number: known(revision, state)
-            for revision in session.revisions.filter(number__in=[told, shown])
+    registration_id: int
+    session_id: int
+    revision: int
+    place: Place
+
+
+class Edits:
+    """What sessions were before edits of which some people have not been told yet."""
+
+    def __init__(
+        self, sessions: Mapping[int, Session], places: Iterable[Mapping[int, Place]]
+    ) -> None:
+        """`places` are those of each person, by session."""
+        self._sessions = sessions
+        behind = {
+            pk
+            for theirs in places
+            for pk, place in theirs.items()
+            if self._are_new(sessions[pk], place)
         }
-        if told not in facts or (shown > told and is_change(facts[told], facts[shown])):
-            continue
-        now = known(session, state)
-        if is_change(facts[told], now) or is_news(facts[told], now):
-            seats = Seat.objects.filter(registration=registration_id, session=session)
-            seats.filter(told_revision=told).update(shown_revision=session.revision)
+        revisions = Revision.objects.filter(session__in=behind) if behind else []
+        self._before = {(each.session_id, each.number): each for each in revisions}
+        self._noted: dict[tuple[int, Place], bool] = {}
+
+    def shown(
+        self, registration_id: int, session_ids: Iterable[int], places: Mapping[int, Place]
+    ) -> list[Showing]:
+        """What is to be noted once a mail that shows someone these sessions has left."""
+        return [
+            Showing(registration_id, pk, self._sessions[pk].revision, places[pk])
+            for pk in session_ids
+            if self._are_new(self._sessions[pk], places[pk]) and self._must_be_noted(pk, places[pk])
+        ]
+
+    @staticmethod
+    def _are_new(session: Session, place: Place) -> bool:
+        return session.revision not in (place.told_revision, place.shown_revision)
+
+    def _must_be_noted(self, session_id: int, place: Place) -> bool:
+        key = session_id, place
+        if key not in self._noted:
+            self._noted[key] = self._differs(self._sessions[session_id], place)
+        return self._noted[key]
+
+    def _differs(self, session: Session, place: Place) -> bool:
+        """Whether the session is not what they were told, nor a change of it noted already.
+
+        Whatever holds in the end differs from the change that was noted, or from what they were
+        told: so it is kept.
+        """
+        state, told, shown = place
+        before = self._before.get((session.pk, told))
+        if before is None:
+            return False
+        was, now = known(before, state), known(session, state)
+        noted = self._before.get((session.pk, shown)) if shown > told else None
+        if noted and is_change(was, known(noted, state)):
+            return False
+        return is_change(was, now) or is_news(was, now)
+
+
+def note(showings: Iterable[Showing]) -> None:
+    """Remember what mails that have left, or may have, showed their readers."""
+    people: dict[tuple[int, int, Place], list[int]] = {}
+    for each in showings:
+        group = each.session_id, each.revision, each.place
+        people.setdefault(group, []).append(each.registration_id)
+    for (session_id, revision, place), ids in people.items():
+        with transaction.atomic():
+            # As whoever tells of changes does, so that neither stands in the other's way.
+            Session.objects.select_for_update(no_key=True).get(pk=session_id)
+            Seat.objects.filter(
+                session=session_id,
+                registration__in=ids,
+                told_revision=place.told_revision,
+                shown_revision=place.shown_revision,
+            ).update(shown_revision=revision)

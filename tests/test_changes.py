@@ -7,13 +7,14 @@ from email import message_from_bytes
 
 import pytest
 import time_machine
+from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import timezone
 from icalendar import Calendar
 
 from events.models import AgendaItem, Session
 from events.schedule import cancel_session, editing, restore_session
-from registrations import access, mails, reminders, seats, signup
-from registrations.models import AccessNeed, MailText, OutgoingMail, Registration
+from registrations import access, mails, outbox, reminders, seats, signup
+from registrations.models import AccessNeed, MailText, OutgoingMail, Registration, Seat
 
 from .people import sign_up
 
@@ -143,11 +144,17 @@ def two(week):
     return people
 
 
+def leave(kind: str, name: str = "Alice Adams") -> None:
+    """Someone's newest mail of this kind is written, and leaves."""
+    mail = OutgoingMail.objects.filter(kind=kind, registration__name=name).latest("pk")
+    mails.note_left([mails.prepare([mail])(mail)])
+    OutgoingMail.objects.filter(pk=mail.pk).update(state="sent", sent_at=timezone.now())
+
+
 def links_again(person: Registration) -> None:
     """Someone asks for the links again, and they leave."""
     mails.queue_links([person], before={person.pk: person.mails.count()})
-    written("links", person.name)
-    have_left()
+    leave("links", person.name)
 
 
 def test_what_a_mail_showed_and_was_taken_back_is_told_to_its_reader_alone(two, opening, settled):
@@ -211,6 +218,7 @@ def test_mistake_in_a_notice_that_was_taken_back_is_told_of(two, opening, settle
     settled()
     rename(opening, "Mistake")
     assert "Mistake" in words(written("changed", "Alice Adams"))[0]
+    leave("changed")
     have_left()
     rename(opening, "Another")
     assert settled()[2:] == [("changed", "Alice Adams")]
@@ -223,8 +231,7 @@ def test_mistaken_time_in_word_on_access_is_told_of_when_it_is_taken_back(week, 
     access.arrange(needs=needs)
     access.confirm(needs=needs)
     move(opening, hours=1)
-    written("access")
-    have_left()
+    leave("access")
     move(opening, hours=-1)
     assert settled()[-1] == ("changed", "Alice Adams")
 
@@ -488,8 +495,160 @@ def test_notice_is_dropped_when_it_is_no_longer_true(week, opening, settled):
     rename(opening, "A")
     settled()
     rename(opening, title)
+    settled()
     mail = OutgoingMail.objects.get(kind="changed")
-    assert mails.prepare([mail])(mail) is None
+    assert (mail.state, mails.prepare([mail])(mail)) == ("dropped", None)
+
+
+# A notice that waits while somebody edits
+
+
+@pytest.fixture
+def sent(clock, mailoutbox):
+    """A minute later the worker sends what waits: its subjects and to whom, the newest last."""
+
+    def sent() -> list[tuple[str, str]]:
+        mailoutbox.clear()
+        clock.shift(MINUTE)
+        outbox.deliver_due(mails.prepare, note_left=mails.note_left)
+        return sorted((mail.subject.partition(":")[0], mail.to[0]) for mail in mailoutbox)
+
+    return sent
+
+
+ALICE, BOB = "alice@example.org", "bob@example.org"
+
+
+def test_cancellation_that_waits_amid_edits_is_not_forgotten(two, opening, settled, sent):
+    cancel_session(session=opening)
+    settled()
+    restore_session(session=opening)
+    assert sent() == []
+    cancel_session(session=opening)
+    assert sent() == [("Cancelled", ALICE), ("Cancelled", BOB)]
+
+
+def test_change_that_waits_while_its_session_is_cancelled_by_mistake_is_told(
+    two, opening, settled, sent
+):
+    move(opening, hours=1)
+    settled()
+    cancel_session(session=opening)
+    assert sent() == []
+    restore_session(session=opening)
+    assert sent() == [("Changed", ALICE), ("Changed", BOB)]
+
+
+def test_cancellation_that_nobody_read_is_taken_back_without_a_word_although_it_was_due(
+    two, opening, settled, sent
+):
+    cancel_session(session=opening)
+    settled()
+    restore_session(session=opening)
+    assert sent() == []
+    settled()
+    assert sent() == []
+    assert set(OutgoingMail.objects.exclude(kind="links").values_list("state", flat=True)) == {
+        "dropped"
+    }
+
+
+def test_place_from_the_waiting_list_is_told_of_after_a_cancellation_by_mistake(
+    two, opening, settled, sent
+):
+    seat = two[1].seats.get(session=opening)
+    Seat.objects.filter(pk=seat.pk).update(state="waiting", waiting_since=NOW)
+    assert seats.promote(seat=seat)
+    cancel_session(session=opening)
+    assert sent() == []
+    restore_session(session=opening)
+    assert [to for _subject, to in sent()] == [BOB]
+
+
+def test_word_on_access_waits_while_its_session_is_cancelled_by_mistake(
+    week, opening, settled, sent
+):
+    alice = sign_up(week, needs_captions=True)
+    have_left()
+    needs = AccessNeed.objects.filter(seat__registration=alice, seat__session=opening)
+    access.arrange(needs=needs)
+    access.confirm(needs=needs)
+    cancel_session(session=opening)
+    assert sent() == []
+    restore_session(session=opening)
+    assert len(sent()) == 1
+
+
+def test_notice_in_a_workers_hands_is_followed_by_another_when_it_is_taken_back(
+    two, opening, settled, clock
+):
+    clock.move_to(opening.starts_at - dt.timedelta(hours=2))
+    cancel_session(session=opening)
+    settled(0)
+    (first,) = outbox.claim(limit=1)
+    restore_session(session=opening)
+    told = [name for kind, name in settled(0) if kind == "changed"]
+    assert told == [first.registration.name]
+
+
+def test_notice_that_failed_is_taken_back_without_a_word(two, opening, settled):
+    cancel_session(session=opening)
+    settled()
+    (first,) = outbox.claim(limit=1)
+    OutgoingMail.objects.filter(pk=first.pk).update(
+        last_error="SMTPServerDisconnected: gone", due_at=timezone.now() + 15 * MINUTE
+    )
+    restore_session(session=opening)
+    assert len(settled()) == 2
+
+
+def test_what_was_written_and_never_left_was_not_shown(two, opening, settled, sent, settings):
+    mails.queue_links(two[:1], before={two[0].pk: 1})
+    before, backend = opening.title, settings.EMAIL_BACKEND
+    rename(opening, "Mistake")
+    settings.EMAIL_BACKEND = "tests.test_changes.Away"
+    assert sent() == []
+    settings.EMAIL_BACKEND = backend
+    rename(opening, before)
+    assert sent() == [("Your links for Drop LWOP Strategy Week", ALICE)]
+    assert settled() == []
+
+
+class Away(BaseEmailBackend):
+    """A mail server that is away."""
+
+    def open(self) -> bool:
+        raise ConnectionRefusedError
+
+
+def test_mistake_that_was_shown_is_told_of_although_the_notice_before_it_was_never_read(
+    two, opening, settled
+):
+    before = opening.title
+    rename(opening, "Another")
+    settled()
+    rename(opening, "Mistake")
+    mails.queue_links(two[:1], before={two[0].pk: 1})
+    leave("links")
+    rename(opening, before)
+    settled()
+    (mail,) = OutgoingMail.objects.filter(kind="changed", state="waiting")
+    assert (mail.registration, mail.was.title) == (two[0], "Mistake")
+
+
+def test_what_was_shown_is_asked_once_for_a_batch(
+    week, opening, settled, django_assert_max_num_queries
+):
+    people = [sign_up(week, f"P{number} X") for number in range(20)]
+    have_left()
+    for session in week.sessions.all():
+        rename(session, f"{session.title}, anew")
+    mails.queue_links(people, before={person.pk: 1 for person in people})
+    batch = list(OutgoingMail.objects.filter(state="waiting").select_related("registration"))
+    with django_assert_max_num_queries(32):
+        write = mails.prepare(batch)
+        mails.note_left([write(mail) for mail in batch])
+    assert Seat.objects.filter(shown_revision=1).count() == 20 * 6
 
 
 def test_editing_that_fails_keeps_nothing(week, opening):
@@ -629,7 +788,7 @@ def test_telling_takes_the_same_queries_for_1_person_as_for_30(
             sign_up(week, f"P{count}x{number} X", sessions=list(week.sessions.all()))
         rename(opening, f"Title {count}")
         later = timezone.now() + 11 * MINUTE
-        with time_machine.travel(later, tick=False), django_assert_num_queries(21):
+        with time_machine.travel(later, tick=False), django_assert_num_queries(22):
             reminders.queue_owed()
         have_left()
     assert OutgoingMail.objects.filter(kind="changed").count() == 1 + 31

@@ -25,9 +25,10 @@ from django.utils import timezone
 from django.utils.html import escape
 from icalendar import Calendar
 
+from events import nudging
 from events.models import Event
-from events.schedule import editing
-from registrations import announcing, mails, outbox, signup, unsubscribing
+from events.schedule import cancel_session, editing, restore_session
+from registrations import announcing, mails, outbox, reminders, signup, unsubscribing
 from registrations.models import Announcement, OutgoingMail, Registration, Seat
 from strategyweek import celery_app
 
@@ -38,6 +39,7 @@ from .services import Broker, FastSink, Process, eventually
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 WAITING, PAUSED, SENT, FAILED, DROPPED = "waiting", "paused", "sent", "failed", "dropped"
+DAY = dt.timedelta(days=1)
 ZONES = ["America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"]
 
 
@@ -330,6 +332,34 @@ def test_worker_told_to_stop_hands_back_what_it_has_not_sent(week, sink, worker)
     assert assert_served(sink, [person.email for person in people]) == []
 
 
+def test_cancellation_taken_back_while_it_is_mailed_leaves_nobody_with_it(week, sink, worker):
+    people = crowd(week, emails(150, "slowish.example"))
+    opening = week.sessions.all()[0]
+    soon = timezone.now() + dt.timedelta(hours=2)
+    week.sessions.filter(pk=opening.pk).update(starts_at=soon, ends_at=soon + DAY)
+    cancel_session(session=opening)
+    reminders.queue_changes(timezone.now())
+    worker()
+    outbox.nudge()
+    sink.wait_for(20)
+    restore_session(session=opening)
+    reminders.queue_changes(timezone.now())
+    week.sessions.filter(pk=opening.pk).update(revised_at=soon - DAY)
+
+    def have_settled() -> bool:
+        OutgoingMail.objects.filter(state=WAITING, attempts=0).update(due_at=timezone.now())
+        return have_ended(150)()
+
+    swept(have_settled, "everyone knows what holds")
+    told = {
+        kind: {*OutgoingMail.objects.filter(kind=kind, state=SENT).values_list("registration")}
+        for kind in ("cancelled", "changed")
+    }
+    assert told["cancelled"]
+    assert len(told["cancelled"]) < len(people)
+    assert told["cancelled"] <= told["changed"]
+
+
 def test_killed_workers_double_at_most_a_mail_each(week, sink, worker):
     people = crowd(week, emails(300))
     announce(week)
@@ -483,6 +513,21 @@ def test_workers_keep_to_their_rate_together_and_links_still_overtake(week, sink
     assert too_early == []
     # Each worker had one in hand already.
     assert alice.email in sink.recipients()[: before + 4]
+
+
+@pytest.mark.served
+@pytest.mark.once
+def test_task_that_stands_behind_a_mailing_has_its_slot_after_a_turn_or_two(week, sink, worker):
+    crowd(week, emails(600, "slow.example"))
+    busy = worker("--concurrency=1")
+    announce(week)
+    # The first turn has some nine seconds left: the next one is asked for in time.
+    sink.wait_for(20)
+    outbox.nudge()
+    nudging.nudge("events.tasks.keep_meetings")
+    busy.wait_for_log(r"keep_meetings\[.*succeeded", timeout=2.5 * outbox.TURN)
+    assert len(re.findall(r"deliver_mails\[.*succeeded", busy.log)) in (1, 2)
+    assert states()[WAITING] > 0
 
 
 # Odd words
