@@ -534,7 +534,7 @@ def test_worker_hears_at_once_of_a_link_that_is_to_end(
     alice = sign_up(personal)
     keep_up()
     told = []
-    monkeypatch.setattr(nudging, "nudge", lambda task, gather: told.append(task))
+    monkeypatch.setattr(nudging, "nudge", lambda task, **options: told.append(task))
     with django_capture_on_commit_callbacks(execute=True):
         end(alice)
     assert "registrations.tasks.issue_links" in told
