@@ -46,8 +46,8 @@ GATHER = 1
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 # Queued once: what says nothing amid edits may be needed after all when they have settled.
 OWED_ONCE = {Kind.CHANGED, Kind.CANCELLED, Kind.PROMOTED, Kind.ACCESS, Kind.SCHEDULE}
-# So long it then waits at the most, as some edits are told of before they have settled.
-LOOK_AGAIN_AFTER = dt.timedelta(minutes=1)
+# By then whoever asks what is owed has seen how it settled.
+SEEN_AFTER = dt.timedelta(minutes=1)
 
 
 def queue_links(
@@ -186,8 +186,8 @@ class Batch:
         """Render the two templates of the topic's kind, once for all that differ only in blocks.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name. `also` are the ids of sessions
-        that `words` and `context` speak of.
+        show one, and the templates place all of a form by its name. `also` are the ids of other
+        sessions that the mail tells of, be it by leaving them out.
         """
         forms = [form for form, shown in sessions.items() if shown]
         frame = self._frame(
@@ -325,7 +325,8 @@ def reminder(batch: Batch, topic: Topic) -> Draft | None:
         return None
     words = batch.words(topic, when=_when(first.starts_at, batch.now, topic.zone))
     count = {"count": len(to_come)}
-    return batch.compose(topic, words, count, sessions={"ticket": to_come})
+    off = [each.pk for each in topic.sessions if not each.is_held]
+    return batch.compose(topic, words, count, sessions={"ticket": to_come}, also=off)
 
 
 def _is_time_for(kind: Kind, session: Session, now: dt.datetime) -> bool:
@@ -531,7 +532,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
     needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
-    edits = Edits(sessions, places.values())
+    edits = Edits(sessions, places)
     batch = Batch(timezone.now())
     batch.own_words = texts.words_of(events)
 
@@ -565,7 +566,7 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
             _wait_for_edits(topic, batch.now)
             return None
         message = draft.address_to(person, zoom_urls.get(person.pk))
-        message.shown = edits.shown(person.pk, draft.shown, theirs)
+        message.shown = edits.shown(mail, draft.shown)
         return message
 
     return write
@@ -574,9 +575,11 @@ def prepare(mails: Sequence[OutgoingMail]) -> outbox.Writer:
 def _wait_for_edits(topic: Topic, now: dt.datetime) -> None:
     """Raise Later while edits may yet be taken back for which a mail says nothing."""
     about = (topic.session,) if topic.session else topic.sessions + topic.waiting
-    unsettled = [each.settled_at for each in about if each.settled_at and each.settled_at > now]
-    if topic.kind in OWED_ONCE and unsettled:
-        raise outbox.Later(min(max(unsettled), now + LOOK_AGAIN_AFTER))
+    moments = [each.settled_at + SEEN_AFTER for each in about if each.settled_at]
+    if topic.kind in OWED_ONCE and moments and max(moments) > now:
+        # What starts soon is told of before it has settled.
+        is_soon = any(now < each.ends_at and each.starts_at < now + told.SOON for each in about)
+        raise outbox.Later(now + SEEN_AFTER if is_soon else max(moments))
 
 
 def note_left(messages: Iterable[EmailMessage]) -> None:

@@ -204,7 +204,7 @@ def claim(*, limit: int = BATCH) -> list[OutgoingMail]:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + lease(), attempts=F("attempts") + 1
+            due_at=now + lease(), attempts=F("attempts") + 1, in_hand=True
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
     return list(claimed.order_by("priority", "attempts", "pk"))
@@ -315,7 +315,7 @@ class Turn:
         while time.monotonic() < self._end:
             self._write_ahead()
             if not self._ahead:
-                return False
+                return time.monotonic() >= self._end
             if not self._has_slot():
                 return False
             while not self._free:
@@ -358,6 +358,8 @@ class Turn:
                 if self._lanes > 1:
                     # They were fetched while others were sent: something may have changed.
                     self._next_look = time.monotonic()
+            if time.monotonic() >= self._end:
+                return
             if time.monotonic() >= self._next_look:
                 self._look()
                 if not self._claimed:
@@ -473,7 +475,7 @@ def _settle(mail: OutgoingMail, outcome: Outcome) -> None:
         case Broken(words, had_mail):
             # A server that is away is waited for, however long it takes.
             logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
-            _try_again(mail, words, give_up=had_mail)
+            _try_again(mail, words, give_up=had_mail, in_hand=had_mail)
         case Unwritable(error):
             _unwritable(mail, error)
 
@@ -483,13 +485,14 @@ def _unwritable(mail: OutgoingMail, error: Exception) -> None:
     _try_again(mail, f"{UNWRITABLE}{error!r}", give_up=True)
 
 
-def _try_again(mail: OutgoingMail, words: str, *, give_up: bool) -> None:
+def _try_again(mail: OutgoingMail, words: str, *, give_up: bool, in_hand: bool = False) -> None:
     long_ago = timezone.now() - mail.created_at > GIVE_UP_AFTER
     if give_up and long_ago and mail.attempts >= GIVE_UP_ATTEMPTS:
         _record([mail], state=State.FAILED, last_error=words)
     else:
         pause = PAUSES[min(mail.attempts, len(PAUSES)) - 1]
-        _record([mail], due_at=timezone.now() + pause, last_error=words)
+        due_at = timezone.now() + pause
+        _record([mail], due_at=due_at, last_error=words, in_hand=in_hand)
 
 
 def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
@@ -499,6 +502,7 @@ def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
 
 def _record(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     """Write an outcome, but for mails whose lease ran out: another worker may have them now."""
+    changes = {"in_hand": False} | changes
     if "last_error" in changes:
         # A server's words may be anything; PostgreSQL stores no NUL.
         changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]

@@ -17,17 +17,14 @@ from events.models import Event, Revision, Session, SessionQuerySet
 
 from . import access, announcing, letters, outbox, seats
 from .models import OutgoingMail, Registration, RegistrationQuerySet, Seat
-from .told import is_change, is_news, known
+from .told import NOTICES, SOON, is_change, is_news, known
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 Kind = OutgoingMail.Kind
-NOTICES = (Kind.CHANGED, Kind.CANCELLED)
 
-# Changes of a session that starts so soon are told at once.
-SOON = dt.timedelta(hours=3)
 # No day reminder falls due earlier than this before its session.
 HORIZON = dt.timedelta(days=1, hours=3)
 # An event's thanks are still owed so long after they fell due.
@@ -173,12 +170,15 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
             if was:
                 if not settled and not _is_soon(session, was, now):
                     continue
-                _tell_change(session, was, seats, state, now, was_shown=was.number > told)
+                _tell_change(session, was, seats, state, now, was_shown=shown >= was.number)
             elif session.ends_at > now and has_news:
                 news |= Q(session=session) & group
                 if settled and _is_soon(session, before[-1], now):
                     pressing |= Q(session=session) & group
                 all_settled = all_settled and settled
+                continue
+            elif not settled:
+                # A mail that shows an edit that was taken back may just be leaving.
                 continue
             seats.update(told_revision=session.revision)
     # Only what starts soon does not wait until all sessions' news can be told in one mail.
@@ -214,7 +214,7 @@ def _tell_change(
     kind = Kind.CHANGED if session.is_held else Kind.CANCELLED
     key = f"{kind}/{session.pk}.{session.revision}"
     people = _people(seats)
-    in_hand = Q(attempts__gt=0, due_at__gt=now, last_error="")
+    in_hand = Q(in_hand=True, due_at__gt=now)
     unread = OutgoingMail.objects.filter(
         ~in_hand,
         kind__in=NOTICES,

@@ -4,6 +4,7 @@ Edits are told of once they have settled. A mail that leaves before that shows w
 moment; should it be taken back, its readers must hear of it, and nobody else.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -11,7 +12,11 @@ from django.db import transaction
 
 from events.models import Facts, Revision, Session
 
-from .models import Seat
+from .models import OutgoingMail, Seat
+
+NOTICES = (OutgoingMail.Kind.CHANGED, OutgoingMail.Kind.CANCELLED)
+# Changes of a session that starts so soon are told at once.
+SOON = dt.timedelta(hours=3)
 
 
 class Place(NamedTuple):
@@ -47,45 +52,56 @@ def is_news(told: Facts, now: Facts) -> bool:
 
 
 class Showing(NamedTuple):
-    """That a mail shows someone a revision of a session which they have not been told of."""
+    """That a mail shows someone a revision of a session; `tells`: as what is new."""
 
     registration_id: int
     session_id: int
     revision: int
+    tells: bool
     place: Place
 
 
 class Edits:
-    """What sessions were before edits of which some people have not been told yet."""
+    """What of the edits that people may have to be told of, a batch of mails shows them."""
 
     def __init__(
-        self, sessions: Mapping[int, Session], places: Iterable[Mapping[int, Place]]
+        self, sessions: Mapping[int, Session], places: Mapping[int, Mapping[int, Place]]
     ) -> None:
-        """`places` are those of each person, by session."""
-        self._sessions = sessions
+        """`places` are people's, by registration and session."""
+        self._sessions, self._places = sessions, places
         behind = {
             pk
-            for theirs in places
+            for theirs in places.values()
             for pk, place in theirs.items()
-            if self._are_new(sessions[pk], place)
+            if place.told_revision != sessions[pk].revision
         }
         revisions = Revision.objects.filter(session__in=behind) if behind else []
         self._before = {(each.session_id, each.number): each for each in revisions}
+        revised = [pk for pk, session in sessions.items() if session.revised_at]
+        notices = OutgoingMail.objects.filter(
+            state=OutgoingMail.State.WAITING,
+            kind__in=NOTICES,
+            registration__in=places,
+            session__in=revised,
+        )
+        self._unread = set(notices.values_list("registration", "session")) if revised else set()
         self._noted: dict[tuple[int, Place], bool] = {}
 
-    def shown(
-        self, registration_id: int, session_ids: Iterable[int], places: Mapping[int, Place]
-    ) -> list[Showing]:
-        """What is to be noted once a mail that shows someone these sessions has left."""
-        return [
-            Showing(registration_id, pk, self._sessions[pk].revision, places[pk])
-            for pk in session_ids
-            if self._are_new(self._sessions[pk], places[pk]) and self._must_be_noted(pk, places[pk])
-        ]
-
-    @staticmethod
-    def _are_new(session: Session, place: Place) -> bool:
-        return session.revision not in (place.told_revision, place.shown_revision)
+    def shown(self, mail: OutgoingMail, session_ids: Iterable[int]) -> list[Showing]:
+        """What is to be noted once this mail, which shows these sessions, has left."""
+        showings = []
+        for pk in session_ids:
+            whose, revision = mail.registration_id or 0, self._sessions[pk].revision
+            place = self._places[whose][pk]
+            tells = mail.kind in NOTICES and mail.session_id == pk
+            if place.told_revision == revision:
+                # They have not read of it yet, and now they see it.
+                new = not tells and (whose, pk) in self._unread
+            else:
+                new = tells or self._must_be_noted(pk, place)
+            if new and place.shown_revision != revision:
+                showings.append(Showing(whose, pk, revision, tells, place))
+        return showings
 
     def _must_be_noted(self, session_id: int, place: Place) -> bool:
         key = session_id, place
@@ -112,11 +128,10 @@ class Edits:
 
 def note(showings: Iterable[Showing]) -> None:
     """Remember what mails that have left, or may have, showed their readers."""
-    people: dict[tuple[int, int, Place], list[int]] = {}
-    for each in showings:
-        group = each.session_id, each.revision, each.place
-        people.setdefault(group, []).append(each.registration_id)
-    for (session_id, revision, place), ids in people.items():
+    people: dict[tuple[int, int, bool, Place], list[int]] = {}
+    for registration_id, *group in showings:
+        people.setdefault(tuple(group), []).append(registration_id)  # type: ignore[arg-type]
+    for (session_id, revision, tells, place), ids in people.items():
         with transaction.atomic():
             # As whoever tells of changes does, so that neither stands in the other's way.
             Session.objects.select_for_update(no_key=True).get(pk=session_id)
@@ -125,4 +140,4 @@ def note(showings: Iterable[Showing]) -> None:
                 registration__in=ids,
                 told_revision=place.told_revision,
                 shown_revision=place.shown_revision,
-            ).update(shown_revision=revision)
+            ).update(**{"told_revision" if tells else "shown_revision": revision})

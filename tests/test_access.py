@@ -386,7 +386,7 @@ def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
             cancel_session(session=opening)
         case "moved to the line":
             Seat.objects.update(state="waiting", waiting_since=timezone.now())
-    settled_at = timezone.now() + week.settle_time
+    settled_at = timezone.now() + week.settle_time + mails.SEEN_AFTER
     with time_machine.travel(opening.ends_at if how == "over" else settled_at):
         assert written(mail) is None
 
