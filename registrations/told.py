@@ -99,7 +99,7 @@ class Edits:
                 new = not tells and (whose, pk) in self._unread
             else:
                 new = tells or self._must_be_noted(pk, place)
-            if new and place.shown_revision != revision:
+            if new and (tells or place.shown_revision != revision):
                 showings.append(Showing(whose, pk, revision, tells, place))
         return showings
 

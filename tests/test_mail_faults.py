@@ -519,7 +519,7 @@ def test_workers_keep_to_their_rate_together_and_links_still_overtake(week, sink
 @pytest.mark.once
 def test_task_that_stands_behind_a_mailing_has_its_slot_after_a_turn_or_two(week, sink, worker):
     crowd(week, emails(600, "slow.example"))
-    busy = worker("--concurrency=1")
+    busy = worker()
     announce(week)
     # The first turn has some nine seconds left: the next one is asked for in time.
     sink.wait_for(20)

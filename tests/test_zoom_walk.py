@@ -53,7 +53,7 @@ def running(account: StandIn, worker: Start, settings: Settings) -> None:
     }
     for name, value in variables.items():
         setattr(settings, name, value)
-    worker("--pool=threads", "--concurrency=2", DEBUG="true", ZOOM_TIMEOUT="1", **variables)
+    worker("--concurrency=2", DEBUG="true", ZOOM_TIMEOUT="1", **variables)
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
