@@ -179,7 +179,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # A worker that is busy for a turn would keep the next nudge to itself while another is idle. For
-# processes, Celery's default: one with --pool=threads would notice only each second that it is free.
+# processes, as is the default: one of threads would notice only each second that it is free.
 CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
