@@ -4,9 +4,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 
-from . import ical
-from .links import absolute, organizer_email
-from .models import Event, Session
+from events import ical
+from events.links import absolute, organizer_email
+from events.models import Event, Session
 
 ALARMS = (dt.timedelta(days=1), dt.timedelta(minutes=15))
 
@@ -69,7 +69,7 @@ def waiting_invitation(session: Session, url: str, attendee_email: str) -> tuple
 
 
 def _message(entry: ical.Entry, attendee_email: str) -> tuple[bytes, str]:
-    method = "CANCEL" if entry.cancelled else "REQUEST"
+    method = "CANCEL" if entry.canceled else "REQUEST"
     built = ical.entry(replace(entry, attendee_email=attendee_email))
     return ical.calendar(entries=[built], method=method), method
 
@@ -115,7 +115,7 @@ def _entry(
         url=url,
         organizer_name=session.event.host,
         organizer_email=organizer_email(session.event),
-        cancelled=not session.is_held,
+        canceled=not session.takes_place,
         alarms=alarms,
     )
 

@@ -42,13 +42,13 @@ class Entry:
     organizer_name: str
     organizer_email: str
     attendee_email: str = ""
-    cancelled: bool = False
+    canceled: bool = False
     tentative: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
 
     @property
     def status(self) -> str:
-        if self.cancelled:
+        if self.canceled:
             return "CANCELLED"
         return "TENTATIVE" if self.tentative else "CONFIRMED"
 
@@ -112,7 +112,7 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     ):
         if value:
             component.add(key, value)
-    if not entry.cancelled:
+    if not entry.canceled:
         for before in entry.alarms:
             component.add_component(_alarm(entry, before))
     return component

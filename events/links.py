@@ -4,7 +4,7 @@ from email.utils import parseaddr
 
 from django.conf import settings
 
-from .models import Event
+from events.models import Event
 
 
 def absolute(path: str) -> str:

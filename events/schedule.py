@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from django.db import transaction
 from django.utils import timezone
 
-from .models import Facts, Meeting, Revision, Session
-from .nudging import nudge
+from events.background import wake_workers
+from events.models import Meeting, Revision, Session, SessionSnapshot
 
 
 @contextmanager
-def editing(session_id: int) -> Iterator[Session]:
+def edit_session(session_id: int) -> Iterator[Session]:
     """Edit a session, its meeting or its agenda inside: one transaction.
 
     Gives the session, locked. When afterwards attendees would be told something else, what
@@ -19,9 +19,9 @@ def editing(session_id: int) -> Iterator[Session]:
     """
     with transaction.atomic():
         session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
-        before = _facts(session_id)
+        before = _snapshot(session_id)
         yield session
-        if _facts(session_id) != before:
+        if _snapshot(session_id) != before:
             kept = {"session": session, "number": session.revision}
             Revision.objects.get_or_create(**kept, defaults=before._asdict())
             session.revision += 1
@@ -30,27 +30,27 @@ def editing(session_id: int) -> Iterator[Session]:
         # What Zoom refused may be what was edited.
         refused = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
         refused.update(due_at=timezone.now())
-        transaction.on_commit(lambda: nudge("events.tasks.keep_meetings"))
+        transaction.on_commit(lambda: wake_workers("events.tasks.sync_meetings"))
 
 
-def _facts(session_id: int) -> Facts:
-    return Session.objects.with_details().get(pk=session_id).facts()
+def _snapshot(session_id: int) -> SessionSnapshot:
+    return Session.objects.with_details().get(pk=session_id).snapshot()
 
 
 def cancel_session(*, session: Session) -> bool:
     """Cancel a session; its page, its join links and calendars say so. False: it was already."""
-    return _set_cancelled(session, cancelled=True)
+    return _set_canceled(session, canceled=True)
 
 
 def restore_session(*, session: Session) -> bool:
-    """Take a cancellation back. Returns False when the session was not cancelled."""
-    return _set_cancelled(session, cancelled=False)
+    """Take a cancellation back. Returns False when the session was not canceled."""
+    return _set_canceled(session, canceled=False)
 
 
-def _set_cancelled(session: Session, *, cancelled: bool) -> bool:
-    with editing(session.pk) as current:
-        if current.is_cancelled == cancelled:
+def _set_canceled(session: Session, *, canceled: bool) -> bool:
+    with edit_session(session.pk) as current:
+        if current.is_canceled == canceled:
             return False
-        current.cancelled_at = timezone.now() if cancelled else None
-        current.save(update_fields=["cancelled_at", "updated_at"])
+        current.canceled_at = timezone.now() if canceled else None
+        current.save(update_fields=["canceled_at", "updated_at"])
     return True

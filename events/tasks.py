@@ -1,9 +1,9 @@
 from celery import shared_task
 
-from . import meetings
+from events.zoom import sync
 
 
 @shared_task
-def keep_meetings() -> None:
+def sync_meetings() -> None:
     """Keep sessions and their meetings at Zoom in step."""
-    meetings.keep_in_step()
+    sync.sync_meetings()

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
-from . import calendars
-from .models import Event, EventQuerySet, Session
+from events import calendars
+from events.models import Event, EventQuerySet, Session
 
 View = Callable[..., HttpResponseBase]
 
@@ -64,7 +64,7 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
     now = timezone.now()
     sessions = list(visible_sessions(request, event))
     open_sessions = [session for session in sessions if session.is_open_to_register(now)]
-    held = [session for session in sessions if not session.is_cancelled]
+    held = [session for session in sessions if not session.is_canceled]
     context = {
         "event": event,
         "zone": event.zone,

@@ -7,6 +7,7 @@ class RegistrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from . import bounces, checks  # noqa: F401
+        from registrations import checks  # noqa: F401
+        from registrations.mail import bounces
 
         tracking.connect(bounces.record)

@@ -1,6 +1,5 @@
-"""What people may enter, and the words they read when it cannot be taken."""
+"""The public forms: register, change a registration, find lost links."""
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,49 +9,22 @@ from django.utils.safestring import SafeString
 
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones, validate_time_zone
+from registrations import questions
+from registrations.models import Registration, Seat
+from registrations.us_states import US_STATES
+from registrations.validators import (
+    EMAIL_LENGTH,
+    validate_address,
+    validate_no_link,
+    validate_plain_line,
+)
 
-from . import questions
-from .characters import validate_visible
-from .models import Registration, Seat, email_key
-from .us_states import US_STATES
-
-EMAIL_LENGTH = 254
 # What people tell of themselves that they may change.
 DETAILS = (
-    *("name", "time_zone", "organization", "state"),
+    *("name", "time_zone", "organization", "us_state"),
     *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
-    "wants_door_calls",
+    "wants_doors_email",
 )
-LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
-
-
-def validate_plain_line(text: str) -> None:
-    """Refuse what no name holds but an attack does: line breaks, direction marks, tags."""
-    validate_visible(text)
-    if "<" in text or ">" in text:
-        raise ValidationError("Leave out the signs < and >.")
-
-
-def validate_no_link(text: str) -> None:
-    """Refuse web addresses in a name: it stands in a mail that a stranger can cause."""
-    if LOOKS_LIKE_A_LINK.search(text):
-        raise ValidationError("Leave out web addresses, and put a space behind a full stop.")
-
-
-def validate_address(email: str) -> None:
-    """Refuse what a mail server would read as another address, or not at all.
-
-    Quotes and invisible signs spell one mailbox in endless ways, and Unicode may grow.
-    """
-    validate_plain_line(email)
-    if '"' in email or "\\" in email:
-        raise ValidationError("Leave out quotation marks and backslashes.")
-    try:
-        key = email_key(email)
-    except UnicodeError as error:
-        raise ValidationError("There is no such domain behind the @.") from error
-    if len(key) > EMAIL_LENGTH:
-        raise ValidationError("This address is too long.")
 
 
 def email_field(required: str) -> forms.EmailField:
@@ -105,7 +77,7 @@ class RegistrationForm(forms.Form):
         max_length=Registration._meta.get_field("organization").max_length,
         validators=[validate_plain_line],
     )
-    state = forms.ChoiceField(
+    us_state = forms.ChoiceField(
         required=False,
         choices=lambda: [("", "Choose a state"), *US_STATES],
         error_messages={"invalid_choice": "Choose a state from the list."},
@@ -126,7 +98,7 @@ class RegistrationForm(forms.Form):
         max_length=Registration._meta.get_field("needs_other").max_length,
         validators=[validate_plain_line],
     )
-    wants_door_calls = forms.BooleanField(
+    wants_doors_email = forms.BooleanField(
         required=False, label="Mail me again at the moment when the doors of a session open"
     )
 
@@ -204,7 +176,7 @@ class ChangeForm(RegistrationForm):
         super().__init__(*args, event=registration.event, sessions=sessions, **kw)
         self.initial["sessions"] = [str(session.pk) for session in self._mine]
         self.initial["strategies"] = [str(each.pk) for each in registration.strategies.all()]
-        attended = {session for session in self._mine if session.is_held} - self._offered
+        attended = {session for session in self._mine if session.takes_place} - self._offered
         fields: dict[str, Any] = self.fields
         fields["sessions"].required = bool(self._mine & self._offered) and not attended
         fields["sessions"].error_messages["required"] = (
@@ -245,7 +217,7 @@ class ChangeForm(RegistrationForm):
         if too_late:
             titles = [f"“{each}”" for each in self._sessions.values() if each in too_late]
             raise ValidationError(
-                "What you ticked otherwise can no longer be changed, since it is cancelled, over "
+                "What you ticked otherwise can no longer be changed, since it is canceled, over "
                 "or closed by now, or you have been there: "
                 f"{', '.join(titles)}. The list here is as it stands now."
             )

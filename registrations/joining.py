@@ -10,8 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from events.models import Session
-
-from .models import PersonalLink, Seat
+from registrations.models import PersonalLink, Seat
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +23,12 @@ GRACE = 2
 OVERRUN = dt.timedelta(hours=1)
 
 
-class State(enum.StrEnum):
+class DoorState(enum.StrEnum):
     WAITING = "waiting"
     NO_LINK = "no link"
     OPEN = "open"
     ENDED = "ended"
-    CANCELLED = "cancelled"
+    CANCELED = "canceled"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Door:
     """Where a session stands at one moment; `seconds` is the time until its doors open."""
 
     session: Session
-    state: State
+    state: DoorState
     now: dt.datetime
     seconds: int
     zoom_url: str
@@ -49,35 +48,35 @@ class Door:
     @property
     def ask_again_after(self) -> int | None:
         """Seconds until the page should look again; None when there is nothing to wait for."""
-        if self.state == State.WAITING:
+        if self.state == DoorState.WAITING:
             return min(self.seconds + GRACE, LONGEST_WAIT)
-        return RETRY_WITHOUT_LINK if self.state == State.NO_LINK else None
+        return RETRY_WITHOUT_LINK if self.state == DoorState.NO_LINK else None
 
     @property
     def overrun_url(self) -> str:
         """The Zoom link of a session that has just ended, should it still be going."""
         recently = self.now < self.session.ends_at + OVERRUN
-        return self.zoom_url if self.state == State.ENDED and recently else ""
+        return self.zoom_url if self.state == DoorState.ENDED and recently else ""
 
 
 def door(seat: Seat, now: dt.datetime) -> Door:
     """The state of a session's door, for whoever has this seat, at an (aware) moment."""
-    session, zoom_url = seat.session, way_in(seat, now)
+    session, zoom_url = seat.session, zoom_url_for(seat, now)
     seconds = max(0, math.ceil((session.doors_open_at - now).total_seconds()))
-    if session.is_cancelled:
-        state = State.CANCELLED
+    if session.is_canceled:
+        state = DoorState.CANCELED
     elif now >= session.ends_at:
-        state = State.ENDED
+        state = DoorState.ENDED
     elif seconds:
-        state = State.WAITING
+        state = DoorState.WAITING
     elif not zoom_url:
-        state = State.NO_LINK
+        state = DoorState.NO_LINK
     else:
-        state = State.OPEN
+        state = DoorState.OPEN
     return Door(session=session, state=state, now=now, seconds=seconds, zoom_url=zoom_url)
 
 
-def way_in(seat: Seat, now: dt.datetime) -> str:
+def zoom_url_for(seat: Seat, now: dt.datetime) -> str:
     """The Zoom link that lets this person in, or "" while there is none."""
     session, meeting = seat.session, seat.session.meeting_or_none
     if meeting is None or meeting.state != meeting.State.MADE:
@@ -93,7 +92,7 @@ def way_in(seat: Seat, now: dt.datetime) -> str:
     return session.join_url if is_refused or now >= session.starts_at else ""
 
 
-def note_opened(seat: Seat) -> None:
+def record_opened(seat: Seat) -> None:
     """Remember that someone was led on to Zoom. That it cannot be noted keeps nobody out."""
     if seat.opened_at:
         return

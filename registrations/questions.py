@@ -10,9 +10,8 @@ from django import forms
 from django.db.models import QuerySet
 
 from events.models import Event, Session
-
-from .characters import validate_visible, validate_visible_lines
-from .models import Answer, Question, Registration
+from registrations.models import Answer, Question, Registration
+from registrations.validators import validate_visible, validate_visible_lines
 
 Kind = Question.Kind
 # As it is kept: several choices are a list, yes or no is a bool.
@@ -172,7 +171,7 @@ def initial(registration: Registration) -> dict[str, Any]:
     }
 
 
-def keep(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
+def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
     """Write what someone answered, and forget what they took back: None.
 
     To be called in the transaction that writes the rest.
@@ -194,7 +193,7 @@ def keep(*, registration: Registration, answers: Mapping[Question, Value | None]
         )
 
 
-def forget_pointless(*, registration: Registration) -> None:
+def delete_inapplicable(*, registration: Registration) -> None:
     """Forget answers to questions about sessions of which someone has chosen none."""
     about_sessions = registration.answers.exclude(question__sessions=None)
     chosen = registration.seats.values("session")
@@ -213,7 +212,7 @@ def shown(answer: Answer) -> str:
 def answers_that_count(question: Question) -> QuerySet[Answer]:
     """Those of people who come or may come."""
     declined = Registration.Approval.DECLINED
-    live = question.answers.filter(registration__cancelled_at=None)
+    live = question.answers.filter(registration__canceled_at=None)
     return live.exclude(registration__approval=declined).select_related("registration")
 
 

@@ -25,11 +25,10 @@ from django.db.models import (
 )
 from django.utils import timezone
 
-from events import meetings
 from events.models import Event, Meeting, Session
-
-from . import personal_links, signup
-from .models import (
+from events.zoom import sync
+from registrations import signup
+from registrations.models import (
     ENDED_STATES,
     UNREACHED_STATES,
     OutgoingMail,
@@ -37,6 +36,7 @@ from .models import (
     Registration,
     Seat,
 )
+from registrations.zoom import personal_links
 
 State = OutgoingMail.State
 Kind = OutgoingMail.Kind
@@ -102,9 +102,9 @@ def seats_of(event: Event, *, session: Session | None = None) -> Any:
     erased = seats.seated().filter(
         registration__approval=Registration.Approval.APPROVED,
         registration__erased_at__isnull=False,
-        registration__cancelled_at__gte=F("session__ends_at"),
+        registration__canceled_at__gte=F("session__ends_at"),
     )
-    held = (seats.admitted() | erased).filter(session__in=event.sessions.held())
+    held = (seats.admitted() | erased).filter(session__in=event.sessions.taking_place())
     return held.annotate(mail=_mail(seats), link=_link(event))
 
 
@@ -179,7 +179,7 @@ def _link(event: Event) -> Case:
         default = Link.WANTED
     else:
         # Whatever became of a meeting of ours, organizers answer for a link that they paste.
-        whens = [gone, pasted] if event.makes_meetings else [pasted]
+        whens = [gone, pasted] if event.creates_meetings else [pasted]
         default = Link.MISSING
     return Case(*whens, default=Value(default), output_field=CharField())
 
@@ -243,7 +243,7 @@ class Board:
 
     def __init__(self, event: Event, now: dt.datetime, *, session: Session | None = None) -> None:
         self._event, self._now = event, now
-        self.sessions = list(event.sessions.held().select_related("event", "meeting"))
+        self.sessions = list(event.sessions.taking_place().select_related("event", "meeting"))
         seats = seats_of(event, session=session).order_by()
         # Of thousands of people these are many: a Place is made of those only that are shown.
         self._rows = list(seats.values_list(*Place._fields))
@@ -332,7 +332,7 @@ def said_of_mails(people: Collection[int]) -> dict[tuple[int, bool], str]:
 
 
 @dataclass(frozen=True)
-class Mended:
+class Fixed:
     """What `mend` did: how many people it mails again and how many not, and what it asks Zoom."""
 
     mailed: int
@@ -342,7 +342,7 @@ class Mended:
     personal_links: int
 
 
-def mend(*, event: Event) -> Mended:
+def fix(*, event: Event) -> Fixed:
     """Do again all that came to nothing, for the sessions that are not over.
 
     People whom no mail with their links has reached are mailed them. An address from which mail
@@ -351,12 +351,12 @@ def mend(*, event: Event) -> Mended:
     every meeting is looked at anew; one that somebody deleted there is not remade.
     """
     mailed, mailed_lately, in_peace = _mail_again(event)
-    asks_zoom, tried = event.makes_meetings and meetings.is_configured(), 0
+    asks_zoom, tried = event.creates_meetings and sync.is_configured(), 0
     if asks_zoom:
-        meetings.try_now(event=event)
+        sync.retry_now(event=event)
     if asks_zoom and event.has_personal_links:
         tried = personal_links.try_again(event=event)
-    return Mended(mailed, mailed_lately, in_peace, asks_zoom, tried)
+    return Fixed(mailed, mailed_lately, in_peace, asks_zoom, tried)
 
 
 @transaction.atomic

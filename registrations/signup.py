@@ -10,9 +10,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
-
-from . import access, mails, outbox, personal_links, questions, seats
-from .models import (
+from registrations import access_needs, questions, seats
+from registrations.mail import enqueue
+from registrations.models import (
     OutgoingMail,
     OutgoingMailQuerySet,
     PersonalLink,
@@ -22,15 +22,17 @@ from .models import (
     email_key,
     new_token,
 )
+from registrations.outbox import mail_queue
+from registrations.zoom import personal_links
 
 Kind = OutgoingMail.Kind
 Approval = Registration.Approval
 # What a mail with all links says as well.
-TOLD_ANEW = (Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELLED)
+SUPERSEDED_KINDS = (Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELED)
 # The mail that answers a registration. The declined get none.
-ANSWERS = {
-    Approval.APPROVED: (Kind.LINKS, mails.queue_links),
-    Approval.PENDING: (Kind.RECEIVED, mails.queue_received),
+CONFIRMATIONS = {
+    Approval.APPROVED: (Kind.LINKS, enqueue.queue_links),
+    Approval.PENDING: (Kind.RECEIVED, enqueue.queue_received),
 }
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
@@ -65,28 +67,28 @@ def register(
         approval=approval,
         **details,
     )
-    live = Registration.objects.live().filter(event=event, email_key=registration.email_key)
+    live = Registration.objects.active().filter(event=event, email_key=registration.email_key)
     found = None
     # The constraint decides who is first, also between two requests at the same moment. Nothing
-    # is found when the one that was first is cancelled just now: then it is our turn.
+    # is found when the one that was first is canceled just now: then it is our turn.
     while found is None:
         Registration.objects.bulk_create([registration], ignore_conflicts=True)
         found = live.values_list("pk", "token").first()
     if found[1] != registration.token:
         earlier = Registration.objects.get(pk=found[0])
-        _answer_again(Approval(earlier.approval), [earlier])
+        _resend_confirmation(Approval(earlier.approval), [earlier])
         return earlier
     registration.pk = found[0]
-    seats.take(registration=registration, sessions=sessions)
+    seats.assign(registration=registration, sessions=sessions)
     if strategies := list(strategies):
         interest = Registration.strategies.through
         interest.objects.bulk_create(
             [interest(registration=registration, track=strategy) for strategy in strategies]
         )
-    questions.keep(registration=registration, answers=answers or {})
-    if access.wishes(registration):
-        access.keep(registration=registration)
-    _kind, queue = ANSWERS[approval]
+    questions.save_answers(registration=registration, answers=answers or {})
+    if access_needs.requested_kinds(registration):
+        access_needs.update(registration=registration)
+    _kind, queue = CONFIRMATIONS[approval]
     queue([registration])
     return registration
 
@@ -94,24 +96,24 @@ def register(
 @transaction.atomic
 def approve(*, registrations: Iterable[Registration]) -> int:
     """Say yes to people, who wait or were declined, and owe them links. Returns to how many."""
-    people = _held(registrations, Approval.PENDING, Approval.DECLINED)
+    people = _lock(registrations, Approval.PENDING, Approval.DECLINED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     declined = [each for each in people if each.approval == Approval.DECLINED]
     if declined:
         chosen = Seat.objects.filter(registration__in=declined)
-        seats.hold(chosen.values_list("session", flat=True))
+        seats.lock_sessions(chosen.values_list("session", flat=True))
     for registration in declined:
-        seats.take_again(registration=registration)
-        access.keep(registration=registration, anew=True)
+        seats.reassign(registration=registration)
+        access_needs.update(registration=registration, anew=True)
         # From now on their places count.
         Registration.objects.filter(pk=registration.pk).update(approval=Approval.APPROVED)
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
     # They are told everything now, and need not hear of what was before.
     told = Seat.objects.filter(registration__in=ids)
-    told.update(told_revision=_newest_revision(), seated_at=now)
+    told.update(notified_revision=_newest_revision(), seated_at=now)
     links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
-    mails.queue_links(people, before=_counted(links))
+    enqueue.queue_links(people, before=_counted(links))
     return len(people)
 
 
@@ -122,14 +124,14 @@ def decline(*, registrations: Iterable[Registration]) -> int:
     What they chose is kept, their places are not: a later yes gives them places that are free
     then, with new links.
     """
-    people = _held(registrations, Approval.PENDING, Approval.APPROVED)
+    people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
     freed = Seat.objects.seated().filter(registration__in=ids).values_list("session", flat=True)
-    seats.fill(sessions=set(freed))
+    seats.promote_waiting(sessions=set(freed))
     _renew_tokens(people)
-    personal_links.keep_up_soon()
+    personal_links.sync_links_soon()
     waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
     waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
     return len(people)
@@ -142,11 +144,11 @@ def renew_links(*, registrations: Iterable[Registration]) -> int:
     Who waits for a yes has one link only, to their own page. Of those who are declined none is
     renewed. Returns to how many.
     """
-    people = _held(registrations, *ANSWERS)
+    people = _lock(registrations, *CONFIRMATIONS)
     ids = [registration.pk for registration in people]
     _renew_tokens(people)
-    personal_links.part(PersonalLink.objects.filter(seat__registration__in=ids))
-    _answer_anew(people)
+    personal_links.detach(PersonalLink.objects.filter(seat__registration__in=ids))
+    _send_new_confirmation(people)
     return len(people)
 
 
@@ -156,13 +158,15 @@ def _renew_tokens(people: list[Registration]) -> None:
     Registration.objects.bulk_update(people, ["token"], batch_size=100)
 
 
-def _held(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
+def _lock(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
     """Those of them who stand so, as the database says, held until the transaction ends.
 
     Whoever asks for the same people meanwhile waits, and finds them as they stand then.
     """
     ids = [registration.pk for registration in registrations]
-    people = Registration.objects.live().select_for_update(of=("self",), no_key=True).order_by("pk")
+    people = (
+        Registration.objects.active().select_for_update(of=("self",), no_key=True).order_by("pk")
+    )
     return list(people.filter(pk__in=ids, approval__in=approvals).select_related("event"))
 
 
@@ -174,7 +178,7 @@ def _newest_revision() -> Subquery:
 @transaction.atomic
 def resend_links(*, registrations: Iterable[Registration]) -> int:
     """Mail people their links again, each at most once in ten minutes. Returns to how many."""
-    return _answer_again(Approval.APPROVED, registrations)
+    return _resend_confirmation(Approval.APPROVED, registrations)
 
 
 @transaction.atomic
@@ -186,34 +190,34 @@ def find(*, event: Event, email: str) -> None:
     """
     # A lock is written too. Nobody waits for one that others hold.
     list(Event.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=event.pk))
-    asking = Registration.objects.live().filter(event=event, email_key=email_key(email))
+    asking = Registration.objects.active().filter(event=event, email_key=email_key(email))
     list(asking.select_for_update(no_key=True).values_list("pk"))
     queued = 0
-    for approval, (kind, _queue) in ANSWERS.items():
+    for approval, (kind, _queue) in CONFIRMATIONS.items():
         earlier = OutgoingMail.objects.filter(registration=OuterRef("pk"), kind=kind)
-        owed = asking.filter(~Exists(_under_way(earlier)), approval=approval)
+        owed = asking.filter(~Exists(_recent(earlier)), approval=approval)
         key = f"{kind}/found/{timezone.now().timestamp():.0f}"
-        queued += outbox.queue_all(owed, key=key, kind=kind)
+        queued += mail_queue.queue_all(owed, key=key, kind=kind)
     if not queued:
-        transaction.on_commit(outbox.nudge)
+        transaction.on_commit(mail_queue.wake_workers)
 
 
-def _answer_again(approval: Approval, registrations: Iterable[Registration]) -> int:
+def _resend_confirmation(approval: Approval, registrations: Iterable[Registration]) -> int:
     """Mail those who stand so the answer to their registration again, as `resend_links` does."""
-    if approval not in ANSWERS:
+    if approval not in CONFIRMATIONS:
         return 0
-    kind, queue = ANSWERS[approval]
-    people = _held(registrations, approval)
+    kind, queue = CONFIRMATIONS[approval]
+    people = _lock(registrations, approval)
     ids = [registration.pk for registration in people]
     earlier = OutgoingMail.objects.filter(registration__in=ids, kind=kind)
-    served = set(_under_way(earlier).values_list("registration_id", flat=True))
+    served = set(_recent(earlier).values_list("registration_id", flat=True))
     owed = [registration for registration in people if registration.pk not in served]
     if owed:
         queue(owed, before=_counted(earlier))
     return len(owed)
 
 
-def _under_way(mails: OutgoingMailQuerySet) -> OutgoingMailQuerySet:
+def _recent(mails: OutgoingMailQuerySet) -> OutgoingMailQuerySet:
     """Those of them that will arrive, or have just done so: nobody needs the same again."""
     recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
     return mails.exclude(state=OutgoingMail.State.FAILED).filter(
@@ -242,16 +246,16 @@ def correct_email(*, registration: Registration, email: str) -> None:
             registration.save(update_fields=["email", "email_key", "email_since", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
-    personal_links.part(PersonalLink.objects.filter(seat__registration=registration))
+    personal_links.detach(PersonalLink.objects.filter(seat__registration=registration))
     # The new mailbox is told everything anew; reminders that wait will find it when written.
-    registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=TOLD_ANEW).update(
+    registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=SUPERSEDED_KINDS).update(
         state=OutgoingMail.State.DROPPED
     )
-    registration.refresh_from_db(fields=["approval", "cancelled_at"])
+    registration.refresh_from_db(fields=["approval", "canceled_at"])
     if registration.is_admitted or registration.is_pending:
         # The new mailbox is told everything anew, and not of changes of what it never knew.
-        registration.seats.update(told_revision=_newest_revision())
-        kind, queue = ANSWERS[Approval(registration.approval)]
+        registration.seats.update(notified_revision=_newest_revision())
+        kind, queue = CONFIRMATIONS[Approval(registration.approval)]
         queue([registration], before=_counted(registration.mails.filter(kind=kind)))
 
 
@@ -270,9 +274,9 @@ def change(
     Of the sessions `offered` they come to `sessions`; the others they have stay as they are. When
     any is another now they are owed their links anew. `strategies`, `answers` and `details` as for
     `register`: what is not given stays as it is, and an answer that is None is taken back. Raises
-    Registration.DoesNotExist when the registration was cancelled or declined meanwhile.
+    Registration.DoesNotExist when the registration was canceled or declined meanwhile.
     """
-    live = Registration.objects.live().exclude(approval=Approval.DECLINED)
+    live = Registration.objects.active().exclude(approval=Approval.DECLINED)
     registration = live.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
     for name, value in details.items():
         setattr(registration, name, value)
@@ -283,23 +287,23 @@ def change(
     had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
     left = [seat for pk, seat in had.items() if pk not in chosen]
     added = [session for pk, session in chosen.items() if pk not in had]
-    seats.hold([*(seat.session_id for seat in left), *(session.pk for session in added)])
+    seats.lock_sessions([*(seat.session_id for seat in left), *(session.pk for session in added)])
     if left:
-        seats.leave(seats=left)
+        seats.release(seats=left)
     if added:
-        seats.take(registration=registration, sessions=added)
-    questions.keep(registration=registration, answers=answers or {})
-    questions.forget_pointless(registration=registration)
-    access.keep(registration=registration)
+        seats.assign(registration=registration, sessions=added)
+    questions.save_answers(registration=registration, answers=answers or {})
+    questions.delete_inapplicable(registration=registration)
+    access_needs.update(registration=registration)
     if not (left or added):
         return False
-    _answer_anew([registration])
+    _send_new_confirmation([registration])
     return True
 
 
-def _answer_anew(people: list[Registration]) -> None:
+def _send_new_confirmation(people: list[Registration]) -> None:
     """Owe people the answer to their registrations as they are now; one that waits is dropped."""
-    for approval, (kind, queue) in ANSWERS.items():
+    for approval, (kind, queue) in CONFIRMATIONS.items():
         theirs = [registration for registration in people if registration.approval == approval]
         earlier = OutgoingMail.objects.filter(registration__in=theirs, kind=kind)
         earlier.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
@@ -311,34 +315,34 @@ def _answer_anew(people: list[Registration]) -> None:
 def cancel(*, registration: Registration) -> bool:
     """End a registration: its links stop working, mails still waiting are not sent, places free.
 
-    False: it was cancelled before.
+    False: it was canceled before.
     """
-    found = Registration.objects.live().filter(pk=registration.pk)
-    if not found.update(cancelled_at=timezone.now()):
+    found = Registration.objects.active().filter(pk=registration.pk)
+    if not found.update(canceled_at=timezone.now()):
         return False
     taken = registration.seats.seated().values_list("session", flat=True)
-    seats.fill(sessions=list(taken))
-    personal_links.keep_up_soon()
+    seats.promote_waiting(sessions=list(taken))
+    personal_links.sync_links_soon()
     return True
 
 
 @transaction.atomic
-def come_back(*, registration: Registration) -> bool:
+def restore(*, registration: Registration) -> bool:
     """Take a cancellation back; links go out anew. Raises AddressTaken. False: nothing to do.
 
     Places that others have by now are waited for. What was erased stays so.
     """
-    gone = Registration.objects.filter(erased_at=None).exclude(cancelled_at=None)
+    gone = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
     found = gone.select_for_update(of=("self",), no_key=True).filter(pk=registration.pk).first()
     if found is None:
         return False
-    seats.take_again(registration=found)
-    access.keep(registration=found, anew=True)
-    found.cancelled_at = None
+    seats.reassign(registration=found)
+    access_needs.update(registration=found, anew=True)
+    found.canceled_at = None
     try:
         with transaction.atomic():
-            found.save(update_fields=["cancelled_at"])
+            found.save(update_fields=["canceled_at"])
     except IntegrityError as error:
         raise AddressTaken from error
-    _answer_anew([found])
+    _send_new_confirmation([found])
     return True

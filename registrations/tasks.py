@@ -1,42 +1,70 @@
+"""What Celery runs: each task is one call to a domain function."""
+
+import datetime as dt
+from collections.abc import Callable
 from functools import partial
 
 from celery import shared_task
+from django.utils import timezone
 
-from . import attendance, mails, outbox, own_data, personal_links, reminders, status
-from .models import Heartbeat
+from events.background import each_separately
+from registrations import access_needs, monitoring, seats
+from registrations.mail import announcements, stored_messages, writer
+from registrations.mail.change_notices import (
+    queue_changes,
+)
+from registrations.mail.reminders import queue_doors_emails, queue_reminders, queue_thanks
+from registrations.models import Heartbeat
+from registrations.outbox import delivery, mail_queue
+from registrations.privacy import erasure
+from registrations.zoom import attendance, personal_links
+
+DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
+    queue_changes,
+    queue_reminders,
+    queue_doors_emails,
+    queue_thanks,
+    announcements.start_due,
+    seats.promote_all_waiting,
+    access_needs.reopen_moved,
+    stored_messages.delete_done,
+]
 
 
 @shared_task
 def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
-    give_sign = partial(status.give_sign, Heartbeat.Part.WORKER)
-    give_sign()
-    if outbox.deliver_due(mails.prepare, note_left=mails.note_left, give_sign=give_sign):
-        outbox.nudge()
+    record_heartbeat = partial(monitoring.record_heartbeat, Heartbeat.Process.WORKER)
+    record_heartbeat()
+    if delivery.deliver_due(
+        writer.writer_for, note_left=writer.note_left, record_heartbeat=record_heartbeat
+    ):
+        mail_queue.wake_workers()
 
 
 @shared_task
-def queue_owed() -> None:
-    """Queue what is owed at this moment; the mails are sent by `deliver_mails`."""
-    reminders.queue_owed()
+def queue_due_mails() -> None:
+    """Queue every email that is due now; `deliver_mails` sends them."""
+    now = timezone.now()
+    each_separately(DUE_CHECKS, lambda check: check(now))
 
 
 @shared_task
 def issue_links() -> None:
     """Keep people's links at Zoom up with their seats, for a turn."""
-    if personal_links.keep_up():
-        outbox.nudge("issue_links")
+    if personal_links.sync_links():
+        mail_queue.wake_workers("issue_links")
 
 
 @shared_task
-def heed_zoom() -> None:
+def apply_zoom_reports() -> None:
     """Work on what Zoom has reported by webhooks, and read its lists afterwards."""
-    attendance.heed_reports()
+    attendance.apply_reports()
     attendance.complete_ended()
 
 
 @shared_task
 def erase_expired() -> None:
     """Erase people of events that were over long ago, for a turn."""
-    if own_data.erase_expired():
-        outbox.nudge("erase_expired")
+    if erasure.erase_expired():
+        mail_queue.wake_workers("erase_expired")

@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 class Scheduler(PersistentScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         """Send what is due. A database that is away keeps no task from being sent."""
-        from registrations import status
+        from registrations import monitoring
         from registrations.models import Heartbeat
 
         close_old_connections()
         try:
-            status.give_sign(Heartbeat.Part.BEAT)
+            monitoring.record_heartbeat(Heartbeat.Process.BEAT)
         except DatabaseError as error:
             logger.warning("The beat cannot give a sign of life: %s", error)
         return super().tick(*args, **kwargs)

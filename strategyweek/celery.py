@@ -7,8 +7,9 @@ from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "strategyweek.settings")
 
-TRANSPORT_ALIASES["embedded"] = "strategyweek.broker:Transport"
+TRANSPORT_ALIASES["embedded"] = "strategyweek.embedded_broker:Transport"
 
 app = Celery("strategyweek")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.autodiscover_tasks(["strategyweek.accounts"])

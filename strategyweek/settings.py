@@ -192,14 +192,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         # mailing's turns it expires first, and leaves its slot to what stands behind it.
         "options": {"expires": 10},
     },
-    "queue-owed": {
-        "task": "registrations.tasks.queue_owed",
+    "queue-due-mails": {
+        "task": "registrations.tasks.queue_due_mails",
         "schedule": 10,
         # It may stand behind workers' turns at a mailing, and asks a few questions only.
         "options": {"expires": 600},
     },
-    "keep-meetings": {
-        "task": "events.tasks.keep_meetings",
+    "sync-meetings": {
+        "task": "events.tasks.sync_meetings",
         "schedule": 10,
         # Longer than a turn at a mailing: it may stand behind two of them.
         "options": {"expires": 30},
@@ -211,7 +211,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 30},
     },
     "delete-unproven-accounts": {
-        "task": "strategyweek.tasks.delete_unproven_accounts",
+        "task": "strategyweek.accounts.tasks.delete_unproven_accounts",
         "schedule": 3600,
         "options": {"expires": 3600},
     },
@@ -220,8 +220,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 600,
         "options": {"expires": 600},
     },
-    "heed-zoom": {
-        "task": "registrations.tasks.heed_zoom",
+    "apply-zoom-reports": {
+        "task": "registrations.tasks.apply_zoom_reports",
         "schedule": 10,
         "options": {"expires": 30},
     },
@@ -262,7 +262,7 @@ elif EMAIL_URL:
         )
     vars().update(env.email_url("EMAIL_URL", backend="strategyweek.smtp.EmailBackend"))
 else:
-    EMAIL_BACKEND = "strategyweek.mailbox.EmailBackend"
+    EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
 # At most so many mails a minute, by all workers together; 0 is no limit.
 MAIL_PER_MINUTE = number("MAIL_PER_MINUTE", default=0, least=0)
 # How many connections to the mail server one worker process keeps at a time.
@@ -310,10 +310,10 @@ if ZOOM_IS_STAND_IN and not DEBUG:
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_weeks"
-ACCOUNT_ADAPTER = "strategyweek.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "strategyweek.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
-    "login": "strategyweek.accounts.PasswordForm",
-    "request_login_code": "strategyweek.accounts.CodeForm",
+    "login": "strategyweek.accounts.adapters.PasswordForm",
+    "request_login_code": "strategyweek.accounts.adapters.CodeForm",
 }
 # Beside allauth's own limits, those on what one visitor sends of other forms, for each web process.
 # Behind one address may be a mobile carrier, a hall, or volunteers who register people by phone.
@@ -332,7 +332,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 LOGOUT_REDIRECT_URL = "account_signed_out"
-SOCIALACCOUNT_ADAPTER = "strategyweek.accounts.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "strategyweek.accounts.adapters.SocialAdapter"
 # To an account that has proven the same address itself; see the adapter.
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
 # Seconds to wait for an answer of another site.
@@ -345,7 +345,7 @@ def other_sites() -> Iterator[tuple[str, str, dict[str, Any], list[str]]]:
         ("GOOGLE", "allauth.socialaccount.providers.google", ["accounts.google.com"]),
         ("FACEBOOK", "allauth.socialaccount.providers.facebook", ["*.facebook.com"]),
         ("X", "allauth.socialaccount.providers.twitter_oauth2", ["x.com", "twitter.com"]),
-        ("WORDPRESS", "strategyweek.wordpress", ["*.wordpress.com", "wordpress.com"]),
+        ("WORDPRESS", "strategyweek.accounts.wordpress", ["*.wordpress.com", "wordpress.com"]),
         ("GITHUB", "allauth.socialaccount.providers.github", ["github.com"]),
         (
             "MICROSOFT",

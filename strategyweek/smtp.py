@@ -6,7 +6,7 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends import smtp
 
-from registrations.mime import PersonalMail, encoded_address
+from registrations.outbox.prebuilt import PersonalMail, encoded_address
 
 CRLF = b"\r\n"
 

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import include, path
 
-from . import account_urls, mailbox
+from strategyweek import dev_mailbox
+from strategyweek.accounts import urls
 
 # Organizers have no use for allauth's lists, and keys of other sites come from the environment.
 admin.site.unregister([EmailAddress, SocialAccount, SocialApp, SocialToken])
@@ -27,7 +28,7 @@ admin.site.has_permission = has_permission  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("accounts/", include(account_urls)),
+    path("accounts/", include(urls)),
     path("", include("registrations.urls")),
     path("", include("events.urls")),
 ]
@@ -37,4 +38,4 @@ if "WEBHOOK_SECRET" in settings.ANYMAIL:
     urlpatterns.insert(0, path("webhooks/mail/", include("anymail.urls")))
 
 if settings.DEBUG:
-    urlpatterns.insert(0, path("mailbox/", include(mailbox.urlpatterns)))
+    urlpatterns.insert(0, path("mailbox/", include(dev_mailbox.urlpatterns)))

@@ -26,10 +26,9 @@ from pytest_django.live_server_helper import LiveServer
 from events.models import Event, Session
 from events.zoom_stand_in import StandIn
 from strategyweek import celery_app
-
-from . import people
-from .browser import DESK, PHONE, launched
-from .services import Broker, Process, SmtpSink
+from tests import people
+from tests.browser import DESK, PHONE, launched
+from tests.services import Broker, Process, SmtpSink
 
 
 class NetworkBlocked(Exception):

@@ -9,8 +9,8 @@ import platform
 import subprocess
 import sys
 
-from .browser import NoBrowser, chromium
-from .services import Unavailable, redis_program
+from tests.browser import NoBrowser, chromium
+from tests.services import Unavailable, redis_program
 
 CHROMIUM_PACKAGES = ("chromium", "fonts-dejavu", "fonts-noto-color-emoji")
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
+from events.load_week import load_strategy_week
 from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
-from events.week import load_strategy_week
 from registrations import signup
 from registrations.models import Registration
 

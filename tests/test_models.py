@@ -13,15 +13,14 @@ from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, S
 from registrations.models import (
     AccessNeed,
     Answer,
-    Letter,
     OutgoingMail,
     Question,
     Registration,
     Seat,
+    StoredMessage,
 )
 from strategyweek.urls import urlpatterns
-
-from .people import sign_up
+from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -85,15 +84,15 @@ def test_seat_waits_since_some_moment_iff_it_waits(alice):
         alice.seats.update(waiting_since=timezone.now())
 
 
-def test_erased_registration_is_cancelled_and_holds_no_name(alice):
-    name = "registration_erased_is_cancelled_and_nobodys"
+def test_erased_registration_is_canceled_and_holds_no_name(alice):
+    name = "registration_erased_is_canceled_and_nobodys"
     now = timezone.now()
-    nobody = {"name": "", "email": "", "organization": "", "state": ""}
+    nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
     people = Registration.objects.filter(pk=alice.pk)
-    for changes in ({"cancelled_at": now}, nobody, {**nobody, "cancelled_at": now, "name": "A"}):
+    for changes in ({"canceled_at": now}, nobody, {**nobody, "canceled_at": now, "name": "A"}):
         with refused(name), transaction.atomic():
             people.update(erased_at=now, **changes)
-    people.update(erased_at=now, cancelled_at=now, **nobody)
+    people.update(erased_at=now, canceled_at=now, **nobody)
 
 
 def test_access_need_stands_once_for_a_seat_and_kind(alice):
@@ -144,7 +143,7 @@ def test_question_is_answered_once_by_each(alice):
 
 
 def test_mail_is_to_a_registration_or_a_letter(alice):
-    letter = Letter.objects.create(
+    letter = StoredMessage.objects.create(
         recipient="o@example.org", subject="S", text="T", void_at=timezone.now()
     )
     for changes in (

@@ -20,9 +20,8 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from strategyweek import celery_app
-
-from .conftest import NetworkBlocked, Start, watch
-from .services import Process, SmtpSink, eventually
+from tests.conftest import NetworkBlocked, Start, watch
+from tests.services import Process, SmtpSink, eventually
 
 MESSAGES, WRITERS = 900, 3
 
@@ -34,7 +33,9 @@ from kombu import Connection
 options = {"folder": sys.argv[1]}
 first, end, step = map(int, sys.argv[2:])
 with (
-    Connection(transport="strategyweek.broker:Transport", transport_options=options) as broker,
+    Connection(
+        transport="strategyweek.embedded_broker:Transport", transport_options=options
+    ) as broker,
     broker.SimpleQueue("celery") as queue,
 ):
     for number in range(first, end, step):
@@ -117,7 +118,7 @@ def test_embedded_broker_loses_no_message_between_processes(tmp_path: Path) -> N
     received: list[int] = []
     with (
         Connection(
-            transport="strategyweek.broker:Transport",
+            transport="strategyweek.embedded_broker:Transport",
             transport_options={"folder": str(folder), "polling_interval": 0.01},
         ) as broker,
         broker.SimpleQueue("celery") as queue,
@@ -143,7 +144,8 @@ def test_embedded_broker_throws_a_broken_message_away(tmp_path: Path) -> None:
     (tmp_path / "1-broken.celery.msg").write_text("")
     with (
         Connection(
-            transport="strategyweek.broker:Transport", transport_options={"folder": str(tmp_path)}
+            transport="strategyweek.embedded_broker:Transport",
+            transport_options={"folder": str(tmp_path)},
         ) as broker,
         broker.SimpleQueue("celery") as queue,
     ):

@@ -24,8 +24,7 @@ from events.zoom_stand_in.faults import Failure, Faults
 from events.zoom_stand_in.limits import Label, Rate
 from events.zoom_stand_in.shapes import join_url, personal_url
 from events.zoom_stand_in.state import StateFile
-
-from .services import eventually, free_port
+from tests.services import eventually, free_port
 
 pytestmark = pytest.mark.once
 

@@ -6,7 +6,7 @@ import zoneinfo
 from django import template
 from django.utils.dateformat import format as date_format
 
-from events.models import Facts, Revision, Session
+from events.models import Revision, Session, SessionSnapshot
 from events.timezones import COMMON_TIME_ZONES
 
 register = template.Library()
@@ -25,7 +25,7 @@ def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
 
 
 @register.filter
-def hours(session: Session | Revision | Facts, zone: dt.tzinfo) -> str:
+def hours(session: Session | Revision | SessionSnapshot, zone: dt.tzinfo) -> str:
     """9:00 AM to 1:00 PM PDT, with the day of the end where it is another one."""
     starts, ends = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
     end = date_format(ends, "g:i A" if starts.date() == ends.date() else "g:i A (l)")

@@ -1,13 +1,13 @@
 """The people and their mails, for organizers."""
 
-from .access import AccessNeedAdmin
-from .announcements import AnnouncementAdmin
-from .attendance import AttendanceAdmin
-from .mail import OutgoingMailAdmin
-from .people import RegistrationAdmin, RegistrationChangeForm
-from .places import SeatAdmin
-from .questions import QuestionAdmin
-from .texts import MailTextAdmin
+from registrations.admin.access_needs import AccessNeedAdmin
+from registrations.admin.announcements import AnnouncementAdmin
+from registrations.admin.attendance import AttendanceAdmin
+from registrations.admin.mail_texts import MailTextAdmin
+from registrations.admin.outgoing_mail import OutgoingMailAdmin
+from registrations.admin.questions import QuestionAdmin
+from registrations.admin.registrations import RegistrationAdmin, RegistrationChangeForm
+from registrations.admin.seats import SeatAdmin
 
 __all__ = [
     "AccessNeedAdmin",

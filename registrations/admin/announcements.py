@@ -15,16 +15,26 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin import by_id
+from events.admin.shared import by_id
 from events.models import Event
 from events.templatetags.times import zone_name
-
-from ..models import UNREACHED_STATES, Announcement, OutgoingMail
-from ..texts import Kind
-from ..us_states import US_STATES
-from ..wording import moment
-from .own_words import placeholders, validate_line, validate_markdown, validate_words
-from .reviewing import EDITABLE_STATES, ReviewMixin, progress_words, to_whom, went_wrong
+from registrations.admin.announcement_review import (
+    EDITABLE_STATES,
+    ReviewMixin,
+    progress_words,
+    to_whom,
+    went_wrong,
+)
+from registrations.admin.mail_text_validation import (
+    placeholders,
+    validate_line,
+    validate_markdown,
+    validate_text,
+)
+from registrations.formatting import moment
+from registrations.mail.default_texts import Kind
+from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
+from registrations.us_states import US_STATES
 
 Audience = Announcement.Audience
 
@@ -64,12 +74,12 @@ class AnnouncementForm(forms.ModelForm):
     def clean_subject(self) -> str:
         subject: str = self.cleaned_data["subject"]
         validate_line(subject)
-        validate_words(subject, Kind.ANNOUNCEMENT)
+        validate_text(subject, Kind.ANNOUNCEMENT)
         return subject
 
     def clean_body(self) -> str:
         body: str = self.cleaned_data["body"]
-        validate_words(body, Kind.ANNOUNCEMENT)
+        validate_text(body, Kind.ANNOUNCEMENT)
         validate_markdown(body)
         return body
 

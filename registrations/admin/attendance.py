@@ -10,10 +10,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from events.templatetags.times import clock
-
-from .. import attendance
-from ..models import Attendance, Seat
-from ..wording import counted, moment
+from registrations.formatting import counted, moment
+from registrations.models import Attendance, Seat
+from registrations.zoom import attendance
 
 
 class AttendanceForm(forms.ModelForm):
@@ -47,7 +46,7 @@ class AttendanceForm(forms.ModelForm):
 def people_of(presence: Attendance) -> QuerySet[Any]:
     """The seats of the session that somebody could have been in, by name."""
     seats = Seat.objects.filter(session=presence.session_id)
-    seats = seats.filter(Q(registration__cancelled_at=None) | Q(pk=presence.seat_id))
+    seats = seats.filter(Q(registration__canceled_at=None) | Q(pk=presence.seat_id))
     seen = Exists(Attendance.objects.filter(seat=OuterRef("pk")))
     return (
         seats.select_related("registration")

@@ -15,13 +15,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
-from events.admin import by_id
+from events.admin.shared import by_id
 from events.models import Event, Session
-
-from .. import questions
-from ..characters import validate_visible, validate_visible_lines
-from ..models import Question
-from ..wording import people
+from registrations import questions
+from registrations.formatting import people
+from registrations.models import Question
+from registrations.validators import validate_visible, validate_visible_lines
 
 Kind = Question.Kind
 OF_CHOICES = (Kind.CHOICE, Kind.CHOICES)

@@ -17,15 +17,14 @@ from django.utils import timezone
 from django.utils.dateformat import format as date_format
 from django.views.decorators.http import require_http_methods, require_safe
 
-from events import at_zoom
-from events.admin import by_id
+from events.admin.shared import by_id
 from events.models import Event, Session
 from events.templatetags.times import clock, day, hours, zone_name
-
-from .. import readiness
-from ..models import Registration
-from ..readiness import Board, Link, Mail, Mended, Person, Place, Standing, Tally
-from ..wording import counted, people
+from events.zoom import status as zoom_status
+from registrations import readiness
+from registrations.formatting import counted, people
+from registrations.models import Registration
+from registrations.readiness import Board, Fixed, Link, Mail, Person, Place, Standing, Tally
 
 PER_PAGE = 100
 # The others can be looked up in the table.
@@ -117,7 +116,7 @@ class ReadinessMixin:
             return TemplateResponse(request, template, context)
         if not may_change:
             raise PermissionDenied
-        said = mended_words(readiness.mend(event=event))
+        said = mended_words(readiness.fix(event=event))
         # Who pressed the button can be read under the event's History.
         self.log_change(request, event, f"Mend all. {said}")  # type: ignore[attr-defined]
         messages.success(request, said)
@@ -135,7 +134,7 @@ def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
     shown = list(page.object_list)
     places, days = Places(board, {*named, *shown}), {each: short_day(each) for each in sessions}
-    pending = event.registrations.live().filter(approval=Registration.Approval.PENDING).count()
+    pending = event.registrations.active().filter(approval=Registration.Approval.PENDING).count()
     return {
         "event": event,
         "times_in": zone_name(event.zone),
@@ -297,7 +296,7 @@ def session_context(session: Session, tally: Tally, now: dt.datetime) -> dict[st
         "session": session,
         "when": when(session),
         "zoom": zoom_words(session, now),
-        "problem": meeting.problem if meeting and session.event.makes_meetings else "",
+        "problem": meeting.problem if meeting and session.event.creates_meetings else "",
         "figures": [
             (name, f"{figure:,}", Asked(session, standing).url() if figure and url else "")
             for name, figure, url, standing in (
@@ -312,20 +311,20 @@ def session_context(session: Session, tally: Tally, now: dt.datetime) -> dict[st
     }
 
 
-def zoom_words(session: Session, now: dt.datetime) -> at_zoom.Standing:
+def zoom_words(session: Session, now: dt.datetime) -> zoom_status.MeetingStatus:
     """The state of a session's meeting at Zoom, and whether an organizer should look at it."""
-    meeting, live = session.meeting_or_none, at_zoom.live(session, now)
+    meeting, live = session.meeting_or_none, zoom_status.activity(session, now)
     if live and meeting and (since := meeting.ended_at or meeting.started_at):
-        words = "Running since" if live == at_zoom.Live.RUNNING else "Ended at"
-        return at_zoom.Standing(f"{words} {clock(since, session.event.zone)}")
-    if session.event.makes_meetings:
-        return at_zoom.standing(session, now)
+        words = "Running since" if live == zoom_status.MeetingActivity.RUNNING else "Ended at"
+        return zoom_status.MeetingStatus(f"{words} {clock(since, session.event.zone)}")
+    if session.event.creates_meetings:
+        return zoom_status.meeting_status(session, now)
     if session.join_url:
-        return at_zoom.Standing("Link pasted")
-    return at_zoom.Standing("No Zoom link yet", is_trouble=session.ends_at > now)
+        return zoom_status.MeetingStatus("Link pasted")
+    return zoom_status.MeetingStatus("No Zoom link yet", is_trouble=session.ends_at > now)
 
 
-def mended_words(mended: Mended) -> str:
+def mended_words(mended: Fixed) -> str:
     """What the button did."""
     words = []
     if mended.mailed:

@@ -1,7 +1,5 @@
-"""When people's data is erased by itself, and erasing someone's now."""
+"""The page that says when personal data is erased, and the action that erases it now."""
 
-import datetime as dt
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,53 +12,14 @@ from django.urls import path
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from events.models import Event
-
-from .. import own_data
-from ..models import Registration
-from ..wording import counted, moment, people
-from . import asking
+from registrations.admin import confirmation
+from registrations.formatting import people
+from registrations.models import Registration
+from registrations.privacy import erasure
+from registrations.privacy.erasure import erasure_plans
 
 # Each one takes some moments; all of an event go by themselves.
 AT_ONCE = 100
-SOON = dt.timedelta(days=7)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What becomes of an event's people, in words; `is_soon`: within a week, or overdue."""
-
-    event: Event
-    people: str
-    ended: str
-    when: str
-    left: str
-    is_soon: bool
-
-
-def plans(now: dt.datetime) -> list[Plan]:
-    """Of every event whose people are known, the next one to be erased first."""
-    known = [event for event in own_data.counted_events() if event.people]
-    never = dt.datetime.max.replace(tzinfo=dt.UTC)
-    return [_plan(each, now) for each in sorted(known, key=lambda each: _at(each) or never)]
-
-
-def _at(event: Any) -> dt.datetime | None:
-    return own_data.erasing_at(event)
-
-
-def _plan(event: Any, now: dt.datetime) -> Plan:
-    at, zone = _at(event), event.zone
-    days = (at - now).days if at else 0
-    left = counted(days, "day", "days") if days > 0 else "less than a day"
-    return Plan(
-        event=event,
-        people=people(event.people),
-        ended=moment(event.last_ended_at, zone) if at else "",
-        when=moment(at, zone) if at else "",
-        left=left if at and at > now else "",
-        is_soon=at is not None and at - SOON <= now,
-    )
 
 
 class RetentionMixin:
@@ -89,7 +48,7 @@ class RetentionMixin:
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "When personal data is erased",
-            "plans": plans(timezone.now()),
+            "plans": erasure_plans(timezone.now()),
         }
         template = "admin/registrations/registration/retention.html"
         return TemplateResponse(request, template, context)
@@ -104,10 +63,10 @@ class RetentionMixin:
         if len(chosen) > AT_ONCE:
             messages.warning(request, f"Choose at most {AT_ONCE} people at once.")
             return None
-        if not asking.is_sure(request, chosen):
+        if not confirmation.is_confirmed(request, chosen):
             title = f"Erase the personal data of {people(len(chosen))}?"
-            return asking.ask(self, request, chosen, title=title)
-        done = own_data.erase_all(registrations=chosen)
+            return confirmation.confirmation_page(self, request, chosen, title=title)
+        done = erasure.erase_all(registrations=chosen)
         gone = Registration.objects.filter(pk__in=[person.pk for person in done])
         LogEntry.objects.log_actions(request.user.pk, gone, CHANGE, "Erased.")  # type: ignore[arg-type]
         messages.success(request, f"The personal data of {people(len(done))} is erased.")

@@ -8,8 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from events.models import Event
-
-from ..models import Registration, email_key
+from registrations.models import Registration, email_key
 
 
 @require_safe
@@ -18,7 +17,7 @@ def my_weeks(request: HttpRequest) -> HttpResponse:
     """By the addresses that they have proven to be theirs, the newest week first."""
     proven = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
     addresses = list(proven.values_list("email", flat=True))
-    theirs = Registration.objects.live().filter(
+    theirs = Registration.objects.active().filter(
         email_key__in=map(email_key, addresses), event__status=Event.Status.PUBLISHED
     )
     weeks = theirs.exclude(approval=Registration.Approval.DECLINED).select_related("event")

@@ -9,9 +9,8 @@ from django.views.decorators.http import require_safe
 
 from events.models import Session
 from events.views import calendar_response
-
-from ..models import Registration
-from ..parts import feed_of
+from registrations.models import Registration
+from registrations.personal_calendar import feed_for
 
 
 @require_safe
@@ -23,7 +22,7 @@ def feed(request: HttpRequest, token: str) -> HttpResponseBase:
     people = Registration.objects.admitted().select_related("event")
     registration = get_object_or_404(people, token=token)
     seats = registration.seats.filter(session__status=Session.Status.PUBLISHED)
-    calendar = feed_of(registration, seats.select_related("session__event", "session__meeting"))
+    calendar = feed_for(registration, seats.select_related("session__event", "session__meeting"))
     response = calendar_response(calendar, f"{registration.event.slug}.ics")
     response["ETag"] = etag = f'"{hashlib.sha256(calendar).hexdigest()}"'
     # Not no-store, as on the pages: what may not be kept cannot be asked for again by its ETag.

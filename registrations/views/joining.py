@@ -7,9 +7,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from events.models import Revision, Session
-
-from .. import joining
-from ..models import Registration, Seat
+from registrations import joining
+from registrations.models import Registration, Seat
 
 
 @require_safe
@@ -19,9 +18,9 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     if seat is None:
         return without_a_place(token, session_slug)
     door = joining.door(seat, timezone.now())
-    if door.state == joining.State.OPEN:
+    if door.state == joining.DoorState.OPEN:
         if request.method == "GET" and "Sec-Purpose" not in request.headers:
-            joining.note_opened(seat)
+            joining.record_opened(seat)
         return redirect(door.zoom_url)
     return door_page(request, door, seat.registration)
 

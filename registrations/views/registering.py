@@ -12,10 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from events.models import Event
-
-from .. import seats, signup
-from ..forms import RegistrationForm
-from . import visitors
+from registrations import seats, signup
+from registrations.forms import RegistrationForm
+from registrations.views import rate_limit
 
 CSRF_STAND_IN = "csrf-token-goes-here"
 
@@ -31,8 +30,8 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     form = context["form"]
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
-    if visitors.comes_too_often(request, "register"):
-        context["comes_too_often"] = True
+    if rate_limit.is_rate_limited(request, "register"):
+        context["is_rate_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
     signup.register(event=context["event"], **form.cleaned_data)
     context["email"] = form.cleaned_data["email"]
@@ -50,7 +49,7 @@ def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str,
         "zone": event.zone,
         "phase": event.registration_phase(now, sessions),
         "sessions": sessions,
-        "full": seats.full(sessions),
+        "full": seats.full_sessions(sessions),
         "form": RegistrationForm(
             data, event=event, sessions=sessions, strategies=event.tracks.all()
         ),

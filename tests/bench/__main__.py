@@ -17,12 +17,12 @@ from urllib.parse import urlencode
 
 import django
 
-from ..services import Process, free_port, served
-from . import client
-from .mail import ZONES, bench_mail
-from .readiness import bench_readiness
-from .report import figure, title
-from .zoom import bench_zoom
+from tests.bench import client
+from tests.bench.mail import ZONES, bench_mail
+from tests.bench.readiness import bench_readiness
+from tests.bench.report import figure, title
+from tests.bench.zoom import bench_zoom
+from tests.services import Process, free_port, served
 
 SECONDS = 5
 ROUNDS = 3
@@ -62,7 +62,7 @@ def bench_web(week, folder: Path) -> None:
 def prepared_week():
     from django.core.management import call_command
 
-    from ..people import coming_week
+    from tests.people import coming_week
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
@@ -151,8 +151,7 @@ def bench_queries(week) -> None:
     from django.test.utils import CaptureQueriesContext
 
     from registrations.models import Registration
-
-    from ..people import filled_form
+    from tests.people import filled_form
 
     title("Queries of one registration's POST")
     for others in (60, 6000):

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from ..services import Process, eventually, free_port
-from .report import figure, title
-from .sink import SECONDS
+from tests.bench.report import figure, title
+from tests.bench.sink import SECONDS
+from tests.services import Process, eventually, free_port
 
 ZONES = [
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),
@@ -90,7 +90,7 @@ def bench_announcing(week) -> None:
     from django.test.utils import CaptureQueriesContext
     from django.urls import reverse
 
-    from registrations import announcing
+    from registrations.mail import announcements
     from registrations.models import Announcement
 
     title(f"An announcement to {MANY:,} people")
@@ -107,9 +107,9 @@ def bench_announcing(week) -> None:
 
     client.get(review)
     viewed = statistics.median(seconds(lambda: client.get(review)) for _round in range(5))
-    asked = seconds(lambda: announcing.send_now(announcement=announcement))
+    asked = seconds(lambda: announcements.send_now(announcement=announcement))
     with CaptureQueriesContext(connection) as queries:
-        queued = seconds(lambda: announcing.start_due(dt.datetime.now(dt.UTC)))
+        queued = seconds(lambda: announcements.start_due(dt.datetime.now(dt.UTC)))
     assert announcement.mails.count() == MANY
     figure("the review page, with its count and preview", f"{viewed * 1000:,.0f} ms")
     figure("what its send button does", f"{asked * 1000:,.0f} ms")
@@ -120,7 +120,7 @@ def bench_announcing(week) -> None:
 
 
 def bench_waiting(week, folder: Path) -> None:
-    from registrations import announcing
+    from registrations.mail import announcements
     from registrations.models import Announcement, OutgoingMail
 
     title("From registering until the mail server has the mail")
@@ -128,11 +128,11 @@ def bench_waiting(week, folder: Path) -> None:
         delays(week, 5)
         idle = delays(week, 100)
         announcement = Announcement.objects.create(event=week, subject="News", body="Hello {name}")
-        announcing.send_now(announcement=announcement)
-        announcing.start_due(dt.datetime.now(dt.UTC))
+        announcements.send_now(announcement=announcement)
+        announcements.start_due(dt.datetime.now(dt.UTC))
         busy = delays(week, 100)
         waiting = OutgoingMail.objects.filter(announcement=announcement, state="waiting").exists()
-        announcing.stop(announcement=announcement)
+        announcements.stop(announcement=announcement)
     for words, seen, wanted in (("idle", idle, 1), ("mailing", busy, 2)):
         figure(f"{words}: median", f"{statistics.median(seen) * 1000:,.0f} ms")
         p99 = statistics.quantiles(seen, n=100)[98]
@@ -142,7 +142,7 @@ def bench_waiting(week, folder: Path) -> None:
 
 def delays(week, count: int) -> list[float]:
     """How long each of so many registrations, one after the other, waits for its links."""
-    from ..people import sign_up
+    from tests.people import sign_up
 
     seen = []
     for number in range(count):
@@ -250,12 +250,12 @@ def owe(week, people: Any, *, processes: int = 1) -> None:
     """Owe these people their links anew, and tell so many worker processes."""
     from django.db import transaction
 
-    from registrations import outbox
+    from registrations.outbox import mail_queue
 
     with transaction.atomic():
-        outbox.queue_all(week.registrations.filter(pk__in=people), key="links", kind="links")
+        mail_queue.queue_all(week.registrations.filter(pk__in=people), key="links", kind="links")
     for _process in range(processes):
-        outbox.nudge()
+        mail_queue.wake_workers()
 
 
 def unsent() -> Any:
@@ -363,11 +363,11 @@ class Ceiling:
     """What plain smtplib reaches with such a mail, over one connection."""
 
     def __init__(self, week, port: int) -> None:
-        from registrations import samples
+        from registrations.mail import previews
         from registrations.models import OutgoingMail
 
         self._port = port
-        self._message: Any = samples.sample(OutgoingMail.Kind.LINKS, week)
+        self._message: Any = previews.sample(OutgoingMail.Kind.LINKS, week)
         self._ready = self._message.message().as_bytes(linesep="\r\n")
         self.size = len(self._ready)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .report import figure, title
+from tests.bench.report import figure, title
 
 PEOPLE = 3000
 REMINDERS = ("day", "hour")
@@ -49,11 +49,11 @@ def bench_readiness(week) -> None:
         figure(words, f"{seen * 1000:,.0f} ms", "wanted: under 400")
         figure("in so many queries", f"{len(queries)}")
     with CaptureQueriesContext(connection) as queries:
-        mended = seconds(partial(readiness.mend, event=week))
+        mended = seconds(partial(readiness.fix, event=week))
     figure("mend all", f"{mended:.2f} s", "wanted: under 2")
     figure("in so many queries", f"{len(queries)}")
     OutgoingMail.objects.all().delete()
-    mended = seconds(partial(readiness.mend, event=week))
+    mended = seconds(partial(readiness.fix, event=week))
     figure(
         f"mend all, when {PEOPLE:,} people lack their mail", f"{mended:.2f} s", "wanted: under 2"
     )

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from events.zoom_stand_in import StandIn
 from events.zoom_stand_in.limits import PER_SECOND, Label
-
-from ..services import eventually
-from .mail import people_of, variables, workers
-from .report import figure, title
+from tests.bench.mail import people_of, variables, workers
+from tests.bench.report import figure, title
+from tests.services import eventually
 
 PEOPLE, SESSIONS, BATCH = 3000, 6, 30
 
@@ -16,8 +15,9 @@ def bench_zoom(week, folder: Path) -> None:
     """A worker registers everyone for every session, against the stand-in at Business limits."""
     from django.conf import settings
 
-    from events import meetings, nudging
+    from events import background
     from events.models import Event
+    from events.zoom import sync
     from registrations.models import PersonalLink, Registration, Seat
 
     title(f"Personal links of {PEOPLE:,} people in {SESSIONS} sessions")
@@ -41,10 +41,10 @@ def bench_zoom(week, folder: Path) -> None:
         for name, value in credentials.items():
             setattr(settings, name, value)
         Event.objects.update(zoom_mode="personal", zoom_captions=False)
-        meetings.keep_in_step()
+        sync.sync_meetings()
         zoom.calls.clear()
         with variables(DEBUG="true", **credentials), workers(folder, 1):
-            nudging.nudge("registrations.tasks.issue_links")
+            background.wake_workers("registrations.tasks.issue_links")
             issued = PersonalLink.objects.issued()
             eventually(lambda: issued.count() == seats, f"{seats} links issued", 120, every=0.5)
         calls = list(zoom.calls)

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from events.week import SATURDAY, default_start, load_strategy_week, unfinished_week
+from events.load_week import SATURDAY, default_start, load_strategy_week, unfinished_week
 
 
 def saturday(text: str) -> dt.date:

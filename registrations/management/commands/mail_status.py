@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from registrations import status
-from registrations.wording import ago_and_when, current_zone, mails, moment
+from registrations import monitoring
+from registrations.formatting import ago_and_when, current_zone, mails, moment
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         zone = current_zone(now)
-        found = status.mail_status(now)
+        found = monitoring.mail_status(now)
         self.stdout.write(f"Mail on {moment(now, zone)}")
         self.stdout.write("\n".join(found.complaints or ["All is well."]))
         self.part(
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             ),
         )
         self.part(
-            f"What failed in the last {status.FAILED_WITHIN.days} days, and why",
+            f"What failed in the last {monitoring.FAILED_WITHIN.days} days, and why",
             ((mails(count), words or "no reason was given") for words, count in found.failures),
         )
         self.part(

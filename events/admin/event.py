@@ -1,0 +1,197 @@
+"""Events in the admin."""
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from events.admin.shared import EventTimeMixin, by_id
+from events.models import Event, Meeting, Session, Speaker, Track
+from events.templatetags.times import day
+from events.timezones import all_time_zones, offered_time_zones
+from events.zoom import status as zoom_status
+from events.zoom import sync
+
+
+class EventForm(forms.ModelForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever may only look has no fields.
+        if self.fields:
+            self.fields["time_zone"].widget = forms.Select(
+                choices=offered_time_zones(self.instance.time_zone)
+            )
+
+    def clean_zoom_mode(self) -> str:
+        """What was chosen before the credentials went may stay: other edits must go through."""
+        mode: str = self.cleaned_data["zoom_mode"]
+        chosen = mode != Event.ZoomMode.PASTED and "zoom_mode" in self.changed_data
+        if chosen and not sync.is_configured():
+            raise ValidationError(
+                "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
+                "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."
+            )
+        return mode
+
+
+# After a change of when personal data is erased, at least so long nothing is.
+NOTICE = dt.timedelta(days=7)
+
+
+class TrackInline(admin.TabularInline):
+    model = Track
+    extra = 0
+    verbose_name = "strategy"
+    verbose_name_plural = "strategies"
+
+
+class SpeakerInline(admin.TabularInline):
+    model = Speaker
+    extra = 0
+
+
+@admin.register(Event)
+class EventAdmin(EventTimeMixin, admin.ModelAdmin):
+    form = EventForm
+    list_display = ["name", "state", "begins", "session_count", "links"]
+    list_filter = ["status"]
+    search_fields = ["name", "host"]
+    prepopulated_fields = {"slug": ["name"]}
+    radio_fields = {"zoom_mode": admin.VERTICAL}
+    inlines = [TrackInline, SpeakerInline]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "status", "host", "contact_email"]}),
+        ("What people read", {"fields": ["summary", "introduction"]}),
+        (
+            "Times",
+            {
+                "fields": [
+                    "time_zone",
+                    "registration_opens_at",
+                    "registration_closes_at",
+                    "doors_open_minutes",
+                ],
+                "description": "Days and hours on this page are in the event's time zone.",
+            },
+        ),
+        ("Who may come", {"fields": ["requires_approval", "late_places"]}),
+        (
+            "Zoom",
+            {
+                "fields": [
+                    "zoom_mode",
+                    "zoom_host",
+                    "zoom_alternative_hosts",
+                    "zoom_waiting_room",
+                    "zoom_mute_on_entry",
+                    "zoom_captions",
+                ],
+                "description": "Where the sessions' links come from. What stands below the choice "
+                "is for meetings that are made for you: they follow within a minute or so.",
+            },
+        ),
+        (
+            "Mails that go out by themselves",
+            {
+                "fields": [
+                    "remind_day_before",
+                    "remind_minutes_before",
+                    "settle_minutes",
+                    "thank_after_hours",
+                ],
+            },
+        ),
+        ("Personal data", {"fields": ["erase_after_days"]}),
+    ]
+
+    def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
+        return by_id(Event.objects.all(), pk=object_id)
+
+    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
+        """All: their agendas name the event's speakers."""
+        return event.sessions.order_by("pk") if object_id else []
+
+    def zone_of(self, request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
+        """The zone that the form itself names counts at once."""
+        chosen = request.POST.get("time_zone", "")
+        if chosen in all_time_zones():
+            return zoneinfo.ZoneInfo(chosen)
+        return super().zone_of(request, event)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        now = timezone.now()
+        without_link = Session.objects.without_link(now)
+        in_trouble = Session.objects.filter(zoom_status.needs_attention(now))
+        return Event.objects.with_times().annotate(
+            sessions_total=Count("sessions"),
+            sessions_without_link=Count("sessions", filter=Q(sessions__in=without_link)),
+            sessions_in_trouble=Count("sessions", filter=Q(sessions__in=in_trouble)),
+        )
+
+    def save_model(self, request: HttpRequest, obj: Event, form: Any, change: bool) -> None:
+        if "erase_after_days" in form.changed_data:
+            obj.erase_not_before = timezone.now() + NOTICE
+        super().save_model(request, obj, form, change)
+        if change and "time_zone" in form.changed_data:
+            messages.warning(
+                request,
+                "The sessions keep their moment, so the clock shows other hours for them now. "
+                "Look through the list of sessions.",
+            )
+        if change and "zoom_mode" in form.changed_data:
+            self._say_what_becomes_of_links(request, obj, form.initial["zoom_mode"])
+
+    def _say_what_becomes_of_links(self, request: HttpRequest, event: Event, before: str) -> None:
+        if event.creates_meetings:
+            messages.info(
+                request,
+                "The meetings are made at Zoom within a minute or so. Links that were pasted "
+                "serve until then. The list of sessions says how far it is.",
+            )
+            return
+        stay = Meeting.objects.at_zoom().filter(session__event=event).count()
+        if not stay:
+            return
+        words = (
+            "The meetings that were made stay at Zoom, and their links stay as they are, but "
+            "they are not kept in step any more: what you change here, change at Zoom too."
+        )
+        if before == Event.ZoomMode.PERSONAL:
+            words += (
+                " Personal links are not given out any more: turn registration off at Zoom, or "
+                "it asks everyone to register there."
+            )
+        messages.warning(request, words)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, event: Event) -> str:
+        return event.Status(event.status).name.capitalize()
+
+    @admin.display(description="begins", ordering="first_starts_at", empty_value="no sessions yet")
+    def begins(self, event: Any) -> str | None:
+        return day(event.first_starts_at, event.zone) if event.first_starts_at else None
+
+    @admin.display(description="sessions", ordering="sessions_total")
+    def session_count(self, event: Any) -> str:
+        sessions = reverse("admin:events_session_changelist")
+        return format_html(
+            '<a href="{}?event__id__exact={}">{}</a>', sessions, event.pk, event.sessions_total
+        )
+
+    @admin.display(description="Zoom links", ordering="sessions_without_link")
+    def links(self, event: Any) -> str:
+        if trouble := event.sessions_in_trouble:
+            need = "needs attention" if trouble == 1 else "need attention"
+            words = need if event.creates_meetings else "missing"
+            return format_html('<b class="warning">{} {}</b>', trouble, words)
+        missing = event.sessions_without_link
+        return f"{missing} not made yet" if missing else "complete"

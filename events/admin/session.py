@@ -1,0 +1,336 @@
+"""Sessions in the admin."""
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import models
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path
+from django.utils import timezone
+from django.utils.html import format_html
+from django.views.decorators.http import require_POST
+
+from events import schedule
+from events.admin.shared import EventTimeMixin, by_id
+from events.models import AgendaItem, Event, Meeting, Session, Speaker
+from events.templatetags.times import clock, day, hours
+from events.zoom import status as zoom_status
+from events.zoom import sync
+
+
+class HasLinkFilter(admin.SimpleListFilter):
+    title = "Zoom link"
+    parameter_name = "link"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("attention", "Needs attention"), ("missing", "Missing"), ("there", "There")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
+        match self.value():
+            case "attention":
+                return queryset.filter(zoom_status.needs_attention(timezone.now()))
+            case "missing":
+                return queryset.without_link(timezone.now())
+            case "there":
+                return queryset.filter(meeting__join_url__gt="")
+        return queryset
+
+
+class MeetingForm(forms.ModelForm):
+    join_url = forms.URLField(
+        label=Meeting._meta.get_field("join_url").verbose_name,
+        help_text=Meeting._meta.get_field("join_url").help_text,
+        max_length=Meeting._meta.get_field("join_url").max_length,
+        required=False,
+        assume_scheme="https",
+        error_messages={"invalid": "Paste the whole https:// link."},
+        widget=admin.widgets.AdminURLFieldWidget,
+    )
+
+
+class MeetingInline(admin.StackedInline):
+    model = Meeting
+    form = MeetingForm
+    verbose_name = verbose_name_plural = "Zoom meeting"
+    extra = 1
+    can_delete = False
+
+
+class MadeMeetingInline(MeetingInline):
+    """A meeting that is kept in step with Zoom: only what Zoom does not know can be entered."""
+
+    readonly_fields = ["standing", "link", "meeting_id", "passcode", "ran"]
+
+    def get_fields(self, request: HttpRequest, obj: Session | None = None) -> Any:
+        fields = ["standing", "link", "meeting_id", "passcode"]
+        meeting = obj.meeting_or_none if obj else None
+        if meeting is None:
+            return fields
+        return [*fields, *(["ran"] if meeting.started_at else []), "dial_in"]
+
+    @admin.display(description="at Zoom")
+    def standing(self, meeting: Meeting) -> str:
+        if meeting.session is None:
+            return "Not made yet: within a minute after you save"
+        words, is_trouble = zoom_status.meeting_status(meeting.session, timezone.now())
+        shown = format_html('<b class="warning">{}</b>', words) if is_trouble else words
+        if not meeting.problem:
+            return shown
+        return format_html('{}<span class="said">{}</span>', shown, meeting.problem)
+
+    @admin.display(description="Zoom link")
+    def link(self, meeting: Meeting) -> str:
+        if not meeting.join_url:
+            return "none yet"
+        shown = format_html('<a href="{0}">{0}</a>', meeting.join_url)
+        if meeting.session and meeting.session.event.has_personal_links:
+            return format_html(
+                '{}<span class="said">Each person has a link of their own.</span>', shown
+            )
+        return shown
+
+    @admin.display(description="took place")
+    def ran(self, meeting: Meeting) -> str:
+        """Started Saturday, October 16, 8:55 AM, ended 1:04 PM"""
+        zone = timezone.get_current_timezone()
+        started, ended = meeting.started_at, meeting.ended_at
+        if started is None:
+            return "not yet"
+        words = f"Started {day(started, zone)}, {clock(started, zone)}"
+        return f"{words}, ended {clock(ended, zone)}" if ended else words
+
+
+class AgendaInline(admin.TabularInline):
+    model = AgendaItem
+    verbose_name_plural = "detailed agenda, for attendees only"
+    extra = 0
+    formfield_overrides = {
+        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
+        models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
+    }
+
+    def get_formset(self, request: HttpRequest, obj: Session | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        fields: dict[str, Any] = formset.form.base_fields
+        fields["speakers"].queryset = obj.event.speakers.all() if obj else Speaker.objects.all()
+        return formset
+
+
+@admin.register(Session)
+class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
+    list_display = ["title", "link", "when", "kind", "state"]
+    list_filter = ["event", HasLinkFilter, "kind", "status"]
+    list_select_related = ["event", "meeting"]
+    search_fields = ["title", "summary"]
+    prepopulated_fields = {"slug": ["title"]}
+    readonly_fields = ["canceled"]
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+    actions = ["cancel", "restore"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": ["event", "title", "slug", "kind", "track", "summary"],
+            },
+        ),
+        (
+            "Does it take place?",
+            {
+                "fields": ["status", "canceled"],
+                "description": "To cancel a session, or to take that back, tick it in the list of "
+                "sessions and choose the action. People who are registered are told, as of any "
+                "change of title, time or agenda, once your edits have rested for a while.",
+            },
+        ),
+        (
+            "When",
+            {
+                "fields": ["starts_at", "ends_at", "capacity"],
+                "description": "Enter days and hours as the clock shows them "
+                "in the event's time zone.",
+            },
+        ),
+        ("Afterwards", {"fields": ["recording_url", "notes_url"]}),
+    ]
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(require_POST(self.zoom_view))
+        return [
+            path("<path:object_id>/zoom/", view, name="events_session_zoom"),
+            *super().get_urls(),
+        ]
+
+    def zoom_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The buttons about a session's meeting at Zoom."""
+        session: Session | None = self.get_object(request, unquote(object_id))
+        if session is None:
+            raise Http404
+        if not self.has_change_permission(request, session):
+            raise PermissionDenied
+        button = {"remake": self._remake, "try": self._try_again}.get(request.POST.get("do", ""))
+        if button is None:
+            raise BadRequest
+        button(request, session)
+        return redirect("admin:events_session_change", session.pk)
+
+    def _remake(self, request: HttpRequest, session: Session) -> None:
+        meeting = session.meeting_or_none
+        if meeting is None or not sync.recreate(meeting=meeting):
+            messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
+            return
+        self.log_change(request, session, "Zoom meeting made anew.")
+        messages.success(
+            request,
+            "The meeting is made anew at Zoom within a minute. Links that people have lead to it.",
+        )
+
+    def _try_again(self, request: HttpRequest, session: Session) -> None:
+        sync.retry_now(event=session.event)
+        messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
+
+    def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
+        if object_id:
+            return by_id(Event.objects.all(), sessions__pk=object_id)
+        chosen = request.POST.get("event") or request.GET.get("event")
+        if chosen:
+            return by_id(Event.objects.all(), pk=chosen)
+        return Event.objects.current(timezone.now()) or Event.objects.first()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        event = self.event_of(request, None)
+        return {
+            "event": event.pk if event else None,
+            **super().get_changeform_initial_data(request),
+        }
+
+    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
+        return event.sessions.filter(pk=object_id) if object_id else []
+
+    def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
+        event = obj.event if obj else self.event_of(request, None)
+        creates_meetings = event is not None and event.creates_meetings
+        return [MadeMeetingInline if creates_meetings else MeetingInline, AgendaInline]
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Of a meeting write what was entered and no more: workers write the rest meanwhile."""
+        if formset.model is not Meeting:
+            super().save_formset(request, form, formset, change)
+            return
+        formset.save(commit=False)
+        for meeting in formset.new_objects:
+            meeting.save()
+        for meeting, fields in formset.changed_objects:
+            meeting.save(update_fields=fields)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        session = Session.objects.with_details().get(pk=form.instance.pk)
+        changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
+        if session.event.creates_meetings:
+            self._say_how_it_stands_at_zoom(request, session, changed)
+        else:
+            self._say_what_was_pasted(request, session, changed)
+        planned = sum(item.minutes for item in session.agenda.all())
+        length = int((session.ends_at - session.starts_at).total_seconds() // 60)
+        if planned > length:
+            messages.warning(
+                request,
+                f"The agenda of “{session}” takes {planned} minutes, the session {length}.",
+            )
+
+    def _say_what_was_pasted(self, request: HttpRequest, session: Session, changed: bool) -> None:
+        if changed:
+            messages.info(
+                request,
+                "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
+                "passcode or phone number they are told by mail, once your edits have rested.",
+            )
+        if not session.join_url and not session.is_canceled:
+            messages.warning(
+                request,
+                f"“{session}” has no Zoom link yet. People who are registered will "
+                "wait at its door until you paste one under “Zoom meeting”.",
+            )
+
+    def _say_how_it_stands_at_zoom(
+        self, request: HttpRequest, session: Session, changed: bool
+    ) -> None:
+        if changed and not session.event.has_personal_links:
+            messages.info(
+                request,
+                "Of a new phone number people are told by mail, once your edits have rested.",
+            )
+        words, is_trouble = zoom_status.meeting_status(session, timezone.now())
+        level = messages.WARNING if is_trouble else messages.INFO
+        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {words}.")
+
+    @admin.display(description="when", ordering="starts_at")
+    def when(self, session: Session) -> str:
+        zone = session.event.zone
+        return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
+
+    @admin.display(description="status")
+    def state(self, session: Session) -> str:
+        return (
+            "Canceled" if session.is_canceled else session.Status(session.status).name.capitalize()
+        )
+
+    @admin.display(description="canceled")
+    def canceled(self, session: Session) -> str:
+        if not session.is_canceled:
+            return "no"
+        return format_html('<b class="warning">{}</b>', "This session is canceled")
+
+    @admin.display(description="Zoom link")
+    def link(self, session: Session) -> str:
+        now = timezone.now()
+        if session.event.creates_meetings:
+            return self._made_link(session, now)
+        if session.join_url:
+            return "there"
+        if session.is_canceled or session.ends_at < now:
+            return "not needed"
+        return format_html('<b class="warning">{}</b>', "missing")
+
+    def _made_link(self, session: Session, now: dt.datetime) -> str:
+        meeting, live = session.meeting_or_none, zoom_status.activity(session, now)
+        if live == zoom_status.MeetingActivity.RUNNING:
+            return format_html('<b class="badge badge--sending">{}</b>', live)
+        if live:
+            return live
+        if session.is_canceled or session.ends_at < now:
+            return "not needed"
+        if meeting and meeting.state == Meeting.State.GONE:
+            return format_html('<b class="warning">{}</b>', "deleted at Zoom")
+        if meeting and meeting.problem:
+            words = "there, with a problem" if meeting.join_url else "not made: a problem"
+            return format_html('<b class="warning">{}</b>', words)
+        if session.join_url:
+            return "there"
+        if not sync.is_configured():
+            return format_html('<b class="warning">{}</b>', "no Zoom credentials")
+        return "being made" if session.takes_place else "not made yet"
+
+    @admin.action(description="Cancel the selected sessions")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        done = sum(schedule.cancel_session(session=session) for session in queryset)
+        messages.success(
+            request,
+            f"{done} canceled. Their pages, join links and calendars say so now. People who are "
+            "registered are told by mail, unless you take it back within a few minutes.",
+        )
+
+    @admin.action(description="Take back the cancellation of the selected sessions")
+    def restore(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+        done = sum(schedule.restore_session(session=session) for session in queryset)
+        messages.success(
+            request, f"{done} on again. People who were told of the cancellation are told of this."
+        )

@@ -1,0 +1,41 @@
+"""The week: what happens when, and where on Zoom."""
+
+from events.models.event import (
+    RESERVED_SLUGS,
+    Event,
+    EventQuerySet,
+    Speaker,
+    Track,
+    split_emails,
+    validate_emails,
+    validate_event_slug,
+)
+from events.models.session import (
+    AgendaItem,
+    Revision,
+    Session,
+    SessionQuerySet,
+    SessionSnapshot,
+)
+from events.models.zoom import DialIn, Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
+
+__all__ = [
+    "RESERVED_SLUGS",
+    "AgendaItem",
+    "DialIn",
+    "Event",
+    "EventQuerySet",
+    "Meeting",
+    "MeetingQuerySet",
+    "Revision",
+    "Session",
+    "SessionQuerySet",
+    "SessionSnapshot",
+    "Speaker",
+    "Track",
+    "ZoomAccount",
+    "ZoomReport",
+    "split_emails",
+    "validate_emails",
+    "validate_event_slug",
+]

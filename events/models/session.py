@@ -1,0 +1,297 @@
+"""Sessions, their agendas, and what attendees knew of them before each edit."""
+
+import datetime as dt
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+)
+from django.db import models
+from django.db.models import F, Prefetch, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models.event import Event, Speaker, Track
+
+if TYPE_CHECKING:
+    from events.models.zoom import Meeting
+
+DOORS_EMAIL_WINDOW = dt.timedelta(minutes=5)
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def published(self) -> "SessionQuerySet":
+        return self.filter(status=Session.Status.PUBLISHED)
+
+    def taking_place(self) -> "SessionQuerySet":
+        """Sessions that take place: public and not canceled."""
+        return self.published().filter(canceled_at=None)
+
+    def open_to_register(self, now: dt.datetime) -> "SessionQuerySet":
+        """Sessions that someone may still sign up for: public, not canceled, not over."""
+        return self.taking_place().filter(ends_at__gt=now)
+
+    def without_link(self, now: dt.datetime) -> "SessionQuerySet":
+        """Sessions still to come without a Zoom link."""
+        gone = Q(meeting__state="gone") & ~Q(event__zoom_mode=Event.ZoomMode.PASTED)
+        no_link = Q(meeting=None) | Q(meeting__join_url="") | gone
+        return self.filter(no_link, canceled_at=None, ends_at__gt=now)
+
+    def with_details(self) -> "SessionQuerySet":
+        """Fetch the agenda, its speakers, the Zoom side and the track in a few queries."""
+        agenda = AgendaItem.objects.prefetch_related("speakers")
+        return self.select_related("event", "track", "meeting").prefetch_related(
+            Prefetch("agenda", queryset=agenda)
+        )
+
+
+class Session(models.Model):
+    """One meeting of the week. `revision` counts what attendees must learn of."""
+
+    class Kind(models.TextChoices):
+        KICKOFF = "kickoff", "Kickoff"
+        STRATEGY = "strategy", "Strategy session"
+        CLOSING = "closing", "Closing"
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft: only organizers see it"
+        PUBLISHED = "published", "Published: on the public page"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
+    track = models.ForeignKey(
+        Track,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="sessions",
+        verbose_name="strategy",
+        help_text="Empty for a session that is about all of them.",
+    )
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(
+        "address",
+        help_text="The last part of the session's web address, such as legislation. "
+        "Join links that people already have go on working when you change it.",
+    )
+    summary = models.TextField(
+        blank=True, help_text="Shown to everyone. The detailed agenda below goes to attendees only."
+    )
+    starts_at = models.DateTimeField("starts")
+    ends_at = models.DateTimeField("ends")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PUBLISHED)
+    capacity = models.PositiveIntegerField(
+        "places",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="When all are taken, people join a waiting list. Empty: no limit. Lowering it "
+        "takes a place from nobody.",
+    )
+    canceled_at = models.DateTimeField("canceled", null=True, blank=True, editable=False)
+    recording_url = models.URLField(
+        "recording",
+        max_length=500,
+        blank=True,
+        help_text="Where the recording can be watched. People find it in the thank-you mail.",
+    )
+    notes_url = models.URLField(
+        "notes",
+        max_length=500,
+        blank=True,
+        help_text="Where the session's notes can be read. They too stand in the thank-you mail.",
+    )
+    revision = models.PositiveIntegerField(default=0, editable=False)
+    revised_at = models.DateTimeField(null=True, editable=False)
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["starts_at", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="session_slug_once_per_event",
+                fields=["event", "slug"],
+                violation_error_message="This event has a session with that address already.",
+            ),
+            models.CheckConstraint(
+                name="session_ends_after_it_starts",
+                condition=Q(ends_at__gt=F("starts_at")),
+                violation_error_message="A session must end after it starts.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("session", args=[self.event.slug, self.slug])
+
+    def is_open_to_register(self, now: dt.datetime) -> bool:
+        """The same rule as `SessionQuerySet.open_to_register`, for a session at hand."""
+        published = self.status == self.Status.PUBLISHED
+        return published and not self.is_canceled and self.ends_at > now
+
+    def clean(self) -> None:
+        if self.track and self.event_id and self.track.event_id != self.event_id:
+            raise ValidationError({"track": "This strategy belongs to another event."})
+
+    @property
+    def is_canceled(self) -> bool:
+        return self.canceled_at is not None
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether it takes place, as far as attendees can tell."""
+        return self.status == self.Status.PUBLISHED and not self.is_canceled
+
+    @property
+    def settled_at(self) -> dt.datetime | None:
+        """When the last edit that attendees could notice has settled, or will have."""
+        return self.revised_at + self.event.settle_time if self.revised_at else None
+
+    @property
+    def doors_open_at(self) -> dt.datetime:
+        return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
+
+    @property
+    def doors_email_until(self) -> dt.datetime:
+        """When it is too late to say that doors are open: at the start, or soon after them."""
+        return max(self.starts_at, self.doors_open_at + DOORS_EMAIL_WINDOW)
+
+    @property
+    def day_reminder_at(self) -> dt.datetime:
+        """The same hour the day before, by the event's clock: also when that clock was changed."""
+        local = self.starts_at.astimezone(self.event.zone)
+        return (local - dt.timedelta(days=1)).astimezone(dt.UTC)
+
+    @property
+    def hour_reminder_at(self) -> dt.datetime:
+        return self.starts_at - dt.timedelta(minutes=self.event.remind_minutes_before)
+
+    @property
+    def join_url(self) -> str:
+        """The Zoom link valid now, or "" while there is none."""
+        meeting = self.meeting_or_none
+        return meeting.join_url if meeting and not self.meeting_is_gone else ""
+
+    @property
+    def meeting_is_gone(self) -> bool:
+        """Whether its meeting, made by us, was deleted at Zoom by someone."""
+        meeting = self.meeting_or_none
+        is_gone = meeting is not None and meeting.is_gone
+        return is_gone and self.event.creates_meetings
+
+    @property
+    def meeting_or_none(self) -> "Meeting | None":
+        return getattr(self, "meeting", None)
+
+    def joining_lines(self) -> list[str]:
+        """What one needs to join without our link: meeting ID, passcode, phone numbers.
+
+        Where links are personal these let nobody in.
+        """
+        meeting = self.meeting_or_none
+        if meeting is None or self.event.has_personal_links or self.meeting_is_gone:
+            return []
+        lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
+        lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []
+        return lines + [f"By phone: {number.text}" for number in meeting.dial_in_numbers()]
+
+    def snapshot(self) -> "SessionSnapshot":
+        """What attendees are told of the session; fetch it `with_details()`."""
+        return SessionSnapshot(
+            slug=self.slug,
+            title=self.title,
+            summary=self.summary,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            takes_place=self.takes_place,
+            joining="\n".join(self.joining_lines()),
+            agenda="\n".join(item.as_line() for item in self.agenda.all()),
+        )
+
+    def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
+        """Each agenda item with the moment it begins: one after the other from the start."""
+        begins = self.starts_at
+        timed = []
+        for item in self.agenda.all():
+            timed.append((begins, item))
+            begins += dt.timedelta(minutes=item.minutes)
+        return timed
+
+
+class SessionSnapshot(NamedTuple):
+    """What attendees are told of a session: two that are equal are the same news."""
+
+    slug: str
+    title: str
+    summary: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    takes_place: bool
+    joining: str
+    agenda: str
+
+
+class Revision(models.Model):
+    """What attendees could know of a session before it was edited; see `schedule.editing`."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
+    number = models.PositiveIntegerField()
+    slug = models.SlugField()
+    title = models.CharField(max_length=200)
+    summary = models.TextField(blank=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    takes_place = models.BooleanField()
+    joining = models.TextField(blank=True)
+    agenda = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["session", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_revision_per_session_and_number", fields=["session", "number"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title}, revision {self.number}"
+
+    def snapshot(self) -> SessionSnapshot:
+        return SessionSnapshot(*(getattr(self, name) for name in SessionSnapshot._fields))
+
+
+class AgendaItem(models.Model):
+    """A part of a session; its time follows from the session's start and what comes before."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
+    position = models.PositiveSmallIntegerField(
+        default=1000, help_text="Lower comes first; a new item goes to the end."
+    )
+    minutes = models.PositiveSmallIntegerField(
+        default=15,
+        validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
+        help_text="How long it takes. The next item begins when it is over.",
+    )
+    title = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    speakers = models.ManyToManyField(Speaker, blank=True, related_name="agenda_items")
+
+    class Meta:
+        ordering = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def as_line(self) -> str:
+        speakers = ", ".join(map(str, self.speakers.all()))
+        parts = (f"{self.minutes} min", self.title, speakers, self.description)
+        return " | ".join(filter(None, parts))

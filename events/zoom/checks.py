@@ -1,0 +1,98 @@
+"""System checks: what would keep the product from making meetings at Zoom, or from hearing of them.
+
+Only `check --deploy` asks Zoom itself, and only with credentials.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, transaction
+
+from events.models import Event
+from events.zoom import client as zoom_client
+
+CREDENTIALS = ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET")
+
+
+@checks.register
+def credentials_are_whole(**kwargs: Any) -> list[checks.CheckMessage]:
+    missing = [name for name in CREDENTIALS if not getattr(settings, name)]
+    if not missing or len(missing) == len(CREDENTIALS):
+        return []
+    return [
+        checks.Error(
+            f"Zoom's credentials are not whole: {' and '.join(missing)} must be set as well.",
+            hint='They stand on the page "App Credentials" of the Server-to-Server OAuth app.',
+            id="events.E001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.database)
+def meetings_can_be_made(
+    databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Asked where the database may be: by `migrate`, and by `check --database default`."""
+    if zoom_client.is_configured():
+        return []
+    waiting: list[str] = []
+    for alias in databases or []:
+        try:
+            # Inside a transaction of somebody else's it must still go on afterwards.
+            with transaction.atomic(using=alias):
+                made = Event.objects.using(alias).exclude(zoom_mode=Event.ZoomMode.PASTED)
+                waiting += made.values_list("name", flat=True)
+        except DatabaseError:
+            # Before the first `migrate` there is nothing to ask.
+            continue
+    if not waiting:
+        return []
+    return [
+        checks.Warning(
+            f"The site has no Zoom credentials, so nobody makes the meetings of: "
+            f"{', '.join(waiting)}.",
+            hint=f"Set {', '.join(CREDENTIALS)}, or have the events' links pasted.",
+            id="events.W001",
+        )
+    ]
+
+
+@checks.register(deploy=True)
+def zoom_is_heard(**kwargs: Any) -> list[checks.CheckMessage]:
+    if not zoom_client.is_configured() or settings.ZOOM_WEBHOOK_SECRET:
+        return []
+    return [
+        checks.Warning(
+            "Nobody will hear from Zoom who came, or that a session runs: ZOOM_WEBHOOK_SECRET "
+            "is not set.",
+            hint="Set it to the app's Secret Token, and have Zoom report to /webhooks/zoom/",
+            id="events.W002",
+        )
+    ]
+
+
+@checks.register(deploy=True)
+def zoom_takes_the_credentials(**kwargs: Any) -> list[checks.CheckMessage]:
+    if not zoom_client.is_configured():
+        return []
+    try:
+        zoom_client.check_credentials()
+    except zoom_client.SettingsError as error:
+        return [
+            checks.Error(
+                str(error),
+                hint=f"Look at {', '.join(CREDENTIALS)}: is the app activated?",
+                id="events.E002",
+            )
+        ]
+    except zoom_client.ZoomError as error:
+        return [
+            checks.Warning(
+                f"Zoom could not be asked whether it takes the credentials: {error}",
+                hint="Check again later; what waits for Zoom is done by itself when it is back.",
+                id="events.W003",
+            )
+        ]
+    return []

@@ -1,0 +1,230 @@
+"""Announcements: who gets one, and the verbs: schedule, pause, resume, stop, send the failed again.
+
+The people are those who fit when it starts. Whoever cancels or unsubscribes before their turn
+gets nothing; whoever registers later is not among them.
+"""
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from registrations.mail import previews, stored_messages
+from registrations.models import (
+    UNREACHED_STATES,
+    Announcement,
+    OutgoingMail,
+    Registration,
+    RegistrationQuerySet,
+    Seat,
+)
+from registrations.outbox import mail_queue
+
+logger = logging.getLogger(__name__)
+
+State = Announcement.State
+Audience = Announcement.Audience
+MailState = OutgoingMail.State
+
+# Organizers decide again about one that did not start within so long.
+MAX_START_DELAY = dt.timedelta(hours=12)
+# The pace of the last so many seconds tells how long the rest will take.
+PACE_WINDOW = dt.timedelta(seconds=60)
+# Nobody looks out for a test any longer.
+TEST_VOID_AFTER = dt.timedelta(hours=1)
+
+
+class WrongState(Exception):
+    """The announcement has moved on: somebody else paused, stopped or sent it."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many people fit an announcement and do not get it."""
+
+    unsubscribed: int
+    unreachable: int
+
+
+def audience(announcement: Announcement) -> RegistrationQuerySet:
+    """The people an announcement goes to, were it to start now.
+
+    Left out are those who want no announcements and those whose mail has come back.
+    """
+    unreachable = announcement.event.registrations.unreachable()
+    return _subscribed(announcement).exclude(pk__in=unreachable.values("pk"))
+
+
+def left_out(announcement: Announcement) -> LeftOut:
+    """Those of whom `audience` leaves out, each counted once."""
+    return LeftOut(
+        unsubscribed=_matching(announcement).exclude(unsubscribed_at=None).count(),
+        unreachable=_subscribed(announcement).unreachable().count(),
+    )
+
+
+def _subscribed(announcement: Announcement) -> RegistrationQuerySet:
+    return _matching(announcement).filter(unsubscribed_at=None)
+
+
+def _matching(announcement: Announcement) -> RegistrationQuerySet:
+    """The people that an announcement is about, whether they can be mailed or not."""
+    people = announcement.event.registrations.admitted()
+    seats = Seat.objects.filter(session__event=announcement.event_id)
+    if announcement.session_id:
+        seats = seats.filter(session=announcement.session_id)
+    match Audience(announcement.audience):
+        case Audience.SESSION:
+            people = people.filter(pk__in=seats.seated().values("registration"))
+        case Audience.TRACK:
+            people = people.filter(strategies=announcement.track_id)
+        case Audience.WAITING:
+            waiting = seats.filter(state=Seat.State.WAITING)
+            people = people.filter(pk__in=waiting.values("registration"))
+        case Audience.NOT_ATTENDED:
+            people = people.exclude(pk__in=seats.filter(attended=True).values("registration"))
+            if announcement.session_id:
+                people = people.filter(pk__in=seats.seated().values("registration"))
+    if announcement.organization:
+        people = people.filter(organization__iexact=announcement.organization.strip())
+    if announcement.us_state:
+        people = people.filter(us_state=announcement.us_state)
+    return people
+
+
+def schedule(*, announcement: Announcement, send_at: dt.datetime) -> None:
+    """Send it from that moment on. Raises WrongState."""
+    _move(announcement, [State.DRAFT, State.SCHEDULED], State.SCHEDULED, send_at=send_at)
+
+
+def send_now(*, announcement: Announcement) -> None:
+    """Start it within seconds: a worker queues the mails. Raises WrongState."""
+    schedule(announcement=announcement, send_at=timezone.now())
+    transaction.on_commit(lambda: mail_queue.wake_workers("queue_due_mails"))
+
+
+def send_test(*, announcement: Announcement, person: Registration, email: str) -> None:
+    """Mail it to this address, as that person would get it but for the secret links.
+
+    It is as it stands now, and it is none of the announcement's mails.
+    """
+    message = previews.announcement_preview(announcement, person)
+    stored_messages.queue(
+        kind=OutgoingMail.Kind.TEST,
+        recipient=email,
+        subject=f"[Test] {message.subject}",
+        text=str(message.body),
+        html=str(message.alternatives[0][0]),
+        headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},
+        void_after=TEST_VOID_AFTER,
+    )
+
+
+def unschedule(*, announcement: Announcement) -> None:
+    """Take a scheduled one back to be a draft. Raises WrongState."""
+    _move(announcement, [State.SCHEDULED], State.DRAFT, send_at=None)
+
+
+def start_due(now: dt.datetime) -> None:
+    """Queue the mails of each announcement whose moment has come.
+
+    One whose moment passed long ago, while nobody was there to send it, is a draft again.
+    """
+    scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
+    late = scheduled.filter(send_at__lt=now - MAX_START_DELAY)
+    if count := late.update(state=State.DRAFT, send_at=None):
+        logger.warning("%s announcements were not sent in time and are drafts again", count)
+    for announcement in scheduled:
+        _start(announcement.pk, now)
+
+
+@transaction.atomic
+def _start(pk: int, now: dt.datetime) -> None:
+    scheduled = Announcement.objects.select_for_update().select_related("event")
+    announcement = scheduled.filter(pk=pk, state=State.SCHEDULED, send_at__lte=now).first()
+    if announcement is None:
+        return
+    mail_queue.queue_all(
+        audience(announcement),
+        key=f"announcement/{pk}",
+        kind=OutgoingMail.Kind.ANNOUNCEMENT,
+        announcement=announcement,
+    )
+    announcement.state, announcement.started_at = State.SENDING, now
+    announcement.save(update_fields=["state", "started_at"])
+
+
+@transaction.atomic
+def pause(*, announcement: Announcement) -> None:
+    """Hold what has not left yet. Raises WrongState."""
+    _move(announcement, [State.SENDING], State.PAUSED)
+    announcement.mails.filter(state=MailState.WAITING).update(state=MailState.PAUSED)
+
+
+@transaction.atomic
+def resume(*, announcement: Announcement) -> None:
+    """Let it go on where it was paused. Raises WrongState."""
+    _move(announcement, [State.PAUSED], State.SENDING)
+    announcement.mails.filter(state=MailState.PAUSED).update(state=MailState.WAITING)
+    transaction.on_commit(mail_queue.wake_workers)
+
+
+@transaction.atomic
+def stop(*, announcement: Announcement) -> None:
+    """End it: what has not left yet never will. Raises WrongState."""
+    _move(announcement, [State.SENDING, State.PAUSED], State.STOPPED)
+    announcement.mails.filter(state__in=[MailState.WAITING, MailState.PAUSED]).update(
+        state=MailState.DROPPED
+    )
+
+
+@transaction.atomic
+def resend_failed(*, announcement: Announcement) -> int:
+    """Send the failed ones again. Returns how many. Raises WrongState unless it was started."""
+    _move(announcement, [State.SENDING], State.SENDING)
+    return mail_queue.resend(announcement.mails.all())
+
+
+def _move(
+    announcement: Announcement, allowed: list[State], state: State, **changes: object
+) -> None:
+    """Move it on from where the database, not this copy, says that it is."""
+    found = Announcement.objects.filter(pk=announcement.pk, state__in=allowed)
+    if not found.update(state=state, **changes):
+        raise WrongState
+    announcement.refresh_from_db()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an announcement has come, in mails; `time_left` is None when nobody can tell."""
+
+    total: int
+    sent: int
+    waiting: int
+    failed: int
+    dropped: int
+    time_left: dt.timedelta | None
+
+
+def progress(announcement: Announcement, now: dt.datetime) -> Progress:
+    """Count the mails of an announcement that was started."""
+    in_state = {
+        "sent": [MailState.SENT],
+        "waiting": [MailState.WAITING, MailState.PAUSED],
+        "failed": UNREACHED_STATES,
+        "dropped": [MailState.DROPPED],
+    }
+    counts = announcement.mails.aggregate(
+        total=Count("pk"),
+        recent=Count("pk", filter=Q(sent_at__gt=now - PACE_WINDOW)),
+        **{name: Count("pk", filter=Q(state__in=states)) for name, states in in_state.items()},
+    )
+    recent = counts.pop("recent")
+    under_way = announcement.started_at and now - announcement.started_at
+    per_mail = min(PACE_WINDOW, under_way) / recent if recent and under_way else None
+    time_left = per_mail * counts["waiting"] if per_mail else None
+    return Progress(time_left=time_left, **counts)

@@ -1,0 +1,283 @@
+"""Outgoing email: the outbox, announcements, and organizers' own texts."""
+
+import datetime as dt
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from events.models import Event, Revision, Session, Track
+from registrations.us_states import US_STATES
+
+
+class Announcement(models.Model):
+    """A mail by an organizer to many of an event's people; see `announcing`."""
+
+    class Audience(models.TextChoices):
+        ALL = "all", "Everyone who is registered"
+        SESSION = "session", "People in one session"
+        TRACK = "track", "People interested in one strategy"
+        WAITING = "waiting", "People on a waiting list"
+        NOT_ATTENDED = "not attended", "People who have not attended yet"
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        SCHEDULED = "scheduled", "Scheduled"
+        SENDING = "sending", "Started"
+        PAUSED = "paused", "Paused"
+        STOPPED = "stopped", "Stopped"
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="announcements")
+    subject = models.CharField(max_length=150)
+    body = models.TextField(
+        help_text="Markdown: an empty line starts a paragraph, **bold**, [words](https://...), "
+        "- for a list. {name} is the person's name."
+    )
+    audience = models.CharField(
+        "to whom", max_length=20, choices=Audience.choices, default=Audience.ALL
+    )
+    session = models.ForeignKey(
+        Session,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        help_text="For people in one session; narrows a waiting list to that session's.",
+    )
+    track = models.ForeignKey(
+        Track, on_delete=models.PROTECT, null=True, blank=True, verbose_name="strategy"
+    )
+    organization = models.CharField(
+        max_length=150, blank=True, help_text="Only people of this organization. Empty: any."
+    )
+    us_state = models.CharField(
+        "state", max_length=2, blank=True, choices=US_STATES, help_text="Only people there."
+    )
+    state = models.CharField(
+        "progress", max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    send_at = models.DateTimeField(null=True, blank=True, editable=False)
+    started_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                name="announcement_audience_is_named",
+                condition=(~Q(audience="session") | Q(session__isnull=False))
+                & (~Q(audience="track") | Q(track__isnull=False)),
+                violation_error_message="Choose the session or the strategy that it is for.",
+            ),
+            models.CheckConstraint(
+                name="announcement_scheduled_has_a_moment",
+                condition=~Q(state="scheduled") | Q(send_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class StoredMessage(models.Model):
+    """A mail of the accounts', or a test; written when queued, kept until it has left or is void.
+
+    It may hold a code that lets someone in: no page shows it.
+    """
+
+    recipient = models.EmailField(max_length=254)
+    # An announcement's may be long once its placeholders are filled.
+    subject = models.TextField()
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    headers = models.JSONField(default=dict, blank=True)
+    void_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
+    def due(self, now: dt.datetime) -> "OutgoingMailQuerySet":
+        return self.filter(state=OutgoingMail.State.WAITING, due_at__lte=now)
+
+
+class OutgoingMail(models.Model):
+    """A mail that is owed: the row is the queue, see `outbox`."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        PAUSED = "paused", "Paused"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+        BOUNCED = "bounced", "Came back"
+        COMPLAINED = "complained", "Reported as spam"
+        DROPPED = "dropped", "No longer needed"
+
+    class Kind(models.TextChoices):
+        RECEIVED = "received", "Registration received"
+        LINKS = "links", "Links and schedule"
+        PROMOTED = "promoted", "Place from the waiting list"
+        CHANGED = "changed", "Session changed"
+        CANCELED = "canceled", "Session canceled"
+        DOORS = "doors", "Doors open"
+        HOUR = "hour", "Reminder shortly before"
+        DAY = "day", "Reminder the day before"
+        SCHEDULE = "schedule", "Detailed schedule"
+        THANKS = "thanks", "Thank-you"
+        ANNOUNCEMENT = "announcement", "Announcement"
+        ACCESS = "access", "Access confirmed"
+        ACCOUNT = "account", "Account"
+        TEST = "test", "Test of an announcement"
+
+    class Priority(models.IntegerChoices):
+        """Lower leaves first."""
+
+        AT_ONCE = 0
+        SOON = 1
+        IN_TURN = 2
+
+    key = models.CharField(max_length=200)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
+    # None: it is a letter.
+    registration = models.ForeignKey(
+        "registrations.Registration", on_delete=models.CASCADE, null=True, related_name="mails"
+    )
+    letter = models.OneToOneField(
+        StoredMessage, on_delete=models.SET_NULL, null=True, related_name="mail"
+    )
+    # Most mails have none of these three: their indexes are in Meta, without those.
+    session = models.ForeignKey(
+        Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
+    was = models.ForeignKey(
+        Revision, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
+    announcement = models.ForeignKey(
+        Announcement, on_delete=models.PROTECT, null=True, db_index=False, related_name="mails"
+    )
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(
+        "next attempt", default=timezone.now, help_text="A claim moves it on; so does a failure."
+    )
+    # A worker has it, or a server may: until the next attempt.
+    in_hand = models.BooleanField(default=False, editable=False)
+    last_error = models.TextField(blank=True)
+    provider_id = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField("queued", default=timezone.now)
+    sent_at = models.DateTimeField("sent", null=True, blank=True)
+
+    objects = OutgoingMailQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(name="one_mail_per_key", fields=["key"]),
+            models.CheckConstraint(
+                name="mail_sent_at_iff_a_server_took_it",
+                condition=Q(state__in=["sent", "bounced", "complained"], sent_at__isnull=False)
+                | (~Q(state__in=["sent", "bounced", "complained"]) & Q(sent_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="mail_of_an_announcement_names_it",
+                condition=Q(kind="announcement", announcement__isnull=False)
+                | (~Q(kind="announcement") & Q(announcement__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="mail_is_to_a_registration_or_a_letter",
+                condition=Q(kind__in=["account", "test"], registration__isnull=True)
+                | (
+                    ~Q(kind__in=["account", "test"])
+                    & Q(registration__isnull=False, letter__isnull=True)
+                ),
+            ),
+        ]
+        # A mail is updated when it is claimed and when it was sent, and each index is written anew
+        # both times: those that a mail does not need have a condition.
+        indexes = [
+            *(
+                models.Index(
+                    name=f"mails_of_{field}",
+                    fields=[field],
+                    condition=Q(**{f"{field}__isnull": False}),
+                )
+                for field in ("session", "was", "announcement")
+            ),
+            models.Index(
+                name="mails_in_turn",
+                fields=["priority", "attempts", "due_at", "id"],
+                condition=Q(state="waiting"),
+            ),
+            models.Index(
+                name="mails_of_a_provider",
+                fields=["provider_id"],
+                condition=~Q(provider_id=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} to {self.recipient}"
+
+    @property
+    def recipient(self) -> str:
+        if self.registration:
+            return self.registration.email
+        return self.letter.recipient if self.letter else "a deleted address"
+
+
+UNREACHED_STATES = (
+    OutgoingMail.State.FAILED,
+    OutgoingMail.State.BOUNCED,
+    OutgoingMail.State.COMPLAINED,
+)
+ENDED_STATES = (OutgoingMail.State.SENT, *UNREACHED_STATES)
+
+
+class MailText(models.Model):
+    """An organizer's own subject and opening words for one kind of mail; see `texts`."""
+
+    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
+    kind = models.CharField(
+        max_length=20,
+        choices=[
+            (kind, label)
+            for kind, label in OutgoingMail.Kind.choices
+            if kind not in ("announcement", "account", "test")
+        ],
+    )
+    subject = models.CharField(max_length=150, blank=True)
+    opening = models.TextField("opening words", blank=True)
+
+    class Meta:
+        ordering = ["event", "kind"]
+        verbose_name = "mail text"
+        constraints = [
+            models.UniqueConstraint(name="one_text_per_event_and_kind", fields=["event", "kind"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.event}"
+
+
+class MailThrottle(models.Model):
+    """When the next mail may leave under MAIL_PER_MINUTE: one row, shared by all workers."""
+
+    free_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"free at {self.free_at}"
+
+
+class Heartbeat(models.Model):
+    """When a part that works unseen, the beat or a worker, was last alive."""
+
+    class Process(models.TextChoices):
+        WORKER = "worker", "A worker"
+        BEAT = "beat", "The beat"
+
+    process = models.CharField(max_length=10, primary_key=True, choices=Process.choices)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.get_process_display()}, {self.seen_at}"

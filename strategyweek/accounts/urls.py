@@ -1,0 +1,61 @@
+"""The few of django-allauth's pages that somebody needs here."""
+
+from allauth.account import views
+from allauth.socialaccount import views as social_views
+from allauth.socialaccount.providers import registry
+from allauth.socialaccount.providers.oauth2.urls import default_urlpatterns
+from csp.decorators import csp_update
+from django.conf import settings
+from django.urls import path, re_path
+from django.views.generic import RedirectView, TemplateView
+
+leading_elsewhere = csp_update({"form-action": settings.OTHER_SITES_HOSTS})
+
+urlpatterns = [
+    path("login/", views.login, name="account_login"),
+    path(
+        "login/code/",
+        leading_elsewhere(views.request_login_code),
+        name="account_request_login_code",
+    ),
+    path("login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
+    path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
+    path("logout/", views.logout, name="account_logout"),
+    path(
+        "signed-out/",
+        TemplateView.as_view(template_name="account/signed_out.html"),
+        name="account_signed_out",
+    ),
+    path("inactive/", views.account_inactive, name="account_inactive"),
+    path("password/reset/", views.password_reset, name="account_reset_password"),
+    path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
+    path(
+        "password/reset/key/done/",
+        views.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        views.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    # Where allauth leads some who are signed in already.
+    path("email/", RedirectView.as_view(pattern_name="my_weeks"), name="account_email"),
+]
+
+if settings.SOCIALACCOUNT_PROVIDERS:
+    urlpatterns += [
+        path(
+            "elsewhere/canceled/",
+            social_views.login_canceled,
+            name="socialaccount_login_canceled",
+        ),
+        path("elsewhere/error/", social_views.login_error, name="socialaccount_login_error"),
+        path("elsewhere/signup/", social_views.signup, name="socialaccount_signup"),
+        path(
+            "elsewhere/",
+            RedirectView.as_view(pattern_name="my_weeks"),
+            name="socialaccount_connections",
+        ),
+        *(url for each in registry.get_class_list() for url in default_urlpatterns(each)),
+    ]

@@ -1,0 +1,550 @@
+"""Zoom in the organizers' admin: what is made for them, what is wrong, and what they can do."""
+
+import datetime as dt
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.db.models.signals import pre_save
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from events.admin.session import SessionAdmin
+from events.models import Event, Meeting, Session, ZoomAccount
+from events.zoom import status as zoom_status
+from events.zoom import sync
+from events.zoom_stand_in import StandIn
+from tests.browser import PHONE, overflow
+from tests.people import sign_up
+from tests.registrations.admin.test_registrations import act, form_of, path
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+
+NOW = dt.datetime(2030, 10, 16, 18, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+LONG_AGO = dt.datetime(2020, 10, 16, 16, tzinfo=dt.UTC)
+PAST = {"starts_at": LONG_AGO, "ends_at": LONG_AGO + HOUR}
+NO_CREDENTIALS = (
+    "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
+    "ZOOM_CLIENT_SECRET; until then paste the links."
+)
+
+
+@pytest.fixture
+def credentials(settings) -> None:
+    """Those of a stand-in that nobody asks."""
+    settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
+    settings.ZOOM_API_URL, settings.ZOOM_IS_STAND_IN = "http://127.0.0.1:1/v2", True
+
+
+@pytest.fixture
+def shared(week: Event, credentials: None) -> Event:
+    """The week with a meeting at Zoom for each session, in step."""
+    Event.objects.update(zoom_mode=Event.ZoomMode.SHARED)
+    for session in week.sessions.with_details():
+        session.meeting.zoom_id = 81234567890 + session.pk
+        session.meeting.state = Meeting.State.MADE
+        session.meeting.synced_spec = {**sync.spec(session).as_json(), "captions": True}
+        session.meeting.save()
+    week.refresh_from_db()
+    return week
+
+
+@pytest.fixture
+def made(shared: Event, zoom_account: StandIn) -> Event:
+    """The first session and its meeting, on a server that stands in for Zoom."""
+    Meeting.objects.all().delete()
+    shared.sessions.exclude(pk=shared.sessions.first().pk).delete()
+    keep_in_step()
+    return shared
+
+
+@pytest.fixture
+def viewer(client, django_user_model):
+    """Someone who may look at everything, and change nothing."""
+    user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    return client
+
+
+def keep_in_step() -> None:
+    """Tick until all is done, with no pause between."""
+    for _tick in range(3):
+        ZoomAccount.objects.update(resumes_at=timezone.now())
+        Meeting.objects.update(due_at=timezone.now(), checked_at=None)
+        sync.sync_meetings()
+
+
+def first(event: Event) -> Session:
+    return Session.objects.select_related("event", "meeting").get(pk=event.sessions.first().pk)
+
+
+def change(session: Session, **changes) -> Session:
+    """Change what workers and webhooks write, and give the session as it is then."""
+    Meeting.objects.filter(session=session).update(**changes)
+    return first(session.event)
+
+
+def text(client, url: str) -> str:
+    """The words of a page, without its marks."""
+    answer = client.get(url, follow=True)
+    assert answer.status_code == 200
+    return words_of(answer)
+
+
+def words_of(answer) -> str:
+    page = answer.content.decode().partition('<main id="content-start"')[2]
+    return " ".join(re.sub(r"<[^>]+>", " ", page).replace("&#x27;", "'").split())
+
+
+def button(session: Session) -> str:
+    return path(session).replace("/change/", "/zoom/")
+
+
+def list_words(session: Session) -> str:
+    """What the list of sessions says under "Zoom link"."""
+    return re.sub(r"<[^>]+>", "", SessionAdmin(Session, admin.site).link(session))
+
+
+# The event
+
+
+@pytest.mark.parametrize("mode", ["shared", "personal"])
+def test_without_credentials_only_pasting_can_be_chosen(admin_client, week, mode):
+    form = form_of(admin_client, path(week))
+    answer = admin_client.post(path(week), {**form, "zoom_mode": mode})
+    assert answer.context["adminform"].form.errors == {"zoom_mode": [NO_CREDENTIALS]}
+
+
+def test_event_whose_credentials_are_gone_can_be_edited_all_the_same(admin_client, week):
+    Event.objects.update(zoom_mode="shared")
+    form = form_of(admin_client, path(week))
+    assert admin_client.post(path(week), {**form, "name": "Another"}).status_code == 302
+    week.refresh_from_db()
+    assert (week.name, week.zoom_mode) == ("Another", "shared")
+
+
+def test_choosing_to_have_meetings_made(admin_client, week, credentials):
+    form = form_of(admin_client, path(week))
+    filled = {**form, "zoom_mode": "personal", "zoom_waiting_room": "on"}
+    answer = admin_client.post(path(week), filled, follow=True)
+    assert "The meetings are made at Zoom within a minute or so." in words_of(answer)
+    week.refresh_from_db()
+    assert (week.zoom_mode, week.zoom_waiting_room) == ("personal", True)
+
+
+def test_going_back_to_pasting_says_what_becomes_of_the_links(admin_client, shared):
+    link = first(shared).join_url
+    form = form_of(admin_client, path(shared))
+    answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
+    assert "stay at Zoom, and their links stay as they are" in words_of(answer)
+    assert "turn registration off" not in words_of(answer)
+    assert first(shared).join_url == link
+
+
+def test_going_back_from_personal_links_says_that_zoom_asks_to_register(admin_client, shared):
+    Event.objects.update(zoom_mode="personal")
+    form = form_of(admin_client, path(shared))
+    answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
+    assert "turn registration off at Zoom" in words_of(answer)
+
+
+def test_going_back_before_any_meeting_was_made_needs_no_words(admin_client, week, credentials):
+    Event.objects.update(zoom_mode="shared")
+    form = form_of(admin_client, path(week))
+    answer = admin_client.post(path(week), {**form, "zoom_mode": "pasted"}, follow=True)
+    assert "stay at Zoom" not in words_of(answer)
+
+
+def test_whoever_may_only_look_sees_the_pages(viewer, shared):
+    assert "Zoom links" in text(viewer, path(shared))
+    assert first(shared).join_url in viewer.get(path(first(shared))).content.decode()
+
+
+# A session
+
+
+def test_meeting_that_is_made_can_only_be_read(admin_client, shared):
+    session = first(shared)
+    page = admin_client.get(path(session)).content.decode()
+    for shown in (session.join_url, session.meeting.meeting_id, session.meeting.passcode):
+        assert shown.replace("&", "&amp;") in page
+    assert "At Zoom, in step" in page
+    fields = form_of(admin_client, path(session))
+    assert {name for name in fields if name.startswith("meeting-0-")} == {
+        "meeting-0-id",
+        "meeting-0-session",
+        "meeting-0-dial_in",
+    }
+
+
+def test_dial_in_numbers_are_written_and_nothing_else_of_the_meeting(admin_client, shared):
+    session = first(shared)
+    form = form_of(admin_client, path(session))
+    form["meeting-0-dial_in"] = "+1 669 900 6833"
+
+    def worker(**kwargs) -> None:
+        change(session, join_url="https://zoom.us/j/99", attempts=7)
+
+    pre_save.connect(worker, sender=Meeting)
+    try:
+        answer = admin_client.post(path(session), form, follow=True)
+    finally:
+        pre_save.disconnect(worker, sender=Meeting)
+    assert "Of a new phone number people are told" in words_of(answer)
+    meeting = first(shared).meeting
+    assert meeting.dial_in == "+1 669 900 6833"
+    assert (meeting.join_url, meeting.attempts) == ("https://zoom.us/j/99", 7)
+
+
+def test_saving_a_session_says_how_its_meeting_stands(admin_client, week, credentials):
+    Meeting.objects.all().delete()
+    Event.objects.update(zoom_mode="shared")
+    session = first(week)
+    assert "Not made yet: within a minute" in text(admin_client, path(session))
+    form = {**form_of(admin_client, path(session)), "meeting-INITIAL_FORMS": "0"}
+    answer = admin_client.post(path(session), form, follow=True)
+    assert f"The Zoom meeting of “{session}”. Not made yet: within a minute." in words_of(answer)
+    assert not Meeting.objects.filter(session=session).exists()
+
+
+def test_new_session_is_told_of_no_link_to_paste(admin_client, shared):
+    page = admin_client.get(f"{path(Session, 'add')}?event={shared.pk}").content.decode()
+    assert "Not made yet: within a minute after you save" in page
+    assert "meeting-0-join_url" not in page
+
+
+def test_pasted_links_are_entered_as_ever(admin_client, week, credentials):
+    assert "meeting-0-join_url" in form_of(admin_client, path(first(week)))
+    assert "meeting-0-join_url" in admin_client.get(path(Session, "add")).content.decode()
+    assert "At Zoom" not in text(admin_client, path(first(week)))
+
+
+def in_memory(meeting: dict, session: dict) -> Session:
+    """A session to come whose meeting is at Zoom, with these changes since."""
+    event = Event(name="Week", zoom_mode=Event.ZoomMode.SHARED)
+    now = timezone.now()
+    found = Session(event=event, title="Opening", starts_at=now + HOUR, ends_at=now + 2 * HOUR)
+    link = {"state": "made", "zoom_id": 1, "join_url": "https://zoom.us/j/1"}
+    told = {**sync.spec(found).as_json(), "captions": True}
+    found.meeting = Meeting(**{**link, "synced_spec": told, **meeting})
+    for name, value in session.items():
+        setattr(found, name, value)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("meeting", "session", "words"),
+    [
+        ({}, {}, "At Zoom, in step"),
+        ({}, {"title": "Renamed"}, "Being put in step"),
+        ({"synced_spec": None}, {}, "Being put in step"),
+        ({"problem": "No captions."}, {}, "At Zoom, with a problem"),
+        ({}, {"canceled_at": NOW}, "At Zoom, deleted there soon: the session is canceled"),
+        ({}, PAST, "At Zoom: the session is over"),
+        ({"state": "gone"}, {}, "Deleted at Zoom by someone"),
+        ({"state": "wanted"}, {}, "Not made yet: within a minute"),
+        ({"state": "pasted"}, {}, "Not made yet: within a minute"),
+        ({"state": "wanted", "problem": "No."}, {}, "Not made yet: it is tried again by itself"),
+        ({"state": "wanted"}, {"status": "draft"}, "Not made yet: when the session is published"),
+        ({"state": "wanted"}, {"canceled_at": NOW}, "None: the session is canceled"),
+        ({"state": "wanted"}, PAST, "None: the session is over"),
+    ],
+)
+def test_standing_is_told_in_plain_words(credentials, meeting, session, words):
+    standing = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
+    assert standing.words == words
+    assert standing.is_trouble == bool("problem" in meeting or meeting.get("state") == "gone")
+
+
+def test_standing_while_zoom_is_away(credentials):
+    ZoomAccount.objects.create(problem="Away.", resumes_at=timezone.now() + HOUR)
+    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).words
+    assert words == "Not made yet: as soon as Zoom can be reached again"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("made", "At Zoom, but not kept in step: the site has no Zoom credentials"),
+        ("wanted", "Not made: the site has no Zoom credentials"),
+    ],
+)
+def test_standing_without_credentials(state, words):
+    assert zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now()) == (
+        words,
+        True,
+    )
+
+
+def test_meeting_that_ran_says_when(admin_client, shared):
+    session = first(shared)
+    change(session, started_at=session.starts_at, ended_at=session.ends_at)
+    shown = text(admin_client, path(session))
+    assert re.search(r"Started Saturday, \w+ \d+, 9:00 AM, ended 1:00 PM", shown)
+
+
+# Deleted by hand, and problems
+
+
+def test_meeting_deleted_by_hand_is_made_anew_when_an_organizer_says_so(
+    admin_client, made, zoom_account
+):
+    session = first(made)
+    zoom_account.delete_by_hand(session.meeting.zoom_id)
+    keep_in_step()
+    shown = text(admin_client, path(session))
+    assert "Deleted at Zoom by someone" in shown
+    assert "join links, which are of this site, go on working" in shown
+    assert "Make it anew at Zoom" in shown
+
+    answer = admin_client.post(button(session), {"do": "remake"}, follow=True)
+    assert "The meeting is made anew at Zoom within a minute." in words_of(answer)
+    assert str(LogEntry.objects.get()) == f"Changed “{session}” — Zoom meeting made anew."
+    keep_in_step()
+    again = first(made)
+    assert again.meeting.zoom_id in zoom_account.meetings
+    assert again.join_url not in {"", session.join_url}
+    assert "Make it anew" not in text(admin_client, path(session))
+
+
+def test_meeting_that_is_there_is_not_made_anew(admin_client, shared):
+    before = first(shared).meeting
+    answer = admin_client.post(button(first(shared)), {"do": "remake"}, follow=True)
+    assert "Nothing was done: this meeting is not gone from Zoom." in words_of(answer)
+    assert first(shared).meeting.zoom_id == before.zoom_id
+    assert not LogEntry.objects.exists()
+
+
+def test_zooms_own_words_are_shown_and_it_is_asked_again_on_an_organizers_word(
+    admin_client, shared
+):
+    session = change(
+        first(shared), problem="User does not exist: x@y.z.", due_at=timezone.now() + HOUR
+    )
+    assert "A problem with Zoom User does not exist: x@y.z." in text(admin_client, path(session))
+    answer = admin_client.post(button(session), {"do": "try"}, follow=True)
+    assert "Zoom is asked again within a minute." in words_of(answer)
+    assert first(shared).meeting.due_at <= timezone.now()
+
+
+def test_buttons_are_for_those_who_may_change(viewer, shared):
+    session = change(first(shared), state="gone", problem="Gone.")
+    assert "Make it anew at Zoom" not in text(viewer, path(session))
+    assert viewer.post(button(session), {"do": "remake"}).status_code == 403
+    assert first(shared).meeting.state == "gone"
+
+
+def test_odd_presses_do_nothing(admin_client, shared):
+    session = change(first(shared), state="gone")
+    assert admin_client.get(button(session)).status_code == 405
+    assert admin_client.post(button(session), {"do": "burn"}).status_code == 400
+    assert admin_client.post("/admin/events/session/0/zoom/", {"do": "remake"}).status_code == 404
+    assert first(shared).meeting.state == "gone"
+
+
+def test_event_page_names_the_sessions_that_need_attention(admin_client, shared):
+    assert "Needs attention" not in text(admin_client, path(shared))
+    session = change(first(shared), state="gone")
+    shown = text(admin_client, path(shared))
+    assert f"Something is wrong with the Zoom meetings of these sessions: {session}" in shown
+
+
+# The lists
+
+
+UNMADE = {"state": "wanted", "join_url": ""}
+
+
+@pytest.mark.parametrize(
+    ("meeting", "session", "words"),
+    [
+        ({}, {}, "there"),
+        (UNMADE, {}, "being made"),
+        (UNMADE, {"status": "draft"}, "not made yet"),
+        ({"state": "gone"}, {}, "deleted at Zoom"),
+        ({"problem": "No."}, {}, "there, with a problem"),
+        ({**UNMADE, "problem": "No."}, {}, "not made: a problem"),
+        ({"state": "gone"}, {"canceled_at": NOW}, "not needed"),
+        (UNMADE, PAST, "not needed"),
+        ({"started_at": timezone.now()}, {}, "running now"),
+        ({"started_at": LONG_AGO, "ended_at": NOW}, PAST, "ended"),
+    ],
+)
+def test_list_says_how_each_link_stands(credentials, meeting, session, words):
+    assert list_words(in_memory(meeting, session)) == words
+
+
+def test_what_runs_stands_out_in_the_list(credentials):
+    running = in_memory({"started_at": timezone.now()}, {})
+    assert 'class="badge' in SessionAdmin(Session, admin.site).link(running)
+
+
+def test_list_says_that_the_site_has_no_credentials():
+    assert list_words(in_memory(UNMADE, {})) == "no Zoom credentials"
+
+
+def test_list_says_nothing_of_what_runs_where_links_are_pasted():
+    session = in_memory({"started_at": timezone.now()}, {})
+    session.event.zoom_mode = Event.ZoomMode.PASTED
+    assert list_words(session) == "there"
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "expected"),
+    [
+        (None, None, None),
+        (NOW - HOUR, None, zoom_status.MeetingActivity.RUNNING),
+        (NOW - 31 * HOUR, None, None),
+        (NOW - HOUR, NOW, zoom_status.MeetingActivity.ENDED),
+        # Somebody tried the meeting out before.
+        (NOW - 3 * HOUR, NOW - 3 * HOUR, None),
+    ],
+)
+def test_whether_a_session_runs(started, ended, expected):
+    session = Session(starts_at=NOW - 2 * HOUR, ends_at=NOW)
+    session.meeting = Meeting(started_at=started, ended_at=ended)
+    assert zoom_status.activity(session, NOW) == expected
+
+
+def attention(client) -> list[Session]:
+    answer = client.get(path(Session, "changelist"), {"link": "attention"})
+    return list(answer.context["cl"].result_list)
+
+
+def test_sessions_that_need_attention_are_found(admin_client, shared, settings):
+    gone, refused, unmade, over, canceled, _well = shared.sessions.all()
+    Meeting.objects.filter(session=gone).update(state="gone")
+    Meeting.objects.filter(session__in=[refused, over, canceled]).update(problem="No.")
+    Meeting.objects.filter(session=unmade).update(state="wanted", join_url="")
+    Session.objects.filter(pk=over.pk).update(
+        starts_at=NOW - 99999 * HOUR, ends_at=NOW - 99998 * HOUR
+    )
+    act(admin_client, Session, "cancel", canceled)
+    assert attention(admin_client) == [gone, refused]
+    assert "2 need attention" in text(admin_client, path(Event, "changelist"))
+    settings.ZOOM_ACCOUNT_ID = ""
+    assert attention(admin_client) == [gone, refused, unmade]
+    Event.objects.update(zoom_mode="pasted")
+    assert attention(admin_client) == [unmade]
+
+
+def test_list_of_events_says_how_the_links_stand(admin_client, shared):
+    assert "complete" in text(admin_client, path(Event, "changelist"))
+    session = change(first(shared), state="wanted", join_url="")
+    assert "1 not made yet" in text(admin_client, path(Event, "changelist"))
+    change(session, problem="No.")
+    assert "1 needs attention" in text(admin_client, path(Event, "changelist"))
+
+
+def test_list_takes_the_same_queries_for_1_session_as_for_6(admin_client, shared):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin_client.get(path(Session, "changelist")).status_code == 200
+        return len(context)
+
+    Meeting.objects.filter(session=first(shared)).update(state="wanted", join_url="")
+    six = queries()
+    shared.sessions.exclude(pk=first(shared).pk).delete()
+    assert queries() == six
+
+
+# Notices
+
+
+def pages(event: Event) -> list[str]:
+    lists = [path(model, "changelist") for model in (Event, Session)]
+    return ["/admin/", *lists, path(event), path(first(event)), path(Session, "add")]
+
+
+def test_refused_credentials_are_told_on_every_page_about_events(
+    admin_client, shared, zoom_account, settings
+):
+    secret, settings.ZOOM_CLIENT_SECRET = settings.ZOOM_CLIENT_SECRET, "wrong"
+    keep_in_step()
+    since = ZoomAccount.objects.get().problem_since.astimezone(shared.zone)
+    for url in pages(shared):
+        shown = text(admin_client, url)
+        assert f"No way to Zoom since {since:%A, %B} {since.day}" in shown
+        assert "Zoom does not accept our credentials" in shown
+        assert "The site goes on with the links it has, and people can register." in shown
+    settings.ZOOM_CLIENT_SECRET = secret
+    keep_in_step()
+    assert "No way to Zoom" not in text(admin_client, "/admin/")
+
+
+def test_zoom_being_away_is_told(admin_client, shared, zoom_account):
+    zoom_account.down()
+    keep_in_step()
+    assert "Zoom did not answer." in text(admin_client, "/admin/")
+
+
+def test_events_that_want_meetings_without_credentials_are_told_of(admin_client, week):
+    for url in pages(week):
+        assert "No Zoom credentials" not in text(admin_client, url)
+    Event.objects.update(zoom_mode="shared")
+    for url in pages(week):
+        assert f"Nobody makes or changes the meetings of {week} ." in text(admin_client, url)
+
+
+def test_notices_are_for_those_who_see_events(client, django_user_model, shared):
+    ZoomAccount.objects.create(problem="Away.")
+    user = django_user_model.objects.create_user("other", "o@example.org", "x", is_staff=True)
+    client.force_login(user)
+    shown = text(client, "/admin/")
+    assert "No way to Zoom" not in shown
+    assert "Not Zoom" not in shown
+
+
+def test_stand_in_is_said_to_be_none_of_zoom(admin_client, shared):
+    for url in pages(shared):
+        page = admin_client.get(url).content.decode()
+        assert "A stand-in on this machine makes these meetings" in page
+        assert 'href="http://127.0.0.1:1/"' in page
+
+
+@pytest.mark.parametrize("name", ["ZOOM_IS_STAND_IN", "ZOOM_CLIENT_ID"])
+def test_zoom_itself_and_no_zoom_are_no_stand_in(admin_client, shared, settings, name):
+    setattr(settings, name, "")
+    assert "Not Zoom" not in text(admin_client, "/admin/")
+
+
+def test_visitors_are_told_of_the_stand_in(client, shared):
+    for url in (shared.get_absolute_url(), sign_up(shared).get_absolute_url()):
+        assert "Zoom is stood in for by this machine." in client.get(url).content.decode()
+
+
+@pytest.mark.parametrize("name", ["ZOOM_IS_STAND_IN", "ZOOM_CLIENT_ID"])
+def test_visitors_are_told_of_no_other_stand_in(client, shared, settings, name):
+    setattr(settings, name, "")
+    for url in (shared.get_absolute_url(), sign_up(shared).get_absolute_url()):
+        assert "stood in" not in client.get(url).content.decode()
+
+
+def test_visitors_of_a_week_with_pasted_links_are_told_of_no_stand_in(client, week, credentials):
+    assert "stood in" not in client.get(week.get_absolute_url()).content.decode()
+
+
+# In the browser
+
+
+def test_making_a_meeting_anew_on_a_phone(new_page, live_server, admin_client, shared):
+    session = change(first(shared), state="gone", problem="Gone.")
+    ZoomAccount.objects.create(problem="Away.", problem_since=timezone.now())
+    page = new_page(**PHONE | {"viewport": {"width": 360, "height": 740}}, color_scheme="dark")
+    cookie = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value}
+    page.context.add_cookies([{**cookie, "url": live_server.url}])
+    page.goto(path(session))
+    shown = [".trial", ".alarm", ".panel", "#meeting-group .readonly"]
+    found = Axe().run(page, {"include": shown}, {"preload": False}).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+    assert overflow(page) == 0
+    page.get_by_role("button", name="Make it anew at Zoom").click()
+    expect(page.get_by_text("The meeting is made anew at Zoom within a minute.")).to_be_visible()
+    assert first(shared).meeting.state == "wanted"

@@ -1,0 +1,261 @@
+"""The public site: what anyone may see, and nothing more."""
+
+import datetime as dt
+import re
+
+import pytest
+import time_machine
+from django.utils import timezone
+from icalendar import Calendar
+
+from events.load_week import load_strategy_week
+from events.models import Event, Session
+from events.schedule import cancel_session, edit_session, restore_session
+from tests.people import DIAL_IN
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def public_paths(week) -> list[str]:
+    sessions = [session.get_absolute_url() for session in week.sessions.all()]
+    paths = ["/", f"/{week.slug}/", f"/{week.slug}/register/", f"/{week.slug}/calendar.ics"]
+    return paths + sessions
+
+
+def test_home_is_the_current_event(client, week):
+    assert week.summary in page(client, "/").replace("&#x27;", "'")
+
+
+@pytest.mark.once
+def test_home_without_an_event_says_so(client):
+    assert client.get("/").status_code == 200
+    assert client.get("/").context.get("event") is None
+
+
+def at(moment: dt.datetime) -> Event | None:
+    return Event.objects.current(moment)
+
+
+def test_current_event_is_the_one_that_runs_or_comes_next(db):
+    first = load_strategy_week(starting=dt.date(2021, 10, 16)).event
+    second = load_strategy_week(starting=dt.date(2022, 10, 15)).event
+    ends = second.sessions.last().ends_at
+    assert at(first.sessions.first().starts_at - dt.timedelta(days=99)) == first
+    assert at(first.sessions.last().ends_at) == first
+    assert at(first.sessions.last().ends_at + dt.timedelta(seconds=1)) == second
+    assert at(ends + dt.timedelta(days=99)) == second
+    Event.objects.filter(pk=second.pk).update(status="draft")
+    assert at(ends) == first
+
+
+@pytest.mark.once
+def test_event_page_has_the_overview(client, week):
+    text = page(client, f"/{week.slug}/").replace("&#x27;", "'")
+    for session in week.sessions.all():
+        assert session.title in text
+        assert session.get_absolute_url() in text
+    for track in week.tracks.all():
+        assert track.name in text
+    assert week.host in text
+    assert f"/{week.slug}/register/" in text
+    assert "9:00 AM to 1:00 PM P" in text
+
+
+@pytest.mark.once
+def test_public_pages_keep_links_and_the_detailed_schedule_to_attendees(client, week):
+    secrets = ["zoom.example", "secret1", "812 3456", "code-1", *DIAL_IN.splitlines()]
+    for session in week.sessions.with_details():
+        for item in session.agenda.all():
+            secrets += [item.title, *(speaker.name for speaker in item.speakers.all())]
+    # Words that the introduction may use as well prove nothing.
+    public = f"{week.introduction} {week.summary} {week.host}"
+    public += " ".join(f"{s.title} {s.summary}" for s in week.sessions.all())
+    public += " ".join(f"{t.name} {t.description}" for t in week.tracks.all())
+    secrets = [secret for secret in secrets if secret not in public]
+    assert len(secrets) > 30
+    for path in public_paths(week):
+        text = page(client, path).replace("\r\n ", "")
+        assert [secret for secret in secrets if secret in text] == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("minutes", "words"), [(-60, "Next"), (60, "Now")])
+def test_event_page_says_what_is_now_or_next(client, week, minutes, words):
+    opening = week.sessions.get(slug="opening")
+    with time_machine.travel(opening.starts_at + dt.timedelta(minutes=minutes), tick=False):
+        text = page(client, f"/{week.slug}/")
+    said = re.findall(r"\b(Now|Next)\b", text)
+    assert set(said) == {words}
+
+
+@pytest.mark.once
+def test_drafts_are_for_organizers(client, admin_client, week):
+    draft = week.sessions.get(slug="das")
+    Session.objects.filter(pk=draft.pk).update(status="draft")
+    for path in (draft.get_absolute_url(), f"/{week.slug}/"):
+        assert (draft.title in admin_client.get(path).content.decode()) is True
+    assert client.get(draft.get_absolute_url()).status_code == 404
+    assert draft.title not in page(client, f"/{week.slug}/")
+    assert draft.title not in page(client, f"/{week.slug}/calendar.ics").replace("\r\n ", "")
+    Event.objects.update(status="draft")
+    for path in (f"/{week.slug}/", draft.get_absolute_url()):
+        assert client.get(path).status_code in {404}
+        assert admin_client.get(path).status_code == 200
+
+
+@pytest.fixture(autouse=True)
+def _fresh_pages(settings):
+    settings.CACHES = {
+        **settings.CACHES,
+        "pages": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+    }
+
+
+@pytest.mark.once
+def test_canceled_session_is_marked(client, week):
+    das = week.sessions.get(slug="das")
+    cancel_session(session=das)
+    assert "Canceled" in page(client, f"/{week.slug}/")
+    assert "ancelled" in page(client, das.get_absolute_url())
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing/", "/drop/sessions/x/", "/x/calendar.ics", "/x/register/"]
+)
+def test_unknown_address_is_a_friendly_404(client, week, path):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "register" in answer.content.decode().lower()
+
+
+@pytest.mark.parametrize("sessions", [1, 6])
+def test_event_page_takes_the_same_queries_for_1_session_as_for_6(
+    client, week, sessions, django_assert_num_queries
+):
+    Session.objects.exclude(pk__in=week.sessions.all()[:sessions]).delete()
+    with django_assert_num_queries(3):
+        client.get(f"/{week.slug}/")
+
+
+@pytest.mark.once
+def test_public_pages_send_a_strict_policy_and_no_cookie(client, week):
+    for path in public_paths(week):
+        answer = client.get(path)
+        policy = answer["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        if "register" not in path:
+            assert answer.cookies == {}
+            assert "Cookie" not in answer.get("Vary", "")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {"cookie": 'sessionid="\\000\\000\\000\\000\\000\\000\\000\\000"'}),
+        ("/%00/", {}),
+        ("/?x=%00", {}),
+        ("/admin/?q=%00", {}),
+        ("/", {"content-type": "application/x-www-form-urlencoded; charset=utf-16"}),
+    ],
+)
+def test_odd_requests_are_refused_at_the_door(client, week, path, headers):
+    answer = client.get(path, headers=headers)
+    assert answer.status_code == 400
+    assert "Strategy Week" in answer.content.decode()
+
+
+# The calendar
+
+
+def calendar_of(client, week) -> Calendar:
+    return Calendar.from_ical(client.get(f"/{week.slug}/calendar.ics").content)
+
+
+@pytest.mark.once
+def test_calendar_has_every_session_and_no_secret(client, week):
+    entries = calendar_of(client, week).events
+    for entry, session in zip(entries, week.sessions.all(), strict=True):
+        assert str(entry["SUMMARY"]) == session.title
+        assert (entry.start, entry.end) == (session.starts_at, session.ends_at)
+        assert str(entry["URL"]) == f"http://localhost{session.get_absolute_url()}"
+
+
+@pytest.mark.once
+def test_calendar_answers_304_while_nothing_changed(client, week):
+    path = f"/{week.slug}/calendar.ics"
+    etag = client.get(path)["ETag"]
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    with edit_session(week.sessions.first().pk) as session:
+        session.title = "Renamed"
+        session.save()
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+@pytest.mark.once
+def test_moved_and_canceled_sessions_replace_their_entry(client, week):
+    def entry():
+        return calendar_of(client, week).events[0]
+
+    session = week.sessions.first()
+    uid = str(entry()["UID"])
+    seen = [(entry()["SEQUENCE"], str(entry()["STATUS"]))]
+    with edit_session(session.pk) as session:
+        session.ends_at += dt.timedelta(minutes=30)
+        session.save()
+    seen.append((entry()["SEQUENCE"], str(entry()["STATUS"])))
+    cancel_session(session=session)
+    seen.append((entry()["SEQUENCE"], str(entry()["STATUS"])))
+    restore_session(session=session)
+    seen.append((entry()["SEQUENCE"], str(entry()["STATUS"])))
+    assert seen == [(0, "CONFIRMED"), (1, "CONFIRMED"), (2, "CANCELLED"), (3, "CONFIRMED")]
+    assert str(entry()["UID"]) == uid
+
+
+def test_saving_what_attendees_are_not_told_is_no_revision(week):
+    with edit_session(week.sessions.first().pk) as session:
+        session.kind, session.track = "closing", None
+        session.save()
+    assert week.sessions.first().revision == 0
+
+
+# Kept copies
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", ["/", "/{}/", "/{}/sessions/opening/", "/{}/calendar.ics"])
+def test_visitors_get_a_copy_for_five_seconds_and_organizers_the_page_itself(
+    client, admin_client, week, settings, path
+):
+    settings.CACHES = {
+        **settings.CACHES,
+        "pages": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": path},
+    }
+    path = path.format(week.slug)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        before = client.get(path).content
+        week.sessions.filter(slug="opening").update(title="Renamed")
+        assert client.get(path).content == before
+        assert b"Renamed" in admin_client.get(path).content
+        clock.shift(6)
+        assert b"Renamed" in client.get(path).content
+
+
+@pytest.mark.once
+def test_drafts_shown_to_an_organizer_are_not_kept_for_visitors(
+    client, admin_client, week, settings
+):
+    settings.CACHES = {
+        **settings.CACHES,
+        "pages": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "d"},
+    }
+    Event.objects.update(status="draft")
+    assert admin_client.get(f"/{week.slug}/").status_code == 200
+    assert client.get(f"/{week.slug}/").status_code == 404

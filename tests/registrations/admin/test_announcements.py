@@ -1,0 +1,902 @@
+"""Announcements in the admin: writing one, looking at it, sending it, seeing how far it is."""
+
+import datetime as dt
+import html
+import re
+import threading
+import time
+
+import pytest
+import time_machine
+from celery import current_app
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from events import background
+from events.models import Event, Session, Track
+from registrations import tasks
+from registrations.admin.announcement_review import fingerprint
+from registrations.mail import announcements, unsubscribe
+from registrations.models import Announcement, OutgoingMail, Seat
+from registrations.outbox import mail_queue
+from tests.people import sign_up
+from tests.services import eventually
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/registrations/announcement/"
+ADD = f"{LIST}add/"
+ODD = ["abc", "99999999999999999999", "-1", "1x"]
+
+WAITING = {"state": "waiting", "waiting_since": dt.datetime(2021, 10, 1, tzinfo=dt.UTC)}
+
+
+@pytest.fixture
+def announce(week):
+    """Make an announcement to everyone, but for what the test says otherwise."""
+
+    def announce(**fields) -> Announcement:
+        defaults = {"event": week, "subject": "News", "body": "Dear {name}, **hello**."}
+        return Announcement.objects.create(**defaults | fields)
+
+    return announce
+
+
+@pytest.fixture
+def draft(announce) -> Announcement:
+    return announce()
+
+
+@pytest.fixture
+def people(week):
+    return [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
+
+
+@pytest.fixture
+def started(announce, people) -> Announcement:
+    return start(announce())
+
+
+@pytest.fixture
+def viewer(client, django_user_model):
+    """Someone who may look at announcements, and no more."""
+    user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_announcement"))
+    client.force_login(user)
+    return client
+
+
+def start(announcement: Announcement) -> Announcement:
+    announcements.send_now(announcement=announcement)
+    tasks.queue_due_mails()
+    announcement.refresh_from_db()
+    return announcement
+
+
+def change_url(announcement: Announcement) -> str:
+    return reverse("admin:registrations_announcement_change", args=[announcement.pk])
+
+
+def review_url(announcement: Announcement) -> str:
+    return reverse("admin:registrations_announcement_review", args=[announcement.pk])
+
+
+def press(client, announcement: Announcement, do: str, **fields):
+    """Press a button of the review page, which showed what `announcement` holds."""
+    fields = {"do": do, "seen": fingerprint(announcement), **fields}
+    answer = client.post(review_url(announcement), fields)
+    announcement.refresh_from_db()
+    return answer
+
+
+def said(answer) -> list[str]:
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def text(answer) -> str:
+    """A page's words, without its tags."""
+    page = re.sub(r"</?(a|b|span)\b[^>]*>", "", answer.content.decode())
+    page = re.sub(r"<head>.*</head>|<[^>]+>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(page).split())
+
+
+def buttons(answer) -> list[str]:
+    return re.findall(r'name="do" value="([^"]+)"', answer.content.decode())
+
+
+def filled(week, **changes) -> dict:
+    """What a browser posts when an organizer fills in the form."""
+    fields = {"event": week.pk, "subject": "News", "body": "Hello", "audience": "all"}
+    return {**fields, "session": "", "track": "", "organization": "", "us_state": "", **changes}
+
+
+def errors(client, week, **changes) -> dict:
+    """What the form says of these fields; nothing when it takes them."""
+    answer = client.post(ADD, filled(week, **changes))
+    return answer.context["adminform"].form.errors if answer.status_code == 200 else {}
+
+
+# Writing
+
+
+@pytest.mark.once
+def test_saving_leads_to_the_review_and_sends_nothing(admin_client, week):
+    answer = admin_client.post(ADD, filled(week))
+    announcement = Announcement.objects.get()
+    assert (answer.status_code, answer["Location"]) == (302, review_url(announcement))
+    assert (announcement.state, OutgoingMail.objects.count()) == ("draft", 0)
+
+
+@pytest.mark.once
+def test_saving_a_change_leads_to_the_review(admin_client, week, draft):
+    answer = admin_client.post(change_url(draft), filled(week, subject="Other news"))
+    draft.refresh_from_db()
+    assert (answer["Location"], draft.subject) == (review_url(draft), "Other news")
+
+
+@pytest.mark.once
+def test_new_announcement_is_for_the_current_event(admin_client, week):
+    form = admin_client.get(ADD).context["adminform"].form
+    assert form["event"].value() == week.pk
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"audience": "session"}, {"session": ["Choose the session whose people you mean."]}),
+        ({"audience": "track"}, {"track": ["Choose the strategy whose people you mean."]}),
+        ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
+        (
+            {"subject": "For {person}"},
+            {
+                "subject": [
+                    "There is no placeholder {person} here. Known are {name}, {event}, {host}."
+                ]
+            },
+        ),
+        (
+            {"body": "At {when}"},
+            {"body": ["There is no placeholder {when} here. Known are {name}, {event}, {host}."]},
+        ),
+        (
+            {"body": "\ue000name\ue000"},
+            {"body": ["There is an invisible character in this text. Type it anew."]},
+        ),
+        (
+            {"body": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
+            {
+                "body": [
+                    "A link cannot hold a placeholder.",
+                    "A link must be whole, such as https://example.org/, not example.org",
+                ]
+            },
+        ),
+        (
+            {"audience": "session", "session": "abc"},
+            {
+                "session": [
+                    "Select a valid choice. That choice is not one of the available choices."
+                ]
+            },
+        ),
+        (
+            {"event": "99999999999999999999"},
+            {"event": ["Select a valid choice. That choice is not one of the available choices."]},
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_field(admin_client, week, changes, expected):
+    assert errors(admin_client, week, **changes) == expected
+
+
+@pytest.mark.once
+def test_session_of_another_event_is_refused(admin_client, week):
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    times = {"starts_at": timezone.now(), "ends_at": timezone.now() + dt.timedelta(hours=1)}
+    session = Session.objects.create(event=other, title="T", slug="t", **times)
+    assert errors(admin_client, week, audience="session", session=session.pk) == {
+        "session": ["This session belongs to another event."]
+    }
+
+
+@pytest.mark.once
+def test_strategy_of_another_event_is_refused(admin_client, week):
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    track = Track.objects.create(event=other, name="T")
+    assert errors(admin_client, week, audience="track", track=track.pk) == {
+        "track": ["This strategy belongs to another event."]
+    }
+
+
+@pytest.mark.once
+def test_session_and_strategy_that_would_change_nothing_are_refused(admin_client, week):
+    session, track = week.sessions.first().pk, week.tracks.first().pk
+    assert list(errors(admin_client, week, session=session)) == ["session"]
+    assert list(errors(admin_client, week, track=track)) == ["track"]
+    assert errors(admin_client, week, audience="waiting", session=session) == {}
+    assert errors(admin_client, week, audience="track", track=track) == {}
+
+
+@pytest.mark.once
+def test_only_the_events_own_sessions_are_offered(admin_client, week, draft):
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    times = {"starts_at": timezone.now(), "ends_at": timezone.now() + dt.timedelta(hours=1)}
+    Session.objects.create(event=other, title="Elsewhere", slug="t", **times)
+    form = admin_client.get(change_url(draft)).context["adminform"].form
+    offered = [label for _value, label in form.fields["session"].widget.choices]
+    assert offered == ["Any", *(session.title for session in week.sessions.all())]
+
+
+@pytest.mark.once
+def test_started_one_is_to_look_at_only(admin_client, week, started):
+    page = admin_client.get(change_url(started))
+    assert (page.status_code, b'name="subject"' in page.content) == (200, False)
+    answer = admin_client.post(change_url(started), filled(week, subject="Late"))
+    assert answer["Location"] == review_url(started)
+    assert said(answer) == ["It has been started meanwhile, so your edits were not saved."]
+    started.refresh_from_db()
+    assert (started.subject, started.state) == ("News", "sending")
+
+
+@pytest.mark.once
+def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, draft):
+    announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
+    admin_client.post(change_url(draft), filled(week, subject="Better"))
+    draft.refresh_from_db()
+    assert (draft.subject, draft.state) == ("Better", "scheduled")
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_edit_that_crosses_the_start_is_not_saved(admin_client, week, draft):
+    announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
+    has_begun = threading.Event()
+
+    def begin() -> None:
+        with transaction.atomic():
+            held = Announcement.objects.select_for_update().filter(pk=draft.pk)
+            assert list(held) == [draft]
+            held.update(state="sending", started_at=timezone.now())
+            has_begun.set()
+            time.sleep(0.5)
+        connection.close()
+
+    worker = threading.Thread(target=begin)
+    worker.start()
+    has_begun.wait()
+    answer = admin_client.post(change_url(draft), filled(week, subject="Late"))
+    worker.join()
+    draft.refresh_from_db()
+    assert (answer["Location"], draft.state, draft.subject) == (
+        review_url(draft),
+        "sending",
+        "News",
+    )
+
+
+@pytest.mark.once
+def test_only_drafts_can_be_deleted(admin_client, announce, started):
+    draft = announce()
+    for announcement in (draft, started):
+        url = reverse("admin:registrations_announcement_delete", args=[announcement.pk])
+        admin_client.post(url, {"post": "yes"})
+    assert list(Announcement.objects.all()) == [started]
+    assert b"delete_selected" not in admin_client.get(LIST).content
+
+
+# The list
+
+
+def test_list_says_how_far_each_is(admin_client, announce, people, week):
+    send_at = dt.datetime(2099, 10, 16, 16, tzinfo=dt.UTC)
+    announce()
+    announce(state="scheduled", send_at=send_at)
+    for verb in (lambda announcement: None, announcements.pause, announcements.stop):
+        under_way = start(announce())
+        sent = OutgoingMail.objects.filter(pk=under_way.mails.first().pk)
+        sent.update(state="sent", sent_at=timezone.now())
+        verb(announcement=under_way)
+    done = start(announce())
+    done.mails.update(state="sent", sent_at=timezone.now())
+    none, all_but_one = start(announce()), start(announce())
+    start(announce(us_state="OH"))
+    announce(state="scheduled", send_at=timezone.now())
+    none.mails.update(state="failed")
+    all_but_one.mails.update(state="sent", sent_at=timezone.now())
+    failed = OutgoingMail.objects.filter(pk=all_but_one.mails.first().pk)
+    failed.update(state="failed", sent_at=None)
+    rows = admin_client.get(LIST).context["cl"].result_list
+    model_admin = admin_client.get(LIST).context["cl"].model_admin
+    assert [model_admin.progress(row) for row in rows] == [
+        "Starting",
+        '<b class="warning">Sent to nobody</b>',
+        '<b class="warning">Sent to 3, 1 failed</b>',
+        '<b class="warning">Sent to nobody, 4 failed</b>',
+        "Sent",
+        "Stopped at 1 of 4",
+        "Paused at 1 of 4",
+        "Sending 1 of 4",
+        "Scheduled for Oct 16, 2099, 9:00 AM PDT",
+        "Draft",
+    ]
+    assert [model_admin.sent(row) for row in rows] == [
+        *("", "0", "3", "0", "4"),
+        *("1", "1", "1", "", ""),
+    ]
+
+
+def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, announce, people, week):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin_client.get(LIST).status_code == 200
+        return len(context)
+
+    session = week.sessions.first()
+    start(announce(audience="session", session=session))
+    one = queries()
+    for _number in range(3):
+        start(announce(audience="session", session=session))
+    assert queries() == one
+
+
+@pytest.mark.once
+def test_list_opens_a_draft_to_write_on_and_others_to_look_at(admin_client, draft, started):
+    page = admin_client.get(LIST).content.decode()
+    assert f'href="{change_url(draft)}"' in page
+    assert f'href="{review_url(started)}"' in page
+
+
+# The review
+
+
+def test_review_says_to_how_many_it_would_go_and_who_is_left_out(admin_client, draft, people):
+    unsubscribe.unsubscribe(registration=people[0])
+    people[1].mails.update(state="bounced", sent_at=timezone.now())
+    page = text(admin_client.get(review_url(draft)))
+    assert "2 people would get it now. Everyone who is registered." in page
+    assert "1 person wants no announcements" in page
+    assert "1 person whose newest mail did not get there" in page
+
+
+@pytest.mark.once
+def test_review_says_whom_it_is_narrowed_to(admin_client, announce, week):
+    session = week.sessions.get(slug="resentencing")
+    announcement = announce(
+        audience="session", session=session, organization="Families United", us_state="OH"
+    )
+    page = text(admin_client.get(review_url(announcement)))
+    expected = f"People in one session: {session}; only of Families United, in Ohio."
+    assert expected in page
+
+
+@pytest.mark.once
+def test_review_takes_the_same_queries_for_1_person_as_for_4(admin_client, draft, week):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin_client.get(review_url(draft)).status_code == 200
+        return len(context)
+
+    people = [sign_up(week, name) for name in ("Alice A", "Bob B")]
+    two = queries()
+    people += [sign_up(week, name) for name in ("Charlie C", "Dora D", "Eve E")]
+    assert queries() == two
+
+
+@pytest.mark.once
+def test_preview_is_what_the_chosen_person_gets(admin_client, draft, people):
+    page = admin_client.get(f"{review_url(draft)}?person={people[1].pk}")
+    assert page.context["mail"].to == ["bob@example.org"]
+    assert page.context["number"] == "2 of 4"
+    assert page.context["previous_url"] == f"{review_url(draft)}?person={people[0].pk}"
+    assert page.context["next_url"] == f"{review_url(draft)}?person={people[2].pk}"
+    assert "Dear Bob B, **hello**." in page.context["mail"].body
+    mail = admin_client.get(page.context["html_url"])
+    assert "Dear Bob B, <strong>hello</strong>." in mail.content.decode()
+
+
+@pytest.mark.parametrize("odd", ["", *ODD])
+def test_person_who_is_not_among_them_is_no_choice(admin_client, draft, people, odd):
+    unsubscribe.unsubscribe(registration=people[3])
+    for chosen in (odd, people[3].pk):
+        page = admin_client.get(f"{review_url(draft)}?person={chosen}")
+        assert page.context["person"] == people[0]
+
+
+@pytest.mark.once
+def test_preview_holds_no_secret_of_the_person(admin_client, draft, people):
+    page = admin_client.get(review_url(draft))
+    mail = admin_client.get(page.context["html_url"]).content.decode()
+    for shown in (page.content.decode(), mail):
+        assert people[0].token not in shown
+
+
+@pytest.mark.once
+def test_preview_comes_in_a_frame_that_runs_nothing(admin_client, draft, people):
+    mail = admin_client.get(f"{review_url(draft)}mail/")
+    assert mail["Content-Security-Policy"] == (
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
+        "sandbox allow-popups allow-popups-to-escape-sandbox"
+    )
+    assert mail["X-Frame-Options"] == "SAMEORIGIN"
+
+
+@pytest.mark.once
+def test_unsafe_markdown_does_not_survive(admin_client, announce, people):
+    announcement = announce(
+        body="<script>alert(1)</script>\n\n[click](javascript:alert(2))\n\n<img src=x onerror=y>"
+    )
+    mail = admin_client.get(f"{review_url(announcement)}mail/").content.decode()
+    assert "<script>alert(1)" not in mail
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in mail
+    assert not re.search(r'href="javascript:|<img[^>]+onerror', mail)
+
+
+@pytest.mark.once
+def test_preview_without_anybody_is_of_someone_made_up(admin_client, draft):
+    page = admin_client.get(review_url(draft))
+    assert "0 people Nobody fits, so there is nobody to send it to now." in text(page)
+    assert "now" not in buttons(page)
+    mail = admin_client.get(f"{review_url(draft)}mail/").content.decode()
+    assert "Siobhán O&#x27;Brien &amp; Co" in mail
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("page", ["review", "review/mail"])
+def test_odd_ids_are_not_found(admin_client, week, odd, page):
+    url = f"{LIST}{odd}/{page}/"
+    assert admin_client.get(url).status_code == 404
+    if page == "review":
+        assert admin_client.post(url, {"do": "now"}).status_code == 404
+
+
+@pytest.mark.once
+def test_button_that_is_none_is_a_bad_request(admin_client, draft):
+    assert admin_client.post(review_url(draft), {"do": "explode"}).status_code == 400
+    assert admin_client.post(review_url(draft)).status_code == 400
+
+
+# Sending
+
+
+@pytest.mark.once
+def test_sending_now_starts_it_with_the_next_tick(admin_client, draft, people):
+    answer = press(admin_client, draft, "now", people="4")
+    assert said(answer) == ["It goes out to 4 people within seconds."]
+    page = admin_client.get(review_url(draft))
+    assert (page.context["progress_words"], page["Refresh"]) == ("Starting", "5")
+    assert buttons(page) == ["take back"]
+    tasks.queue_due_mails()
+    draft.refresh_from_db()
+    assert (draft.state, draft.mails.count()) == ("sending", 4)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("seen", ["3", "5", "", "abc", None])
+def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, draft, people, seen):
+    answer = press(admin_client, draft, "now", **({} if seen is None else {"people": seen}))
+    assert answer["Location"] == review_url(draft)
+    assert said(answer) == [
+        "Nothing was sent yet: meanwhile it would go to 4 people. "
+        "If that is right, press the button again."
+    ]
+    assert draft.state == "draft"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": "Other news"},
+        {"body": "Other words"},
+        {"audience": "not attended"},
+        {"organization": "Families United"},
+        {"us_state": "OH"},
+    ],
+)
+@pytest.mark.parametrize("do", ["now", "later"])
+def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people, do, changes):
+    later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    page = admin_client.get(review_url(draft)).content.decode()
+    assert page.count(f'name="seen" value="{fingerprint(draft)}"') == 2
+    Announcement.objects.filter(pk=draft.pk).update(**changes)
+    answer = press(admin_client, draft, do, people="4", send_at=later)
+    assert answer["Location"] == review_url(draft)
+    assert said(answer) == [
+        "Nothing was sent yet: the text or its audience was changed meanwhile. Look at it again."
+    ]
+    assert draft.state == "draft"
+
+
+@pytest.mark.once
+def test_nobody_is_nobody_to_send_it_to(admin_client, draft):
+    answer = press(admin_client, draft, "now", people="0")
+    assert said(answer) == ["Nothing was sent: it would go to nobody now."]
+    assert draft.state == "draft"
+
+
+@pytest.mark.once
+def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_user, draft):
+    with time_machine.travel("2026-10-01T12:00Z", tick=False):
+        admin_client.force_login(admin_user)
+        answer = press(admin_client, draft, "later", send_at="2026-10-16T09:30")
+        page = admin_client.get(review_url(draft))
+    assert said(answer) == ["It goes out on Oct 16, 2026, 9:30 AM PDT, to those who fit then."]
+    assert draft.send_at == dt.datetime(2026, 10, 16, 16, 30, tzinfo=dt.UTC)
+    assert draft.state == "scheduled"
+    assert page.context["progress_words"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
+    assert 'value="2026-10-16T09:30"' in page.content.decode()
+    assert "Refresh" not in page
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("send_at", "expected"),
+    [
+        ("", "Choose the day and the hour."),
+        ("soon", "Write it like 2026-10-16T09:00."),
+        (
+            "2020-10-16T09:00",
+            "This moment has passed. Choose a later one, or send it now.",
+        ),
+        ("9999-12-31T23:59", "This is more than a year ahead. Is it the right year?"),
+    ],
+)
+def test_moment_that_cannot_be_is_said_at_the_field(admin_client, draft, send_at, expected):
+    answer = press(admin_client, draft, "later", send_at=send_at)
+    assert answer.context["later"].errors == {"send_at": [expected]}
+    assert html.escape(expected) in answer.content.decode()
+    assert (answer.status_code, draft.state) == (200, "draft")
+
+
+@pytest.mark.once
+def test_hour_that_the_clock_skips_is_refused(admin_client, admin_user, draft):
+    with time_machine.travel("2027-03-01T12:00Z", tick=False):
+        admin_client.force_login(admin_user)
+        answer = press(admin_client, draft, "later", send_at="2027-03-14T02:30")
+    assert list(answer.context["later"].errors) == ["send_at"]
+
+
+@pytest.mark.once
+def test_taking_it_back_makes_it_a_draft(admin_client, draft):
+    announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
+    assert "take back" in buttons(admin_client.get(review_url(draft)))
+    press(admin_client, draft, "take back")
+    assert (draft.state, draft.send_at) == ("draft", None)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("do", ["take back", "pause", "resume", "stop", "again"])
+def test_button_of_another_state_is_answered_kindly(admin_client, draft, do):
+    answer = press(admin_client, draft, do)
+    assert answer["Location"] == review_url(draft)
+    assert said(answer) == [
+        "Nothing was done: this announcement has moved on meanwhile. Here is how it stands now."
+    ]
+    assert draft.state == "draft"
+
+
+@pytest.mark.once
+def test_sending_what_has_been_started_is_answered_kindly(admin_client, started):
+    later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    for do, fields in (("now", {"people": "4"}), ("later", {"send_at": later})):
+        answer = press(admin_client, started, do, **fields)
+        assert said(answer)[-1].startswith("Nothing was done:")
+        assert started.state == "sending"
+
+
+@pytest.mark.once
+def test_who_pressed_what_is_written_down(admin_client, draft, people):
+    press(admin_client, draft, "now", people="4")
+    history = reverse("admin:registrations_announcement_history", args=[draft.pk])
+    assert "Sent to 4 people." in admin_client.get(history).content.decode()
+
+
+@pytest.mark.once
+def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, draft, people):
+    week.time_zone = "Pacific/Honolulu"
+    week.save()
+    with time_machine.travel("2026-10-16T12:34Z", tick=False):
+        admin_client.force_login(admin_user)
+        press(admin_client, draft, "now", people="4")
+        history = reverse("admin:registrations_announcement_history", args=[draft.pk])
+        page = text(admin_client.get(history))
+    assert "Oct. 16, 2026, 2:34 a.m." in page
+    assert admin_client.get(f"{LIST}0/history/").status_code == 302
+
+
+# A test to oneself
+
+
+def queued_tests() -> list[OutgoingMail]:
+    return list(OutgoingMail.objects.filter(kind="test"))
+
+
+@pytest.mark.once
+def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people):
+    answer = press(admin_client, draft, "test", person=people[2].pk)
+    assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}"
+    assert said(answer) == ["A test is on its way to admin@example.com."]
+    (mail,) = queued_tests()
+    assert (mail.recipient, mail.state, mail.priority) == ("admin@example.com", "waiting", 0)
+    assert mail.letter.subject == "[Test] News"
+    assert "Dear Charlie C" in mail.letter.text
+    assert "Dear Charlie C" in mail.letter.html
+    assert (draft.state, draft.mails.count()) == ("draft", 0)
+
+
+@pytest.mark.once
+def test_test_without_anybody_is_as_someone_made_up(admin_client, draft):
+    press(admin_client, draft, "test")
+    (mail,) = queued_tests()
+    assert "Siobhán O'Brien & Co" in mail.letter.text
+
+
+@pytest.mark.once
+def test_test_needs_an_address_and_says_where_to_enter_it(client, draft, django_user_model):
+    organizer = django_user_model.objects.create_superuser("organizer", "", "x")
+    client.force_login(organizer)
+    assert said(press(client, draft, "test")) == [
+        "Your account has no email address to send a test to. "
+        f'<a href="/admin/auth/user/{organizer.pk}/change/#id_email">Enter it here</a>.'
+    ]
+    assert queued_tests() == []
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("error", [OperationalError("gone"), OSError("gone")])
+def test_test_on_a_dead_broker_waits_for_the_sweep(
+    admin_client, draft, monkeypatch, django_capture_on_commit_callbacks, error
+):
+    asked = []
+
+    def dead(task, **options):
+        asked.append(task)
+        raise error
+
+    monkeypatch.setattr(current_app, "send_task", dead)
+    monkeypatch.setattr(background, "_paused_until", 0.0)
+    monkeypatch.setattr(background, "_gathered_until", {})
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = press(admin_client, draft, "test")
+    assert (answer.status_code, said(answer)) == (
+        302,
+        ["A test is on its way to admin@example.com."],
+    )
+    assert asked == ["registrations.tasks.deliver_mails"]
+    assert [mail.state for mail in queued_tests()] == ["waiting"]
+
+
+def test_test_is_at_the_mail_server_within_seconds(admin_client, draft, smtp_sink, worker):
+    worker()
+    press(admin_client, draft, "test")
+    (received,) = smtp_sink.wait_for(1)
+    eventually(lambda: [mail.state for mail in queued_tests()] == ["sent"], "recorded")
+    (mail,) = queued_tests()
+    assert received.recipients == ["admin@example.com"]
+    assert received.message["Subject"] == "[Test] News"
+    assert received.message["Message-ID"] == mail_queue.message_id(mail)
+    assert [part.get_content_type() for part in received.message.iter_parts()] == [
+        "text/plain",
+        "text/html",
+    ]
+
+
+@pytest.mark.once
+def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
+    admin_client, draft, people, monkeypatch, django_capture_on_commit_callbacks
+):
+    def dead(*args, **options):
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(current_app, "send_task", dead)
+    monkeypatch.setattr(background, "_paused_until", 0.0)
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = press(admin_client, draft, "now", people="4")
+    assert (answer.status_code, draft.state) == (302, "scheduled")
+    monkeypatch.setattr(background, "_paused_until", 0.0)
+
+
+# While it is sent, and after
+
+
+@pytest.mark.once
+def test_progress_is_shown_and_looked_at_again(admin_client, started):
+    sent, failed, *_rest = started.mails.order_by("pk")
+    OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="failed")
+    page = admin_client.get(review_url(started))
+    assert page["Refresh"] == "5"
+    assert '<progress class="bar" max="4" value="2"' in page.content.decode()
+    assert "Sent 1 Waiting 2 Failed 1 No longer needed 0" in text(page)
+    assert "2 mails still to go, a moment left." in text(page)
+    assert buttons(page) == ["pause", "again"]
+
+
+@pytest.mark.once
+def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
+    started.mails.update(state="sent", sent_at=timezone.now())
+    failed = started.mails.first()
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="failed", sent_at=None)
+    page = admin_client.get(review_url(started))
+    assert '<span class="badge badge--alarm">Sent to 3, 1 failed</span>' in page.content.decode()
+    assert 'class="panel panel--alarm"' in page.content.decode()
+    assert "Sent to 3 people, 1 failed" in text(page)
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="dropped")
+    page = admin_client.get(review_url(started))
+    assert '<span class="badge badge--sending">Sent</span>' in page.content.decode()
+    assert '<progress class="bar" max="3" value="3"' in page.content.decode()
+
+
+@pytest.mark.once
+def test_stopped_one_shows_how_many_were_sent(admin_client, started):
+    sent, failed, *_rest = started.mails.order_by("pk")
+    OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
+    OutgoingMail.objects.filter(pk=failed.pk).update(state="failed")
+    announcements.stop(announcement=started)
+    page = admin_client.get(review_url(started))
+    assert '<progress class="bar" max="4" value="1"' in page.content.decode()
+    assert "Stopped at 1 of 4" in text(page)
+    assert "25%" in text(page)
+    assert "Sent 1 Waiting 0 Failed 1 Not sent 2" in text(page)
+
+
+@pytest.mark.once
+def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
+    assert 'href="?stop=1"' in admin_client.get(review_url(started)).content.decode()
+    page = admin_client.get(f"{review_url(started)}?stop=1")
+    assert ("Refresh" in page, buttons(page)) == (False, ["pause", "stop"])
+    assert f'<a href="{review_url(started)}">Go back</a>' in page.content.decode()
+    started.mails.update(state="sent", sent_at=timezone.now())
+    assert buttons(admin_client.get(f"{review_url(started)}?stop=1")) == []
+
+
+@pytest.mark.once
+def test_failed_ones_are_listed_by_their_link(admin_client, started):
+    started.mails.filter(pk=started.mails.first().pk).update(state="failed")
+    page = admin_client.get(review_url(started)).content.decode()
+    url = re.search(r'href="([^"]+announcement__id__exact[^"]+)"', page)[1]
+    listed = admin_client.get(html.unescape(url)).context["cl"].result_list
+    assert [mail.state for mail in listed] == ["failed"]
+
+
+@pytest.mark.once
+def test_page_of_what_is_sent_rests(admin_client, started):
+    started.mails.update(state="sent", sent_at=timezone.now())
+    page = admin_client.get(review_url(started))
+    assert ("Refresh" in page, buttons(page)) == (False, [])
+    assert "Sent to 4 people" in text(page)
+
+
+@pytest.mark.once
+def test_pausing_resuming_and_stopping(admin_client, started):
+    said_then = "What was on its way just now may still arrive."
+    assert said(press(admin_client, started, "pause")) == [f"Paused. {said_then}"]
+    assert (started.state, set(started.mails.values_list("state", flat=True))) == (
+        "paused",
+        {"paused"},
+    )
+    paused = admin_client.get(review_url(started))
+    assert ("Refresh" in paused, buttons(paused)) == (False, ["resume"])
+    press(admin_client, started, "resume")
+    assert set(started.mails.values_list("state", flat=True)) == {"waiting"}
+    assert said(press(admin_client, started, "stop"))[-1] == f"Stopped. {said_then}"
+    assert (started.state, set(started.mails.values_list("state", flat=True))) == (
+        "stopped",
+        {"dropped"},
+    )
+    assert buttons(admin_client.get(review_url(started))) == []
+
+
+def test_failed_ones_are_sent_again_but_no_complaint(admin_client, started):
+    states = ["failed", "bounced", "complained", "sent"]
+    for mail, state in zip(started.mails.all(), states, strict=True):
+        sent_at = None if state == "failed" else timezone.now()
+        OutgoingMail.objects.filter(pk=mail.pk).update(state=state, sent_at=sent_at)
+    assert "Send the 2 failed ones again" in text(admin_client.get(review_url(started)))
+    assert said(press(admin_client, started, "again")) == [
+        "2 mails will be tried again within seconds."
+    ]
+    assert sorted(started.mails.values_list("state", flat=True)) == [
+        "complained",
+        "sent",
+        "waiting",
+        "waiting",
+    ]
+
+
+@pytest.mark.once
+def test_mail_of_a_started_one_is_shown_as_its_first_reader_gets_it(admin_client, started, people):
+    sign_up(started.event, "Eve E")
+    mail = admin_client.get(f"{review_url(started)}mail/").content.decode()
+    assert "Dear Alice A" in mail
+
+
+def test_person_on_the_waiting_list_is_counted_once(admin_client, announce, people, week):
+    Seat.objects.filter(registration=people[0]).update(**WAITING)
+    announcement = announce(audience="waiting")
+    assert "1 person would get it now." in text(admin_client.get(review_url(announcement)))
+
+
+# Who may
+
+
+@pytest.mark.once
+def test_viewers_see_the_pages_without_buttons(viewer, draft, started):
+    for announcement in (draft, started):
+        page = viewer.get(review_url(announcement))
+        assert (page.status_code, buttons(page)) == (200, [])
+    assert viewer.get(f"{review_url(draft)}mail/").status_code == 200
+    assert viewer.get(change_url(draft)).status_code == 200
+
+
+@pytest.mark.once
+def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, started, people):
+    for url in (review_url(draft), f"{review_url(draft)}?person={people[1].pk}"):
+        page = viewer.get(url)
+        shown = page.content.decode() + viewer.get(page.context["html_url"]).content.decode()
+        assert "As someone made up would get it" in shown
+        assert "4 people would get it now." in text(page)
+        assert (page.context["previous_url"], page.context["next_url"]) == ("", "")
+        assert not re.search("(alice|bob)( |@)", shown, re.IGNORECASE)
+    for announcement in (draft, started):
+        url = f"{review_url(announcement)}mail/?person={people[1].pk}"
+        assert "Dear Siobhán" in viewer.get(url).content.decode()
+
+
+@pytest.mark.once
+def test_test_of_who_may_not_look_at_registrations_names_nobody(
+    viewer, draft, people, django_user_model
+):
+    writer = django_user_model.objects.get(username="viewer")
+    writer.user_permissions.add(Permission.objects.get(codename="change_announcement"))
+    press(viewer, draft, "test", person=people[1].pk)
+    (mail,) = queued_tests()
+    assert mail.recipient == "v@example.org"
+    assert "Dear Siobhán" in mail.letter.text
+
+
+@pytest.mark.once
+def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, django_user_model):
+    looker = django_user_model.objects.get(username="viewer")
+    looker.user_permissions.add(Permission.objects.get(codename="view_registration"))
+    page = viewer.get(f"{review_url(draft)}?person={people[1].pk}")
+    assert "As Bob B gets it" in text(page)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "do", ["test", "now", "later", "take back", "pause", "resume", "stop", "again"]
+)
+def test_viewers_press_nothing(viewer, started, do):
+    assert press(viewer, started, do, people="4").status_code == 403
+    assert started.state == "sending"
+
+
+@pytest.mark.once
+def test_viewers_write_nothing(viewer, week, draft, started):
+    for url in (ADD, change_url(draft), change_url(started)):
+        assert viewer.post(url, filled(week)).status_code == 403
+    delete = reverse("admin:registrations_announcement_delete", args=[draft.pk])
+    assert viewer.post(delete, {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.once
+def test_who_may_not_look_at_announcements_sees_none(client, django_user_model, draft):
+    stranger = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
+    client.force_login(stranger)
+    for url in (LIST, review_url(draft), f"{review_url(draft)}mail/"):
+        assert client.get(url).status_code == 403
+
+
+@pytest.mark.once
+def test_pressing_needs_a_csrf_token(draft, django_user_model, people):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(django_user_model.objects.create_superuser("o", "o@example.org", "x"))
+    assert press(client, draft, "now", people="4").status_code == 403
+    assert draft.state == "draft"

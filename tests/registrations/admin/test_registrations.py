@@ -1,0 +1,559 @@
+"""The admin, as an organizer uses it at midnight."""
+
+import datetime as dt
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models import AgendaItem, Event, Meeting, Session
+from registrations import access_needs, signup
+from registrations.admin import RegistrationChangeForm
+from registrations.mail import writer
+from registrations.models import AccessNeed, OutgoingMail, Registration
+from registrations.outbox import delivery
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+def path(thing, page: str = "change") -> str:
+    meta = thing._meta
+    args = [thing.pk] if page == "change" else []
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=args)
+
+
+def form_of(client, url: str) -> dict[str, str]:
+    """The values of a change page's form, as a browser would post them back."""
+    with timezone.override("America/Los_Angeles"):
+        return _form_of(client.get(url))
+
+
+def _form_of(answer) -> dict[str, str]:
+    assert answer.status_code == 200
+    values = {}
+    forms = [answer.context["adminform"].form]
+    for inline in answer.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    for form in forms:
+        for field in form:
+            widget = field.field.widget
+            names = getattr(widget, "widgets_names", None)
+            value = field.value()
+            if names:
+                parts = widget.decompress(value)
+                for name, part in zip(names, parts, strict=True):
+                    values[f"{field.html_name}{name}"] = part
+                continue
+            if value not in (None, False):
+                values[field.html_name] = value
+            if field.field.show_hidden_initial:
+                values[field.html_initial_name] = value
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
+def test_every_list_opens(admin_client, week, model):
+    sign_up(week)
+    assert admin_client.get(path(model, "changelist")).status_code == 200
+
+
+def test_every_change_page_opens(admin_client, week, opening):
+    alice = sign_up(week)
+    for thing in (week, opening, alice, alice.mails.get()):
+        assert admin_client.get(path(thing)).status_code == 200
+    for model in (Event, Session):
+        assert admin_client.get(path(model, "add")).status_code == 200
+
+
+@pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
+def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, model):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin_client.get(path(model, "changelist")).status_code == 200
+        return len(context)
+
+    sessions = list(week.sessions.all())
+    Session.objects.exclude(pk=sessions[0].pk).update(event=Event.objects.create(slug="x"))
+    sign_up(week)
+    Session.objects.exclude(pk=sessions[0].pk).delete()
+    one = queries()
+    for number, name in enumerate(("Bob B", "Charlie C", "Dora D")):
+        other = Event.objects.create(name=name, slug=f"e{number}", host="Us")
+        times = {"starts_at": sessions[0].starts_at, "ends_at": sessions[0].ends_at}
+        Session.objects.create(event=other, title=name, slug="s", **times)
+        sign_up(week, name, sessions=[])
+    assert queries() == one
+
+
+@pytest.mark.once
+def test_who_came_without_a_password_does_not_enter(client, django_user_model):
+    """As someone who signed in with a code, and is made an organizer meanwhile."""
+    alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 302
+    alice.set_password("long enough")
+    alice.save()
+    assert client.get("/admin/").status_code == 302
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 200
+
+
+def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
+    page = admin_client.get(path(opening)).content.decode()
+    assert re.search(r'name="starts_at_1" value="09:00 AM"', page)
+    assert "Pacific (Los Angeles)" in page
+    form = form_of(admin_client, path(opening))
+    form["starts_at_1"] = "10:30 am"
+    answer = admin_client.post(path(opening), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    opening.refresh_from_db()
+    assert opening.starts_at.astimezone(opening.event.zone).time() == dt.time(10, 30)
+
+
+@pytest.mark.once
+def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
+    form = {
+        "name": "Next",
+        "slug": "next",
+        "status": "draft",
+        "host": "Us",
+        "summary": "S",
+        "time_zone": "America/New_York",
+        "doors_open_minutes": "15",
+        "remind_minutes_before": "60",
+        "settle_minutes": "10",
+        "late_places": "promote",
+        "erase_after_days": "90",
+        "zoom_mode": "pasted",
+        "registration_opens_at_0": "10/16/2027",
+        "registration_opens_at_1": "9 AM",
+    }
+    for inline in ("tracks", "speakers"):
+        form |= {f"{inline}-TOTAL_FORMS": "0", f"{inline}-INITIAL_FORMS": "0"}
+    assert "Pacific (Los Angeles)" in admin_client.get(path(Event, "add")).content.decode()
+    answer = admin_client.post(path(Event, "add"), form)
+    assert answer.status_code == 302, answer.context["errors"]
+    opens = Event.objects.get().registration_opens_at
+    assert opens == dt.datetime(2027, 10, 16, 13, tzinfo=dt.UTC)
+
+
+@pytest.mark.once
+def test_changing_the_zone_keeps_the_moments_and_says_so(admin_client, week):
+    before = list(week.sessions.values_list("starts_at", flat=True))
+    form = form_of(admin_client, path(week))
+    answer = admin_client.post(path(week), {**form, "time_zone": "America/Chicago"}, follow=True)
+    assert "The sessions keep their moment" in answer.content.decode()
+    assert list(week.sessions.values_list("starts_at", flat=True)) == before
+
+
+@pytest.mark.parametrize("odd", ["abc", "1x", "99999999999999999999", "-1"])
+@pytest.mark.parametrize("model", ["event", "session"])
+def test_odd_ids_are_no_server_error(admin_client, week, model, odd):
+    assert admin_client.get(f"/admin/events/{model}/{odd}/change/").status_code in {302, 404}
+    assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
+
+
+def test_what_people_registered_for_is_not_deleted(admin_client, week, opening):
+    sign_up(week)
+    for thing in (week, opening):
+        admin_client.post(path(thing).replace("change", "delete"), {"post": "yes"})
+        thing.refresh_from_db()
+    delete = path(Registration.objects.get()).replace("change", "delete")
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+    assert Registration.objects.count() == 1
+
+
+@pytest.mark.once
+def test_session_nobody_registered_for_can_be_deleted(admin_client, week, opening):
+    admin_client.post(path(opening).replace("change", "delete"), {"post": "yes"})
+    assert not Session.objects.filter(pk=opening.pk).exists()
+
+
+@pytest.mark.once
+def test_new_agenda_item_goes_to_the_end(week, opening):
+    AgendaItem.objects.create(session=opening, title="One more")
+    assert opening.agenda.last().title == "One more"
+
+
+@pytest.mark.once
+def test_change_page_says_that_a_session_is_canceled(admin_client, opening):
+    assert "This session is canceled" not in admin_client.get(path(opening)).content.decode()
+    act(admin_client, Session, "cancel", opening)
+    assert "This session is canceled" in admin_client.get(path(opening)).content.decode()
+
+
+@pytest.mark.once
+def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    alice.mails.update(state="failed", last_error="550 5.1.1 No such user")
+    assert "550 5.1.1 No such user" in admin_client.get(path(alice)).content.decode()
+    listed = admin_client.get(path(Registration, "changelist") + "?links=failed")
+    assert list(listed.context["cl"].result_list) == [alice]
+    assert bob.mails.get().state == "waiting"
+
+
+@pytest.mark.once
+def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_client, opening):
+    form = form_of(admin_client, path(opening))
+    form["meeting-0-join_url"] = "https://zoom.us/j/99"
+    before = opening.updated_at
+    admin_client.post(path(opening), form)
+    opening.refresh_from_db()
+    assert (opening.meeting.join_url, opening.revision) == ("https://zoom.us/j/99", 0)
+    # Calendars take the entry with the newer stamp, and with it the new meeting ID.
+    assert opening.updated_at > before
+    admin_client.post(path(opening), {**form, "title": "Renamed"})
+    opening.refresh_from_db()
+    assert (opening.title, opening.revision) == ("Renamed", 1)
+
+
+@pytest.mark.once
+def test_link_that_is_no_link_is_answered_at_the_field(admin_client, opening):
+    form = form_of(admin_client, path(opening))
+    answer = admin_client.post(path(opening), {**form, "meeting-0-join_url": "zoom 123"})
+    assert "Paste the whole https:// link." in answer.content.decode()
+
+
+@pytest.mark.once
+def test_session_without_a_link_is_warned_of(admin_client, week, opening):
+    Meeting.objects.filter(session=opening).update(join_url="")
+    assert "missing" in admin_client.get(path(Session, "changelist")).content.decode()
+    assert "1 missing" in admin_client.get(path(Event, "changelist")).content.decode()
+    form = form_of(admin_client, path(opening))
+    saved = admin_client.post(path(opening), form, follow=True).content.decode()
+    assert "has no Zoom link yet" in saved
+
+
+@pytest.mark.once
+def test_week_with_every_link_is_complete(admin_client, week):
+    text = admin_client.get(path(Event, "changelist")).content.decode()
+    assert "complete" in text
+    assert "missing" not in text
+
+
+@pytest.mark.once
+def test_agenda_longer_than_the_session_is_warned_of(admin_client, opening):
+    AgendaItem.objects.filter(session=opening).update(minutes=600)
+    form = form_of(admin_client, path(opening))
+    saved = admin_client.post(path(opening), form, follow=True).content.decode()
+    assert re.search(r"takes \d+ minutes, the session 240", saved)
+
+
+def act(client, model, action: str, *things) -> str:
+    fields = {"action": action, "_selected_action": [thing.pk for thing in things]}
+    return client.post(path(model, "changelist"), fields, follow=True).content.decode()
+
+
+def sure_of(page: str) -> str:
+    """What the button sends of the page that asks once more."""
+    return re.search(r'name="sure" value="(\w+)"', page)[1]
+
+
+def act_surely(client, action: str, *people: Registration) -> str:
+    """Choose an action that is asked once more, and press the button there."""
+    sure = sure_of(act(client, Registration, action, *people))
+    fields = {"action": action, "_selected_action": [each.pk for each in people], "sure": sure}
+    return client.post(path(Registration, "changelist"), fields, follow=True).content.decode()
+
+
+@pytest.mark.once
+def test_canceling_and_restoring_a_session(admin_client, opening):
+    act(admin_client, Session, "cancel", opening)
+    opening.refresh_from_db()
+    assert (opening.is_canceled, opening.revision) == (True, 1)
+    act(admin_client, Session, "cancel", opening)
+    act(admin_client, Session, "restore", opening)
+    opening.refresh_from_db()
+    assert (opening.is_canceled, opening.revision) == (False, 2)
+
+
+@pytest.mark.once
+def test_mailing_the_links_again(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    OutgoingMail.objects.filter(registration=alice).update(
+        state="sent", sent_at=timezone.now(), created_at=timezone.now() - dt.timedelta(hours=1)
+    )
+    said = act(admin_client, Registration, "send_links_again", alice, bob)
+    assert "1 mail is on the way." in said
+    assert (alice.mails.count(), bob.mails.count()) == (2, 1)
+
+
+@pytest.mark.once
+def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
+    week, django_assert_num_queries
+):
+    people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
+    OutgoingMail.objects.update(state="failed")
+    for some in (people[:1], people[1:]):
+        with django_assert_num_queries(6):
+            assert signup.resend_links(registrations=some) == len(some)
+    assert OutgoingMail.objects.filter(state="waiting").count() == 4
+
+
+@pytest.mark.once
+def test_canceling_registrations_is_asked_once_more(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob B")
+    signup.cancel(registration=bob)
+    page = act(admin_client, Registration, "cancel", alice, bob)
+    assert "Cancel 1 registration?" in page
+    assert "No mail tells them." in page
+    assert "bob@example.org" not in page
+    assert Registration.objects.active().get() == alice
+
+
+def test_canceled_registrations_are_counted_and_logged(admin_client, admin_user, week):
+    alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
+    signup.cancel(registration=charlie)
+    said = act_surely(admin_client, "cancel", alice, bob, charlie)
+    assert "2 registrations canceled. Their links no longer work." in said
+    assert "1 left out: canceled already." in said
+    assert not Registration.objects.active().exists()
+    entries = LogEntry.objects.values_list("user", "object_id", "change_message")
+    logged = {(admin_user.pk, str(each.pk), "Canceled.") for each in (alice, bob)}
+    assert set(entries) == logged
+    assert OutgoingMail.objects.exclude(kind="links").count() == 0
+    again = act(admin_client, Registration, "cancel", alice, bob)
+    assert "They have canceled already." in again
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.once
+def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_client, week):
+    alice = sign_up(week, email="alcie@example.org")
+    form = form_of(admin_client, path(alice))
+    admin_client.post(path(alice), {**form, "email": "Alice@example.org"})
+    corrected = Registration.objects.get()
+    assert (corrected.email, corrected.email_key) == ("Alice@example.org", "alice@example.org")
+    assert corrected.token != alice.token
+    mails = corrected.mails.order_by("pk").values_list("state", flat=True)
+    assert list(mails) == ["dropped", "waiting"]
+
+
+@pytest.mark.once
+def test_correcting_the_address_of_someone_canceled_mails_nothing(admin_client, week):
+    alice = sign_up(week)
+    alice.mails.update(state="sent", sent_at=timezone.now())
+    signup.cancel(registration=alice)
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "email": "a@example.org"}, follow=True)
+    assert "New links" not in answer.content.decode()
+    assert alice.mails.count() == 1
+
+
+def test_address_taken_meanwhile_is_said_and_changes_nothing(admin_client, week, monkeypatch):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    sign_up(week, "Bob B")
+    monkeypatch.setattr(RegistrationChangeForm, "clean_email", lambda form: "bob@example.org")
+    answer = admin_client.post(path(alice), {**form, "email": "bob@example.org"}, follow=True)
+    assert "Someone else has just registered" in answer.content.decode()
+    alice.refresh_from_db()
+    assert (alice.email, alice.email_key) == ("alice@example.org", "alice@example.org")
+
+
+def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
+    alice = sign_up(week)
+    sign_up(week, "Bob B")
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "email": "BOB@example.org"})
+    assert "Someone else is registered with this address." in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.org"
+
+
+@pytest.mark.once
+def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, week):
+    alice = sign_up(week, "Alice A")
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "name": "Alice <b>"})
+    assert answer.context["adminform"].form.errors == {"name": ["Leave out the signs < and >."]}
+    answer = admin_client.post(path(alice), {**form, "name": "Alice\u202e A"})
+    assert list(answer.context["adminform"].form.errors) == ["name"]
+    alice.refresh_from_db()
+    assert alice.name == "Alice A"
+
+
+@pytest.mark.once
+def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    admin_client.post(path(alice), {**form, "organization": "Families United"})
+    alice.refresh_from_db()
+    assert (alice.organization, alice.mails.count()) == ("Families United", 1)
+
+
+# A page that was left open
+
+
+def save(client, person: Registration, form: dict[str, str], **changes):
+    """Press Save on someone's page; what is None is not sent, as of a box without its tick."""
+    sent = {name: value for name, value in {**form, **changes}.items() if value is not None}
+    answer = client.post(path(person), sent)
+    assert answer.status_code == 302, answer.context["errors"]
+
+
+def test_needs_asked_for_meanwhile_survive(admin_client, week):
+    alice = sign_up(week, needs_dial_in=True, needs_captions=True)
+    form = form_of(admin_client, path(alice))
+    Registration.objects.update(needs_asl=True, needs_captions=False, needs_other="A chair")
+    alice.refresh_from_db()
+    access_needs.update(registration=alice)
+    access_needs.arrange(needs=AccessNeed.objects.filter(kind="asl"))
+    save(admin_client, alice, form, needs_dial_in=None, needs_interpretation="on", name="Alicia")
+    alice.refresh_from_db()
+    assert (alice.name, alice.needs_other) == ("Alicia", "A chair")
+    assert set(access_needs.requested_kinds(alice)) == {"asl", "interpretation", "other"}
+    kept = AccessNeed.objects.order_by("kind").values_list("kind", "state").distinct()
+    assert list(kept) == [
+        ("asl", "arranged"),
+        ("interpretation", "requested"),
+        ("other", "requested"),
+    ]
+
+
+def test_address_corrected_meanwhile_survives(admin_client, week):
+    alice = sign_up(week, email="alcie@example.org")
+    form = form_of(admin_client, path(alice))
+    signup.correct_email(registration=alice, email="alice@example.org")
+    before = Registration.objects.get()
+    for changes in ({"name": "Alicia"}, {"email": "alice@example.org"}):
+        save(admin_client, alice, form, **changes)
+    saved = Registration.objects.get()
+    assert (saved.name, saved.email, saved.token) == ("Alicia", before.email, before.token)
+    assert alice.mails.count() == 2
+
+
+def test_strategies_chosen_meanwhile_survive(admin_client, week):
+    first, second, third = week.tracks.all()[:3]
+    alice = sign_up(week, strategies=[first])
+    form = form_of(admin_client, path(alice))
+    alice.strategies.set([second])
+    save(admin_client, alice, form, name="Alicia")
+    assert list(alice.strategies.all()) == [second]
+    save(admin_client, alice, form, strategies=[third.pk])
+    assert list(alice.strategies.all()) == [third]
+
+
+@pytest.mark.once
+def test_strategies_of_someone_who_had_none_are_known_also_after_an_error(admin_client, week):
+    alice = sign_up(week)
+    page = admin_client.get(path(alice)).content.decode()
+    assert 'name="initial-strategies" id="initial-id_strategies_0"' in page
+    form = {**form_of(admin_client, path(alice)), "initial-strategies": ""}
+    chosen = {"strategies": [week.tracks.first().pk]}
+    answer = admin_client.post(path(alice), {**form, **chosen, "name": ""})
+    assert "This field is required." in answer.content.decode()
+    assert not re.findall(r'name="initial-strategies" value', answer.content.decode())
+
+
+def test_attendance_noted_meanwhile_survives(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    first, second, third = alice.seats.all()[:3]
+    alice.seats.filter(pk=first.pk).update(attended=True)
+    save(admin_client, alice, form, **{"seats-1-attended": "on"})
+    assert set(alice.seats.filter(attended=True)) == {first, second}
+    save(admin_client, alice, form_of(admin_client, path(alice)), **{"seats-0-attended": None})
+    assert list(alice.seats.filter(attended=True)) == [second]
+    assert third.attended is False
+
+
+@pytest.mark.once
+def test_what_is_posted_without_the_pages_own_values_counts_as_it_is(admin_client, week):
+    alice = sign_up(week, organization="ACLU", needs_asl=True, strategies=[week.tracks.first()])
+    alice.seats.update(attended=True)
+    form = form_of(admin_client, path(alice))
+    bare = {name: value for name, value in form.items() if "initial-" not in name}
+    changes = {"organization": "", "needs_asl": None, "strategies": None, "seats-0-attended": None}
+    save(admin_client, alice, bare, **changes)
+    alice.refresh_from_db()
+    assert (alice.organization, alice.needs_asl, alice.strategies.count()) == ("", False, 0)
+    assert alice.seats.filter(attended=False).get() == alice.seats.first()
+
+
+@pytest.mark.once
+def test_outbox_is_to_look_at_only(admin_client, week, smtp):
+    smtp.refuse("alice@example.org", "550 5.1.1 No such user <here>")
+    alice = sign_up(week)
+    delivery.deliver_due(lambda mails: lambda mail: _plain(mail))
+    mail = alice.mails.get()
+    page = admin_client.get(path(mail)).content.decode()
+    assert "550 5.1.1 No such user &lt;here&gt;" in page
+    assert admin_client.post(path(mail), {"state": "sent"}).status_code == 403
+    assert admin_client.get(path(OutgoingMail, "add")).status_code == 403
+    delete = reverse("admin:registrations_outgoingmail_delete", args=[mail.pk])
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def _plain(mail):
+    return EmailMessage("Hello", "A line.", to=[mail.registration.email])
+
+
+@pytest.mark.once
+def test_admin_is_for_organizers(client, week):
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
+
+
+@pytest.mark.once
+def test_guessing_a_password_is_limited(client, django_user_model, settings):
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    login = {"login": "organizer", "password": "wrong"}
+    answers = [client.post("/accounts/login/", login) for _attempt in range(12)]
+    right = client.post("/accounts/login/", {**login, "password": "correct horse"})
+    assert answers[0].status_code == 200
+    assert right.status_code in {200, 429}
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.once
+def test_organizer_signs_in(client, django_user_model):
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    answer = client.post(
+        "/accounts/login/?next=/admin/events/event/",
+        {"login": "organizer", "password": "correct horse"},
+    )
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/events/event/")
+
+
+@pytest.mark.once
+def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
+    client, django_user_model, mailoutbox
+):
+    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
+    answers = [
+        client.post("/accounts/password/reset/", {"email": email}, follow=True)
+        for email in ("o@example.org", "stranger@example.org")
+    ]
+    pages = [re.sub(r'value="\w{64}"', "", answer.content.decode()) for answer in answers]
+    assert pages[0] == pages[1]
+    assert mailoutbox == []
+    delivery.deliver_due(writer.writer_for)
+    (mail,) = mailoutbox
+    assert mail.to == ["o@example.org"]
+    assert "/accounts/password/reset/key/" in mail.body
+
+
+@pytest.mark.once
+def test_nobody_signs_up(client, django_user_model):
+    client.post(
+        "/accounts/signup/",
+        {"email": "m@example.org", "password1": "a long one 9", "password2": "a long one 9"},
+    )
+    assert not django_user_model.objects.exists()
+
+
+@pytest.mark.once
+def test_registrations_are_made_on_the_public_page(admin_client, week):
+    assert admin_client.get(path(Registration, "add")).status_code == 403
+    assert signup.resend_links(registrations=[sign_up(week)]) == 0

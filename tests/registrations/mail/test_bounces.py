@@ -1,0 +1,154 @@
+"""What mail providers report afterwards, as they send it, to the webhook."""
+
+import base64
+import json
+
+import pytest
+from django.test import Client, override_settings
+from django.urls import path
+from django.utils import timezone
+
+from registrations.models import OutgoingMail
+from registrations.outbox import delivery, mail_queue
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "provider:s3cret"
+
+
+def urlpatterns_with_webhooks():
+    from django.urls import include
+
+    from strategyweek.urls import urlpatterns
+
+    return [path("webhooks/mail/", include("anymail.urls")), *urlpatterns]
+
+
+@pytest.fixture
+def report(settings, week):
+    """Post a report of Postmark's about a mail; returns the answer's status."""
+    urls = type("Urls", (), {"urlpatterns": urlpatterns_with_webhooks()})
+    settings.ANYMAIL = {"WEBHOOK_SECRET": SECRET}
+
+    def report(payload: dict, secret: str = SECRET) -> int:
+        authorization = base64.b64encode(secret.encode()).decode()
+        with override_settings(ROOT_URLCONF=urls):
+            return (
+                Client()
+                .post(
+                    "/webhooks/mail/postmark/tracking/",
+                    json.dumps(payload),
+                    content_type="application/json",
+                    headers={"Authorization": f"Basic {authorization}"},
+                )
+                .status_code
+            )
+
+    return report
+
+
+def sent_mail(week, **fields) -> OutgoingMail:
+    mail = sign_up(week).mails.get()
+    mail.state, mail.sent_at = "sent", timezone.now()
+    for name, value in fields.items():
+        setattr(mail, name, value)
+    mail.save()
+    return mail
+
+
+def bounce(mail: OutgoingMail, **fields) -> dict:
+    return {
+        "RecordType": "Bounce",
+        "Type": "HardBounce",
+        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
+        "Description": "The server was unable to deliver your message (ex: unknown user).",
+        "Email": mail.registration.email,
+        "BouncedAt": "2026-11-05T16:33:54Z",
+        "Metadata": {"mail": mail_queue.message_id(mail)},
+        **fields,
+    }
+
+
+def test_bounce_marks_the_mail_and_its_reader_as_unreachable(week, report):
+    mail = sent_mail(week)
+    assert report(bounce(mail)) == 200
+    mail.refresh_from_db()
+    assert mail.state == "bounced"
+    assert "unable to deliver" in mail.last_error
+    assert list(week.registrations.unreachable()) == [mail.registration]
+
+
+def test_same_report_again_is_harmless(week, report):
+    mail = sent_mail(week)
+    assert [report(bounce(mail)), report(bounce(mail))] == [200, 200]
+    mail.refresh_from_db()
+    assert mail.state == "bounced"
+
+
+def test_complaint_ends_announcements(week, report):
+    mail = sent_mail(week)
+    complaint = bounce(mail, RecordType="SpamComplaint", Type="SpamComplaint", TypeCode=512)
+    assert report(complaint) == 200
+    mail.refresh_from_db()
+    assert mail.state == "complained"
+    mail.registration.refresh_from_db()
+    assert mail.registration.unsubscribed_at is not None
+
+
+def test_mail_is_found_by_the_providers_number_too(week, report):
+    mail = sent_mail(week, provider_id="883953f4-6105-42a2-a16a-77a8eac79483")
+    assert report(bounce(mail, Metadata={})) == 200
+    mail.refresh_from_db()
+    assert mail.state == "bounced"
+
+
+def test_report_that_comes_before_the_outcome_was_recorded_is_kept(week, report):
+    sign_up(week)
+    (mail,) = mail_queue.claim()
+    assert report(bounce(mail)) == 200
+    delivery._record([mail], state="sent", sent_at=timezone.now())
+    mail.refresh_from_db()
+    assert mail.state == "bounced"
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"mail": "<0.x@y>"}, {"mail": "x"}, {"mail": f"<{'9' * 30}.1@y>"}, {}]
+)
+def test_report_of_no_mail_of_ours_changes_nothing(week, report, metadata):
+    mail = sent_mail(week)
+    assert report(bounce(mail, Metadata=metadata)) == 200
+    mail.refresh_from_db()
+    assert mail.state == "sent"
+
+
+def test_old_report_again_does_not_stop_the_mail_that_was_sent_again(week, report):
+    mail = sent_mail(week)
+    old = bounce(mail)
+    report(old)
+    assert mail_queue.resend(OutgoingMail.objects.all()) == 1
+    assert report(old) == 200
+    mail.refresh_from_db()
+    assert mail.state == "waiting"
+
+
+def test_delivery_and_opening_change_nothing(week, report):
+    mail = sent_mail(week)
+    report(bounce(mail, RecordType="Delivery", DeliveredAt="2026-11-05T16:33:54Z"))
+    mail.refresh_from_db()
+    assert mail.state == "sent"
+
+
+@pytest.mark.parametrize("secret", ["provider:wrong", "x:s3cret", ":"])
+def test_wrong_secret_is_refused(week, report, secret):
+    mail = sent_mail(week)
+    assert report(bounce(mail), secret=secret) == 400
+    mail.refresh_from_db()
+    assert mail.state == "sent"
+
+
+def test_without_a_secret_there_is_no_webhook(client, week):
+    mail = sent_mail(week)
+    address = "/webhooks/mail/postmark/tracking/"
+    answer = client.post(address, json.dumps(bounce(mail)), content_type="application/json")
+    assert answer.status_code == 404

@@ -1,0 +1,97 @@
+"""Subject and opening words: ours, the organizers', and what stands in their placeholders."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from registrations.mail import default_texts, kinds, previews, writer
+from registrations.models import MailText, OutgoingMail
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+def written(registration):
+    mail = OutgoingMail.objects.get(registration=registration)
+    return writer.writer_for([mail])(mail)
+
+
+def test_organizers_words_take_the_place_of_ours(week):
+    MailText.objects.create(
+        event=week, kind="links", subject="Welcome, {name}", opening="{host} & you.\r\n\r\nCome!"
+    )
+    message = written(sign_up(week, "Siobhán O'Brien"))
+    assert message.subject == "Welcome, Siobhán O'Brien"
+    html = str(message.alternatives[0][0])
+    assert f"{week.host} & you." in message.body
+    assert f"{week.host} &amp; you." in html
+    assert "Come!</p>" in html
+    assert "\r" not in message.body
+    assert "Come!" in message.body
+    assert "You are registered for" not in message.body + html
+
+
+@pytest.mark.once
+def test_words_left_empty_stay_ours(week):
+    MailText.objects.create(event=week, kind="links", subject="Welcome")
+    message = written(sign_up(week))
+    assert message.subject == "Welcome"
+    assert "You are registered for" in message.body
+
+
+def test_words_of_another_kind_or_event_are_not_used(week):
+    from events.models import Event
+
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    MailText.objects.create(event=week, kind="day", subject="Day")
+    MailText.objects.create(event=other, kind="links", subject="Other")
+    assert written(sign_up(week)).subject == f"Your links for {week.name}"
+
+
+def test_organizers_words_give_way_where_all_is_full(week):
+    MailText.objects.create(event=week, kind="links", subject="You are in!", opening="Welcome!")
+    week.sessions.update(capacity=1)
+    assert written(sign_up(week)).subject == "You are in!"
+    message = written(sign_up(week, "Bob B"))
+    assert message.subject == f"You are on the waiting list of {week.name}"
+    assert "Welcome!" not in message.body
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("{nme}", "links", "There is no placeholder {nme} here."),
+        ("{session}", "links", "There is no placeholder {session} here."),
+        ("{name", "links", "There is a brace without its partner."),
+        ("}", "links", "There is a brace without its partner."),
+        ("{}", "links", "There is no placeholder {} here."),
+        ("{name.__class__}", "links", "There is no placeholder {name.__class__} here."),
+        ("{name!r}", "links", "Write {name} alone between its braces."),
+        ("{name:>99999999}", "links", "Write {name} alone between its braces."),
+        ("{when}", "announcement", "There is no placeholder {when} here."),
+    ],
+)
+def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
+    with pytest.raises(ValidationError) as refusal:
+        default_texts.validate_placeholders(text, kind)
+    (message,) = refusal.value.messages
+    assert message.startswith(words)
+    assert message.endswith(("Known are {name}, {event}, {host}.", "braces."))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", kinds.COMPOSERS)
+def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
+    text = " ".join(f"{{{name}}}" for name in default_texts.ALLOWED[kind]) + " {{"
+    default_texts.validate_placeholders(text, kind)
+    if kind != "announcement":
+        message = previews.sample(kind, week, default_texts.MailTexts(text, text))
+        assert message.subject.startswith("Siobhán O'Brien & Co ")
+        assert message.subject.endswith(" {")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", default_texts.DEFAULTS)
+def test_our_own_words_use_only_what_there_is(kind):
+    for words in default_texts.DEFAULTS[kind]:
+        default_texts.validate_placeholders(words, kind)

@@ -1,0 +1,256 @@
+"""What we say, and that everyone gets their own."""
+
+import datetime as dt
+import email.policy
+from email import message_from_bytes
+
+import pytest
+import time_machine
+from icalendar import Calendar
+
+from events.models import Meeting, Session
+from events.schedule import cancel_session
+from registrations import signup
+from registrations.mail import compose, kinds, merge, previews, writer
+from registrations.models import OutgoingMail
+from registrations.outbox import delivery
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+def written(registration):
+    """The mail as it would travel, parsed again."""
+    mail = OutgoingMail.objects.get(registration=registration)
+    message = writer.writer_for([mail])(mail)
+    return message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
+
+
+def parts(message) -> tuple[str, str, Calendar]:
+    (attachment,) = message.iter_attachments()
+    return (
+        " ".join(message.get_body(("plain",)).get_content().split()),
+        message.get_body(("html",)).get_content(),
+        Calendar.from_ical(attachment.get_content()),
+    )
+
+
+def test_every_session_comes_with_all_that_one_needs_to_join(week):
+    alice = sign_up(week)
+    text, html, _calendar = parts(written(alice))
+    for session in week.sessions.with_details():
+        for needed in (
+            f"http://localhost/join/{alice.token}/{session.slug}/",
+            session.meeting.meeting_id,
+            session.meeting.passcode,
+            "+1 669 900 6833 (San Jose)",
+            "+1 646 558 8656 (New York)",
+        ):
+            assert needed in text
+            assert needed in html
+        # The Zoom link itself stays behind our own, which never goes stale.
+        assert session.meeting.join_url not in text + html
+        assert [item.title for item in session.agenda.all() if item.title not in text] == []
+
+
+def test_mail_says_when_in_both_zones(week):
+    text, html, _calendar = parts(written(sign_up(week, time_zone="America/New_York")))
+    for body in (text, html):
+        assert "12:00 PM to 4:00 PM E" in body
+        assert "9:00 AM to 1:00 PM P" in body
+
+
+def test_mail_does_not_repeat_the_same_zone(week):
+    text, _html, _calendar = parts(written(sign_up(week, time_zone="America/Los_Angeles")))
+    assert text.count("9:00 AM to 1:00 PM P") == 1
+
+
+def test_mail_links_to_the_persons_own_page(week):
+    alice = sign_up(week)
+    for body in parts(written(alice))[:2]:
+        assert f"http://localhost/me/{alice.token}/" in body
+
+
+def test_names_are_plain_in_text_and_escaped_in_html(week):
+    text, html, _calendar = parts(written(sign_up(week, name="Siobhán O'Brien & Co")))
+    assert "Siobhán O'Brien & Co" in text
+    assert "Siobhán O&#x27;Brien &amp; Co" in html
+
+
+def test_texts_of_organizers_are_plain_in_text_and_escaped_in_html(week):
+    week.sessions.filter(slug="opening").update(title="Q&A: <what's> next")
+    text, html, calendar = parts(written(sign_up(week)))
+    assert "Q&A: <what's> next" in text
+    assert "Q&amp;A: &lt;what&#x27;s&gt; next" in html
+    assert "Q&A: <what's> next" in [str(event["SUMMARY"]) for event in calendar.events]
+
+
+def test_no_stand_in_is_left_and_nobody_gets_anothers_links(week, smtp):
+    people = [
+        sign_up(week, name, time_zone=zone)
+        for name, zone in [("Alice A", "UTC"), ("Bob B", "UTC"), ("Charlie C", "Asia/Tokyo")]
+    ]
+    delivery.deliver_due(writer.writer_for)
+    for person, received in zip(people, smtp.messages, strict=True):
+        assert received.recipients == [person.email]
+        raw = "".join(map(str, parts(received.message)[:2])) + str(
+            parts(received.message)[2].to_ical()
+        ).replace("\\r\\n ", "")
+        assert person.token in raw
+        assert not [
+            stand_in
+            for stand_in in (merge.NAME, merge.TOKEN, *(p.token for p in people if p != person))
+            if stand_in in raw
+        ]
+
+
+def test_mail_speaks_of_the_sessions_one_registered_for(week):
+    first, second, *others = week.sessions.all()
+    text, html, calendar = parts(written(sign_up(week, sessions=[first, second])))
+    assert len(calendar.events) == 2
+    assert [s.slug for s in others if s.title in text or s.title in html] == []
+
+
+def test_calendar_has_every_session_with_link_and_alarms(week):
+    alice = sign_up(week)
+    _text, _html, calendar = parts(written(alice))
+    assert str(calendar["METHOD"]) == "PUBLISH"
+    for entry, session in zip(calendar.events, week.sessions.all(), strict=True):
+        link = f"http://localhost/join/{alice.token}/{session.slug}/"
+        assert (entry.start, entry.end) == (session.starts_at, session.ends_at)
+        assert str(entry["URL"]) == str(entry["LOCATION"]) == link
+        assert link in str(entry["DESCRIPTION"])
+        assert [str(alarm["TRIGGER"].to_ical()) for alarm in entry.walk("VALARM")] == [
+            "b'-P1D'",
+            "b'-PT15M'",
+        ]
+
+
+def test_calendar_part_names_its_method_and_file(week):
+    (attachment,) = written(sign_up(week)).iter_attachments()
+    assert attachment.get_content_type() == "text/calendar"
+    assert attachment.get_param("method") == "PUBLISH"
+    assert attachment.get_filename() == "strategy-week.ics"
+
+
+def test_canceled_session_is_marked_and_has_no_link(week):
+    alice = sign_up(week)
+    cancel_session(session=week.sessions.get(slug="das"))
+    text, html, calendar = parts(written(alice))
+    for body in (text, html):
+        assert f"/join/{alice.token}/das/" not in body
+        assert "canceled" in body.lower()
+    assert str(calendar.events[4]["STATUS"]) == "CANCELLED"
+
+
+def test_session_without_zoom_details_still_has_its_link(week):
+    Meeting.objects.all().delete()
+    alice = sign_up(week)
+    text, _html, _calendar = parts(written(alice))
+    assert f"/join/{alice.token}/opening/" in text
+
+
+def is_dropped_at(moment: dt.datetime, mail: OutgoingMail) -> bool:
+    with time_machine.travel(moment, tick=False):
+        return writer.writer_for([mail])(mail) is None
+
+
+def test_links_that_waited_until_all_is_over_are_dropped(week):
+    early, late = week.sessions.first(), week.sessions.last()
+    Session.objects.filter(pk=late.pk).update(capacity=1)
+    sign_up(week, sessions=[late])
+    bob = sign_up(week, "Bob B", sessions=[early, week.sessions.get(pk=late.pk)])
+    mail = bob.mails.get()
+    assert not is_dropped_at(late.ends_at - dt.timedelta(minutes=1), mail)
+    assert is_dropped_at(late.ends_at, mail)
+    assert not is_dropped_at(late.ends_at, sign_up(week, "Charlie C", sessions=[]).mails.get())
+
+
+def test_links_asked_for_when_all_is_over_lead_to_ones_own_page(week):
+    alice = sign_up(week)
+    afterwards = week.sessions.last().ends_at + dt.timedelta(days=1)
+    with time_machine.travel(afterwards, tick=False):
+        OutgoingMail.objects.update(state="sent", sent_at=afterwards)
+        signup.find(event=week, email=alice.email)
+    assert not is_dropped_at(afterwards, alice.mails.get(state="waiting"))
+
+
+def test_news_is_dropped_when_nothing_of_it_is_to_come(week):
+    das = week.sessions.get(slug="das")
+    mail = sign_up(week, sessions=[das]).mails.get()
+    mail.kind = "schedule"
+    assert not is_dropped_at(das.ends_at - dt.timedelta(minutes=1), mail)
+    assert is_dropped_at(das.ends_at, mail)
+    cancel_session(session=das)
+    assert is_dropped_at(das.starts_at, mail)
+
+
+def test_mail_answers_go_to_the_hosts(week):
+    week.contact_email = "hosts@example.org"
+    week.save()
+    assert written(sign_up(week))["Reply-To"] == "hosts@example.org"
+
+
+def test_html_stays_small_enough_for_gmail_and_its_lines_short(week):
+    message = written(sign_up(week))
+    html = message.get_body(("html",)).get_content()
+    assert len(html.encode()) < 90_000
+    assert max(map(len, html.splitlines())) < 998
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        ("event", "name"),
+        ("event", "host"),
+        ("event", "contact_email"),
+        ("session", "title"),
+        ("meeting", "passcode"),
+        ("item", "title"),
+    ],
+)
+def test_what_was_kept_of_one_batch_is_not_shown_when_it_has_changed(week, model, field):
+    alice = sign_up(week)
+    new = "new@example.org"
+    assert all(new not in text for text in parts(written(alice))[:2])
+    opening = week.sessions.get(slug="opening")
+    things = {"event": week, "session": opening, "meeting": opening.meeting}
+    thing = things.get(model) or opening.agenda.first()
+    type(thing).objects.filter(pk=thing.pk).update(**{field: new})
+    assert all(new in text for text in parts(written(alice))[:2])
+
+
+def test_preparing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
+    week, django_assert_num_queries
+):
+    for count in (3, 30):
+        for number in range(count):
+            sign_up(week, f"P{count}x{number} X")
+        claimed = list(OutgoingMail.objects.select_related("registration"))
+        with django_assert_num_queries(6):
+            write = writer.writer_for(claimed)
+            for mail in claimed:
+                write(mail)
+
+
+@pytest.mark.parametrize("kind", kinds.COMPOSERS)
+def test_preview_uses_every_variable_of_the_mail(week, kind):
+    message = previews.sample(kind, week)
+    texts = (" ".join(message.body.split()), str(message.alternatives[0][0]))
+    about_a_session = kind != "announcement"
+    for text in texts:
+        assert week.host in text
+        assert (compose.SAMPLE_TOKEN in text) == about_a_session
+        assert (Session.objects.first().title in text) == about_a_session
+        assert ("/unsubscribe/" in text) != about_a_session
+    assert "Siobhán O'Brien & Co" in texts[0]
+
+
+@pytest.mark.parametrize("kind", ["changed", "canceled", "received"])
+def test_preview_to_someone_in_line_lets_nobody_in(week, kind):
+    message = previews.sample(kind, week, on_waitlist=True)
+    opening = week.sessions.get(slug="opening")
+    for text in (message.body, str(message.alternatives[0][0])):
+        assert "waiting list" in text
+        assert f"/{compose.SAMPLE_TOKEN}/{opening.slug}/" not in text
+        assert opening.meeting.passcode not in text

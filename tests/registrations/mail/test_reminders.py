@@ -1,0 +1,362 @@
+"""When a mail is owed: in its time, once, to those whom it concerns."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from events.models import AgendaItem, Meeting, Session
+from events.schedule import cancel_session, edit_session, restore_session
+from registrations import signup, tasks
+from registrations.mail import reminders, writer
+from registrations.models import OutgoingMail, Seat
+from registrations.outbox import delivery
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def evening(week, opening) -> Session:
+    """A later session of the opening's day."""
+    evening = week.sessions.get(slug="legislation")
+    evening.starts_at, evening.ends_at = opening.starts_at + 9 * HOUR, opening.starts_at + 11 * HOUR
+    evening.save()
+    return evening
+
+
+def owed_at(moment: dt.datetime) -> list[tuple[str, str]]:
+    """The kind and the reader of each mail, but the links, that is queued by that moment."""
+    with time_machine.travel(moment, tick=False):
+        tasks.queue_due_mails()
+    queued = OutgoingMail.objects.exclude(kind="links").order_by("pk")
+    return [(mail.kind, mail.registration.name) for mail in queued]
+
+
+def test_reminders_come_a_day_and_an_hour_before(week, opening):
+    sign_up(week)
+    start = opening.starts_at
+    assert owed_at(start - 24 * HOUR - MINUTE) == []
+    assert owed_at(start - 24 * HOUR) == [("day", "Alice Adams")]
+    assert owed_at(start - HOUR - MINUTE) == [("day", "Alice Adams")]
+    assert owed_at(start - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
+
+
+def test_second_tick_is_harmless(week, opening):
+    sign_up(week)
+    for _tick in range(3):
+        assert len(owed_at(opening.starts_at - HOUR)) == 1
+
+
+def test_missed_tick_heals_and_what_is_past_is_not_sent(week, opening):
+    sign_up(week)
+    start = opening.starts_at
+    assert owed_at(start) == []
+    assert owed_at(start - MINUTE) == [("hour", "Alice Adams")]
+
+
+def test_late_day_reminder_gives_way_to_the_hours(week, opening):
+    sign_up(week)
+    assert owed_at(opening.starts_at - 59 * MINUTE) == [("hour", "Alice Adams")]
+
+
+def test_day_with_several_sessions_gives_one_mail(week, opening):
+    second = week.sessions.get(slug="legislation")
+    second.starts_at, second.ends_at = opening.ends_at + HOUR, opening.ends_at + 2 * HOUR
+    second.save()
+    sign_up(week)
+    sign_up(week, "Bob B", sessions=[second])
+    assert owed_at(opening.starts_at - 24 * HOUR) == [("day", "Alice Adams")]
+    assert owed_at(second.starts_at - 24 * HOUR) == [("day", "Alice Adams"), ("day", "Bob B")]
+    OutgoingMail.objects.all().delete()
+    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams"), ("day", "Bob B")]
+    assert owed_at(second.starts_at - HOUR)[2:] == [("hour", "Bob B")]
+
+
+def test_registered_between_reminders_gets_what_is_still_useful(week, opening):
+    with time_machine.travel(opening.starts_at - 10 * HOUR, tick=False):
+        sign_up(week)
+    assert owed_at(opening.starts_at - 9 * HOUR) == []
+    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+
+
+def test_registered_within_the_last_hour_has_the_links_and_that_is_enough(week, opening):
+    with time_machine.travel(opening.starts_at - 30 * MINUTE, tick=False):
+        sign_up(week)
+    assert owed_at(opening.starts_at - 29 * MINUTE) == []
+
+
+def test_reminders_are_settings_of_the_event(week, opening):
+    week.remind_day_before, week.remind_minutes_before = False, 0
+    week.save()
+    sign_up(week)
+    assert owed_at(opening.starts_at - 24 * HOUR) == []
+    assert owed_at(opening.starts_at - HOUR) == []
+    week.remind_minutes_before = 90
+    week.save()
+    assert owed_at(opening.starts_at - 90 * MINUTE) == [("hour", "Alice Adams")]
+
+
+@pytest.mark.parametrize("gone", ["canceled person", "canceled session", "draft", "waiting"])
+def test_nobody_is_reminded_who_does_not_come(week, opening, gone):
+    alice = sign_up(week)
+    if gone == "canceled person":
+        signup.cancel(registration=alice)
+    elif gone == "canceled session":
+        Session.objects.filter(pk=opening.pk).update(canceled_at=timezone.now())
+    elif gone == "draft":
+        Session.objects.filter(pk=opening.pk).update(status="draft")
+    else:
+        Session.objects.update(capacity=0)
+        Seat.objects.update(state="waiting", waiting_since=timezone.now())
+    assert owed_at(opening.starts_at - HOUR) == []
+
+
+@pytest.mark.parametrize(
+    ("session", "reminder"),
+    [
+        # The clocks of Los Angeles go back on Nov 1, 2026, and forward on Mar 14, 2027, at 2 AM.
+        ("2026-11-01 09:00", "2026-10-31 09:00"),
+        ("2026-11-01 01:30", "2026-10-31 01:30"),
+        ("2027-03-14 09:00", "2027-03-13 09:00"),
+        ("2027-03-15 02:30", "2027-03-14 03:30"),
+    ],
+)
+def test_day_before_is_the_same_hour_although_clocks_change(week, opening, session, reminder):
+    def moment(text: str) -> dt.datetime:
+        return dt.datetime.fromisoformat(text).replace(tzinfo=week.zone)
+
+    Session.objects.exclude(pk=opening.pk).delete()
+    opening.starts_at = moment(session)
+    opening.ends_at = opening.starts_at + HOUR
+    opening.save()
+    with time_machine.travel(moment(reminder) - 48 * HOUR):
+        sign_up(week)
+    due = moment(reminder).astimezone(dt.UTC)
+    assert owed_at(due - dt.timedelta(seconds=1)) == []
+    assert owed_at(due) == [("day", "Alice Adams")]
+    assert owed_at(due + HOUR) == [("day", "Alice Adams")]
+
+
+def test_registered_between_two_sessions_of_a_day_is_reminded_of_the_later_one(
+    week, opening, evening
+):
+    with time_machine.travel(opening.starts_at + HOUR, tick=False):
+        sign_up(week, sessions=[opening, evening])
+    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+
+
+def test_whom_an_outage_cost_the_first_sessions_reminders_is_reminded_of_the_second(
+    week, opening, evening
+):
+    sign_up(week)
+    assert owed_at(opening.starts_at - 24 * HOUR - MINUTE) == []
+    assert owed_at(opening.starts_at) == [("day", "Alice Adams")]
+    assert owed_at(evening.starts_at - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
+    assert set(OutgoingMail.objects.filter(kind__in=["day", "hour"]).values_list("session")) == {
+        (evening.pk,)
+    }
+
+
+@pytest.mark.parametrize("kind", ["day", "hour"])
+def test_mail_that_named_both_sessions_of_a_day_is_enough_for_the_second(
+    week, opening, evening, smtp, kind
+):
+    """Also when only the later of the first one's reminders came."""
+    sign_up(week)
+    due = opening.starts_at - HOUR
+    if kind == "day":
+        week.remind_minutes_before = 0
+        week.save()
+        due = opening.starts_at - 24 * HOUR
+    assert owed_at(due) == [(kind, "Alice Adams")]
+    (subject,) = sent_at(due, smtp)
+    (mail,) = [each for each in smtp.to("alice@example.org") if each["Subject"] == subject]
+    text = " ".join(mail.get_body(("plain",)).get_content().split())
+    assert opening.title in text
+    assert evening.title in text
+    for moment in (opening.starts_at, evening.starts_at - HOUR, evening.starts_at - MINUTE):
+        assert owed_at(moment) == [(kind, "Alice Adams")]
+
+
+def test_reminder_dropped_while_the_session_was_canceled_is_owed_anew(week, opening, smtp):
+    sign_up(week)
+    due = opening.starts_at - HOUR
+    owed_at(due)
+    cancel_session(session=opening)
+    assert sent_at(due, smtp) == []
+    restore_session(session=opening)
+    owed_at(due)
+    assert len(sent_at(due, smtp)) == 1
+    owed_at(due)
+    assert len(sent_at(due, smtp)) == 1
+
+
+def test_agenda_polished_in_the_hour_before_takes_nobodys_reminder(week, opening):
+    week.remind_minutes_before = 60
+    week.save()
+    sign_up(week)
+    with time_machine.travel(opening.starts_at - 65 * MINUTE, tick=False), edit_session(opening.pk):
+        AgendaItem.objects.create(session=opening, title="A new item")
+    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+
+
+def test_change_is_told_before_a_reminder_and_takes_its_place(week, opening):
+    sign_up(week)
+    due = opening.starts_at - 24 * HOUR
+    with time_machine.travel(due - 5 * MINUTE, tick=False), edit_session(opening.pk) as current:
+        current.title = "Another title"
+        current.save()
+    assert owed_at(due) == []
+    assert owed_at(due + 5 * MINUTE) == [("changed", "Alice Adams")]
+    assert owed_at(due + HOUR) == [("changed", "Alice Adams")]
+    assert owed_at(opening.starts_at - HOUR)[1:] == [("hour", "Alice Adams")]
+
+
+def test_doors_are_called_for_those_who_asked(week, opening):
+    sign_up(week)
+    sign_up(week, "Bob B", wants_doors_email=True)
+    week.remind_day_before = week.remind_minutes_before = 0
+    week.save()
+    assert owed_at(opening.starts_at - 16 * MINUTE) == []
+    assert owed_at(opening.starts_at - 15 * MINUTE) == [("doors", "Bob B")]
+    assert owed_at(opening.starts_at - 14 * MINUTE) == [("doors", "Bob B")]
+
+
+def test_doors_are_not_called_open_while_there_is_no_link(week, opening):
+    sign_up(week, wants_doors_email=True)
+    week.remind_day_before = week.remind_minutes_before = 0
+    week.save()
+    Meeting.objects.filter(session=opening).update(join_url="")
+    assert owed_at(opening.starts_at - 14 * MINUTE) == []
+    Meeting.objects.filter(session=opening).update(join_url="https://zoom.example/j/1")
+    assert owed_at(opening.starts_at - 13 * MINUTE) == [("doors", "Alice Adams")]
+
+
+def test_doors_that_open_at_the_start_are_called_then(week, opening):
+    week.doors_open_minutes = week.remind_minutes_before = 0
+    week.remind_day_before = False
+    week.save()
+    sign_up(week, wants_doors_email=True)
+    assert owed_at(opening.starts_at - MINUTE) == []
+    assert owed_at(opening.starts_at) == [("doors", "Alice Adams")]
+
+
+def test_doors_are_not_called_once_the_session_has_begun(week, opening):
+    sign_up(week, wants_doors_email=True)
+    assert owed_at(opening.starts_at) == []
+
+
+def test_session_that_is_moved_is_reminded_of_again(week, opening):
+    sign_up(week)
+    assert len(owed_at(opening.starts_at - HOUR)) == 1
+    Session.objects.filter(pk=opening.pk).update(
+        starts_at=opening.starts_at + 2 * HOUR, ends_at=opening.ends_at + 2 * HOUR
+    )
+    assert owed_at(opening.starts_at + HOUR) == [("hour", "Alice Adams")] * 2
+
+
+def test_thanks_come_a_day_after_the_last_session(week):
+    sign_up(week)
+    last = week.sessions.order_by("ends_at").last()
+    assert owed_at(last.ends_at + 23 * HOUR) == []
+    assert owed_at(last.ends_at + 24 * HOUR) == [("thanks", "Alice Adams")]
+    assert owed_at(last.ends_at + 48 * HOUR) == [("thanks", "Alice Adams")]
+
+
+@pytest.mark.parametrize("hours", [None, 24])
+def test_thanks_are_not_sent_weeks_late_nor_when_switched_off(week, hours):
+    week.thank_after_hours = hours
+    week.save()
+    sign_up(week)
+    last = week.sessions.order_by("ends_at").last()
+    assert owed_at(last.ends_at + (9 * 24 if hours else 24) * HOUR) == []
+
+
+def test_queueing_takes_the_same_queries_for_1_person_as_for_30(
+    week, opening, django_assert_num_queries
+):
+    due = opening.starts_at - HOUR
+    for count in (1, 30):
+        for number in range(count):
+            sign_up(week, f"P{count}x{number} X")
+        with time_machine.travel(due, tick=False), django_assert_num_queries(17):
+            tasks.queue_due_mails()
+    assert OutgoingMail.objects.filter(kind="hour").count() == 31
+
+
+def test_one_question_that_fails_stops_no_other(week, opening, monkeypatch, caplog):
+    def broken(now):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(tasks, "DUE_CHECKS", [broken, reminders.queue_reminders])
+    sign_up(week)
+    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert "could not be queued: <function" in caplog.text
+
+
+# What has been queued is still asked, when it is written, whether its moment has passed.
+
+
+def sent_at(moment: dt.datetime, smtp) -> list[str]:
+    """The subjects of the mails, but the links, that leave at that moment."""
+    with time_machine.travel(moment, tick=False):
+        delivery.deliver_due(writer.writer_for)
+    subjects = [received.message["Subject"] for received in smtp.messages]
+    return [subject for subject in subjects if not subject.startswith("Your links")]
+
+
+@pytest.mark.parametrize(
+    ("late", "subjects"), [(59, 1), (61, 0)], ids=["before the start", "after the start"]
+)
+def test_reminder_that_waited_too_long_is_dropped(week, opening, smtp, late, subjects):
+    sign_up(week)
+    owed_at(opening.starts_at - HOUR)
+    assert len(sent_at(opening.starts_at - HOUR + late * MINUTE, smtp)) == subjects
+    state = "sent" if subjects else "dropped"
+    assert OutgoingMail.objects.get(kind="hour").state == state
+
+
+def test_reminder_that_waited_too_long_gives_way_to_the_days_second(week, opening, evening, smtp):
+    week.remind_day_before = False
+    week.save()
+    sign_up(week)
+    owed_at(opening.starts_at - HOUR)
+    # Until it is written it may yet be on its way.
+    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert sent_at(evening.starts_at - HOUR, smtp) == []
+    for _tick in range(2):
+        owed_at(evening.starts_at - HOUR)
+        assert len(sent_at(evening.starts_at - HOUR, smtp)) == 1
+    reminders_of = OutgoingMail.objects.filter(kind="hour").values_list("session", "state")
+    assert set(reminders_of) == {(opening.pk, "dropped"), (evening.pk, "sent")}
+
+
+def test_reminder_says_tomorrow_and_today_by_the_readers_clock(week, opening, smtp):
+    sign_up(week, time_zone="America/New_York")
+    owed_at(opening.starts_at - 24 * HOUR)
+    owed_at(opening.starts_at - HOUR)
+    with time_machine.travel(opening.starts_at - 24 * HOUR, tick=False):
+        OutgoingMail.objects.filter(kind="hour").update(due_at=opening.starts_at - HOUR)
+    (day,) = sent_at(opening.starts_at - 24 * HOUR, smtp)
+    _day, hour = sent_at(opening.starts_at - HOUR, smtp)
+    assert day.startswith(f"Reminder: {week.name}, tomorrow at 12:00 PM E")
+    assert hour.startswith(f"Soon: {week.name}, today at 12:00 PM E")
+
+
+def test_session_moved_away_takes_its_queued_reminder_with_it(week, opening, smtp):
+    sign_up(week)
+    owed_at(opening.starts_at - HOUR)
+    Session.objects.filter(pk=opening.pk).update(
+        starts_at=opening.starts_at + 2 * HOUR, ends_at=opening.ends_at + 2 * HOUR
+    )
+    assert sent_at(opening.starts_at - HOUR, smtp) == []

@@ -1,0 +1,576 @@
+"""What people need to take part: asked for, arranged, confirmed."""
+
+import datetime as dt
+import re
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib import admin
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.utils import timezone
+
+from events.models import Event, Session
+from events.schedule import cancel_session
+from registrations import access_needs, seats, signup, tasks
+from registrations.admin import AccessNeedAdmin
+from registrations.admin.readiness import short_day
+from registrations.mail import enqueue, previews, writer
+from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
+from registrations.outbox import mail_queue
+from tests.people import filled_form, sign_up
+
+pytestmark = pytest.mark.django_db
+
+Kind, State = AccessNeed.Kind, AccessNeed.State
+LIST = "/admin/registrations/accessneed/"
+HOSTILE = "Large print & O'Brien {name} {{ 7 }}"
+
+
+def needs(person: Registration) -> set[tuple[str, str, str]]:
+    """By kind, in which sessions and how far."""
+    rows = AccessNeed.objects.filter(seat__registration=person)
+    return {(need.kind, need.seat.session.slug, need.state) for need in rows}
+
+
+def change(person: Registration, **details) -> None:
+    person.refresh_from_db()
+    sessions = details.pop("sessions", None)
+    offered = list(person.event.sessions.all())
+    signup.change(
+        registration=person,
+        offered=offered,
+        sessions=list(person.sessions.all()) if sessions is None else sessions,
+        strategies=[],
+        **details,
+    )
+
+
+def all_needs():
+    return AccessNeed.objects.all()
+
+
+def arranged(**where) -> list[AccessNeed]:
+    found = AccessNeed.objects.filter(**where)
+    access_needs.arrange(needs=found)
+    return list(found)
+
+
+# Asked for
+
+
+def test_form_asks_and_each_session_gets_the_need(client, week, opening, later):
+    client.post(
+        f"/{week.slug}/register/",
+        filled_form(
+            week,
+            sessions=[opening.pk, later.pk],
+            needs_asl="on",
+            needs_other="  Large print & O'Brien ",
+        ),
+    )
+    alice = Registration.objects.get()
+    assert alice.needs_other == "Large print & O'Brien"
+    assert needs(alice) == {
+        ("asl", "opening", "requested"),
+        ("asl", later.slug, "requested"),
+        ("other", "opening", "requested"),
+        ("other", later.slug, "requested"),
+    }
+    assert {str(need) for need in all_needs()} == {"ASL interpretation", "Large print & O'Brien"}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("words", ["x" * 201, "a\nb", "a\x00", "<b>", "\ue000name\ue000"])
+def test_odd_words_of_another_need_are_refused_at_their_field(client, week, words):
+    answer = client.post(f"/{week.slug}/register/", filled_form(week, needs_other=words))
+    assert list(answer.context["form"].errors) == ["needs_other"]
+    assert not Registration.objects.exists()
+
+
+def test_who_asks_for_nothing_has_no_needs(week):
+    assert needs(sign_up(week)) == set()
+
+
+@pytest.mark.parametrize("wish", ["captions", "asl", "interpretation", "dial_in"])
+def test_every_wish_is_a_need(week, opening, wish):
+    wishes: dict[str, Any] = {f"needs_{wish}": True}
+    alice = sign_up(week, sessions=[opening], **wishes)
+    assert needs(alice) == {(wish.replace("_", "-"), "opening", "requested")}
+
+
+def test_needs_follow_what_one_changes(week, opening, later):
+    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+    arranged(kind=Kind.ASL)
+    change(alice, sessions=[opening, later], needs_captions=False, needs_dial_in=True)
+    assert needs(alice) == {
+        ("asl", "opening", "arranged"),
+        ("asl", later.slug, "requested"),
+        ("dial-in", "opening", "requested"),
+        ("dial-in", later.slug, "requested"),
+    }
+    change(alice, sessions=[later])
+    assert {session for _kind, session, _state in needs(alice)} == {later.slug}
+
+
+def test_confirmed_need_goes_when_it_is_no_longer_asked_for(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    access_needs.confirm(needs=arranged())
+    change(alice, needs_asl=False)
+    assert needs(alice) == set()
+
+
+def test_other_words_are_another_request(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_other="Large print", needs_asl=True)
+    access_needs.confirm(needs=arranged())
+    all_needs().update(note="Bob prints it")
+    change(alice, needs_other="Large print")
+    assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "confirmed")}
+    change(alice, needs_other="Very large print")
+    assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "requested")}
+    need = AccessNeed.objects.get(kind=Kind.OTHER)
+    assert (need.words, need.note) == ("Very large print", "Bob prints it")
+
+
+def test_what_was_in_a_session_that_is_over_stays(week, opening, later):
+    alice = sign_up(week, sessions=[opening, later], needs_asl=True)
+    with time_machine.travel(opening.ends_at):
+        change(alice, needs_asl=False, needs_captions=True)
+    assert needs(alice) == {("asl", "opening", "requested"), ("captions", later.slug, "requested")}
+
+
+def test_keeping_twice_changes_nothing(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_other="Large print")
+    access_needs.confirm(needs=arranged())
+    before = list(all_needs().values())
+    access_needs.update(registration=alice)
+    access_needs.update(registration=alice)
+    assert list(all_needs().values()) == before
+
+
+def test_registering_again_asks_for_nothing_more(week, opening):
+    alice = sign_up(week, sessions=[opening])
+    sign_up(week, sessions=[opening], needs_asl=True)
+    assert needs(alice) == set()
+
+
+def test_who_comes_back_asks_anew(week, opening):
+    """What was arranged may have been called off."""
+    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    access_needs.confirm(needs=arranged())
+    signup.cancel(registration=alice)
+    signup.restore(registration=alice)
+    assert needs(alice) == {("asl", "opening", "requested")}
+
+
+def test_who_is_approved_after_a_no_asks_anew(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    arranged()
+    signup.decline(registrations=[alice])
+    signup.approve(registrations=[alice])
+    assert needs(alice) == {("asl", "opening", "requested")}
+
+
+def test_organizer_changes_what_someone_asks_for(organizer, week, opening):
+    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    page = f"/admin/registrations/registration/{alice.pk}/change/"
+    fields: dict[str, Any] = {
+        "name": alice.name,
+        "email": alice.email,
+        "time_zone": alice.time_zone,
+        "needs_captions": "on",
+        "needs_other": "Large print",
+    }
+    for prefix in ("seats", "mails"):
+        fields |= {f"{prefix}-TOTAL_FORMS": 0, f"{prefix}-INITIAL_FORMS": 0}
+    answer = organizer.post(page, {**fields, "needs_other": "a\u202eb"})
+    assert list(answer.context["adminform"].form.errors) == ["needs_other"]
+    assert organizer.post(page, fields).status_code == 302
+    assert needs(alice) == {("captions", "opening", "requested"), ("other", "opening", "requested")}
+    assert f"Large print: Requested ({short_day(opening)})" in organizer.get(page).content.decode()
+
+
+# Whose needs count
+
+
+def standing() -> set[str]:
+    found = access_needs.active_needs(timezone.now())
+    return {need.seat.registration.name.split()[0] for need in found}
+
+
+def test_needs_of_those_who_come_are_open(week, opening):
+    alice = sign_up(week, "Alice A", needs_asl=True, sessions=[opening])
+    declined = sign_up(week, "Dan D", needs_asl=True, sessions=[opening])
+    signup.decline(registrations=[declined])
+    gone = sign_up(week, "Carol C", needs_asl=True, sessions=[opening])
+    signup.cancel(registration=gone)
+    Event.objects.update(requires_approval=True)
+    week.refresh_from_db()
+    pending = sign_up(week, "Bob B", needs_asl=True, sessions=[opening])
+    assert standing() == {"Alice"}
+    signup.approve(registrations=[pending])
+    assert standing() == {"Alice", "Bob"}
+    with time_machine.travel(opening.ends_at - dt.timedelta(seconds=1)):
+        assert standing() == {"Alice", "Bob"}
+    with time_machine.travel(opening.ends_at):
+        assert standing() == set()
+    cancel_session(session=opening)
+    assert standing() == set()
+    assert alice.seats.get().access_needs.count() == 1
+
+
+def full_opening(week: Event, opening: Session) -> tuple[Registration, Registration]:
+    """Alice has its only place, Bob waits; both need ASL."""
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    return (
+        sign_up(week, "Alice A", needs_asl=True, sessions=[opening]),
+        sign_up(week, "Bob B", needs_asl=True, sessions=[opening]),
+    )
+
+
+def test_waiting_list_stands_apart(week, opening):
+    full_opening(week, opening)
+    (tally,) = access_needs.tallies(access_needs.active_needs(timezone.now()))
+    assert (tally.requested, tally.waiting) == (1, 1)
+    assert tally.rest == "1 of people on the waiting list"
+    arranged()
+    (tally,) = access_needs.tallies(access_needs.active_needs(timezone.now()))
+    assert (tally.requested, tally.arranged, tally.confirmed, tally.waiting) == (0, 1, 0, 1)
+
+
+def test_need_goes_along_from_the_waiting_list(week, opening):
+    _alice, bob = full_opening(week, opening)
+    arranged()
+    assert access_needs.confirm(needs=all_needs()) == 1
+    seats.promote(seat=bob.seats.get())
+    assert needs(bob) == {("asl", "opening", "arranged")}
+    assert access_needs.confirm(needs=all_needs()) == 1
+    assert needs(bob) == {("asl", "opening", "confirmed")}
+
+
+# Arranged and confirmed
+
+
+def test_only_what_is_requested_is_arranged(week, opening):
+    sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+    assert access_needs.arrange(needs=all_needs()) == 2
+    assert access_needs.arrange(needs=all_needs()) == 0
+    access_needs.confirm(needs=all_needs().filter(kind="asl"))
+    assert access_needs.arrange(needs=all_needs()) == 0
+    assert access_needs.reopen(needs=all_needs()) == 2
+    assert access_needs.reopen(needs=all_needs()) == 0
+    need = AccessNeed.objects.get(kind="asl")
+    assert (need.state, need.arranged_at, need.confirmed_at) == ("requested", None, None)
+
+
+def test_only_what_is_arranged_is_confirmed_and_only_once(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+    arranged(kind="asl")
+    assert access_needs.confirm(needs=all_needs()) == 1
+    assert needs(alice) == {("asl", "opening", "confirmed"), ("captions", "opening", "requested")}
+    assert access_needs.confirm(needs=all_needs()) == 0
+    assert alice.mails.filter(kind="access").count() == 1
+
+
+def test_confirmation_and_its_mail_are_one(week, opening, monkeypatch):
+    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    arranged()
+
+    def broken(*_people: object) -> None:
+        raise IntegrityError
+
+    monkeypatch.setattr(enqueue, "queue_access", broken)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        access_needs.confirm(needs=all_needs())
+    assert needs(alice) == {("asl", "opening", "arranged")}
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_confirming_takes_the_same_queries_for_any_number(
+    week, opening, count, django_assert_num_queries
+):
+    for number in range(count):
+        sign_up(week, f"P{number} X", needs_asl=True, needs_captions=True)
+    chosen = arranged()
+    # The transaction's two; needs, their states, the mails.
+    with django_assert_num_queries(5):
+        assert access_needs.confirm(needs=chosen) == count
+    assert OutgoingMail.objects.filter(kind="access").count() == count
+
+
+# The mail
+
+
+def written(mail: OutgoingMail):
+    return writer.writer_for([mail])(mail)
+
+
+def confirmation(person: Registration) -> OutgoingMail:
+    mail: OutgoingMail = person.mails.filter(kind="access").latest("pk")
+    return mail
+
+
+@pytest.mark.once
+def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, opening, later):
+    alice = sign_up(week, needs_asl=True, needs_other=HOSTILE, time_zone="America/New_York")
+    bob = sign_up(week, "Bob B", needs_dial_in=True, needs_other="Secret of Bob")
+    arranged(seat__session=opening)
+    arranged(seat__session=later, kind="asl")
+    assert access_needs.confirm(needs=all_needs()) == 2
+    message = written(confirmation(alice))
+    html = str(message.alternatives[0][0])
+    for body in (" ".join(message.body.split()), html):
+        assert "12:00 PM to 4:00 PM E" in body
+        assert "9:00 AM to 1:00 PM P" in body
+        assert body.count("ASL interpretation") == 2
+        for session in (opening, later):
+            assert session.title in body
+            assert f"http://localhost/join/{alice.token}/{session.slug}/" in body
+        assert week.sessions.last().title not in body
+        assert "Secret of Bob" not in body
+        assert "Joining by phone call" not in body
+        assert bob.token not in body
+    assert HOSTILE in message.body
+    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}" in html
+    assert message.subject == f"Arranged for you at {week.name}"
+    assert "Secret of Bob" in written(confirmation(bob)).body
+
+
+@pytest.mark.once
+def test_mail_tells_what_is_new(week, opening, later):
+    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+    access_needs.confirm(needs=arranged(seat__session=opening))
+    first = confirmation(alice)
+    access_needs.confirm(needs=arranged(seat__session=later))
+    second = confirmation(alice)
+    write = writer.writer_for([first, second])
+    said = [" ".join(write(mail).body.split()) for mail in (first, second)]
+    assert [(opening.title in body, later.slug in body) for body in said] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+@pytest.mark.once
+def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
+    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    access_needs.confirm(needs=arranged())
+    alice.mails.filter(kind="access").update(state="failed")
+    mail_queue.resend(OutgoingMail.objects.filter(kind="access"))
+    assert "ASL interpretation" in written(confirmation(alice)).body
+
+
+def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later):
+    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+    access_needs.confirm(needs=arranged())
+    tasks.queue_due_mails()
+    moved = opening.starts_at + dt.timedelta(minutes=30)
+    Session.objects.filter(pk=opening.pk).update(starts_at=moved)
+    tasks.queue_due_mails()
+    assert needs(alice) == {("asl", "opening", "requested"), ("asl", later.slug, "confirmed")}
+
+
+@pytest.mark.parametrize("how", ["taken back", "left", "over", "canceled", "moved to the line"])
+def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
+    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    access_needs.confirm(needs=arranged())
+    mail = OutgoingMail.objects.select_related("registration").get(kind="access")
+    assert written(mail) is not None
+    match how:
+        case "taken back":
+            access_needs.reopen(needs=all_needs())
+        case "left":
+            alice.seats.all().delete()
+        case "canceled":
+            cancel_session(session=opening)
+        case "moved to the line":
+            Seat.objects.update(state="waiting", waiting_since=timezone.now())
+    settled_at = timezone.now() + week.settle_time + writer.RECHECK_AFTER
+    with time_machine.travel(opening.ends_at if how == "over" else settled_at):
+        assert written(mail) is None
+
+
+@pytest.mark.once
+def test_two_who_need_the_same_get_the_same_words(week, opening):
+    people = [sign_up(week, name, needs_asl=True, sessions=[opening]) for name in ("A A", "B B")]
+    access_needs.confirm(needs=arranged())
+    queued = [confirmation(person) for person in people]
+    write: Any = writer.writer_for(queued)
+    first, second = (write(mail) for mail in queued)
+    assert first.skeleton is second.skeleton
+    assert "Hello A A," in first.body
+    assert people[0].token not in second.body
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_preparing_confirmations_takes_the_same_queries_for_any_number(
+    week, count, django_assert_num_queries
+):
+    for number in range(count):
+        sign_up(week, f"P{number} X", needs_asl=True, needs_other=f"Word {number}")
+    access_needs.confirm(needs=arranged())
+    claimed = list(OutgoingMail.objects.filter(kind="access").select_related("registration"))
+    with django_assert_num_queries(7):
+        write = writer.writer_for(claimed)
+        for mail in claimed:
+            write(mail)
+
+
+@pytest.mark.once
+def test_sample_shows_what_it_looks_like(week):
+    body = previews.sample(OutgoingMail.Kind.ACCESS, week).body
+    assert "Live captions" in body
+    assert "/join/" in body
+
+
+# For organizers
+
+
+def act(organizer: Client, action: str, *chosen: AccessNeed) -> str:
+    fields = {"action": action, "_selected_action": [need.pk for need in chosen]}
+    return organizer.post(LIST, fields, follow=True).content.decode()
+
+
+def test_list_says_what_is_open_by_session(organizer, week, opening, later):
+    full_opening(week, opening)
+    sign_up(week, "Carol C", needs_other=HOSTILE, sessions=[later])
+    sign_up(week, "Dan D", needs_asl=True, sessions=[later])
+    arranged(seat__registration__name="Dan D")
+    page = organizer.get(LIST).content.decode()
+    assert page.count("1 still open</b> for ") == 2
+    assert "1 arranged, to be confirmed" in page
+    assert "1 of people on the waiting list" in page
+    assert "On the waiting list" in page
+    assert "Large print &amp; O&#x27;Brien" in page
+    assert page.count(access_needs.day(opening)) == 1
+    assert page.count(short_day(opening)) == 2
+
+
+def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
+    sign_up(week, needs_asl=True, sessions=[opening, later])
+    user = organizer.get(LIST).wsgi_request.user
+    with time_machine.travel(opening.ends_at):
+        organizer.force_login(user)
+        assert "1 access need" in organizer.get(LIST).content.decode()
+        assert "2 access needs" in organizer.get(f"{LIST}?sessions=all").content.decode()
+
+
+@pytest.mark.once
+def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
+    alice = sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+    asl, captions = AccessNeed.objects.order_by("kind")
+    assert "1 need marked as arranged." in act(organizer, "arrange", asl)
+    page = act(organizer, "confirm", asl, captions)
+    assert "A mail is on its way to 1 person." in page
+    assert "1 need left out: not arranged yet" in page
+    assert needs(alice) == {("asl", "opening", "confirmed"), ("captions", "opening", "requested")}
+    page = act(organizer, "confirm", asl)
+    assert "on its way" not in page
+    assert "1 need to be arranged again." in act(organizer, "reopen", asl, captions)
+    assert needs(alice) == {("asl", "opening", "requested"), ("captions", "opening", "requested")}
+    assert alice.mails.filter(kind="access").count() == 1
+
+
+@pytest.mark.once
+def test_note_is_written_in_the_list_and_nothing_else(organizer, week, opening):
+    sign_up(week, needs_asl=True, sessions=[opening])
+    need = AccessNeed.objects.get()
+    fields: dict[str, Any] = {
+        "form-TOTAL_FORMS": 1,
+        "form-INITIAL_FORMS": 1,
+        "form-0-id": need.pk,
+        "form-0-note": HOSTILE,
+        "_save": "Save",
+    }
+    stale = AccessNeed.objects.get()
+    access_needs.arrange(needs=[need])
+    stale.note = "Bob interprets"
+    page: Any = AccessNeedAdmin(AccessNeed, admin.site)
+    page.save_model(None, stale, None, True)
+    need.refresh_from_db()
+    assert (need.state, need.note) == ("arranged", "Bob interprets")
+    shown = organizer.post(LIST, fields, follow=True).content.decode()
+    need.refresh_from_db()
+    assert (need.state, need.note) == ("arranged", HOSTILE)
+    assert "Large print &amp; O&#x27;Brien" in shown
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_list_takes_the_same_queries_for_any_number(
+    organizer, week, count, django_assert_num_queries
+):
+    for number in range(count):
+        sign_up(week, f"P{number} X", needs_asl=True)
+    organizer.get(LIST)
+    with django_assert_num_queries(9):
+        organizer.get(LIST)
+
+
+@pytest.mark.once
+def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
+    sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+    arranged(kind="captions")
+    words = f"1 access need still open</b> for {access_needs.day(opening)}"
+    ahead = opening.starts_at - dt.timedelta(days=7)
+    user = organizer.get("/admin/").wsgi_request.user
+    for moment, is_said in [
+        (ahead - dt.timedelta(minutes=1), False),
+        (ahead, True),
+        (opening.ends_at, False),
+    ]:
+        with time_machine.travel(moment, tick=False):
+            organizer.force_login(user)
+            assert (words in organizer.get("/admin/").content.decode()) == is_said
+    arranged()
+    with time_machine.travel(ahead, tick=False):
+        organizer.force_login(user)
+        assert "2 arranged, but not confirmed" in organizer.get("/admin/").content.decode()
+        access_needs.confirm(needs=all_needs())
+        assert "See who needs what" not in organizer.get("/admin/").content.decode()
+
+
+@pytest.mark.once
+def test_needs_are_for_organizers_only(client, django_user_model, week, opening):
+    sign_up(week, needs_asl=True, sessions=[opening])
+    need = AccessNeed.objects.get()
+    assert client.get(LIST).status_code == 302
+    client.force_login(django_user_model.objects.create_user("helper", password="x", is_staff=True))
+    for address in (LIST, f"{LIST}{need.pk}/change/"):
+        assert client.get(address).status_code == 403
+    with time_machine.travel(opening.starts_at, tick=False):
+        client.force_login(django_user_model.objects.get())
+        assert "access need" not in client.get("/admin/").content.decode()
+
+
+@pytest.mark.once
+def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
+    sign_up(week, needs_asl=True, sessions=[opening])
+    need = AccessNeed.objects.get()
+    assert organizer.get(f"{LIST}add/").status_code == 403
+    assert organizer.post(f"{LIST}{need.pk}/delete/", {"post": "yes"}).status_code == 403
+    organizer.post(f"{LIST}{need.pk}/change/", {"note": "Bob", "state": "confirmed"})
+    need.refresh_from_db()
+    assert (need.state, need.note) == ("requested", "Bob")
+
+
+# On one's own page
+
+
+@pytest.mark.once
+def test_own_page_says_how_far_it_is(client, week, opening):
+    alice = sign_up(
+        week, needs_asl=True, needs_captions=True, needs_other=HOSTILE, sessions=[opening]
+    )
+    sign_up(week, "Bob B", needs_other="Secret of Bob", sessions=[opening])
+    arranged(kind="captions")
+    access_needs.confirm(needs=arranged(kind="asl"))
+    all_needs().update(note="Among organizers")
+    page = client.get(f"/me/{alice.token}/").content.decode()
+    said = re.sub(r"<[^>]+>", "", page)
+    assert "ASL interpretation: confirmed" in said
+    assert "Live captions: arranged, to be confirmed" in said
+    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in said
+    assert "Secret of Bob" not in page
+    assert "Among organizers" not in page

@@ -1,0 +1,762 @@
+"""An organizer's yes before any link leaves; and a no, of which nobody learns."""
+
+import datetime as dt
+import re
+import threading
+from html import unescape
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.core.cache import caches
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models import AgendaItem, Event, Session
+from events.schedule import cancel_session, edit_session
+from registrations import signup, tasks
+from registrations.mail import (
+    announcements,
+    kinds,
+    unsubscribe,
+    writer,
+)
+from registrations.models import Announcement, OutgoingMail, Registration, Seat, new_token
+from registrations.outbox import delivery
+from tests.people import filled_form, sign_up
+from tests.registrations.admin.test_registrations import act, act_surely, form_of, path, sure_of
+
+pytestmark = pytest.mark.django_db
+
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+PEOPLE = "/admin/registrations/registration/"
+PAGES = ("/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/")
+NOT_ADMITTED = pytest.mark.parametrize("word", ["pending", "declined"])
+
+
+@pytest.fixture
+def week(week) -> Event:
+    """The Strategy Week, which looks at each registration first."""
+    week.requires_approval = True
+    week.save()
+    return week
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def someone(week):
+    """Register someone of whom organizers have said this word."""
+
+    def someone(word: str, name: str = "Alice Adams", **details) -> Registration:
+        person = sign_up(week, name, **details)
+        if word != "pending":
+            signup.approve(registrations=[person])
+        if word == "declined":
+            signup.decline(registrations=[person])
+        person.refresh_from_db()
+        return person
+
+    return someone
+
+
+def post(week: Event, **changes) -> bytes:
+    answer = Client().post(f"/{week.slug}/register/", filled_form(week, **changes))
+    assert answer.status_code == 200
+    return answer.content
+
+
+def queued(person: Registration) -> list[tuple[str, str]]:
+    """The kind and the state of each mail to someone, in the order in which they were owed."""
+    return list(person.mails.order_by("pk").values_list("kind", "state"))
+
+
+def deliver() -> None:
+    delivery.deliver_due(writer.writer_for)
+
+
+def parts(message) -> tuple[str, str]:
+    """A mail's text and its HTML, each on one line."""
+    bodies = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    text, html = (" ".join(body.split()) for body in bodies)
+    return text, html
+
+
+def read(smtp) -> list[tuple[str, str]]:
+    """Who got which mail."""
+    return [(each.recipients[0], each.message["Subject"]) for each in smtp.messages]
+
+
+# Registering
+
+
+def test_registering_waits_for_an_organizer(week):
+    post(week)
+    alice = Registration.objects.get()
+    assert (alice.approval, alice.decided_at, alice.seats.count()) == ("pending", None, 6)
+    assert (alice.is_admitted, alice.is_pending) == (False, True)
+    assert queued(alice) == [("received", "waiting")]
+    assert alice.mails.get().priority == OutgoingMail.Priority.AT_ONCE
+
+
+def test_event_that_does_not_ask_admits_at_once(week):
+    Event.objects.update(requires_approval=False)
+    post(week)
+    alice = Registration.objects.get()
+    assert (alice.approval, alice.decided_at, alice.is_admitted) == ("approved", None, True)
+    assert queued(alice) == [("links", "waiting")]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("requires", [True, False])
+def test_public_pages_say_that_organizers_look_first(client, week, requires):
+    Event.objects.update(requires_approval=requires)
+    form = client.get(f"/{week.slug}/register/").content
+    assert (b"The organizers look at each registration first" in form) is requires
+    answer = post(week)
+    assert (b"The organizers look at each registration before" in answer) is requires
+    assert (b"with your personal Zoom links is on its way" in answer) is not requires
+    Event.objects.update(registration_closes_at=timezone.now())
+    caches["pages"].clear()
+    closed = client.get(f"/{week.slug}/register/").content
+    assert (b"Once the organizers have said yes" in closed) is requires
+
+
+@pytest.mark.once
+def test_mail_says_that_it_was_received_and_shows_what_is_public(week, smtp):
+    alice = sign_up(week)
+    deliver()
+    (received,) = smtp.messages
+    text, html = parts(received.message)
+    assert received.message["Subject"] == f"We have your registration for {week.name}"
+    assert list(received.message.iter_attachments()) == []
+    titles = [session.title for session in week.sessions.all()]
+    for shown in (text, unescape(html)):
+        assert "organizers look at each registration before any link goes out" in shown
+        assert shown.count(f"http://localhost/me/{alice.token}/") == 1
+        assert [title for title in titles if title not in shown] == []
+        assert secrets_in(shown, week) == []
+
+
+@pytest.mark.once
+def test_mail_leaves_out_what_was_canceled(week, opening, smtp):
+    cancel_session(session=opening)
+    sign_up(week, sessions=[opening])
+    deliver()
+    (received,) = smtp.messages
+    text, _html = parts(received.message)
+    assert opening.title not in text
+    assert "WHAT YOU ASKED FOR" not in text
+
+
+def secrets_in(text: str, week: Event) -> list[str]:
+    """Of what is for those only who come: what stands in this text."""
+    known = ["zoom.example", "/join/", "calendar.ics", "+1 669 900"]
+    for session in week.sessions.with_details():
+        known += [session.meeting.meeting_id, session.meeting.passcode]
+        known += [item.title for item in session.agenda.all()]
+    return [secret for secret in known if secret in text]
+
+
+# What someone sees who has no yes
+
+
+@pytest.mark.once
+@NOT_ADMITTED
+def test_own_page_shows_what_was_entered_and_what_is_public(client, week, someone, word):
+    details = {"organization": "Families & Friends", "state": "CA", "needs_asl": True}
+    alice = someone(word, strategies=[week.tracks.first()], **details)
+    AgendaItem.objects.update(title="Only for attendees")
+    answer = client.get(f"/me/{alice.token}/")
+    page = " ".join(answer.content.decode().split())
+    assert answer.status_code == 200
+    assert "Your registration is with the organizers" in page
+    entered = ["Alice Adams", "alice@example.org", "Families &amp; Friends", "California"]
+    entered += ["ASL interpretation", str(week.tracks.first()), "12:00 PM to 4:00 PM E"]
+    assert [words for words in entered if words not in page] == []
+    assert page.count("<h3>") == 6
+    assert secrets_in(page, week) == []
+    assert "Only for attendees" not in page
+
+
+@pytest.mark.once
+def test_own_page_tells_nobody_what_was_decided(client, someone):
+    """The same words, but for the secret in the address and the form's own."""
+    alice = someone("pending")
+    pages = []
+    for _word in ("pending", "declined"):
+        page = client.get(f"/me/{alice.token}/").content.decode().replace(alice.token, "")
+        pages.append(re.sub(r'csrfmiddlewaretoken" value="\w+"', "", page))
+        signup.decline(registrations=[alice])
+        alice.refresh_from_db()
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.once
+def test_own_page_lists_what_someone_asked_for_and_no_drafts(client, week, opening):
+    alice = sign_up(week, sessions=list(week.sessions.all()[:3]))
+    week.sessions.exclude(pk=opening.pk).update(status="draft")
+    page = client.get(f"/me/{alice.token}/").content.decode()
+    assert (page.count("<h3>"), opening.title in page) == (1, True)
+
+
+@NOT_ADMITTED
+def test_calendar_and_doors_are_closed_without_a_yes(client, someone, opening, word):
+    alice = someone(word)
+    with time_machine.travel(opening.starts_at, tick=False):
+        for page in PAGES[1:]:
+            unknown = client.get(page.format(new_token()))
+            answer = client.get(page.format(alice.token))
+            assert (answer.status_code, answer.content) == (404, unknown.content)
+        signup.approve(registrations=[alice])
+        alice.refresh_from_db()
+        statuses = [client.get(page.format(alice.token)).status_code for page in PAGES]
+    assert statuses == [200, 200, 302]
+
+
+@pytest.mark.parametrize("word", ["pending", "approved"])
+def test_a_no_ends_the_links_at_once(client, someone, word):
+    alice = someone(word)
+    assert client.get(f"/me/{alice.token}/").status_code == 200
+    signup.decline(registrations=[alice])
+    for page in PAGES:
+        answer, unknown = (client.get(page.format(token)) for token in (alice.token, new_token()))
+        assert (answer.status_code, answer.content) == (404, unknown.content)
+    assert client.post(f"/me/{alice.token}/cancel/").status_code == 404
+    assert Registration.objects.active().count() == 1
+
+
+def test_whoever_waits_can_cancel(client, week):
+    alice = sign_up(week)
+    answer = client.post(f"/me/{alice.token}/cancel/", follow=True).content
+    assert b"We will send no further mail" in answer
+    deliver()
+    assert queued(alice) == [("received", "dropped")]
+
+
+@pytest.mark.once
+def test_unsubscribing_promises_no_place_to_whoever_has_none(client, someone):
+    alice = someone("approved")
+    url = unsubscribe.unsubscribe_url(alice)
+    for promised in (True, False):
+        for answer in (client.get(url), client.post(url), client.post(url, {"again": "1"})):
+            assert (b"session links and reminders" in answer.content) is promised
+        signup.decline(registrations=[alice])
+
+
+# Yes and no
+
+
+def test_a_yes_owes_the_links(someone, smtp, week):
+    alice = someone("pending")
+    before = timezone.now()
+    assert signup.approve(registrations=[alice]) == 1
+    deliver()
+    alice.refresh_from_db()
+    assert (alice.approval, alice.is_admitted) == ("approved", True)
+    assert alice.decided_at > before
+    assert queued(alice) == [("received", "dropped"), ("links", "sent")]
+    assert read(smtp) == [("alice@example.org", f"Your links for {week.name}")]
+
+
+def test_a_no_mails_nothing_and_keeps_the_seats(someone, smtp):
+    alice, bob = someone("pending"), someone("approved", "Bob B")
+    assert signup.decline(registrations=[alice, bob]) == 2
+    for person in (alice, bob):
+        person.refresh_from_db()
+        assert person.approval == "declined"
+        assert (person.is_admitted, person.is_pending) == (False, False)
+        assert (person.seats.count(), person.decided_at is None) == (6, False)
+        assert {state for _kind, state in queued(person)} == {"dropped"}
+    deliver()
+    assert smtp.messages == []
+
+
+def test_a_yes_after_a_no_gives_new_links_to_the_same_sessions(week, opening, someone, smtp):
+    alice = someone("approved", sessions=[opening])
+    deliver()
+    signup.decline(registrations=[alice])
+    assert signup.approve(registrations=[alice]) == 1
+    deliver()
+    first, second = (parts(each.message)[0] for each in smtp.messages)
+    again = Registration.objects.get()
+    assert again.token != alice.token
+    assert f"/join/{alice.token}/opening/" in first
+    assert f"/join/{again.token}/opening/" in second
+    assert alice.token not in second
+    assert [kind for kind, state in queued(alice) if state == "sent"] == ["links", "links"]
+
+
+def test_a_quick_no_and_yes_leave_one_mail_of_links(someone, smtp):
+    alice = someone("approved")
+    signup.decline(registrations=[alice])
+    signup.approve(registrations=[alice])
+    deliver()
+    assert len(smtp.messages) == 1
+
+
+def test_what_has_been_said_or_canceled_is_not_said_again(someone):
+    alice, bob = someone("approved"), someone("declined", "Bob B")
+    charlie = someone("pending", "Charlie C")
+    signup.cancel(registration=charlie)
+    before = list(Registration.objects.order_by("pk").values())
+    assert signup.approve(registrations=[alice, charlie]) == 0
+    assert signup.decline(registrations=[bob, charlie]) == 0
+    assert list(Registration.objects.order_by("pk").values()) == before
+    assert alice.mails.filter(kind="links").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", [signup.approve, signup.decline])
+def test_two_organizers_at_once_say_it_once(week, verb):
+    """Real concurrency: as many connections as threads, each for all three people."""
+    everyone = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
+    start = threading.Barrier(4)
+    answers, failures = [], []
+
+    def press() -> None:
+        try:
+            start.wait()
+            answers.append(verb(registrations=everyone))
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=press) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert sorted(answers) == [0, 0, 0, 3]
+    links = 3 if verb is signup.approve else 0
+    assert OutgoingMail.objects.filter(kind="links").count() == links
+
+
+def test_yes_and_no_take_the_same_queries_for_3_people_as_for_30(week, django_assert_num_queries):
+    for count in (3, 30):
+        some = [sign_up(week, f"P{count}x{number} X") for number in range(count)]
+        # The people, their yes, their seats, how often links were mailed, the mails; a savepoint.
+        with django_assert_num_queries(7):
+            assert signup.approve(registrations=some) == count
+        # The people, their no, the places that free, their sessions, who waits for these, their
+        # tokens, the mails that wait; two savepoints.
+        with django_assert_num_queries(11):
+            assert signup.decline(registrations=some) == count
+
+
+def test_switching_it_on_and_off_changes_nobodys_standing(week):
+    Event.objects.update(requires_approval=False)
+    week.refresh_from_db()
+    alice = sign_up(week)
+    Event.objects.update(requires_approval=True)
+    week.refresh_from_db()
+    bob = sign_up(week, "Bob B")
+    Event.objects.update(requires_approval=False)
+    week.refresh_from_db()
+    sign_up(week, "Bob B")
+    for person, word in ((alice, "approved"), (bob, "pending")):
+        person.refresh_from_db()
+        assert person.approval == word
+    assert queued(bob) == [("received", "waiting")]
+
+
+@pytest.mark.parametrize(("approval", "decided"), [("pending", True), ("declined", False)])
+def test_database_refuses_a_word_without_its_moment(someone, approval, decided):
+    alice = someone("approved")
+    decided_at = timezone.now() if decided else None
+    with pytest.raises(IntegrityError, match="declined_is_decided"), transaction.atomic():
+        Registration.objects.filter(pk=alice.pk).update(approval=approval, decided_at=decided_at)
+
+
+# Registering again
+
+
+@pytest.mark.once
+def test_registering_again_shows_everyone_the_same_page(week, someone):
+    new = post(week)
+    alice = Registration.objects.get()
+    pages = {post(week)}
+    with time_machine.travel(timezone.now() + 11 * MINUTE):
+        for verb in (signup.approve, signup.decline):
+            verb(registrations=[alice])
+            pages.add(post(week))
+    assert pages == {new}
+    assert Registration.objects.count() == 1
+
+
+def test_whoever_waits_is_told_again_at_most_once_in_ten_minutes(week):
+    start = timezone.now()
+    for minutes, told in [(0, 1), (9, 1), (11, 2), (12, 2)]:
+        with time_machine.travel(start + minutes * MINUTE, tick=False):
+            post(week)
+            OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
+        assert queued(Registration.objects.get()) == [("received", "sent")] * told
+
+
+def test_whoever_was_declined_is_told_nothing(week, someone):
+    alice = someone("declined")
+    before = queued(alice)
+    with time_machine.travel(timezone.now() + HOUR):
+        post(week)
+        post(week, email="ALICE@example.org", name="Mallory")
+    assert queued(alice) == before
+    alice.refresh_from_db()
+    assert (alice.approval, alice.name) == ("declined", "Alice Adams")
+    assert Registration.objects.count() == 1
+
+
+def test_organizers_mail_links_again_only_to_those_who_come(someone):
+    for name, word in (("Alice A", "pending"), ("Bob B", "declined"), ("Charlie C", "approved")):
+        someone(word, name)
+    OutgoingMail.objects.update(state="failed")
+    assert signup.resend_links(registrations=Registration.objects.all()) == 1
+    mail = OutgoingMail.objects.get(state="waiting")
+    assert (mail.kind, mail.registration.name) == ("links", "Charlie C")
+
+
+@pytest.mark.parametrize(
+    ("word", "told"), [("pending", ["received"]), ("declined", []), ("approved", ["links"])]
+)
+def test_corrected_address_is_told_how_it_stands(someone, word, told):
+    alice = someone(word)
+    signup.correct_email(registration=alice, email="right@example.org")
+    waiting = alice.mails.filter(state="waiting").values_list("kind", flat=True)
+    assert list(waiting) == told
+    assert Registration.objects.get().token == alice.token
+
+
+def test_correcting_an_address_goes_by_what_was_decided_meanwhile(someone):
+    alice = someone("approved")
+    signup.decline(registrations=[alice])
+    signup.correct_email(registration=alice, email="right@example.org")
+    assert not alice.mails.filter(state="waiting").exists()
+
+
+# Who is mailed
+
+
+@NOT_ADMITTED
+def test_mails_are_dropped_without_a_yes(week, opening, someone, smtp, word):
+    """Whatever was queued, in time or by mistake, is looked at again when it is written."""
+    alice = someone(word)
+    OutgoingMail.objects.all().delete()
+    said = Announcement.objects.create(event=week, subject="News", body="Dear {name}")
+    to_try = [kind for kind in kinds.COMPOSERS if (word, kind) != ("pending", "received")]
+    for kind in to_try:
+        announcement = said if kind == "announcement" else None
+        OutgoingMail.objects.create(
+            key=kind, kind=kind, registration=alice, session=opening, announcement=announcement
+        )
+    deliver()
+    assert queued(alice) == [(kind, "dropped") for kind in to_try]
+    assert smtp.messages == []
+
+
+@NOT_ADMITTED
+def test_nothing_is_owed_without_a_yes(week, opening, someone, word):
+    someone("approved", "Bob B", wants_doors_email=True)
+    someone(word, wants_doors_email=True)
+    mine = OutgoingMail.objects.filter(registration__name="Alice Adams")
+    before = list(mine.values_list("pk", flat=True))
+    moments = [opening.starts_at - 24 * HOUR, opening.starts_at - HOUR]
+    moments += [opening.starts_at - 10 * MINUTE]
+    moments += [week.sessions.order_by("ends_at").last().ends_at + 25 * HOUR]
+    with time_machine.travel(opening.starts_at - 30 * HOUR, tick=False):
+        with edit_session(week.sessions.get(slug="das").pk) as das:
+            das.title = "Renamed"
+            das.save()
+        cancel_session(session=week.sessions.get(slug="legislation"))
+        AgendaItem.objects.filter(session__slug="closing").update(title="New")
+        with edit_session(week.sessions.get(slug="closing").pk) as closing:
+            closing.save()
+    for moment in moments:
+        with time_machine.travel(moment, tick=False):
+            tasks.queue_due_mails()
+    assert list(mine.values_list("pk", flat=True)) == before
+    heard = Seat.objects.filter(registration__name="Alice Adams", notified_revision__gt=0)
+    assert not heard.exists()
+    kinds = set(OutgoingMail.objects.exclude(kind="received").values_list("kind", flat=True))
+    assert kinds >= {"day", "hour", "doors", "changed", "canceled", "thanks"}
+
+
+@NOT_ADMITTED
+def test_announcements_go_to_those_who_come(week, opening, someone, word):
+    track = week.tracks.first()
+    for name, said in (("Alice A", word), ("Bob B", "approved")):
+        person = someone(said, name, strategies=[track])
+        person.seats.exclude(session=opening).update(state="waiting", waiting_since=timezone.now())
+    for audience in Announcement.Audience:
+        announcement = Announcement.objects.create(
+            event=week,
+            subject="News",
+            body="Hello",
+            audience=audience,
+            session=opening if audience == "session" else None,
+            track=track if audience == "track" else None,
+        )
+        assert [person.name for person in announcements.audience(announcement)] == ["Bob B"]
+        assert announcements.left_out(announcement) == announcements.LeftOut(0, 0)
+
+
+def test_late_yes_brings_the_links_and_nothing_that_was_before(week, opening, someone):
+    """Neither the change that everyone was told of, nor the reminder that is just due."""
+    alice = someone("pending")
+    with (
+        time_machine.travel(opening.starts_at - 3 * HOUR, tick=False),
+        edit_session(opening.pk) as now,
+    ):
+        now.title = "Renamed"
+        now.save()
+    with time_machine.travel(opening.starts_at - HOUR + MINUTE, tick=False):
+        tasks.queue_due_mails()
+        signup.approve(registrations=[alice])
+        tasks.queue_due_mails()
+    assert [kind for kind, _state in queued(alice)] == ["received", "links"]
+    with time_machine.travel(opening.starts_at + 48 * HOUR, tick=False):
+        tasks.queue_due_mails()
+    assert [kind for kind, _state in queued(alice)][2:] == ["day"]
+
+
+# The admin
+
+
+def listed(client, query: str = "") -> list[str]:
+    people = client.get(f"{PEOPLE}{query}").context["cl"].result_list
+    return sorted(person.name.split()[0] for person in people)
+
+
+@pytest.fixture
+def four(someone) -> list[Registration]:
+    """One of each: Alice waits, Bob comes, Charlie was declined, Dora has canceled."""
+    names = ("Alice A", "Bob B", "Charlie C", "Dora D")
+    words = ("pending", "approved", "declined", "pending")
+    people = [someone(word, name) for word, name in zip(words, names, strict=True)]
+    signup.cancel(registration=people[3])
+    return people
+
+
+def test_list_says_how_everyone_stands_and_finds_them(admin_client, four):
+    page = admin_client.get(PEOPLE).content.decode()
+    shown = re.findall(r'field-coming[^>]*>(?:<b class="badge">)?([^<]+)', page)
+    assert sorted(shown) == ["Canceled", "Declined", "Waits for your yes", "Yes"]
+    found = {"yes": ["Bob"], "pending": ["Alice"], "declined": ["Charlie"], "canceled": ["Dora"]}
+    assert {word: listed(admin_client, f"?coming={word}") for word in found} == found
+
+
+def test_list_counts_those_who_wait_and_leads_to_them(admin_client, week, four):
+    page = admin_client.get(PEOPLE).content.decode()
+    assert f'<b class="warning">1 person</b> waits for your yes to {week.name}' in page
+    link = re.search(r'href="(\?event__id__exact=\d+&amp;coming=pending)"', page)[1]
+    assert listed(admin_client, link.replace("&amp;", "&")) == ["Alice"]
+    sign_up(week, "Erin E")
+    assert '<b class="warning">2 people</b> wait for' in admin_client.get(PEOPLE).content.decode()
+
+
+@pytest.mark.once
+def test_list_says_nothing_when_nobody_waits(admin_client, someone):
+    someone("approved")
+    assert "for your yes to" not in admin_client.get(PEOPLE).content.decode()
+
+
+@pytest.mark.once
+def test_approving_in_bulk_says_how_many(admin_client, four):
+    said = act(admin_client, Registration, "approve", *four)
+    assert "2 people approved. Their links are on the way." in said
+    assert "2 left out: approved already, or canceled." in said
+    assert listed(admin_client, "?coming=yes") == ["Alice", "Bob", "Charlie"]
+
+
+@pytest.mark.once
+def test_declining_in_bulk_says_how_many(admin_client, four):
+    said = act_surely(admin_client, "decline", *four)
+    assert "2 people declined. Links they had no longer work" in said
+    assert "2 left out: declined already, or canceled." in said
+    assert listed(admin_client, "?coming=declined") == ["Alice", "Bob", "Charlie"]
+
+
+@pytest.mark.once
+def test_declining_is_asked_once_more_only_where_links_would_end(admin_client, four):
+    alice, bob, *_others = four
+    asked = act(admin_client, Registration, "decline", alice, bob)
+    assert "Decline 1 person who had your yes?" in asked
+    assert "Bob B" in asked
+    assert "Alice A" not in asked
+    assert listed(admin_client, "?coming=declined") == ["Charlie"]
+    assert "1 person declined." in act(admin_client, Registration, "decline", alice)
+
+
+@pytest.mark.once
+def test_history_says_who_said_it(admin_client, admin_user, four):
+    alice, bob, charlie, _dora = four
+    act(admin_client, Registration, "approve", *four)
+    act_surely(admin_client, "decline", alice)
+    entries = LogEntry.objects.order_by("pk").values_list("user", "object_id", "change_message")
+    said = [(charlie, "Approved."), (alice, "Approved."), (alice, "Declined.")]
+    assert sorted(entries) == sorted((admin_user.pk, str(who.pk), word) for who, word in said)
+    assert not any(entry[1] == str(bob.pk) for entry in entries)
+
+
+def decide(client, person: Registration, word: str):
+    url = reverse("admin:registrations_registration_decide", args=[person.pk])
+    return client.post(url, {"do": word}, follow=True)
+
+
+@pytest.mark.once
+def test_buttons_on_a_persons_page(admin_client, someone):
+    alice = someone("pending")
+    for word, offered, state in [
+        ("approve", ["approve", "decline"], "approved"),
+        ("decline", ["decline"], "declined"),
+        ("approve", ["approve"], "approved"),
+    ]:
+        page = admin_client.get(path(alice)).content.decode()
+        assert re.findall(r'name="do" value="(\w+)"', page) == offered
+        answer = decide(admin_client, alice, word)
+        assert answer.redirect_chain == [(path(alice), 302)]
+        assert "1 person" in answer.content.decode()
+        alice.refresh_from_db()
+        assert alice.approval == state
+        page = admin_client.get(path(alice)).content.decode()
+        assert f"{alice.get_approval_display()} on " in page
+
+
+@pytest.mark.once
+def test_page_of_someone_who_was_never_asked_for_has_no_buttons(admin_client, someone):
+    alice, bob = someone("approved"), someone("pending", "Bob B")
+    Event.objects.update(requires_approval=False)
+    signup.cancel(registration=bob)
+    for person in (alice, bob):
+        assert 'name="do"' not in admin_client.get(path(person)).content.decode()
+    Registration.objects.update(decided_at=None)
+    assert "Not asked for" in admin_client.get(path(alice)).content.decode()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("word", ["", "cancel", "Approve"])
+def test_odd_decisions_are_refused(admin_client, someone, word):
+    alice = someone("pending")
+    assert decide(admin_client, alice, word).status_code == 400
+    url = reverse("admin:registrations_registration_decide", args=["99x"])
+    assert admin_client.post(url, {"do": "approve"}).status_code == 404
+    assert admin_client.get(url).status_code == 405
+
+
+@pytest.mark.once
+def test_deciding_is_for_those_who_may_change_registrations(client, django_user_model, someone):
+    user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(user)
+    alice, bob = someone("pending"), someone("approved", "Bob B")
+    OutgoingMail.objects.update(state="failed")
+    before = list(Registration.objects.order_by("pk").values()), OutgoingMail.objects.count()
+    for action in ("approve", "decline", "send_links_again", "renew_links", "cancel"):
+        assert 'name="sure"' not in act(client, Registration, action, alice, bob)
+    assert decide(client, alice, "approve").status_code == 403
+    assert before == (
+        list(Registration.objects.order_by("pk").values()),
+        OutgoingMail.objects.count(),
+    )
+    assert 'name="do"' not in client.get(path(alice)).content.decode()
+
+
+def test_saving_a_page_takes_back_nothing_that_was_decided_meanwhile(
+    admin_client, someone, monkeypatch
+):
+    alice = someone("approved")
+    form = form_of(admin_client, path(alice))
+    save = Registration.save
+
+    def save_after_a_no(self, **options):
+        signup.decline(registrations=[self])
+        save(self, **options)
+
+    monkeypatch.setattr(Registration, "save", save_after_a_no)
+    admin_client.post(path(alice), {**form, "name": "Alicia", "organization": "ACLU"})
+    saved = Registration.objects.get()
+    assert (saved.name, saved.organization, saved.approval) == ("Alicia", "ACLU", "declined")
+    assert saved.token != alice.token
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("approved", "New links go to right@example.org"),
+        ("pending", "We tell right@example.org that you look at the registration first."),
+        ("declined", None),
+    ],
+)
+def test_correcting_an_address_says_what_was_mailed(admin_client, someone, word, said):
+    alice = someone(word)
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "email": "right@example.org"}, follow=True)
+    words = [str(message) for message in answer.context["messages"]][:-1]
+    assert [said in each for each in words] == ([True] if said else [])
+
+
+@pytest.mark.once
+def test_event_page_has_the_switch(admin_client, week):
+    form = form_of(admin_client, path(week))
+    assert form["requires_approval"]
+    del form["requires_approval"]
+    assert admin_client.post(path(week), form).status_code == 302
+    week.refresh_from_db()
+    assert week.requires_approval is False
+
+
+@pytest.mark.once
+def test_renewing_links_is_asked_once_more(admin_client, week):
+    alice, bob = sign_up(week), sign_up(week, "Bob Brown")
+    signup.approve(registrations=[alice])
+    signup.decline(registrations=[bob])
+    listed = reverse("admin:registrations_registration_changelist")
+    chosen = {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "select_across": "1"}
+    page = unescape(admin_client.post(listed, chosen).content.decode())
+    assert "Take the links of 1 person away?" in page
+    assert f'name="_selected_action" value="{bob.pk}"' in page
+    assert 'name="select_across" value="1"' in page
+    assert f"<li>{bob}" not in page
+    assert Registration.objects.get(pk=alice.pk).token == alice.token
+    said = act(admin_client, Registration, "renew_links", bob)
+    assert "They have no links" in said
+
+
+def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
+    alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
+    signup.approve(registrations=[alice])
+    signup.decline(registrations=[bob])
+    tokens = dict(Registration.objects.values_list("pk", "token"))
+    said = act_surely(admin_client, "renew_links", alice, bob, charlie)
+    assert "New links are on their way to 2 people" in said
+    assert "1 left out: declined, or canceled." in said
+    now = dict(Registration.objects.values_list("pk", "token"))
+    assert {pk for pk in now if now[pk] != tokens[pk]} == {alice.pk, charlie.pk}
+    assert alice.mails.filter(kind="links", state="waiting").count() == 1
+    assert charlie.mails.filter(kind="received", state="waiting").count() == 1
+
+
+def test_links_are_renewed_once_however_often_it_is_pressed(admin_client, someone):
+    alice = someone("approved")
+    page = act(admin_client, Registration, "renew_links", alice)
+    pressed = {
+        "action": "renew_links",
+        "_selected_action": [alice.pk],
+        "sure": sure_of(page),
+    }
+    said = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
+    once = Registration.objects.get().token
+    assert "What you chose has changed since. Please look again." in said[1]
+    assert "What you chose has changed since." not in page + said[0]
+    assert "Take the links of 1 person away?" in said[1]
+    assert (once == alice.token, alice.mails.filter(kind="links").count()) == (False, 2)
+    assert Registration.objects.get().token == once
+    assert sure_of(said[1]) != sure_of(page)

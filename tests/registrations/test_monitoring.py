@@ -1,0 +1,363 @@
+"""Whether mail flows: the page in the admin, its line on the first page, and the command."""
+
+import datetime as dt
+import re
+
+import pytest
+import time_machine
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Max
+from django.test.utils import CaptureQueriesContext
+
+from registrations.formatting import ago, time_left
+from registrations.models import Heartbeat, OutgoingMail
+from registrations.monitoring import mail_status
+from registrations.outbox.delivery import RENDER_FAILED_PREFIX
+from registrations.privacy import erasure
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/registrations/outgoingmail/status/"
+REFUSED = "ConnectionRefusedError: [Errno 111] Connection refused"
+NOW = dt.datetime(2026, 10, 1, 16, tzinfo=dt.UTC)
+
+
+@pytest.fixture(autouse=True)
+def _at_nine_in_the_morning():
+    with time_machine.travel(NOW, tick=False):
+        yield
+
+
+@pytest.fixture
+def admin(client, django_user_model):
+    client.force_login(django_user_model.objects.create_superuser("o", "o@example.org", "x"))
+    return client
+
+
+@pytest.fixture
+def alive(db):
+    for process in Heartbeat.Process:
+        Heartbeat.objects.create(process=process, seen_at=NOW - dt.timedelta(seconds=7))
+
+
+@pytest.fixture
+def troubled(week):
+    """One mail in each state that needs a look; nobody alive."""
+    mails = [sign_up(week, name).mails.get() for name in ("Alice A", "Bob B", "Charlie C")]
+    states = [("waiting", REFUSED), ("failed", "550 No such user"), ("bounced", "")]
+    for mail, (state, words) in zip(mails, states, strict=True):
+        OutgoingMail.objects.filter(pk=mail.pk).update(
+            state=state,
+            last_error=words,
+            sent_at=NOW if state == "bounced" else None,
+            created_at=NOW - dt.timedelta(hours=2),
+        )
+
+
+def shown(answer) -> str:
+    main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
+    return " ".join(re.sub(r"<[^>]+>", " ", main).split())
+
+
+def said(capsys) -> tuple[object, str]:
+    """What the command ends with, and what it writes."""
+    try:
+        call_command("mail_status")
+    except SystemExit as exit_:
+        return exit_.code, capsys.readouterr().out
+    return 0, capsys.readouterr().out
+
+
+def test_page_says_that_all_is_well(admin, week, alive):
+    page = shown(admin.get(PAGE))
+    assert "All is well. Worker and beat are alive" in page
+    assert "A worker alive last sign: 7 seconds ago (Oct 1, 2026, 8:59 AM PDT)" in page
+    assert "What waits Nothing." in page
+    assert "What failed, and why Nothing in the last 14 days." in page
+
+
+def test_page_begins_with_the_complaints_and_says_what_failed(admin, troubled):
+    page = shown(admin.get(PAGE))
+    assert page.index("1 mail waits for more than a quarter of an hour.") < page.index("As of")
+    assert "A worker silent last sign: never" in page
+    assert (
+        "Links and schedule 1 mail , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
+        in page
+    )
+    assert "1 mail ConnectionRefusedError: [Errno 111] Connection refused" in page
+    assert "1 mail No reason was given. 1 mail 550 No such user" in page
+    assert "All is well" not in page
+
+
+def test_page_takes_the_same_queries_however_much_failed(admin, troubled, week):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as context:
+            assert admin.get(PAGE).status_code == 200
+        return len(context)
+
+    few = queries()
+    for number in range(4):
+        mail = sign_up(week, f"P{number} P").mails
+        mail.update(state="failed", last_error=f"55{number} No")
+    assert queries() == few
+
+
+def test_servers_words_are_shown_as_text(admin, troubled):
+    OutgoingMail.objects.filter(state="failed").update(last_error="<script>alert(1)</script>")
+    page = admin.get(PAGE).content.decode()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>alert(1)" not in page
+
+
+def test_tests_are_told_of_like_other_mails(admin, week, alive, capsys):
+    OutgoingMail.objects.create(key="test/1", kind="test")
+    OutgoingMail.objects.create(
+        key="test/2", kind="test", state="failed", last_error="550 No such user"
+    )
+    page = shown(admin.get(PAGE))
+    assert "Test of an announcement 1 mail , the oldest queued just now" in page
+    assert "1 mail 550 No such user" in page
+    code, out = said(capsys)
+    assert code == 0
+    assert "  1 mail: Test of an announcement  just now (Oct 1, 2026, 9:00 AM PDT)" in out
+    assert "  1 mail  550 No such user" in out
+
+
+def test_page_is_linked_from_the_list(admin, week):
+    assert PAGE in admin.get("/admin/registrations/outgoingmail/").content.decode()
+
+
+def test_page_is_for_those_who_may_see_mails(client, django_user_model, week):
+    user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
+    client.force_login(user)
+    assert client.get(PAGE).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="view_outgoingmail"))
+    assert client.get(PAGE).status_code == 200
+
+
+def test_page_without_any_event_is_no_error(admin):
+    assert admin.get(PAGE).status_code == 200
+
+
+# The admin's first page
+
+
+def test_first_page_complains_only_when_there_is_something(admin, week, alive):
+    assert "The site needs you" not in admin.get("/admin/").content.decode()
+    Heartbeat.objects.filter(process="beat").delete()
+    page = shown(admin.get("/admin/"))
+    assert "The site needs you The beat has given no sign for a minute or more: start it." in page
+
+
+def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_user_model, week):
+    user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
+    client.force_login(user)
+    assert "The site needs you" not in client.get("/admin/").content.decode()
+
+
+# The command
+
+
+def test_command_ends_with_0_when_all_is_well(week, alive, capsys):
+    code, out = said(capsys)
+    assert (code, out) == (
+        0,
+        """\
+Mail on Oct 1, 2026, 9:00 AM PDT
+All is well.
+
+Who is alive, by their last sign
+  A worker  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+  The beat  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+
+Mails so far
+  Waiting           0
+  Paused            0
+  Sent              0
+  Failed            0
+  Came back         0
+  Reported as spam  0
+  No longer needed  0
+
+What waits, and the oldest since when
+  nothing
+
+What failed in the last 14 days, and why
+  nothing
+
+What the last tries came to, of mails that wait
+  nothing
+""",
+    )
+
+
+def test_command_ends_with_1_when_something_needs_looking_at(troubled, capsys):
+    code, out = said(capsys)
+    assert (code, out) == (
+        1,
+        """\
+Mail on Oct 1, 2026, 9:00 AM PDT
+The beat has given no sign for a minute or more: start it. Without it nobody can tell whether a \
+worker is alive.
+1 mail waits because the mail server cannot be used. The last try came to: \
+ConnectionRefusedError: [Errno 111] Connection refused
+1 mail waits for more than a quarter of an hour.
+
+Who is alive, by their last sign
+  A worker  never
+  The beat  never
+
+Mails so far
+  Waiting           1
+  Paused            0
+  Sent              0
+  Failed            1
+  Came back         1
+  Reported as spam  0
+  No longer needed  0
+
+What waits, and the oldest since when
+  1 mail: Links and schedule  2 hours ago (Oct 1, 2026, 7:00 AM PDT)
+
+What failed in the last 14 days, and why
+  1 mail  no reason was given
+  1 mail  550 No such user
+
+What the last tries came to, of mails that wait
+  1 mail  ConnectionRefusedError: [Errno 111] Connection refused
+""",
+    )
+
+
+# Wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "just now"),
+        (0, "just now"),
+        (1, "1 second ago"),
+        (59, "59 seconds ago"),
+        (60, "1 minute ago"),
+        (7199, "1 hour ago"),
+        (3 * 86400, "3 days ago"),
+    ],
+)
+def test_how_long_ago(seconds, words):
+    assert ago(NOW - dt.timedelta(seconds=seconds), NOW) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (None, ""),
+        (dt.timedelta(seconds=20), "a moment left"),
+        (dt.timedelta(seconds=45), "about 1 minute left"),
+        (dt.timedelta(minutes=3), "about 3 minutes left"),
+        (dt.timedelta(hours=2), "about 2 hours left"),
+    ],
+)
+def test_time_left(left, words):
+    assert time_left(left) == words
+
+
+def complaints() -> list[str]:
+    return mail_status(NOW).complaints
+
+
+def waiting_mail(week, name: str = "Alice A", **fields) -> None:
+    OutgoingMail.objects.filter(pk=sign_up(week, name).mails.get().pk).update(**fields)
+
+
+def test_worker_that_is_silent_while_the_beat_lives_is_missed(week, alive):
+    Heartbeat.objects.filter(process="worker").update(seen_at=NOW - dt.timedelta(minutes=2))
+    assert complaints() == ["No worker has given a sign for a minute or more: start one."]
+
+
+def test_server_that_is_away_is_told_of_at_once(week, alive):
+    waiting_mail(week, last_error=REFUSED, attempts=1)
+    (words,) = complaints()
+    assert words.startswith("1 mail waits because the mail server cannot be used.")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (
+            f"{RENDER_FAILED_PREFIX}KeyError('name')",
+            ["1 mail waits because of a fault of ours: see the worker's log."],
+        ),
+        ("Postmark API response 422 (Unprocessable Entity)", []),
+        ("452 4.2.2 Mailbox full", []),
+    ],
+)
+def test_server_that_is_away_is_told_from_what_is_about_one_mail(week, alive, words, complaint):
+    waiting_mail(week, last_error=words)
+    assert complaints() == complaint
+
+
+def test_server_that_is_away_is_quoted_however_many_other_troubles_there_are(week, alive):
+    for name in ("Bob B", "Charlie C"):
+        waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
+    waiting_mail(week, last_error=REFUSED)
+    assert complaints() == [
+        "1 mail waits because the mail server cannot be used. The last try came to: "
+        "ConnectionRefusedError: [Errno 111] Connection refused"
+    ]
+
+
+def test_server_that_took_a_mail_just_now_is_not_away(week, alive):
+    waiting_mail(week, last_error=REFUSED, attempts=1)
+    waiting_mail(week, "Bob B", state="sent", sent_at=NOW)
+    assert complaints() == []
+
+
+def test_full_mailbox_is_no_reason_to_wake_anyone(week, alive):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, last_error="452 4.2.2 Mailbox full", created_at=hours_ago)
+    assert complaints() == []
+
+
+def test_mail_that_nobody_took_is_late(week, alive):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, created_at=hours_ago, due_at=hours_ago)
+    assert complaints() == ["1 mail waits for more than a quarter of an hour."]
+
+
+@pytest.mark.parametrize(("sent_minutes_ago", "late"), [(1, 0), (20, 1)])
+def test_long_mailing_is_late_only_when_nothing_leaves(week, alive, sent_minutes_ago, late):
+    hours_ago = NOW - dt.timedelta(hours=5)
+    waiting_mail(week, created_at=hours_ago, due_at=hours_ago, priority=2)
+    sent_at = NOW - dt.timedelta(minutes=sent_minutes_ago)
+    waiting_mail(week, "Bob B", state="sent", sent_at=sent_at)
+    assert len(complaints()) == late
+
+
+def test_day_on_which_many_mails_fail_is_told_of(week, alive):
+    for number in range(5):
+        waiting_mail(week, f"P{number} X", state="failed", last_error="550 No such user")
+    assert complaints() == ["5 mails of the last day failed or came back, 0 were sent."]
+
+
+def test_erasure_that_keeps_failing_is_told_of_a_day_later(week, alive):
+    signed_up = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
+    due = week.sessions.aggregate(at=Max("ends_at"))["at"] + dt.timedelta(days=90)
+    erasure.erase(registration=signed_up[0])
+
+    def complaints(moment: dt.datetime) -> list[str]:
+        Heartbeat.objects.update(seen_at=moment)
+        OutgoingMail.objects.all().delete()
+        return mail_status(moment).complaints
+
+    minute = dt.timedelta(minutes=1)
+    assert complaints(due + erasure.OVERDUE - minute) == []
+    assert complaints(due + erasure.OVERDUE) == [
+        "The personal data of 2 people should have been erased by itself more than a day ago, and "
+        "was not: the worker's log says why."
+    ]
+    erasure.erase_expired(due + erasure.OVERDUE)
+    assert complaints(due + erasure.OVERDUE) == []

@@ -1,0 +1,1044 @@
+"""The readiness board: who has a working link, who has not and why, and the button that mends."""
+
+import datetime as dt
+import html
+import itertools
+import re
+from collections import Counter
+
+import pytest
+import time_machine
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.db import connection, transaction
+from django.template import Context, Template
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from events.models import Event, Meeting, Session, ZoomAccount
+from events.schedule import cancel_session
+from registrations import readiness, seats, signup
+from registrations.admin.readiness import Places, zoom_words
+from registrations.mail import previews
+from registrations.mail.kinds import COMPOSERS
+from registrations.models import Announcement, OutgoingMail, PersonalLink, Registration, Seat
+from registrations.readiness import Link, Mail, Standing, Tally
+from tests.browser import PHONE, overflow
+from tests.people import sign_up
+from tests.registrations.admin.test_registrations import path
+
+pytestmark = pytest.mark.django_db
+
+Kind = OutgoingMail.Kind
+HOUR = dt.timedelta(hours=1)
+MINUTE = dt.timedelta(minutes=1)
+DAY = dt.timedelta(days=1)
+ZOOM_ID = 90_000_000_000
+LIST = "/admin/registrations/registration/"
+UNREACHED = [("failed", "refused"), ("bounced", "came back"), ("complained", "spam")]
+
+
+@pytest.fixture
+def second(week) -> Session:
+    return week.sessions.all()[1]
+
+
+@pytest.fixture
+def personal(week, settings) -> Event:
+    """The week with personal links, its meetings at Zoom, of which the site has credentials."""
+    settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
+    week.zoom_mode = Event.ZoomMode.PERSONAL
+    week.save()
+    for number, session in enumerate(week.sessions.all()):
+        Meeting.objects.filter(session=session).update(state="made", zoom_id=ZOOM_ID + number)
+    return week
+
+
+@pytest.fixture
+def viewer(client, django_user_model):
+    """Someone who may look at registrations, and no more."""
+    user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_registration"))
+    client.force_login(user)
+    return client
+
+
+def mailed(person: Registration, state: str = "sent", **about) -> Registration:
+    """Have this come of someone's mails, or of those that `about` tells."""
+    took = state in {"sent", "bounced", "complained"}
+    sent_at = timezone.now() if took else None
+    person.mails.filter(**about).update(state=state, sent_at=sent_at)
+    return person
+
+
+def mail(person: Registration, kind: str = "links", state: str = "sent", **about) -> OutgoingMail:
+    """One more mail to someone."""
+    return OutgoingMail.objects.create(
+        key=f"{kind}/{person.pk}/{OutgoingMail.objects.count()}",
+        kind=kind,
+        registration=person,
+        state=state,
+        sent_at=timezone.now() if state in {"sent", "bounced", "complained"} else None,
+        **about,
+    )
+
+
+def issue(person: Registration, session: Session, state: str = "issued", **about) -> PersonalLink:
+    defaults = {"zoom_id": session.meeting.zoom_id, "email": person.email, "state": state}
+    if state == "issued":
+        defaults |= {"join_url": "https://zoom.example/w/1", "issued_at": timezone.now()}
+    seat = person.seats.get(session=session)
+    return PersonalLink.objects.create(seat=seat, meeting=session.meeting, **defaults | about)
+
+
+def seat_of(person: Registration, session: Session):
+    return readiness.seats_of(session.event, session=session).get(registration=person)
+
+
+def board(event: Event, **asked) -> readiness.Board:
+    return readiness.Board(event, timezone.now(), **asked)
+
+
+def lacking(session: Session) -> list[str]:
+    """The names of the people who have no working link for a session."""
+    return names(board(session.event).people(session=session, standing=Standing.NO_LINK))
+
+
+def names(people) -> list[str]:
+    return [person.name for person in people]
+
+
+def queries(work) -> int:
+    with CaptureQueriesContext(connection) as context:
+        work()
+    return len(context)
+
+
+def crowd(week: Event, count: int) -> None:
+    """So many people in place of others, of whom every third has got the mail."""
+    then = timezone.now() - HOUR
+    Registration.objects.all().delete()
+    people = registered(week, [f"N{number} N" for number in range(count)])
+    Seat.objects.bulk_create(
+        Seat(registration=person, session=session, seated_at=then)
+        for person in people
+        for session in week.sessions.all()
+    )
+    states = itertools.cycle(["sent", "failed", "bounced"])
+    OutgoingMail.objects.bulk_create(
+        OutgoingMail(
+            key=f"links/{person.pk}",
+            kind="links",
+            registration=person,
+            state=state,
+            last_error="550 No",
+            sent_at=None if state == "failed" else then,
+            created_at=then,
+        )
+        for person, state in zip(people, states, strict=False)
+    )
+
+
+def registered(week: Event, names: list[str]) -> list[Registration]:
+    """People without a seat and a mail, since yesterday."""
+    since = timezone.now() - DAY
+    return Registration.objects.bulk_create(
+        Registration(event=week, name=name, email_key=name, email_since=since, time_zone="UTC")
+        for name in names
+    )
+
+
+# Whether the mail reached them
+
+
+def test_link_works_once_a_server_took_the_mail(week, opening):
+    alice = sign_up(week)
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    assert lacking(opening) == ["Alice Adams"]
+    mailed(alice)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+    assert lacking(opening) == []
+
+
+@pytest.mark.parametrize("state", [None, "dropped", "paused"])
+def test_whom_no_mail_was_sent_has_no_working_link(week, opening, state):
+    alice = sign_up(week)
+    alice.mails.update(state=state) if state else alice.mails.all().delete()
+    assert (seat_of(alice, opening).mail, lacking(opening)) == (Mail.NONE, ["Alice Adams"])
+
+
+@pytest.mark.parametrize(("state", "expected"), UNREACHED)
+def test_whom_mail_does_not_reach_has_no_working_link(week, opening, state, expected):
+    alice = mailed(sign_up(week), state)
+    assert (seat_of(alice, opening).mail, lacking(opening)) == (expected, ["Alice Adams"])
+
+
+@pytest.mark.parametrize(("state", "expected"), UNREACHED)
+def test_newer_mail_that_does_not_get_there_outdoes_one_that_did(week, opening, state, expected):
+    alice = mailed(sign_up(week))
+    mail(alice, "thanks", state)
+    assert seat_of(alice, opening).mail == expected
+
+
+def test_mail_that_was_refused_is_outdone_by_one_that_was_taken(week, opening):
+    alice = mailed(sign_up(week), "failed")
+    mail(alice, "day", session=opening)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+@pytest.mark.parametrize("state", ["bounced", "complained"])
+def test_mail_that_came_back_is_not_outdone_by_one_that_was_taken(week, opening, state):
+    alice = mailed(sign_up(week), state)
+    mail(alice)
+    assert seat_of(alice, opening).mail != Mail.ACCEPTED
+
+
+def test_complaint_counts_more_than_a_newer_bounce(week, opening):
+    alice = mailed(sign_up(week), "complained")
+    mail(alice, state="bounced")
+    assert seat_of(alice, opening).mail == Mail.SPAM
+
+
+def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
+    """All histories of two mails, and of an address that was corrected between or after them."""
+    states = ["waiting", "sent", "failed", "bounced", "complained", "dropped"]
+    histories = list(itertools.product(states, states, [0, 15, 25]))
+    people = registered(week, [f"{number}" for number in range(len(histories))])
+    begun = timezone.now() - HOUR
+    Seat.objects.bulk_create(
+        Seat(registration=person, session=opening, seated_at=begun) for person in people
+    )
+    for person, (first, then, corrected) in zip(people, histories, strict=True):
+        person.email_since = begun + corrected * MINUTE
+        mail(person, state=first, created_at=begun + 10 * MINUTE)
+        mail(person, state=then, created_at=begun + 20 * MINUTE)
+    Registration.objects.bulk_update(people, ["email_since"])
+    unreached = set(Registration.objects.unreachable().values_list("pk", flat=True))
+    valid = {0: slice(0, 2), 15: slice(1, 2), 25: slice(0)}
+    works = {
+        person.pk
+        for person, history in zip(people, histories, strict=True)
+        if "sent" in history[:2][valid[history[2]]] and history[1] != "waiting"
+    }
+    seats = readiness.seats_of(week, session=opening).filter(mail=Mail.ACCEPTED)
+    accepted = set(seats.values_list("registration", flat=True))
+    assert (len(unreached), len(works & unreached)) > (30, 5)
+    assert accepted == works - unreached
+
+
+@pytest.mark.parametrize("kind", COMPOSERS)
+def test_mails_with_links_are_those_that_count(week, opening, second, kind):
+    alice = mailed(sign_up(week), "dropped")
+    said: dict = {}
+    if kind == Kind.ANNOUNCEMENT:
+        said["announcement"] = Announcement.objects.create(event=week, subject="S", body="B")
+    about_one = previews.sample(kind, week) if kind in readiness.CARRYING else None
+    mail(alice, kind, **said)
+    of_all = seat_of(alice, opening).mail
+    alice.mails.update(session=second)
+    of_another = seat_of(alice, opening).mail
+    carries = kind in readiness.CARRYING
+    assert of_all == (Mail.ACCEPTED if carries else Mail.NONE)
+    assert of_another == Mail.NONE
+    assert seat_of(alice, second).mail == of_all
+    assert about_one is None or "/join/" in about_one.body
+
+
+# The notice of a cancellation holds the links of other sessions, a confirmation of access those of
+# sessions that someone needs something in.
+ONLY_SOME = {Kind.CANCELED, Kind.ACCESS}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", sorted({*COMPOSERS} - {*readiness.CARRYING} - ONLY_SOME))
+def test_other_mails_hold_no_join_link(week, kind):
+    if kind == Kind.ANNOUNCEMENT:
+        said = previews.announcement_preview(
+            Announcement(event=week, subject="S", body="B"), previews.sample_attendee(week)
+        )
+    else:
+        said = previews.sample(kind, week)
+    assert "/join/" not in said.body
+
+
+def test_links_that_were_renewed_count_from_their_own_mail_on(week, opening):
+    alice = mailed(sign_up(week))
+    signup.renew_links(registrations=[alice])
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    mailed(alice)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_mail_that_still_waits_is_outdone_by_a_newer_one_that_was_taken(week, opening):
+    alice = sign_up(week)
+    mail(alice)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_reminder_that_waits_takes_no_link_away(week, opening):
+    alice = mailed(sign_up(week))
+    mail(alice, "day", "waiting", session=opening)
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_place_from_the_waiting_list_counts_from_its_own_mail_on(week, opening, second):
+    alice = mailed(sign_up(week))
+    alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
+    seats.promote(seat=alice.seats.get(session=opening))
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    assert seat_of(alice, second).mail == Mail.ACCEPTED
+    mailed(alice, kind="promoted")
+    assert seat_of(alice, opening).mail == Mail.ACCEPTED
+
+
+def test_corrected_address_counts_from_its_own_mail_on(week, opening):
+    alice = mailed(sign_up(week))
+    signup.correct_email(registration=alice, email="new@example.org")
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    mailed(alice, state="dropped", state__in=["waiting"])
+    assert seat_of(alice, opening).mail == Mail.NONE
+
+
+def test_yes_after_a_no_counts_from_its_own_mail_on(week, opening):
+    alice = mailed(sign_up(week))
+    signup.decline(registrations=[alice])
+    signup.approve(registrations=[alice])
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+
+
+# Whether the join page can lead on
+
+
+@pytest.mark.parametrize(
+    ("mode", "meeting", "expected"),
+    [
+        ("pasted", {}, Link.THERE),
+        ("pasted", {"join_url": ""}, Link.MISSING),
+        ("pasted", {"state": "gone"}, Link.THERE),
+        ("shared", {}, Link.THERE),
+        ("shared", {"state": "wanted"}, Link.THERE),
+        ("shared", {"join_url": ""}, Link.MISSING),
+        ("shared", {"state": "gone"}, Link.GONE),
+        ("personal", {}, Link.MISSING),
+        ("personal", {"state": "made", "zoom_id": ZOOM_ID}, Link.WANTED),
+    ],
+)
+def test_link_of_a_session(week, opening, mode, meeting, expected):
+    alice = mailed(sign_up(week))
+    week.zoom_mode = mode
+    week.save()
+    Meeting.objects.filter(session=opening).update(**meeting)
+    opening.event.refresh_from_db()
+    assert seat_of(alice, opening).link == expected
+    assert lacking(opening) == ([] if expected == Link.THERE else ["Alice Adams"])
+
+
+@pytest.mark.parametrize("mode", Event.ZoomMode.values)
+def test_session_without_a_meeting_has_no_link(week, opening, mode):
+    alice = sign_up(week)
+    Event.objects.update(zoom_mode=mode)
+    Meeting.objects.all().delete()
+    opening.event.refresh_from_db()
+    assert seat_of(alice, opening).link == Link.MISSING
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        ({"state": "issued"}, Link.THERE),
+        ({"state": "issued", "zoom_id": ZOOM_ID - 1}, Link.WANTED),
+        ({"state": "issued", "email": "old@example.org"}, Link.WANTED),
+        ({"state": "wanted"}, Link.WANTED),
+        ({"state": "refused"}, Link.REFUSED),
+        ({"state": "refused", "zoom_id": ZOOM_ID - 1}, Link.WANTED),
+    ],
+)
+def test_personal_link_works_when_it_is_issued_for_the_meeting_of_now(
+    personal, opening, link, expected
+):
+    alice = mailed(sign_up(personal))
+    issue(alice, opening, **link)
+    assert seat_of(alice, opening).link == expected
+    leads_in = PersonalLink.objects.usable().exists()
+    assert leads_in is (expected == Link.THERE)
+    assert lacking(opening) == ([] if leads_in else ["Alice Adams"])
+
+
+def test_personal_link_goes_with_its_meeting(personal, opening):
+    alice = sign_up(personal)
+    issue(alice, opening)
+    Meeting.objects.update(state="gone")
+    assert seat_of(alice, opening).link == Link.GONE
+
+
+def test_personal_link_is_of_one_session(personal, opening, second):
+    alice = sign_up(personal)
+    issue(alice, opening)
+    assert seat_of(alice, second).link == Link.WANTED
+
+
+# Of whom it is asked
+
+
+def test_only_those_who_come_are_on_the_board(week, opening):
+    people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D", "Eve E")]
+    _alice, bob, charlie, dora, eve = people
+    signup.cancel(registration=bob)
+    signup.decline(registrations=[charlie])
+    Registration.objects.filter(pk=dora.pk).update(approval="pending")
+    eve.seats.update(state="waiting", waiting_since=timezone.now())
+    assert lacking(opening) == ["Alice A"]
+    assert board(week).tallies()[opening.pk].seated == 1
+    assert names(board(week).people()) == ["Alice A"]
+
+
+def test_only_sessions_that_are_held_are_on_the_board(week, opening, second):
+    sign_up(week)
+    cancel_session(session=opening)
+    Session.objects.filter(pk=second.pk).update(status="draft")
+    others = set(week.sessions.values_list("pk", flat=True)) - {opening.pk, second.pk}
+    assert set(board(week).tallies()) == others
+    assert {seat.session_id for seat in readiness.seats_of(week)} == others
+    sign_up(week, "Bob B", sessions=[opening, second])
+    assert names(board(week).people()) == ["Alice Adams"]
+
+
+def test_next_session_runs_or_comes_next(week, opening, second):
+    sessions = list(week.sessions.all())
+    assert readiness.next_session(sessions, timezone.now()) == opening
+    assert readiness.next_session(sessions, opening.ends_at - MINUTE) == opening
+    assert readiness.next_session(sessions, opening.ends_at) == second
+    assert readiness.next_session(sessions, sessions[-1].ends_at) is None
+
+
+def test_nobody_needs_a_link_for_what_is_over(week, opening):
+    sign_up(week, sessions=[opening])
+    assert lacking(opening) == ["Alice Adams"]
+    with time_machine.travel(opening.ends_at + HOUR):
+        assert lacking(opening) == []
+
+
+# Numbers
+
+
+def test_tally_counts_how_far_people_are(personal, opening):
+    alice, bob, charlie, dora, eve = (
+        sign_up(personal, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D", "Eve E")
+    )
+    for person, state in ((alice, "sent"), (bob, "sent"), (charlie, "bounced"), (dora, "failed")):
+        mailed(person, state)
+    for person in (alice, bob, eve):
+        issue(person, opening)
+    issue(charlie, opening, "refused")
+    alice.seats.filter(session=opening).update(opened_at=timezone.now(), attended=True)
+    bob.seats.filter(session=opening).update(opened_at=timezone.now())
+    assert board(personal).tallies()[opening.pk] == Tally(
+        seated=5,
+        issued=3,
+        accepted=2,
+        unreached=2,
+        opened=2,
+        attended=1,
+        without_link=3,
+        reasons=Counter(
+            {
+                Mail.CAME_BACK.label: 1,
+                Mail.REFUSED.label: 1,
+                Mail.ON_ITS_WAY.label: 1,
+                Link.REFUSED.label: 1,
+                Link.WANTED.label: 1,
+            }
+        ),
+    )
+
+
+def test_session_of_nobody_has_a_tally(week, opening):
+    assert board(week).tallies()[opening.pk] == Tally()
+
+
+def test_questions_take_the_same_queries_for_3_people_as_for_60(personal):
+    def questions() -> None:
+        board(personal).tallies()
+        for standing in Standing:
+            list(board(personal).people(standing=standing))
+
+    crowd(personal, 3)
+    few = queries(questions)
+    crowd(personal, 60)
+    assert queries(questions) == few
+
+
+# Looking people up
+
+
+@pytest.fixture
+def four(week, opening, second):
+    """Alice has come, Bob has opened the page, Charlie's mail came back, Dora is in the second."""
+    alice, bob, charlie = (
+        mailed(sign_up(week, name, sessions=[opening])) for name in ("Alice A", "Bob B", "Cha C")
+    )
+    mailed(sign_up(week, "Dora D", sessions=[second], email="dora.bobson@example.org"))
+    mailed(charlie, "bounced")
+    bob.seats.update(opened_at=timezone.now())
+    alice.seats.update(opened_at=timezone.now(), attended=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, ["Alice A", "Bob B", "Cha C", "Dora D"]),
+        ({"session": "opening"}, ["Alice A", "Bob B", "Cha C"]),
+        ({"standing": Standing.NO_LINK}, ["Cha C"]),
+        ({"standing": Standing.UNREACHED}, ["Cha C"]),
+        ({"standing": Standing.NOT_OPENED}, ["Cha C", "Dora D"]),
+        ({"standing": Standing.NOT_OPENED, "session": "opening"}, ["Cha C"]),
+        ({"standing": Standing.ATTENDED}, ["Alice A"]),
+        ({"words": "BOB"}, ["Bob B", "Dora D"]),
+        ({"words": "bob example"}, ["Bob B", "Dora D"]),
+        ({"words": "bob", "session": "opening"}, ["Bob B"]),
+        ({"words": "nobody"}, []),
+    ],
+)
+def test_people_can_be_looked_up(week, four, asked, expected):
+    if "session" in asked:
+        asked = {**asked, "session": week.sessions.get(slug=asked["session"])}
+    assert names(board(week).people(**asked)) == expected
+
+
+def test_last_words_tell_what_waits_from_what_did_not_get_there(week):
+    alice = mailed(sign_up(week), "failed")
+    alice.mails.update(last_error="550 No such user")
+    mail(alice, state="sent", last_error="none of it")
+    mail(alice, state="waiting", last_error="451 Later")
+    mail(alice, state="bounced", last_error="Mailbox full")
+    assert readiness.said_of_mails([alice.pk]) == {
+        (alice.pk, False): "Mailbox full",
+        (alice.pk, True): "451 Later",
+    }
+    assert readiness.said_of_mails([]) == {}
+
+
+# Mending
+
+
+def long_ago(person: Registration) -> Registration:
+    """Have what came of someone's mails be older than the pause between two of them."""
+    then = timezone.now() - HOUR
+    person.mails.update(created_at=then)
+    person.seats.update(seated_at=then)
+    Registration.objects.filter(pk=person.pk).update(email_since=then)
+    return person
+
+
+def owed(person: Registration) -> list[str]:
+    return list(person.mails.filter(state="waiting").values_list("kind", flat=True))
+
+
+def mended(**expected) -> readiness.Fixed:
+    nothing = {"mailed": 0, "mailed_lately": 0, "in_peace": 0, "personal_links": 0}
+    return readiness.Fixed(**{**nothing, "asks_zoom": False, **expected})
+
+
+@pytest.mark.parametrize("state", ["failed", "bounced", "dropped"])
+def test_whom_mail_has_not_reached_is_mailed_again(week, opening, state):
+    alice = long_ago(mailed(sign_up(week), state))
+    assert readiness.fix(event=week) == mended(mailed=1)
+    assert owed(alice) == ["links"]
+    assert seat_of(alice, opening).mail == Mail.ON_ITS_WAY
+    mailed(alice, state__in=["waiting"])
+    assert lacking(opening) == []
+    assert not Registration.objects.unreachable().exists()
+
+
+def test_who_never_got_a_mail_is_owed_one(week):
+    alice = sign_up(week)
+    alice.mails.all().delete()
+    assert readiness.fix(event=week) == mended(mailed=1)
+    assert owed(alice) == ["links"]
+
+
+def test_place_from_the_waiting_list_whose_mail_failed_is_mended(week, opening):
+    alice = long_ago(mailed(sign_up(week)))
+    alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
+    seats.promote(seat=alice.seats.get(session=opening))
+    mailed(alice, "failed", kind="promoted")
+    assert readiness.fix(event=week) == mended(mailed=1)
+    mailed(alice, state__in=["waiting"])
+    assert lacking(opening) == []
+
+
+def test_address_that_bounces_once_more_has_come_back_again(week, opening):
+    alice = long_ago(mailed(sign_up(week), "bounced"))
+    mail(alice, "thanks", "bounced", created_at=timezone.now() - HOUR)
+    readiness.fix(event=week)
+    mailed(alice, "bounced", state__in=["waiting"])
+    assert seat_of(alice, opening).mail == Mail.CAME_BACK
+
+
+def test_who_has_a_mail_or_one_on_its_way_gets_no_other(week):
+    alice, bob = mailed(sign_up(week)), sign_up(week, "Bob B")
+    for person in (alice, bob):
+        long_ago(person)
+    assert readiness.fix(event=week) == mended()
+    assert (owed(alice), owed(bob)) == ([], ["links"])
+
+
+def test_button_pressed_twice_mails_once(week):
+    alice = long_ago(mailed(sign_up(week), "bounced"))
+    readiness.fix(event=week)
+    assert readiness.fix(event=week) == mended()
+    assert owed(alice) == ["links"]
+
+
+def test_who_called_our_mail_spam_is_left_in_peace(week):
+    alice = long_ago(mailed(sign_up(week), "complained"))
+    since = Registration.objects.get().email_since
+    assert readiness.fix(event=week) == mended(in_peace=1)
+    assert (owed(alice), Registration.objects.get().email_since) == ([], since)
+
+
+def test_who_was_mailed_just_now_is_left_for_later(week, opening):
+    alice = mailed(sign_up(week), "bounced")
+    assert readiness.fix(event=week) == mended(mailed_lately=1)
+    assert (owed(alice), seat_of(alice, opening).mail) == ([], Mail.CAME_BACK)
+
+
+def test_who_does_not_come_is_not_mailed(week):
+    people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
+    for person in people:
+        long_ago(mailed(person, "failed"))
+    alice, bob, charlie = people
+    signup.cancel(registration=alice)
+    signup.decline(registrations=[bob])
+    charlie.seats.update(state="waiting", waiting_since=timezone.now())
+    assert readiness.fix(event=week) == mended()
+
+
+def test_what_is_over_is_not_mended(week):
+    alice = long_ago(mailed(sign_up(week), "failed"))
+    with time_machine.travel(week.sessions.last().ends_at + HOUR):
+        assert readiness.fix(event=week) == mended()
+    assert owed(alice) == []
+
+
+def test_another_event_is_not_mended(week):
+    long_ago(mailed(sign_up(week), "failed"))
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    assert readiness.fix(event=other) == mended()
+
+
+def test_zoom_is_asked_again_for_links_and_meetings(personal, opening, second):
+    alice = mailed(sign_up(personal))
+    refused = issue(alice, opening, "refused", problem="Invalid email.")
+    later = timezone.now() + DAY
+    ZoomAccount.objects.create(resumes_at=later)
+    Meeting.objects.filter(session=opening).update(problem="No.", due_at=later)
+    Meeting.objects.filter(session=second).update(state="gone", problem="Deleted.")
+    assert readiness.fix(event=personal) == mended(asks_zoom=True, personal_links=1)
+    refused.refresh_from_db()
+    meeting = Meeting.objects.get(session=opening)
+    assert (refused.state, refused.problem) == ("wanted", "")
+    assert meeting.due_at <= timezone.now()
+    assert ZoomAccount.objects.get().resumes_at <= timezone.now()
+    assert Meeting.objects.get(session=second).state == "gone"
+
+
+@pytest.mark.parametrize("mode", ["pasted", "unconfigured"])
+def test_zoom_is_not_asked_where_it_is_nobodys(personal, opening, settings, mode):
+    issue(mailed(sign_up(personal)), opening, "refused", problem="Invalid email.")
+    if mode == "pasted":
+        personal.zoom_mode = mode
+    else:
+        settings.ZOOM_CLIENT_SECRET = ""
+    later = timezone.now() + DAY
+    ZoomAccount.objects.create(resumes_at=later)
+    assert readiness.fix(event=personal) == mended()
+    assert ZoomAccount.objects.get().resumes_at == later
+    assert PersonalLink.objects.get().state == "refused"
+
+
+def test_mending_takes_the_same_queries_for_3_people_as_for_60(personal):
+    crowd(personal, 3)
+    few = queries(lambda: readiness.fix(event=personal))
+    crowd(personal, 60)
+    assert queries(lambda: readiness.fix(event=personal)) == few
+    assert OutgoingMail.objects.filter(state="waiting").count() == 40
+
+
+# The page
+
+
+def page_of(event: Event) -> str:
+    return reverse("admin:registrations_registration_readiness", args=[event.pk])
+
+
+def shown(answer) -> str:
+    """A page's words, without its tags."""
+    assert answer.status_code == 200
+    page = re.sub(r"</?(a|b|span)\b[^>]*>", "", answer.content.decode())
+    page = page.partition("<main")[2].partition("</main>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def said(answer) -> list[str]:
+    return [str(message) for message in get_messages(answer.wsgi_request)]
+
+
+def table(answer) -> list[tuple]:
+    """What the table of people says: each name, and the words in its cells."""
+    return words_in(answer.context["rows"])
+
+
+def words_in(found) -> list[tuple]:
+    return [(row.person.name, [mark and mark.words for _name, mark in row.cells]) for row in found]
+
+
+@pytest.mark.once
+def test_page_names_who_has_no_working_link_and_why(admin_client, week, opening):
+    mailed(sign_up(week))
+    bob = mailed(sign_up(week, "Bob O'Brien & Co"), "failed")
+    bob.mails.update(last_error="550 No such user")
+    answer = admin_client.get(page_of(week))
+    page = shown(answer)
+    assert f"Next: {opening.title}" in page
+    assert "9:00 AM to 1:00 PM P" in page
+    assert "1 person has no working link for it, of 2 people who come." in page
+    assert "1: Mail refused" in page
+    assert "Bob O'Brien & Co Mail refused: 550 No such user" in page
+    assert f'href="{path(bob)}"' in answer.content.decode()
+    assert "Times on this page: Pacific (Los Angeles)" in page
+
+
+@pytest.mark.once
+def test_page_says_what_zoom_said_of_an_address(admin_client, personal, opening):
+    alice = mailed(sign_up(personal, sessions=[opening]))
+    issue(alice, opening, "refused", problem="Invalid email.")
+    assert "Alice Adams Zoom refused the address: Invalid email." in shown(
+        admin_client.get(page_of(personal))
+    )
+
+
+@pytest.mark.once
+def test_page_names_fifty_and_leads_to_the_others(admin_client, week, opening, monkeypatch):
+    monkeypatch.setattr("registrations.admin.readiness.NAMED_AT_MOST", 2)
+    for name in ("Alice A", "Bob B", "Charlie C", "Dora D"):
+        sign_up(week, name)
+    answer = admin_client.get(page_of(week))
+    assert names(row.person for row in answer.context["named"]) == ["Alice A", "Bob B"]
+    assert "And 2 people more: see them all in the table" in shown(answer)
+    others = admin_client.get(page_of(week) + answer.context["unnamed_url"].partition("#")[0])
+    assert len(others.context["rows"]) == 4
+    assert others.context["asked"].session == opening
+
+
+@pytest.mark.once
+def test_page_is_calm_when_nobody_lacks_a_link(admin_client, week):
+    assert "0 people come yet." in shown(admin_client.get(page_of(week)))
+    mailed(sign_up(week))
+    page = shown(admin_client.get(page_of(week)))
+    assert "1 person comes, and nobody lacks a working link." in page
+    assert "No working link for the next session" not in page
+
+
+@pytest.mark.once
+def test_page_leads_to_what_a_session_lacks_and_to_the_mails(admin_client, week, opening):
+    sign_up(week)
+    Meeting.objects.all().delete()
+    page = admin_client.get(page_of(week)).content.decode()
+    assert f'href="{path(opening)}#meeting-group"' in page
+    assert "/admin/registrations/outgoingmail/status/" in page
+
+
+@pytest.mark.once
+def test_people_who_wait_for_a_yes_are_counted_apart(admin_client, week):
+    week.requires_approval = True
+    week.save()
+    for name in ("Alice A", "Bob B"):
+        sign_up(week, name)
+    page = shown(admin_client.get(page_of(week)))
+    assert "2 people wait for your yes and are not counted here: see who" in page
+    assert "0 people come yet." in page
+
+
+@pytest.mark.once
+def test_page_of_a_week_that_is_over_has_nothing_to_mend(admin_client, admin_user, week):
+    alice = mailed(sign_up(week), "failed")
+    alice.seats.update(attended=True)
+    with time_machine.travel(week.sessions.last().ends_at + HOUR):
+        # The sign-in has run out meanwhile.
+        admin_client.force_login(admin_user)
+        answer = admin_client.get(page_of(week))
+    assert "No session is to come" in shown(answer)
+    assert "Mend all" not in shown(answer)
+    assert table(answer) == [("Alice Adams", ["Attended"] * 6)]
+    assert answer.context["rows"][0].reasons == {}
+
+
+@pytest.mark.once
+def test_event_without_sessions_has_a_page(admin_client):
+    event = Event.objects.create(name="New", slug="new", host="Us")
+    page = shown(admin_client.get(page_of(event)))
+    assert "No session is public yet." in page
+    assert "Nobody fits." in page
+
+
+@pytest.mark.once
+def test_table_says_how_far_people_are_in_each_session(admin_client, week, opening, second):
+    alice = mailed(sign_up(week, sessions=[opening, second]))
+    sign_up(week, "Bob B", sessions=[opening])
+    alice.seats.filter(session=opening).update(opened_at=timezone.now())
+    answer = admin_client.get(page_of(week))
+    assert table(answer) == [
+        ("Alice Adams", ["Opened", "Ready", *[None] * 4]),
+        ("Bob B", ["No link", *[None] * 5]),
+    ]
+    assert [list(row.reasons) for row in answer.context["rows"]] == [[], [Mail.ON_ITS_WAY.label]]
+    with time_machine.travel(second.ends_at + HOUR):
+        afterwards = rows_of(week)
+    assert afterwards == [
+        ("Alice Adams", ["Opened", "Not opened", *[None] * 4]),
+        ("Bob B", ["Not opened", *[None] * 5]),
+    ]
+
+
+def rows_of(week: Event) -> list[tuple]:
+    sessions = {session: session.title for session in week.sessions.all()}
+    people = board(week).people()
+    places = Places(board(week), people)
+    return words_in(places.row(person, sessions, timezone.now()) for person in people)
+
+
+@pytest.mark.once
+def test_table_of_one_session_says_all(admin_client, personal, opening):
+    alice = mailed(sign_up(personal))
+    issue(alice, opening)
+    opened_at = dt.datetime(2026, 10, 16, 15, 52, tzinfo=dt.UTC)
+    alice.seats.filter(session=opening).update(opened_at=opened_at, attended=True)
+    mailed(sign_up(personal, "Bob B"), "bounced")
+    sign_up(personal, "Charlie C", sessions=[])
+    answer = admin_client.get(page_of(personal), {"session": opening.pk})
+    assert table(answer) == [
+        (
+            "Alice Adams",
+            ["Mail accepted", "Zoom link there", "Opened Oct 16, 8:52 AM", "Attended"],
+        ),
+        ("Bob B", ["Mail came back", "No personal link yet", "Not opened", "Not seen"]),
+    ]
+    assert answer.context["columns"] == [
+        ("Mail", ""),
+        ("Zoom link", ""),
+        ("Join page", ""),
+        ("Attended", ""),
+    ]
+
+
+@pytest.mark.once
+def test_table_has_pages_that_keep_what_was_asked_for(admin_client, week, opening, monkeypatch):
+    monkeypatch.setattr("registrations.admin.readiness.PER_PAGE", 2)
+    for name in ("Alice A", "Bob B", "Charlie C"):
+        sign_up(week, name)
+    asked = {"session": opening.pk, "state": "no-link", "q": "example"}
+    first = admin_client.get(page_of(week), asked)
+    assert [name for name, _cells in table(first)] == ["Alice A", "Bob B"]
+    assert "3 people in Opening session" in shown(first)
+    assert first.context["previous_url"] == ""
+    then = admin_client.get(page_of(week) + first.context["next_url"].partition("#")[0])
+    assert [name for name, _cells in table(then)] == ["Charlie C"]
+    assert "Page 2 of 2" in shown(then)
+    assert then.context["next_url"] == ""
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "asked", [{"session": "x"}, {"session": "999999999999999999999"}, {"state": "x"}, {"p": "x"}]
+)
+def test_odd_wishes_show_everyone(admin_client, week, asked):
+    sign_up(week)
+    answer = admin_client.get(page_of(week), asked)
+    assert [name for name, _cells in table(answer)] == ["Alice Adams"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("odd", ["abc", "-1", "1x", "99999999999999999999"])
+def test_odd_ids_are_not_found(admin_client, week, odd):
+    assert admin_client.get(f"{LIST}readiness/{odd}/").status_code == 404
+    assert admin_client.get(f"{LIST}readiness/", {"event__id__exact": odd}).status_code == 302
+
+
+@pytest.mark.once
+def test_state_of_each_meeting_is_told(admin_client, week, opening, second):
+    Meeting.objects.filter(session=second).update(join_url="")
+    first, then, *_others = admin_client.get(page_of(week)).context["sessions"]
+    assert (first["session"], first["zoom"]) == (opening, ("Link pasted", False))
+    assert (then["session"], then["zoom"]) == (second, ("No Zoom link yet", True))
+
+
+@pytest.mark.once
+def test_state_of_a_meeting_that_was_made_is_told_in_zooms_words(admin_client, personal, opening):
+    Meeting.objects.filter(session=opening).update(state="gone", problem="Somebody deleted it.")
+    answer = admin_client.get(page_of(personal))
+    (gone, *_others) = answer.context["sessions"]
+    assert gone["zoom"] == (Meeting.State.GONE.label, True)
+    assert "Somebody deleted it." in shown(answer)
+
+
+@pytest.mark.once
+def test_meeting_that_runs_or_has_ended_says_since_when(admin_client, week, opening):
+    meeting = Meeting.objects.filter(session=opening)
+    with time_machine.travel(opening.starts_at + HOUR):
+        meeting.update(started_at=opening.starts_at)
+        assert words_at_zoom(opening) == "Running since 9:00 AM"
+        meeting.update(ended_at=opening.ends_at)
+        assert words_at_zoom(opening) == "Ended at 1:00 PM"
+
+
+def words_at_zoom(opening: Session) -> str:
+    session = Session.objects.with_details().get(pk=opening.pk)
+    return zoom_words(session, timezone.now()).words
+
+
+@pytest.mark.once
+def test_numbers_of_a_session_lead_to_its_people(admin_client, week, opening):
+    mailed(sign_up(week))
+    mailed(sign_up(week, "Bob B"), "bounced")
+    figures = admin_client.get(page_of(week)).context["sessions"][0]["figures"]
+    assert [(name, figure) for name, figure, _url in figures] == [
+        ("Seated", "2"),
+        ("Links issued", "2"),
+        ("Mails accepted", "1"),
+        ("Came back", "1"),
+        ("Opened", "0"),
+        ("Attended", "0"),
+    ]
+    urls = {name: url.partition("#")[0] for name, _figure, url in figures}
+    assert [name for name, url in urls.items() if url] == ["Seated", "Came back"]
+    answer = admin_client.get(page_of(week) + urls["Came back"])
+    assert [name for name, _cells in table(answer)] == ["Bob B"]
+
+
+@pytest.mark.once
+def test_mend_all_says_what_it_did_and_is_written_down(admin_client, week):
+    long_ago(mailed(sign_up(week), "failed"))
+    long_ago(mailed(sign_up(week, "Bob B"), "complained"))
+    mailed(sign_up(week, "Charlie C"), "bounced")
+    url = f"{page_of(week)}?state=no-link"
+    answer = admin_client.post(url)
+    words = (
+        "The links are on their way again to 1 person. 1 person was mailed within the last ten "
+        "minutes: for them, try again later. 1 person is left in peace: our mail is spam to them."
+    )
+    assert (answer.status_code, answer["Location"]) == (302, url)
+    assert said(answer) == [words]
+    entry = LogEntry.objects.get()
+    assert (entry.get_edited_object(), entry.change_message) == (week, f"Mend all. {words}")
+    assert said(admin_client.post(url))[-1].startswith("1 person was mailed")
+
+
+@pytest.mark.once
+def test_mend_all_says_what_it_asks_zoom(admin_client, personal, opening):
+    issue(mailed(sign_up(personal)), opening, "refused")
+    assert said(admin_client.post(page_of(personal))) == [
+        "Zoom is asked again for 1 personal link. Every meeting is compared with Zoom within a "
+        "minute."
+    ]
+
+
+@pytest.mark.once
+def test_mend_all_says_that_there_was_nothing(admin_client, week):
+    sign_up(week)
+    assert said(admin_client.post(page_of(week))) == [
+        "There was nothing to mend: what is missing is on its way already."
+    ]
+
+
+@pytest.mark.once
+def test_viewers_look_and_do_not_mend(viewer, week):
+    alice = long_ago(mailed(sign_up(week), "failed"))
+    page = viewer.get(page_of(week))
+    assert "1 person has no working link" in shown(page)
+    assert "Mend all" not in shown(page)
+    assert viewer.post(page_of(week)).status_code == 403
+    assert owed(alice) == []
+
+
+@pytest.mark.once
+def test_who_may_not_see_registrations_sees_no_board(client, django_user_model, week):
+    assert client.get(page_of(week)).status_code == 302
+    user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
+    client.force_login(user)
+    assert client.get(page_of(week)).status_code == 403
+    assert client.post(page_of(week)).status_code == 403
+
+
+@pytest.mark.once
+def test_list_of_people_leads_to_the_board_of_its_event(admin_client, week):
+    other = Event.objects.create(name="Other", slug="other", host="Us")
+    page = admin_client.get(LIST, {"event__id__exact": other.pk}).content.decode()
+    link = re.search(rf'href="({LIST}readiness/[^"]*)">Who has a working link', page)
+    assert admin_client.get(html.unescape(link[1]))["Location"] == page_of(other)
+    assert admin_client.get(f"{LIST}readiness/")["Location"] == page_of(week)
+    Event.objects.filter(pk=other.pk).delete()
+    with transaction.atomic():
+        Session.objects.all().delete()
+        Event.objects.all().delete()
+    assert admin_client.get(f"{LIST}readiness/")["Location"] == LIST
+
+
+def in_short(user) -> str:
+    template = Template("{% load readiness %}{% readiness_in_short %}")
+    page = re.sub(r"</?(a|b)\b[^>]*>", "", template.render(Context({"user": user})))
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@pytest.mark.once
+def test_first_page_says_it_in_short(admin_user, week, opening):
+    alice = sign_up(week)
+    leads = "See who has a working link, and who came"
+    assert in_short(admin_user) == (f"1 person has no working link for {opening.title}. {leads}")
+    mailed(alice)
+    assert in_short(admin_user) == f"Nobody lacks a working link for {opening.title}. {leads}"
+    with time_machine.travel(week.sessions.last().ends_at + HOUR):
+        assert in_short(admin_user) == ""
+
+
+@pytest.mark.once
+def test_first_page_says_nothing_to_who_may_not_see_registrations(django_user_model, week):
+    user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
+    assert in_short(user) == ""
+
+
+def test_page_takes_the_same_queries_for_3_people_as_for_60(admin_client, personal, opening):
+    def each() -> list[int]:
+        # None of them is issued: the one that was refused has words of its own.
+        issue(Registration.objects.get(name="N1 N"), opening, "refused")
+        asked = ("", "?state=no-link", "?state=unreached", f"?session={opening.pk}")
+        return [queries(lambda url=url: admin_client.get(page_of(personal) + url)) for url in asked]
+
+    crowd(personal, 3)
+    few = each()
+    crowd(personal, 60)
+    assert each() == few
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_mending_on_a_phone(new_page, live_server, admin_client, personal, opening):
+    alice = long_ago(mailed(sign_up(personal), "failed"))
+    alice.mails.update(
+        last_error="550 5.1.1 <alice@a-very-long-domain-of-a-department.example.org>"
+    )
+    page = new_page(**PHONE | {"viewport": {"width": 360, "height": 740}}, color_scheme="dark")
+    cookie = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value}
+    page.context.add_cookies([{**cookie, "url": live_server.url}])
+    for asked in ("", f"?session={opening.pk}"):
+        page.goto(page_of(personal) + asked)
+        found = Axe().run(page, {"include": [".review"]}, {"preload": False})
+        violations = found.response["violations"]
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []
+        assert overflow(page) == 0
+    page.get_by_role("button", name="Mend all").click()
+    page.get_by_text("The links are on their way again to 1 person.").wait_for()
+    assert owed(alice) == ["links"]

@@ -1,0 +1,901 @@
+"""A person's own page: what it shows, and what they can do there without anybody's help."""
+
+import datetime as dt
+import re
+from collections import defaultdict
+from html import unescape
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.mail import EmailMultiAlternatives
+from django.test import Client
+from django.utils import timezone
+
+from events.models import Event, Meeting, Session
+from events.schedule import cancel_session, restore_session
+from registrations import access_needs, signup
+from registrations.mail import writer
+from registrations.models import AccessNeed, OutgoingMail, Question, Registration, Seat, new_token
+from tests.people import sign_up
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+
+SECOND = dt.timedelta(seconds=1)
+MINUTE = dt.timedelta(minutes=1)
+HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def opening(week) -> Session:
+    return week.sessions.get(slug="opening")
+
+
+@pytest.fixture
+def alice(week) -> Registration:
+    return sign_up(week)
+
+
+def own(person: Registration, path: str = "") -> str:
+    return f"/me/{person.token}/{path}"
+
+
+def words(answer) -> str:
+    """What a page says, without its markup."""
+    bare = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
+    return " ".join(unescape(bare).split())
+
+
+def sent(person: Registration) -> None:
+    """Their mails have left."""
+    person.mails.update(state="sent", sent_at=timezone.now())
+
+
+def titles(person: Registration) -> list[str]:
+    return [session.slug for session in person.sessions.order_by("starts_at")]
+
+
+# What the page shows
+
+
+def row_at(client: Client, person: Registration, moment: dt.datetime, session: Session) -> str:
+    """What the page says of a session at a moment."""
+    with time_machine.travel(moment, tick=False):
+        page = client.get(own(person)).content.decode()
+    rows = re.findall(r'<li class="slot slot--.*?</h3>.*?\n</li>', page, re.DOTALL)
+    (row,) = [row for row in rows if f">{session.title}</h3>" in unescape(row)]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split())
+
+
+@pytest.mark.parametrize(
+    ("after_start", "shown", "can_join"),
+    [
+        (-3 * DAY, "In 3 days", True),
+        (-2 * HOUR - MINUTE, "In 2 hours, 1 minute", True),
+        (-15 * MINUTE, "Doors open", True),
+        (dt.timedelta(), "Now", True),
+        (4 * HOUR, "Over", False),
+    ],
+)
+def test_each_session_shows_how_it_stands(client, alice, opening, after_start, shown, can_join):
+    row = row_at(client, alice, opening.starts_at + after_start, opening)
+    known = ("In 3 days", "In 2 hours, 1 minute", "Doors open", "Now", "Over")
+    assert [each for each in known if each in row.replace("\xa0", " ")] == [shown]
+    assert ("Join" in row) is can_join
+
+
+def test_canceled_session_is_said_to_be_so_and_not_joined(client, alice, opening):
+    cancel_session(session=opening)
+    row = row_at(client, alice, opening.starts_at, opening)
+    assert "Canceled" in row
+    assert "Join" not in row
+
+
+@pytest.mark.parametrize(
+    ("started", "ended", "at", "shown"),
+    [
+        # A host began before the hour, and goes on behind it.
+        (-10 * MINUTE, None, -5 * MINUTE, "Now"),
+        (dt.timedelta(), None, 4 * HOUR + 20 * MINUTE, "Now"),
+        # So long after the end nobody meets any more, whatever Zoom forgot to report.
+        (dt.timedelta(), None, 5 * HOUR, "Over"),
+        (dt.timedelta(), 4 * HOUR + 10 * MINUTE, 4 * HOUR + 20 * MINUTE, "Over"),
+        # It broke off: the hosts may begin again.
+        (dt.timedelta(), 90 * MINUTE, 2 * HOUR, "Doors open"),
+        # A rehearsal the day before says nothing.
+        (-DAY, -DAY + HOUR, HOUR, "Now"),
+        (-DAY, None, -5 * MINUTE, "Doors open"),
+    ],
+)
+def test_what_zoom_reports_says_more_truly_what_is_on(
+    client, alice, opening, started, ended, at, shown
+):
+    moments = {"started_at": opening.starts_at + started}
+    moments["ended_at"] = None if ended is None else opening.starts_at + ended
+    Meeting.objects.filter(session=opening).update(**moments)
+    row = row_at(client, alice, opening.starts_at + at, opening)
+    assert [word for word in ("Doors open", "Now", "Over") if word in row] == [shown]
+
+
+def test_meeting_that_broke_off_is_said_to_have(client, alice, opening):
+    moments = {"started_at": opening.starts_at, "ended_at": opening.starts_at + HOUR}
+    Meeting.objects.filter(session=opening).update(**moments)
+    with time_machine.travel(opening.starts_at + 2 * HOUR):
+        assert "Zoom says that the meeting has ended" in words(client.get(own(alice)))
+
+
+@pytest.fixture
+def third_in_line(week, opening) -> Registration:
+    """Dora, behind Bob and Charlie, for the one place that Alice has."""
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    week = Event.objects.get()
+    for name in ("Alice A", "Bob B", "Charlie C"):
+        sign_up(week, name, sessions=[week.sessions.get(slug="opening")])
+    return sign_up(week, "Dora D")
+
+
+def test_waiting_list_shows_ones_place_and_gives_nothing_away(client, third_in_line, opening):
+    row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
+    assert "You are number 3 in line. When a place frees you get a mail." in row
+    assert [word for word in ("Join", "Passcode", "By phone", "Detailed") if word in row] == []
+    second = week_session(opening, 1)
+    assert "Join" in row_at(client, third_in_line, opening.starts_at - DAY, second)
+
+
+def week_session(opening: Session, number: int) -> Session:
+    return list(opening.event.sessions.all())[number]
+
+
+def test_waiting_list_moves_up(client, third_in_line, opening):
+    signup.cancel(registration=Registration.objects.get(name="Alice A"))
+    row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
+    assert "You are number 2 in line." in row
+
+
+@pytest.mark.parametrize(("late_places", "is_said"), [("keep", True), ("promote", False)])
+def test_waiting_list_says_when_nobody_is_called_any_more(
+    client, third_in_line, opening, late_places, is_said
+):
+    Event.objects.update(late_places=late_places)
+    for before, said in ((61 * MINUTE, False), (59 * MINUTE, is_said)):
+        row = row_at(client, third_in_line, opening.starts_at - before, opening)
+        assert ("nobody is called any more" in row) is said
+
+
+def test_what_one_waited_for_is_not_next_and_has_no_recording(client, third_in_line, opening):
+    Session.objects.filter(pk=opening.pk).update(recording_url="https://example.org/r")
+    with time_machine.travel(opening.starts_at):
+        answer = client.get(own(third_in_line))
+    assert answer.context["next"].door.session == week_session(opening, 1)
+    row = row_at(client, third_in_line, opening.ends_at, opening)
+    assert "It was full to the end." in row
+    assert "recording" not in row
+
+
+def test_waiting_list_is_not_in_ones_calendar(client, third_in_line):
+    calendar = client.get(own(third_in_line, "calendar.ics"))
+    assert calendar.content.count(b"BEGIN:VEVENT") == 5
+
+
+def test_own_page_shows_what_was_entered(client, week):
+    entered = {"organization": "Families & Friends", "us_state": "CA", "needs_other": "Large print"}
+    alice = sign_up(week, strategies=[week.tracks.first()], wants_doors_email=True, **entered)
+    page = words(client.get(own(alice)))
+    shown = ["Alice Adams", "alice@example.org", "Eastern (New York)", "Families & Friends"]
+    shown += ["California", "Large print", str(week.tracks.first()), "One more mail"]
+    assert [each for each in shown if each not in page] == []
+
+
+@pytest.mark.parametrize("requires_approval", [False, True])
+def test_own_page_says_how_to_move_to_another_address(client, week, requires_approval):
+    Event.objects.update(requires_approval=requires_approval, contact_email="team@example.org")
+    alice = sign_up(Event.objects.get())
+    for path in ("", "change/"):
+        page = words(client.get(own(alice, path)))
+        assert "To move to another address, write to team@example.org" in page
+    Event.objects.update(contact_email="")
+    for path in ("", "change/"):
+        page = client.get(own(alice, path)).content.decode()
+        assert f'<a href="/{week.slug}/register/">register with it</a>' in page
+    # There nobody can register any more.
+    Event.objects.update(registration_closes_at=timezone.now())
+    assert "another address" not in words(client.get(own(alice, "change/")))
+
+
+def test_open_page_is_told_when_to_look_again(client, alice, opening):
+    """Each moment from which something stands otherwise, by its seconds; from afar, ten minutes."""
+    last = week_session(opening, 5).ends_at
+    moments = {
+        opening.starts_at - DAY: 600,
+        opening.doors_open_at - 90 * SECOND: 90,
+        opening.doors_open_at - SECOND / 2: 1,
+        opening.doors_open_at: 600,
+        opening.starts_at - 70 * SECOND: 70,
+        opening.ends_at - 5 * SECOND: 5,
+        opening.ends_at + HOUR - 4 * SECOND: 4,
+        last + HOUR - 3 * SECOND: 3,
+        last + HOUR: None,
+    }
+    told = {}
+    for moment in moments:
+        with time_machine.travel(moment, tick=False):
+            page = client.get(own(alice)).content.decode()
+        seconds = re.search(r'data-seconds="(\d+)"', page)
+        assert bool(seconds) is ("js/me.js" in page)
+        told[moment] = int(seconds[1]) if seconds else None
+    assert told == moments
+
+
+def test_open_page_looks_again_when_nobody_is_called_any_more(client, third_in_line, opening):
+    with time_machine.travel(opening.starts_at - HOUR - 7 * SECOND, tick=False):
+        assert 'data-seconds="7"' in client.get(own(third_in_line)).content.decode()
+
+
+def test_who_waits_for_the_organizers_sees_which_sessions_are_full(client, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
+    Event.objects.update(requires_approval=True)
+    alice = sign_up(Event.objects.get())
+    page = client.get(own(alice)).content.decode()
+    (row,) = [row for row in page.split("<li ") if ">Waiting list<" in row]
+    assert opening.title in unescape(row)
+    assert "It is full. You are on its waiting list" in row
+    mail = alice.mails.get()
+    message = writer.writer_for([mail])(mail)
+    assert isinstance(message, EmailMultiAlternatives)
+    for text in (message.body, unescape(str(message.alternatives[0][0]))):
+        free, full = text.split("Full for now: you are on the waiting list")
+        titles = [session.title in " ".join(free.split()) for session in week.sessions.all()]
+        assert titles == [False, True, True, True, True, True]
+        assert opening.title in " ".join(full.split())
+    cancel_session(session=opening)
+    assert "waiting list" not in words(client.get(own(alice))).lower()
+
+
+def test_unknown_words_in_the_address_say_nothing(client, alice):
+    page = client.get(own(alice))
+    assert words(client.get(f"{own(alice)}?said=<b>you+won</b>")) == words(page)
+    assert 'role="status"' not in page.content.decode()
+
+
+# Changing sessions and details
+
+
+def form_of(client: Client, person: Registration) -> dict:
+    """What a browser would post of the form as it is shown, before anything is entered."""
+    return posted_of(client.get(own(person, "change/")).content.decode())
+
+
+def posted_of(page: str) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = defaultdict(list)
+    for tag in re.findall(r"<input [^>]*>", page):
+        given = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        is_box = given.get("type") in ("checkbox", "radio")
+        if is_box and not tag.rstrip(">").endswith("checked"):
+            continue
+        fields[given["name"]].append(unescape(given.get("value", "on" if is_box else "")))
+    for name, options in re.findall(
+        r'<select [^>]*name="(\w+)".*?>(.*?)</select>', page, re.DOTALL
+    ):
+        fields[name] = re.findall(r'value="([^"]*)" selected', options)
+    areas = r'<textarea [^>]*name="(\w+)"[^>]*>\n(.*?)</textarea>'
+    for name, text in re.findall(areas, page, re.DOTALL):
+        fields[name] = [unescape(text).replace("\n", "\r\n")]
+    return fields
+
+
+def offered(client: Client, person: Registration) -> list[str]:
+    page = client.get(own(person, "change/")).content.decode()
+    return re.findall(r'name="sessions" value="(\d+)"', page)
+
+
+def save(client: Client, person: Registration, form: dict, **changes):
+    return client.post(own(person, "change/"), {**form, **changes})
+
+
+def without(form: dict, *sessions: Session) -> list[str]:
+    return [pk for pk in form["sessions"] if pk not in {str(each.pk) for each in sessions}]
+
+
+def test_form_begins_with_what_one_entered_and_saves_it_unchanged(client, week):
+    details: dict[str, Any] = {
+        "organization": "Families & Friends",
+        "us_state": "CA",
+        "needs_asl": True,
+    }
+    details |= {"needs_other": "Large print", "time_zone": "Asia/Kathmandu"}
+    alice = sign_up(
+        week, strategies=week.tracks.all()[1:3], sessions=week.sessions.all()[1:4], **details
+    )
+    before = Registration.objects.values().get(), list(Seat.objects.values())
+    answer = save(client, alice, form_of(client, alice))
+    assert answer["Location"] == f"{own(alice)}?said=saved"
+    assert (Registration.objects.values().get(), list(Seat.objects.values())) == before
+    assert alice.strategies.count() == 2
+    assert alice.mails.count() == 1
+    assert "Your changes are saved." in words(client.get(answer["Location"]))
+
+
+def test_details_are_changed(client, week, alice):
+    form = form_of(client, alice)
+    entered = {"name": "Alice O'Brien & Co", "time_zone": "America/Chicago", "us_state": "NY"}
+    entered |= {"organization": "Friends", "needs_other": "Large print"}
+    ticked = {"needs_captions": "on", "wants_doors_email": "on", "email": "mallory@example.org"}
+    save(client, alice, form, strategies=[week.tracks.first().pk], **entered, **ticked)
+    alice.refresh_from_db()
+    assert {name: getattr(alice, name) for name in entered} == entered
+    assert (alice.needs_captions, alice.wants_doors_email) == (True, True)
+    assert list(alice.strategies.all()) == [week.tracks.first()]
+    assert alice.email == "alice@example.org"
+
+
+def test_sessions_are_left_and_added_with_a_mail_of_what_holds_now(client, week, opening):
+    alice = sign_up(week, sessions=week.sessions.all()[:2])
+    sent(alice)
+    form = form_of(client, alice)
+    closing = week_session(opening, 5)
+    answer = save(client, alice, form, sessions=[*without(form, opening), closing.pk])
+    assert answer["Location"] == f"{own(alice)}?said=sessions"
+    assert titles(alice) == [week_session(opening, 1).slug, closing.slug]
+    assert alice.mails.filter(kind="links", state="waiting").count() == 1
+
+
+def test_saving_twice_changes_and_mails_once(client, alice, opening):
+    sent(alice)
+    form = form_of(client, alice)
+    for said in ("sessions", "saved"):
+        answer = save(client, alice, form, sessions=without(form, opening))
+        assert answer["Location"].endswith(f"?said={said}")
+    assert alice.seats.count() == 5
+    assert alice.mails.count() == 2
+
+
+def test_second_tab_undoes_nothing(client, alice, opening):
+    """The first was opened before the other one saved; it is about the name only."""
+    first = form_of(client, alice)
+    second = form_of(client, alice)
+    save(client, alice, second, sessions=without(second, opening))
+    save(client, alice, first, name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert (alice.name, alice.seats.count()) == ("Alice O'Brien", 5)
+
+
+TICKED = dict.fromkeys(("needs_captions", "needs_asl", "needs_dial_in"), "on")
+
+
+@pytest.fixture
+def lunch(week) -> Question:
+    return week.questions.create(text="Lunch?", kind="choices", choices="Meat\nVegan\nSoup")
+
+
+def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, lunch):
+    """An organizer has arranged by then what was asked for in the other tab."""
+    alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
+    story = week.questions.create(text="Your story?", kind="long")
+    first, second = form_of(client, alice), form_of(client, alice)
+    entered = {"needs_asl": "on", "needs_other": "Large print", "us_state": "NY"}
+    answers = {f"question_{lunch.pk}": ["Vegan"], f"question_{story.pk}": "Long"}
+    chosen = [each.pk for each in week.tracks.all()[:2]]
+    save(client, alice, second, strategies=chosen, **entered, **answers)
+    access_needs.arrange(needs=AccessNeed.objects.all())
+    save(client, alice, first, sessions=[*first["sessions"], opening.pk], name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert (alice.name, alice.us_state, alice.needs_asl) == ("Alice O'Brien", "NY", True)
+    assert alice.needs_other == "Large print"
+    assert alice.strategies.count() == 2
+    assert set(alice.seats.values_list("access_needs__kind", flat=True)) == {"asl", "other"}
+    assert AccessNeed.objects.filter(state="arranged").count() == 10
+    assert dict(alice.answers.values_list("question", "value")) == {
+        lunch.pk: ["Vegan"],
+        story.pk: "Long",
+    }
+
+
+def test_second_tab_brings_nothing_back_that_was_taken_back(client, week, lunch):
+    story = week.questions.create(text="Your story?", kind="long")
+    answers = {lunch: ["Meat", "Soup"], story: "Long\n\n& true"}
+    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), answers=answers)
+    first = form_of(client, alice)
+    Registration.objects.update(needs_asl=False)
+    alice.strategies.clear()
+    alice.answers.all().delete()
+    save(client, alice, first, name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert (alice.name, alice.needs_asl) == ("Alice O'Brien", False)
+    assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
+
+
+def test_everything_can_be_unticked_and_emptied(client, week, lunch):
+    details: dict[str, Any] = dict.fromkeys(TICKED, True)
+    details |= {"organization": "Friends", "needs_other": "Large print", "us_state": "CA"}
+    details |= {"strategies": week.tracks.all(), "answers": {lunch: ["Meat", "Soup"]}}
+    alice = sign_up(week, **details)
+    form = {name: value for name, value in form_of(client, alice).items() if name not in TICKED}
+    del form[f"question_{lunch.pk}"]
+    save(client, alice, form, strategies=[], organization="", needs_other="", us_state="")
+    alice.refresh_from_db()
+    assert [name for name in TICKED if getattr(alice, name)] == []
+    assert (alice.organization, alice.needs_other, alice.us_state) == ("", "", "")
+    assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
+    assert not AccessNeed.objects.exists()
+
+
+def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
+    """Its first showing is compared with, also where it held nothing."""
+    alice = sign_up(week)
+    form = form_of(client, alice)
+    first, second, *_others = week.tracks.all()
+    entered = {"organization": "Friends", "strategies": [first.pk], f"question_{lunch.pk}": "Soup"}
+    answer = save(client, alice, form, **entered, **TICKED, name="")
+    assert "aria-" not in "".join(re.findall(r'<input type="hidden"[^>]*>', answer.text))
+    again = posted_of(answer.content.decode())
+    assert {name: value for name, value in again.items() if name.startswith("initial-")} == {
+        name: value for name, value in form.items() if name.startswith("initial-")
+    }
+    Registration.objects.update(us_state="NY")
+    alice.strategies.add(second)
+    save(client, alice, again, name="Alice O'Brien")
+    alice.refresh_from_db()
+    assert [name for name in TICKED if not getattr(alice, name)] == []
+    assert (alice.name, alice.organization, alice.us_state) == ("Alice O'Brien", "Friends", "NY")
+    assert list(alice.strategies.all()) == [first]
+    assert alice.answers.get().value == ["Soup"]
+
+
+def test_data_that_do_not_say_how_the_form_began_are_written_as_they_are(client, week):
+    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), organization="Friends")
+    form = form_of(client, alice)
+    told = {name: value for name, value in form.items() if not name.startswith("initial-")}
+    del told["needs_asl"]
+    save(client, alice, told, strategies=[], organization="")
+    alice.refresh_from_db()
+    assert (alice.needs_asl, alice.organization, alice.strategies.count()) == (False, "", 0)
+
+
+def test_form_that_does_not_know_a_session_drops_it_not(client, alice, opening):
+    """It was made while the session was canceled."""
+    cancel_session(session=opening)
+    form = form_of(client, alice)
+    assert str(opening.pk) not in form["sessions"]
+    restore_session(session=opening)
+    save(client, alice, form, name="Alice O'Brien")
+    assert alice.seats.count() == 6
+
+
+def over(session: Session) -> None:
+    now = timezone.now()
+    Session.objects.filter(pk=session.pk).update(starts_at=now - 3 * HOUR, ends_at=now - HOUR)
+
+
+@pytest.mark.parametrize("become", [over, lambda session: cancel_session(session=session)])
+@pytest.mark.parametrize("wish", ["add", "leave"])
+def test_session_gone_since_is_named_at_the_field_and_nothing_is_lost(
+    client, week, opening, become, wish
+):
+    alice = sign_up(
+        week, sessions=[s for s in week.sessions.all() if wish == "leave" or s != opening]
+    )
+    form = form_of(client, alice)
+    form["sessions"] = (
+        without(form, opening) if wish == "leave" else [*form["sessions"], opening.pk]
+    )
+    become(opening)
+    answer = save(client, alice, form, name="Alice O'Brien")
+    assert answer.status_code == 200
+    page = words(answer)
+    assert "can no longer be changed" in page
+    assert f"“{opening.title}”" in page
+    assert 'value="Alice O&#x27;Brien"' in answer.content.decode()
+    alice.refresh_from_db()
+    assert (alice.name, alice.seats.count()) == ("Alice Adams", 6 if wish == "leave" else 5)
+    # Pressed again, the form as it is shown now is taken.
+    shown = answer.content.decode()
+    form["sessions"] = re.findall(r'name="sessions" value="(\d+)" checked', shown) or without(
+        form, opening
+    )
+    form["had"] = re.findall(r'name="had" value="(\d+)"', shown)
+    assert str(opening.pk) not in form["had"]
+    assert save(client, alice, form, name="Alice O'Brien").status_code == 302
+
+
+@pytest.mark.parametrize("become", [over, lambda session: cancel_session(session=session)])
+def test_session_gone_since_that_one_left_as_it_was_is_in_nobodys_way(
+    client, alice, opening, become
+):
+    form = form_of(client, alice)
+    become(opening)
+    answer = save(client, alice, form, name="Alice O'Brien")
+    assert answer["Location"] == f"{own(alice)}?said=saved"
+    assert alice.seats.count() == 6
+
+
+def test_session_that_has_begun_can_still_be_chosen_and_left(client, week, opening):
+    alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
+    form = form_of(client, alice)
+    with time_machine.travel(opening.starts_at + HOUR):
+        save(client, alice, form, sessions=[*form["sessions"], opening.pk])
+        assert alice.seats.count() == 6
+        form = form_of(client, alice)
+        save(client, alice, form, sessions=without(form, opening))
+    assert alice.seats.count() == 5
+
+
+def test_session_that_one_was_in_is_left_no_more_once_it_has_begun(client, alice, opening):
+    stale = form_of(client, alice)
+    was_there = alice.seats.filter(session=opening, attended=True)
+    alice.seats.filter(session=opening).update(attended=True)
+    # Come early, one may still change one's mind.
+    with time_machine.travel(opening.starts_at - MINUTE):
+        assert str(opening.pk) in offered(client, alice)
+    with time_machine.travel(opening.starts_at, tick=False):
+        assert str(opening.pk) not in offered(client, alice)
+        assert "nor those you have been to" in words(client.get(own(alice, "change/")))
+        answer = save(client, alice, stale, sessions=without(stale, opening))
+        assert "can no longer be changed" in words(answer)
+        assert f"“{opening.title}”" in words(answer)
+        assert was_there.exists()
+        # The others are left as ever.
+        save(client, alice, form_of(client, alice), sessions=[])
+    assert titles(alice) == [opening.slug]
+    assert was_there.exists()
+
+
+@pytest.mark.parametrize("odd", ["0", "-1", "abc", "99999999999999999999", "١", "draft", "foreign"])
+def test_odd_sessions_are_refused(client, week, alice, opening, odd):
+    form = form_of(client, alice)
+    if odd == "draft":
+        draft = week.sessions.create(
+            title="D",
+            slug="d",
+            status="draft",
+            starts_at=opening.starts_at,
+            ends_at=opening.ends_at,
+        )
+        odd = str(draft.pk)
+    if odd == "foreign":
+        other = Event.objects.create(name="Other", slug="other", host="H", summary="S")
+        times = {"starts_at": opening.starts_at, "ends_at": opening.ends_at}
+        odd = str(other.sessions.create(title="O", slug="o", **times).pk)
+    answer = save(client, alice, form, sessions=[*form["sessions"], odd])
+    assert answer.status_code == 200
+    assert "cannot be joined any more" in words(answer)
+    assert save(client, alice, form, had=[*form["had"], odd]).status_code == 302
+    assert alice.seats.count() == 6
+
+
+def test_last_session_is_not_left_but_canceling_offered(client, alice):
+    form = form_of(client, alice)
+    answer = save(client, alice, form, sessions=[], name="Alice O'Brien")
+    assert "Keep at least one session." in words(answer)
+    assert f'href="{own(alice, "cancel/")}">Cancel my registration</a>' in answer.content.decode()
+    assert alice.seats.count() == 6
+
+
+def test_who_has_been_to_a_session_may_leave_the_rest(client, alice, opening):
+    over(opening)
+    form = form_of(client, alice)
+    save(client, alice, form, sessions=[])
+    assert titles(alice) == ["opening"]
+
+
+def test_who_has_nothing_to_choose_can_change_details(client, alice, week):
+    for session in week.sessions.all():
+        cancel_session(session=session)
+    form = form_of(client, alice)
+    assert form["sessions"] == []
+    assert save(client, alice, form, name="Alice O'Brien").status_code == 302
+
+
+def test_closed_registration_lets_one_leave_and_not_add(client, week, opening):
+    alice = sign_up(week, sessions=week.sessions.all()[:2])
+    stale = form_of(client, alice)
+    Event.objects.update(registration_closes_at=timezone.now())
+    assert offered(client, alice) == [str(each.pk) for each in alice.sessions.order_by("starts_at")]
+    closing = week_session(opening, 5)
+    answer = save(client, alice, stale, sessions=[*stale["sessions"], closing.pk])
+    assert f"“{closing.title}”" in words(answer)
+    assert alice.seats.count() == 2
+    save(client, alice, stale, sessions=without(stale, opening))
+    assert titles(alice) == [week_session(opening, 1).slug]
+
+
+def test_full_session_is_said_to_be_and_waited_for(client, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    bob = sign_up(week, "Bob B", sessions=[opening])
+    alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
+    form = form_of(client, alice)
+    assert "Full: you would join the waiting list." in words(client.get(own(alice, "change/")))
+    assert "Full:" not in words(client.get(own(bob, "change/")))
+    save(client, alice, form, sessions=[*form["sessions"], opening.pk])
+    assert alice.seats.get(session=opening).state == "waiting"
+    assert "You are on its waiting list." in words(client.get(own(alice, "change/")))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error"),
+    [
+        ("name", "", "Tell us your name."),
+        ("name", "Win at www.evil.example", "Leave out web addresses"),
+        ("time_zone", "Mars/Olympus", "Choose a time zone"),
+        ("state", "ZZ", "Choose a state from the list."),
+        ("strategies", ["0"], "Choose strategies from the list."),
+        ("needs_other", "<b>", "Leave out the signs"),
+        ("needs_other", "x" * 201, "at most 200 characters"),
+    ],
+)
+def test_bad_input_is_said_at_the_field_and_loses_nothing(
+    client, alice, opening, field, value, error
+):
+    form = form_of(client, alice)
+    changes = {"organization": "Friends", "sessions": without(form, opening), field: value}
+    answer = save(client, alice, form, **changes)
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert error in words(answer)
+    assert f'id="{field}_error"' in page
+    assert 'value="Friends"' in page
+    assert f'value="{opening.pk}" checked' not in page
+    alice.refresh_from_db()
+    assert (alice.organization, alice.seats.count()) == ("", 6)
+
+
+def test_who_waits_for_the_organizers_can_change_too(client, week, opening):
+    Event.objects.update(requires_approval=True)
+    alice = sign_up(Event.objects.get(), sessions=week.sessions.all())
+    form = form_of(client, alice)
+    answer = save(client, alice, form, sessions=without(form, opening))
+    page = words(client.get(answer["Location"]))
+    assert "Your changes are saved." in page
+    assert "Your registration is with the organizers" in page
+    assert alice.seats.count() == 5
+    assert set(alice.mails.values_list("kind", flat=True)) == {"received"}
+
+
+def test_change_after_canceling_in_another_tab_leads_to_the_page_that_says_so(client, alice):
+    form = form_of(client, alice)
+    signup.cancel(registration=alice)
+    answer = client.post(own(alice, "change/"), {**form, "name": "Alice O'Brien"}, follow=True)
+    assert "Your registration is canceled" in words(answer)
+    alice.refresh_from_db()
+    assert alice.name == "Alice Adams"
+
+
+def test_change_by_someone_declined_changes_nothing_and_tells_nothing(client, alice):
+    signup.decline(registrations=[alice])
+    alice.refresh_from_db()
+    form = form_of(client, alice)
+    answer = save(client, alice, form, name="Alice O'Brien")
+    assert answer["Location"] == own(alice)
+    assert Registration.objects.get().name == "Alice Adams"
+
+
+def test_answers_about_a_session_that_is_over_stay(client, week, opening):
+    """The question is about another as well, to which Alice does not come."""
+    alice = sign_up(week, sessions=week.sessions.all()[:2])
+    question = week.questions.create(text="Where do you sit?")
+    question.sessions.add(opening, week_session(opening, 5))
+    alice.answers.create(question=question, value="In front")
+    over(opening)
+    assert save(client, alice, form_of(client, alice), name="Alice O'Brien").status_code == 302
+    assert alice.answers.get().value == "In front"
+
+
+# Links again, and new ones
+
+
+def test_links_are_mailed_again_and_honestly_said_when_not(client, alice):
+    sent(alice)
+    later = timezone.now() + 11 * MINUTE
+    for minutes, said, count in ((0, "mailed", 2), (1, "mailed-before", 2), (11, "mailed", 3)):
+        with time_machine.travel(later + minutes * MINUTE, tick=False):
+            answer = client.post(own(alice, "resend/"))
+            sent(alice)
+        assert answer["Location"] == f"{own(alice)}?said={said}"
+        assert alice.mails.count() == count
+    assert "Your links are on their way" in words(client.get(f"{own(alice)}?said=mailed"))
+    assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?said=mailed-before"))
+
+
+def test_renewing_says_first_what_it_does_and_changes_nothing(client, alice):
+    page = words(client.get(own(alice, "renew/")))
+    assert "All links in our earlier mails stop working" in page
+    assert "calendar" in page
+    assert Registration.objects.get().token == alice.token
+
+
+def test_renewing_leads_to_the_new_page_and_ends_the_old(client, alice):
+    sent(alice)
+    answer = client.post(own(alice, "renew/"))
+    renewed = Registration.objects.get()
+    assert renewed.token != alice.token
+    assert answer["Location"] == f"{own(renewed)}?said=renewed"
+    assert "This is your new secret link." in words(client.get(answer["Location"]))
+    assert alice.mails.filter(kind="links", state="waiting").count() == 1
+    unknown = client.get(f"/me/{new_token()}/").content
+    for old in (own(alice), own(alice, "calendar.ics"), f"/join/{alice.token}/opening/"):
+        gone = client.get(old)
+        assert (gone.status_code, gone.content) == (404, unknown)
+
+
+def test_who_waits_for_the_organizers_can_renew_their_link_too(client, week):
+    Event.objects.update(requires_approval=True)
+    alice = sign_up(Event.objects.get())
+    assert f'href="{own(alice, "renew/")}"' in client.get(own(alice)).content.decode()
+    page = words(client.get(own(alice, "renew/")))
+    assert [word for word in ("calendar", "Zoom", "join") if word in page] == []
+    answer = client.post(own(alice, "renew/"))
+    renewed = Registration.objects.get()
+    assert renewed.token != alice.token
+    assert answer["Location"] == f"{own(renewed)}?said=renewed"
+    assert client.get(own(alice)).status_code == 404
+    mailed = alice.mails.order_by("pk").values_list("kind", "state")
+    assert list(mailed) == [("received", "dropped"), ("received", "waiting")]
+
+
+def test_renewing_by_someone_declined_does_nothing(client, alice):
+    signup.decline(registrations=[alice])
+    alice.refresh_from_db()
+    assert client.post(own(alice, "renew/"))["Location"] == own(alice)
+    assert Registration.objects.get().token == alice.token
+
+
+def test_renewing_twice_renews_once(client, alice):
+    client.post(own(alice, "renew/"))
+    token = Registration.objects.get().token
+    assert client.post(own(alice, "renew/")).status_code == 404
+    assert Registration.objects.get().token == token
+
+
+# Canceling and coming back
+
+
+def test_canceling_asks_first(client, alice):
+    page = words(client.get(own(alice, "cancel/")))
+    assert "Yes, cancel my registration" in page
+    assert Registration.objects.get().canceled_at is None
+
+
+def test_canceled_page_offers_to_come_back(client, alice):
+    sent(alice)
+    page = client.post(own(alice, "cancel/"), follow=True)
+    assert "Your registration is canceled" in words(page)
+    for closed in (own(alice, "calendar.ics"), f"/join/{alice.token}/opening/"):
+        assert client.get(closed).status_code == 404
+    for _press in range(2):
+        answer = client.post(own(alice, "return/"))
+        assert answer["Location"] == f"{own(alice)}?said=back"
+    assert "Welcome back." in words(client.get(answer["Location"]))
+    assert client.get(f"/join/{alice.token}/opening/").status_code == 200
+    assert alice.seats.filter(state="seated").count() == 6
+    assert alice.mails.count() == 2
+
+
+def test_coming_back_when_registered_anew_is_answered_clearly(client, week, alice):
+    signup.cancel(registration=alice)
+    sign_up(week)
+    answer = client.post(own(alice, "return/"), follow=True)
+    assert "You have registered again since." in words(answer)
+    assert f'href="/{week.slug}/find/"' in answer.content.decode()
+    assert Registration.objects.active().count() == 1
+
+
+def test_nobody_comes_back_when_registration_is_closed(client, week, alice):
+    signup.cancel(registration=alice)
+    Event.objects.update(registration_closes_at=timezone.now())
+    answer = client.post(own(alice, "return/"), follow=True)
+    assert "Registration is closed, so you cannot come back by yourself." in words(answer)
+    assert Registration.objects.active().count() == 0
+
+
+def test_canceling_warns_when_there_is_no_way_back(client, alice):
+    assert "you can come back" in words(client.get(own(alice, "cancel/")))
+    Event.objects.update(registration_closes_at=timezone.now())
+    assert "cannot come back by yourself" in words(client.get(own(alice, "cancel/")))
+
+
+# Links that do not work
+
+
+def erased(person: Registration) -> None:
+    blank = dict.fromkeys(("name", "email", "email_key", "organization", "state"), "")
+    now = timezone.now()
+    Registration.objects.filter(pk=person.pk).update(canceled_at=now, erased_at=now, **blank)
+
+
+PATHS = ("", "change/", "renew/", "cancel/", "calendar.ics")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_bad_links_of_every_kind_get_the_same_friendly_page(client, week, path):
+    alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
+    erased(alice)
+    signup.decline(registrations=[bob])
+    signup.renew_links(registrations=[charlie])
+    bad = [new_token(), charlie.token[:-1], alice.token, bob.token, charlie.token, "x"]
+    answers = [client.get(f"/me/{token}/{path}") for token in bad]
+    assert {answer.status_code for answer in answers} == {404}
+    (page,) = {answer.content for answer in answers}
+    assert b"This link is no longer valid" in page
+    assert f'href="/{week.slug}/find/"'.encode() in page
+    assert client.get(f"/join/{new_token()}/opening/").content == page
+
+
+@pytest.mark.parametrize("path", ["/me/x/", "/join/x/opening/", "/calendar/x.ics"])
+def test_bad_links_get_that_page_while_debugging_too(client, week, settings, path):
+    page = client.get(path)
+    settings.DEBUG = True
+    same = client.get(path)
+    assert (same.status_code, same.content) == (404, page.content)
+    assert same["Cache-Control"] == "no-store"
+    # Of other addresses Django tells what it looked for.
+    assert b"You\xe2\x80\x99re seeing this error because" in client.get("/nothing/").content
+
+
+@pytest.mark.parametrize("path", ["change/", "resend/", "renew/", "cancel/", "return/"])
+def test_nothing_is_done_for_bad_links(client, alice, path):
+    erased(alice)
+    assert client.post(own(alice, path)).status_code == 404
+    assert client.post(f"/me/{new_token()}/{path}").status_code == 404
+    assert OutgoingMail.objects.count() == 1
+
+
+def test_other_missing_pages_speak_of_no_link(client, week):
+    assert b"This link is no longer valid" not in client.get("/nothing/here/").content
+
+
+def test_missing_page_names_the_events_it_may_be_of(client, week):
+    Event.objects.create(name="Draft", slug="draft-week", host="H", summary="S")
+    page = client.get("/me/x/").content.decode()
+    assert re.findall(r'href="/([\w-]+)/find/"', page) == [week.slug]
+    with time_machine.travel(timezone.now() + 400 * DAY):
+        assert b"/find/" not in client.get("/me/x/").content
+    Event.objects.update(status="draft")
+    assert b"/find/" not in client.get("/me/x/").content
+
+
+# What holds for all of it
+
+
+@pytest.mark.parametrize("path", ["resend/", "return/"])
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_what_only_does_something_leads_back_when_opened(client, alice, path, is_canceled):
+    if is_canceled:
+        signup.cancel(registration=alice)
+    assert client.get(own(alice, path))["Location"] == own(alice)
+    assert client.get(f"/me/{new_token()}/{path}").status_code == 404
+
+
+def test_opening_every_page_changes_nothing(client, week, alice):
+    """A mail scanner opens every link, and then every link on the page."""
+
+    def everything():
+        return [
+            list(model.objects.order_by("pk").values())
+            for model in (Registration, Seat, OutgoingMail)
+        ]
+
+    before = everything()
+    for path in ("", "change/", "resend/", "renew/", "cancel/", "return/", "calendar.ics"):
+        client.get(own(alice, path))
+        client.head(own(alice, path))
+    client.get(f"/{week.slug}/find/?email={alice.email}")
+    client.head(f"/{week.slug}/find/?email={alice.email}")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("path", ["change/", "resend/", "renew/", "cancel/", "return/"])
+def test_every_change_needs_the_forms_own_token(alice, path):
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(own(alice, path)).status_code == 403
+    assert strict.post(f"/{alice.event.slug}/find/", {"email": alice.email}).status_code == 403
+
+
+@pytest.mark.parametrize("path", [*PATHS[:4], "resend/", "return/"])
+def test_all_of_it_is_kept_out_of_caches_referrers_and_search_engines(client, week, alice, path):
+    answers = [client.get(own(alice, path)), client.post(own(alice, path))]
+    answers += [client.get(f"/{week.slug}/find/"), client.post(f"/{week.slug}/find/")]
+    for answer in answers:
+        headers = ("Cache-Control", "Referrer-Policy", "X-Robots-Tag")
+        assert [answer[name] for name in headers] == ["no-store", "no-referrer", "noindex"]

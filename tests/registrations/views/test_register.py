@@ -1,0 +1,306 @@
+"""One page, one POST: a registration, its seats, and a mail that is owed."""
+
+import datetime as dt
+import re
+import threading
+
+import pytest
+import time_machine
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from django.test import Client
+from django.utils import timezone
+
+from events.models import Event, Session
+from events.schedule import cancel_session
+from registrations import signup
+from registrations.models import OutgoingMail, Registration, Seat, email_key
+from registrations.views.registering import CSRF_STAND_IN
+from tests.people import filled_form, sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+def post(client: Client, week: Event, **changes):
+    return client.post(f"/{week.slug}/register/", filled_form(week, **changes))
+
+
+def counts() -> tuple[int, int, int]:
+    return (
+        Registration.objects.count(),
+        Seat.objects.count(),
+        OutgoingMail.objects.count(),
+    )
+
+
+def offered(client, week: Event) -> list[int]:
+    """The sessions on the register page, each of them ticked."""
+    page = client.get(f"/{week.slug}/register/").content.decode()
+    boxes = re.findall(r'name="sessions" value="(\d+)"( checked)?', page)
+    assert all(ticked for _pk, ticked in boxes)
+    return [int(pk) for pk, _ticked in boxes]
+
+
+def test_register_page_offers_every_session_ticked(client, week):
+    assert offered(client, week) == [session.pk for session in week.sessions.all()]
+
+
+def test_visitors_of_the_register_page_have_tokens_of_their_own(week):
+    """The page is kept for a few seconds; the token in it is not."""
+    tokens = set()
+    for _visitor in range(2):
+        visitor = Client(enforce_csrf_checks=True)
+        page = visitor.get(f"/{week.slug}/register/")
+        token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page.content.decode())[1]
+        tokens.add(token)
+        fields = filled_form(week, csrfmiddlewaretoken=token)
+        assert visitor.post(f"/{week.slug}/register/", fields).status_code == 200
+        assert CSRF_STAND_IN not in page.content.decode()
+    assert len(tokens) == 2
+    assert Registration.objects.count() == 1
+
+
+def test_registering_stores_what_was_entered(client, week):
+    first, second = week.sessions.all()[:2]
+    track = week.tracks.first()
+    answer = post(
+        client,
+        week,
+        name="  Siobhán O'Brien & Co ",
+        email=" Siobhan@Example.org ",
+        sessions=[first.pk, second.pk, second.pk],
+        organization="Families & Friends",
+        us_state="CA",
+        strategies=[track.pk],
+        needs_asl="on",
+        time_zone="America/Chicago",
+    )
+    assert answer.status_code == 200
+    registration = Registration.objects.get()
+    assert registration.name == "Siobhán O'Brien & Co"
+    assert registration.email == "Siobhan@Example.org"
+    assert registration.organization == "Families & Friends"
+    assert registration.us_state == "CA"
+    assert registration.time_zone == "America/Chicago"
+    assert list(registration.sessions.all()) == [first, second]
+    assert list(registration.strategies.all()) == [track]
+    needs = ("captions", "asl", "interpretation", "dial_in")
+    assert [getattr(registration, f"needs_{need}") for need in needs] == [False, True, False, False]
+    mail = OutgoingMail.objects.get()
+    assert (mail.kind, mail.registration, mail.state) == ("links", registration, "waiting")
+
+
+def test_registered_page_names_the_address(client, week):
+    assert "alice@example.org" in post(client, week).content.decode()
+
+
+@pytest.mark.parametrize(
+    "again", ["ALICE@example.ORG", "  alice@example.org ", "Alice@EXAMPLE.org"]
+)
+def test_registering_again_makes_no_second_registration(client, week, again):
+    post(client, week)
+    before = Registration.objects.values().get(), counts()
+    post(client, week, email=again, name="Mallory", sessions=[week.sessions.first().pk])
+    assert (Registration.objects.values().get(), counts()) == before
+
+
+def test_registering_again_shows_the_same_page(client, week):
+    first = post(client, week).content
+    with time_machine.travel(timezone.now() + dt.timedelta(minutes=11)):
+        assert post(client, week).content == first
+    assert post(client, week).content == first
+
+
+def test_registering_again_mails_the_links_at_most_once_in_ten_minutes(client, week):
+    start = timezone.now()
+    with time_machine.travel(start, tick=False):
+        post(client, week)
+    OutgoingMail.objects.update(state="sent", sent_at=start)
+    for minutes, mails in [(9, 1), (11, 2), (12, 2)]:
+        with time_machine.travel(start + dt.timedelta(minutes=minutes), tick=False):
+            post(client, week)
+        OutgoingMail.objects.update(state="sent", sent_at=start)
+        assert OutgoingMail.objects.count() == mails
+
+
+def test_registering_again_while_the_first_mail_waits_adds_none(client, week):
+    post(client, week)
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
+        post(client, week)
+    assert OutgoingMail.objects.count() == 1
+
+
+def test_registering_again_after_the_mail_failed_sends_another(client, week):
+    post(client, week)
+    OutgoingMail.objects.update(state="failed")
+    post(client, week)
+    assert OutgoingMail.objects.filter(state="waiting").count() == 1
+
+
+def test_registering_after_canceling_is_a_new_registration(week):
+    first = sign_up(week)
+    signup.cancel(registration=first)
+    second = sign_up(week)
+    assert second.pk != first.pk
+    assert second.token != first.token
+
+
+def test_another_event_has_its_own_registrations(week):
+    other = Event.objects.create(name="Next", slug="next", host="Us", status="published")
+    assert sign_up(week).pk != sign_up(other).pk
+
+
+def test_email_key_writes_a_domain_as_it_travels():
+    assert email_key("alice@Bücher.example") == email_key("alice@xn--bcher-kva.example")
+
+
+@pytest.mark.parametrize("address", ["alice@example.org", "ÀLICE@example.org"])
+def test_email_key_ignores_case_spaces_and_unicode_form(address):
+    import unicodedata
+
+    for form in ("NFC", "NFD"):
+        typed = f" {unicodedata.normalize(form, address).upper()} "
+        assert email_key(typed) == email_key(address)
+
+
+def test_database_refuses_a_second_live_registration(week):
+    alice = sign_up(week)
+    with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
+        Registration.objects.create(
+            event=week, name="A", email="x@y.z", email_key=alice.email_key, time_zone="UTC"
+        )
+
+
+def test_database_refuses_a_second_seat_in_a_session(week):
+    seat = sign_up(week).seats.first()
+    with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
+        Seat.objects.create(registration=seat.registration, session=seat.session)
+
+
+def test_canceled_and_draft_sessions_are_not_offered(client, week):
+    canceled, draft, *others = week.sessions.all()
+    cancel_session(session=canceled)
+    Session.objects.filter(pk=draft.pk).update(status="draft")
+    assert offered(client, week) == [session.pk for session in others]
+
+
+def test_sessions_that_are_over_are_not_offered(client, week):
+    first, *others = week.sessions.all()
+    with time_machine.travel(first.ends_at, tick=False):
+        assert offered(client, week) == [session.pk for session in others]
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "open_now"),
+    [(None, None, True), (-1, None, True), (1, None, False), (None, 1, True), (-2, -1, False)],
+)
+def test_registration_opens_and_closes_by_date(client, week, opens, closes, open_now):
+    now = timezone.now()
+    week.registration_opens_at = opens and now + dt.timedelta(hours=opens)
+    week.registration_closes_at = closes and now + dt.timedelta(hours=closes)
+    week.save()
+    post(client, week)
+    assert Registration.objects.exists() is open_now
+
+
+def test_registration_is_closed_when_every_session_is_over(client, week):
+    with time_machine.travel(week.sessions.last().ends_at, tick=False):
+        answer = client.post(f"/{week.slug}/register/", filled_form(week))
+    assert answer.context["phase"] == Event.Phase.CLOSED
+    assert not Registration.objects.exists()
+
+
+def test_draft_event_takes_no_registration(client, week):
+    Event.objects.update(status="draft")
+    assert post(client, week).status_code == 404
+    assert counts() == (0, 0, 0)
+
+
+def test_registering_needs_the_forms_token(week):
+    strict = Client(enforce_csrf_checks=True)
+    assert post(strict, week).status_code == 403
+    assert counts() == (0, 0, 0)
+
+
+@pytest.mark.parametrize("others", [60, 600])
+def test_registering_takes_the_same_queries_however_many_came(
+    client, week, others, django_assert_num_queries
+):
+    people = [
+        Registration(event=week, name="N", email=f"{n}@x.org", email_key=f"{n}@x.org", token=n)
+        for n in range(others)
+    ]
+    Registration.objects.bulk_create(people)
+    fields = filled_form(week, strategies=[week.tracks.first().pk])
+    # Event, sessions, questions, strategies; the transaction's two; the registration and the look
+    # whether it is ours; seats and their transaction's two, strategies, outbox.
+    with django_assert_num_queries(13):
+        client.post(f"/{week.slug}/register/", fields)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_address_sent_at_the_same_moment_registers_once(week):
+    """Real concurrency: as many connections as threads, all past the first look at once."""
+    start = threading.Barrier(6)
+    failures = []
+
+    def register() -> None:
+        try:
+            start.wait()
+            sign_up(week)
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=register) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert counts() == (1, 6, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_registering_while_canceling_is_no_error(week):
+    """The registration that was first is canceled between our insert and our look."""
+    failures = []
+
+    def again_and_again(work) -> None:
+        try:
+            for _round in range(15):
+                work()
+        except Exception as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    def cancel_all() -> None:
+        for registration in Registration.objects.active():
+            signup.cancel(registration=registration)
+
+    works = [lambda: sign_up(week)] * 2 + [cancel_all] * 2
+    threads = [threading.Thread(target=again_and_again, args=[work]) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert Registration.objects.active().count() <= 1
+
+
+def test_someone_canceled_just_now_is_registered_anew(week, monkeypatch):
+    first = sign_up(week)
+    insert = QuerySet.bulk_create
+
+    def canceled_after(self, objects, **options):
+        created = insert(self, objects, **options)
+        if self.model is Registration:
+            Registration.objects.filter(pk=first.pk).update(canceled_at=timezone.now())
+        return created
+
+    monkeypatch.setattr(QuerySet, "bulk_create", canceled_after)
+    second = sign_up(week)
+    assert second.pk != first.pk
+    assert second.seats.count() == 6

@@ -1,0 +1,165 @@
+"""`make run`'s command: everything on this machine, and nothing left of it after Ctrl-C."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psutil
+import pytest
+from django.core.management import CommandError
+
+from strategyweek.management.commands.run import Command
+from tests.services import Process, eventually, free_port
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
+
+
+class Running:
+    """The embedded site, started as a newcomer starts it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.site = f"http://localhost:{port}"
+        self.process = Process(
+            *(sys.executable, "manage.py", "run"),
+            log=folder / f"run-{port}.log",
+            environment={
+                "PATH": os.environ["PATH"],
+                "DEBUG": "true",
+                "VAR_DIR": str(folder),
+                "PORT": str(port),
+            },
+        )
+        self.process.ready_when(lambda: "mailbox   " in self.process.log, 60)
+        self.family = [psutil.Process(self.process.pid)]
+        self.family += self.family[0].children(recursive=True)
+
+    def interrupt(self) -> None:
+        self.process.stop(signal.SIGINT)
+
+    def alive(self) -> list[psutil.Process]:
+        return [each for each in self.family if each.is_running() and each.status() != "zombie"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="module")
+def start(folder) -> Iterator:
+    started: list[Running] = []
+
+    def start() -> Running:
+        started.append(Running(folder, free_port()))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.stop()
+        print(each.process.log)
+        for left in each.alive():
+            left.kill()
+
+
+@pytest.fixture(scope="module")
+def running(start) -> Running:
+    """Started once for all tests here, of which the last one stops it."""
+    return start()
+
+
+def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(running):
+    for place in ("site", "admin", "mailbox"):
+        assert re.search(rf"{place} +{running.site}/", running.process.log)
+    zoom = re.search(
+        r"zoom +(http://localhost:\d+/) +\(a stand-in, not Zoom\)", running.process.log
+    )
+    assert "This is not Zoom." in urllib.request.urlopen(zoom[1], timeout=20).read().decode()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+    def page(path: str, fields: dict | None = None) -> str:
+        data = urlencode(fields, doseq=True).encode() if fields else None
+        return browser.open(f"{running.site}{path}", data, timeout=20).read().decode()
+
+    form_path = re.search(r'href="(/[\w-]+/register/)"', page("/"))[1]
+    form = page(form_path)
+    page(
+        form_path,
+        {
+            "csrfmiddlewaretoken": re.search(r'csrfmiddlewaretoken" value="(\w+)"', form)[1],
+            "name": "Alice Adams",
+            "email": "alice@example.org",
+            "time_zone": "America/New_York",
+            "sessions": re.findall(r'name="sessions"[^>]*value="(\d+)"', form),
+        },
+    )
+    eventually(lambda: "alice@example.org" in page("/mailbox/"), "a mail in the mailbox")
+    mailbox = page("/mailbox/")
+    letter = re.search(r'href="(/mailbox/\d+/)"', mailbox)[1]
+    for part in (letter, f"{letter}html/"):
+        assert f"{running.site}/join/" in page(part)
+    assert "BEGIN:VCALENDAR" in page(f"{letter}0/")
+    assert "sample-token" in page("/mailbox/preview/links/")
+    assert "sample-token" in page("/mailbox/preview/links/html/")
+
+
+def test_taken_port_is_said_at_once(running, tmp_path):
+    port = running.site.rpartition(":")[2]
+    second = Process(
+        *(sys.executable, "manage.py", "run"),
+        log=tmp_path / "second.log",
+        environment={
+            "PATH": os.environ["PATH"],
+            "DEBUG": "true",
+            "VAR_DIR": str(tmp_path),
+            "PORT": port,
+        },
+    )
+    eventually(lambda: not second.is_running(), "ended")
+    assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log
+
+
+def test_stand_in_for_zoom_takes_the_next_free_port(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert Command().stand_in_port(port - 1) not in (port - 1, port)
+    monkeypatch.setenv("ZOOM_CLIENT_ID", "of-a-real-account")
+    assert Command().stand_in_port(port) is None
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
+def test_port_must_be_one(port):
+    with pytest.raises(CommandError) as refused:
+        Command().free_port(port)
+    assert str(refused.value) == f"PORT must be a number from 1 to 65535, not '{port}'."
+
+
+def test_bad_port_is_said_in_a_line(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "manage.py", "run"],
+        env={"DEBUG": "true", "VAR_DIR": str(tmp_path), "PORT": "abc"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stderr == "CommandError: PORT must be a number from 1 to 65535, not 'abc'.\n"
+
+
+def test_interrupt_ends_every_process_and_running_again_changes_nothing(running, start, folder):
+    password = re.search(r"name: organizer +password: (\S+)", running.process.log)[1]
+    assert len(running.family) >= 5
+    running.interrupt()
+    eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
+    assert (folder / "zoom-stand-in.json").exists()
+    second = start()
+    assert "was left as it is" in second.process.log
+    assert "password" not in second.process.log
+    assert password not in second.process.log

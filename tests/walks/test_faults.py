@@ -1,0 +1,115 @@
+"""What dies while someone registers: the registration is kept, and the mail still comes."""
+
+import os
+import re
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+
+import pytest
+
+from registrations.models import OutgoingMail, Registration
+from tests.conftest import database_url
+from tests.people import filled_form, sign_up
+from tests.services import Process, eventually, free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def site(tmp_path, broker) -> Iterator[str]:
+    """The address of a real web server on the test's database and its own broker."""
+    port = free_port()
+    web = Process(
+        *(sys.executable, "-m", "gunicorn", "strategyweek.wsgi", f"--bind=127.0.0.1:{port}"),
+        log=tmp_path / "web.log",
+        environment={
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "REDIS_URL": broker.url,
+            "DEBUG": "true",
+        },
+    )
+    web.ready_when(lambda: "Booting worker" in web.log)
+    yield f"http://127.0.0.1:{port}"
+    web.stop()
+    print(web.log)
+
+
+def register(site: str, week, email: str) -> float:
+    """Register over HTTP; returns how many seconds the POST took."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    address = f"{site}/{week.slug}/register/"
+    form = browser.open(address, timeout=20).read().decode()
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    fields = filled_form(week, email=email, csrfmiddlewaretoken=token)
+    started = time.monotonic()
+    answer = browser.open(address, urlencode(fields, doseq=True).encode(), timeout=20)
+    taken = time.monotonic() - started
+    assert email in answer.read().decode()
+    return taken
+
+
+@pytest.mark.served
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("fault", "end", "limit"), [("kill", "start", 1), ("freeze", "thaw", 5)])
+def test_dead_or_frozen_broker_costs_no_registration_and_no_mail(
+    week, site, broker, smtp_sink, worker, beat, fault, end, limit
+):
+    worker(REDIS_URL=broker.url)
+    beat(REDIS_URL=broker.url)
+    register(site, week, "before@example.org")
+    smtp_sink.wait_for(1)
+
+    getattr(broker, fault)()
+    assert register(site, week, "alice@example.org") < limit
+    assert register(site, week, "bob@example.org") < limit
+    time.sleep(2)
+    assert Registration.objects.count() == 3
+    assert OutgoingMail.objects.filter(state="waiting").count() == 2
+
+    getattr(broker, end)()
+    smtp_sink.wait_for(3, timeout=60)
+    addresses = sorted(each.recipients[0] for each in smtp_sink.messages)
+    assert addresses == ["alice@example.org", "before@example.org", "bob@example.org"]
+
+
+@pytest.mark.timeout(180)
+def test_mail_leaves_by_the_sweep_alone(week, smtp_sink, worker, beat):
+    """The nudge was lost: say the web process died right after its commit."""
+    sign_up(week)
+    from strategyweek import celery_app
+
+    celery_app.control.purge()
+    worker()
+    beat()
+    smtp_sink.wait_for(1, timeout=30)
+
+
+@pytest.mark.long
+@pytest.mark.once
+@pytest.mark.timeout(180)
+def test_mail_server_away_and_back(week, smtp_sink, worker, beat):
+    smtp_sink.stop()
+    worker(EMAIL_TIMEOUT="2")
+    beat()
+    sign_up(week)
+    waiting = OutgoingMail.objects.filter(attempts__gte=1, state="waiting")
+    eventually(lambda: waiting.exclude(last_error="").exists(), "a first attempt")
+    smtp_sink.start()
+    smtp_sink.wait_for(1, timeout=40)
+    eventually(lambda: OutgoingMail.objects.filter(state="sent").exists(), "recorded")
+
+
+@pytest.mark.timeout(180)
+def test_worker_has_the_mail_at_the_mail_server_within_a_second(week, smtp_sink, worker):
+    worker()
+    sign_up(week, "Warm Up")
+    smtp_sink.wait_for(1)
+    started = time.monotonic()
+    sign_up(week)
+    smtp_sink.wait_for(2)
+    assert time.monotonic() - started < 1

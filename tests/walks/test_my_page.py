@@ -1,0 +1,254 @@
+"""One's own page in a real browser: on a phone and a desk, with and without JavaScript."""
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import Page, Route, expect
+
+from events.models import Session
+from registrations import access_needs, signup
+from registrations.models import AccessNeed, OutgoingMail, Question, Registration
+from tests.browser import overflow
+from tests.people import sign_up
+
+MINUTE = dt.timedelta(minutes=1)
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(180),
+    pytest.mark.once,
+    # The pages of old links.
+    pytest.mark.browser_may("404 (Not Found)"),
+]
+
+
+def press(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button).click()
+
+
+def says(page: Page, words: str) -> None:
+    expect(page.get_by_text(words).first).to_be_visible()
+
+
+def fits(page: Page) -> None:
+    assert overflow(page) == 0
+
+
+def leave_first_session(page: Page) -> None:
+    page.get_by_role("link", name="Change my sessions and details").click()
+    page.locator("input[name=sessions]").first.uncheck()
+
+
+@pytest.mark.parametrize(("width", "javascript"), [(320, True), (1280, False)])
+def test_changing_renewing_canceling_and_coming_back(new_page, week, width, javascript):
+    page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
+    alice = sign_up(week)
+    OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
+    old = f"/me/{alice.token}/"
+
+    page.goto(old)
+    leave_first_session(page)
+    page.get_by_label("Name").first.fill("Alice O'Brien")
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    says(page, "Hello Alice O'Brien.")
+    expect(page.locator(".slot")).to_have_count(5)
+
+    # That mail is on its way already.
+    press(page, "Mail me my links again")
+    says(page, "We have not mailed them again")
+
+    page.get_by_role("link", name="Renew my secret link").click()
+    press(page, "Renew my link")
+    says(page, "This is your new secret link.")
+    new = f"/me/{Registration.objects.get().token}/"
+    assert new in page.url
+    page.goto(old)
+    says(page, "This link is no longer valid")
+
+    page.goto(new)
+    page.get_by_role("link", name="Cancel my registration").click()
+    press(page, "Yes, cancel my registration")
+    says(page, "Your registration is canceled")
+    press(page, "Come back")
+    says(page, "Welcome back.")
+    expect(page.locator(".slot")).to_have_count(5)
+
+    page.goto(old)
+    page.get_by_role("link", name="Mail me my links").click()
+    page.get_by_label("Email").fill("alice@example.org")
+    press(page, "Mail me my links")
+    says(page, "is registered, the links are on their way")
+
+
+@pytest.mark.parametrize(("width", "javascript"), [(320, False), (1280, True)])
+def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, javascript):
+    opening = week.sessions.first()
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    bob = sign_up(week, "Bob B", sessions=[opening])
+    Question.objects.create(event=week, text="What do you bring?")
+    page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
+
+    page.goto(f"/{week.slug}/register/")
+    says(page, "Full. You would join the waiting list")
+    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_label("Email").fill("alice@example.org")
+    page.get_by_label("What do you bring?").fill("Blue songs")
+    page.get_by_label("ASL interpretation").check()
+    fits(page)
+    press(page, "Register")
+    says(page, "Of what you chose something is full.")
+
+    alice = Registration.objects.get(email="alice@example.org")
+    own = f"/me/{alice.token}/"
+    page.goto(own)
+    says(page, "You are number 1 in line.")
+    says(page, "Blue songs")
+    says(page, "ASL interpretation: requested")
+    device = page.get_by_role("link", name="Apple or another app")
+    expect(device).to_have_attribute("href", re.compile(f"^webcal://.*{alice.token}"))
+
+    signup.cancel(registration=bob)
+    needs = AccessNeed.objects.filter(seat__registration=alice)
+    access_needs.arrange(needs=needs)
+    access_needs.confirm(needs=needs)
+    page.reload()
+    expect(page.get_by_text("You are number 1 in line.")).to_have_count(0)
+    says(page, "confirmed")
+    fits(page)
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all we hold").click()
+    assert "Blue songs" in Path(download.value.path()).read_text()
+    page.get_by_role("link", name="Erase it now").click()
+    expect(page.get_by_role("button", name="Yes, erase everything")).to_be_visible()
+    fits(page)
+    press(page, "Yes, erase everything")
+    says(page, "Your data is erased")
+    page.goto(own)
+    says(page, "This link is no longer valid")
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_going_back_and_saving_again_changes_nothing_more(new_page, week, javascript):
+    page = new_page(java_script_enabled=javascript)
+    alice = sign_up(week)
+    page.goto(f"/me/{alice.token}/")
+    leave_first_session(page)
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    page.go_back()
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+    assert alice.seats.count() == 5
+
+
+def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(page, week):
+    """Renewed twice, the page would be of a link that is no longer valid."""
+    alice = sign_up(week)
+    page.goto(f"/me/{alice.token}/renew/")
+    under_way: list[Route] = []
+    page.route("**/renew/", lambda route: under_way.append(route))
+    box = page.get_by_role("button", name="Renew my link").bounding_box()
+    assert box
+    for _press in range(2):
+        page.mouse.click(box["x"] + 9, box["y"] + 9)
+        page.wait_for_timeout(200)
+    (only,) = under_way
+    only.continue_()
+    says(page, "This is your new secret link.")
+
+
+def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
+    """Only while somebody looks at it; what they have opened and where they are stays."""
+    opening = week.sessions.first()
+    alice = sign_up(week)
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.resource_type))
+    page.clock.install()
+    page.goto(f"/me/{alice.token}/")
+    row, other = page.locator("ol .slot").first, page.locator("ol .slot").nth(1)
+    row.locator("summary").click()
+    row.get_by_role("link", name="Join").focus()
+    other.evaluate("row => row.isTheSame = true")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
+    now = timezone.now()
+    Session.objects.filter(pk=opening.pk).update(
+        starts_at=now + MINUTE, ends_at=now + 60 * MINUTE, updated_at=now
+    )
+    page.clock.fast_forward("20:00")
+    assert looks.count("fetch") == 0
+    page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(row.get_by_text("Doors open")).to_be_visible()
+    expect(page.get_by_text("The doors are open. It starts in")).to_be_visible()
+    expect(row.get_by_role("link", name="Join")).to_be_focused()
+    expect(row.locator("details")).to_have_attribute("open", "")
+    # What has not changed is not touched, and nothing was loaded anew.
+    assert other.evaluate("row => row.isTheSame")
+    assert (looks.count("fetch"), looks.count("document")) == (1, 1)
+    # It starts in a minute: so long the page waits.
+    page.clock.fast_forward("00:55")
+    assert looks.count("fetch") == 1
+    Session.objects.filter(pk=opening.pk).update(starts_at=now - MINUTE)
+    page.clock.fast_forward("00:40")
+    expect(row.get_by_text("Now", exact=True)).to_be_visible()
+    assert looks.count("fetch") == 2
+
+
+@pytest.mark.browser_may("net::ERR_FAILED")
+def test_open_page_that_has_no_network_for_a_moment_asks_again_soon(page, week):
+    alice = sign_up(week)
+    page.clock.install()
+    page.goto(f"/me/{alice.token}/")
+    now = timezone.now()
+    Session.objects.filter(slug="opening").update(starts_at=now, ends_at=now + 60 * MINUTE)
+    page.route("**/me/**", lambda route: route.abort())
+    with page.expect_event("requestfailed"):
+        page.clock.fast_forward("20:00")
+    page.unroute("**/me/**")
+    page.clock.fast_forward("01:40")
+    says(page, "The session is on. Come in.")
+
+
+def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):
+    alice = sign_up(week, sessions=week.sessions.all()[1:])
+    page.goto(f"/me/{alice.token}/change/")
+    page.get_by_label("Opening session").check()
+    page.get_by_label("Organization").fill("Families")
+    Session.objects.filter(slug="opening").update(canceled_at=timezone.now())
+    press(page, "Save")
+    says(page, "can no longer be changed")
+    expect(page.get_by_label("Organization")).to_have_value("Families")
+    expect(page.locator("input[name=sessions]:checked")).to_have_count(5)
+    press(page, "Save")
+    says(page, "Your changes are saved.")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
+def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, scheme):
+    opening = week.sessions.get(slug="opening")
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
+    alice = sign_up(week, sessions=list(week.sessions.all()), needs_asl=True)
+    gone = sign_up(week, "Charlie C")
+    signup.cancel(registration=gone)
+    page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    own = f"/me/{alice.token}/"
+    paths = [f"{own}?said=saved", f"{own}change/", f"{own}renew/", f"{own}cancel/"]
+    paths += [f"/me/{gone.token}/?said=taken", f"/{week.slug}/find/", "/me/x/"]
+    for path in paths:
+        page.goto(path)
+        found = Axe().run(page).response["violations"]
+        assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+        fits(page)
+    page.goto(f"{own}change/")
+    for box in page.locator("input[name=sessions]").all():
+        box.uncheck()
+    press(page, "Save")
+    expect(page.get_by_text(re.compile("Keep at least one session")).first).to_be_visible()
+    assert [rule["id"] for rule in Axe().run(page).response["violations"]] == []
+    fits(page)
