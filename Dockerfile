@@ -11,7 +11,7 @@ COPY events events
 COPY registrations registrations
 COPY templates templates
 COPY static static
-# Collecting needs no secret; these values live in this one command only.
+# collectstatic needs no real secrets. These placeholders exist only for this command.
 RUN SECRET_KEY=build SITE_URL=https://build.invalid DEFAULT_FROM_EMAIL=build@build.invalid \
     python manage.py collectstatic --noinput \
     && install -d -o app var

@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-# What a production's environment looks like; the checks connect to nothing in it.
+# A production environment for the deployment checks. They don't connect to any of these hosts.
 PRODUCTION = env DEBUG=false \
 	SECRET_KEY="$$($(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	SITE_URL=https://week.example.org ALLOWED_HOSTS=week.example.org \
@@ -11,8 +11,8 @@ PRODUCTION = env DEBUG=false \
 	DATABASE_URL=postgres://user:pass@db.example.org/week \
 	REDIS_URL=redis://redis.example.org/0
 
-# Several processes share the tests, each with servers of its own. For two cores: with servers many
-# tests wait, so three have work enough; embedded two.
+# Several processes share the tests, each with its own servers. The numbers suit two cores: with
+# servers, many tests wait, so three processes keep both cores busy.
 SERVED := -n 3 --dist worksteal
 EMBEDDED := -n 2 --dist worksteal --embedded
 
@@ -20,22 +20,22 @@ EMBEDDED := -n 2 --dist worksteal --embedded
 .NOTPARALLEL:
 .PHONY: help run test check lint fix bench screenshots clean
 
-help: ## List these targets.
+help: ## List these commands.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-run: .venv/.run ## Try the site on this machine: no server to install, nothing to set up. PORT=8000.
+run: .venv/.run ## Try the site on this machine, with nothing to install or set up. PORT=8000.
 	@DEBUG=true exec $(BIN)/python manage.py run
 
-# A hundred processes start, which read in less time what is compiled already.
+# The tests start about a hundred Python processes, which start faster from compiled bytecode.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: .venv/.dev ## Run all tests, on PostgreSQL and Redis and then embedded.
+test: .venv/.dev ## Run all tests: on PostgreSQL and Redis, then on SQLite without servers.
 	@$(BIN)/python -m tests.install
 	$(BIN)/python -m pytest $(SERVED)
 	$(BIN)/python -m pytest $(EMBEDDED)
 
-check: lint test ## Everything that CI runs. Changes nothing.
+check: lint test ## Run everything that CI runs. Changes nothing.
 
-lint: .venv/.dev ## The checks that run no test: style, types, imports, migrations, deployment.
+lint: .venv/.dev ## Check style, types, imports, migrations and deployment, without running tests.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	@DEBUG=true $(BIN)/mypy
@@ -43,31 +43,31 @@ lint: .venv/.dev ## The checks that run no test: style, types, imports, migratio
 	@DEBUG=true DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-fix: .venv/.dev ## Repair what can be repaired by itself: imports, style.
+fix: .venv/.dev ## Repair imports and style automatically.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.dev ## Measure how the product holds up under load.
+bench: .venv/.dev ## Measure performance under load.
 	@$(BIN)/python -m tests.bench
 
-screenshots: .venv/.dev ## Take pictures of the pages.
+screenshots: .venv/.dev ## Take the screenshots in docs/.
 	@$(BIN)/python -m tests.install
 	@$(BIN)/python -m tests.screenshots
 
-clean: ## Remove what can be made again. Your data in var/ stays.
+clean: ## Remove everything that can be rebuilt. Keeps your data in var/.
 	rm -rf .venv .*_cache .hypothesis staticfiles
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "You need Python 3.11 or newer. Try: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 .venv/.run: requirements.txt | .venv/bin/python
-	@echo "Installing what the product needs ..."
+	@echo "Installing the packages that the site needs ..."
 	@$(PIP) -r requirements.txt
 	@touch $@
 
 .venv/.dev: requirements-dev.txt requirements.txt | .venv/bin/python
-	@echo "Installing what the checks and tests need ..."
+	@echo "Installing the packages that the checks and tests need ..."
 	@$(PIP) -r requirements-dev.txt
 	@touch $@ .venv/.run
