@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from events import meetings, schedule, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
-from events.zoom_stand_in import StandIn
+
+from .fake_zoom import FakeZoom
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
-def shared(week: Event, zoom_account: StandIn) -> Event:
+def shared(week: Event, zoom_account: FakeZoom) -> Event:
     """The week with a meeting made for each session; at first none is there."""
     Meeting.objects.all().delete()
     week.zoom_mode = Event.ZoomMode.SHARED

@@ -17,17 +17,17 @@ from django.utils.html import escape
 
 from events import meetings, nudging, schedule, zoom
 from events.models import Event, Meeting, Session, ZoomAccount
-from events.zoom_stand_in import CannotJoin, StandIn
 from registrations import mails, own_data, personal_links, seats, signup
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 
+from .fake_zoom import CannotJoin, FakeZoom
 from .people import sign_up
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
-def personal(week: Event, zoom_account: StandIn) -> Event:
+def personal(week: Event, zoom_account: FakeZoom) -> Event:
     """The week with two sessions, their meetings made at Zoom, and a link for each who comes."""
     late = week.sessions.order_by("-starts_at")[:4]
     Session.objects.filter(pk__in=[session.pk for session in late]).delete()
@@ -50,7 +50,7 @@ def crowd(event: Event, count: int) -> list[Registration]:
     return [sign_up(event, f"P{number} Adams") for number in range(count)]
 
 
-def at_zoom(zoom_account: StandIn, session: Session) -> dict[str, str]:
+def at_zoom(zoom_account: FakeZoom, session: Session) -> dict[str, str]:
     """By address, the links that lead into the session's meeting now."""
     meeting = zoom_account.meetings[Meeting.objects.get(session=session).zoom_id]
     return {

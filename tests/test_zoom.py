@@ -1,4 +1,4 @@
-"""The client, through zoomus, against the stand-in: every answer that Zoom may give."""
+"""The client, through zoomus, against the fake Zoom: every answer that Zoom may give."""
 
 import datetime as dt
 import threading
@@ -10,7 +10,8 @@ import requests
 from django.core.cache import caches
 
 from events import zoom
-from events.zoom_stand_in import StandIn
+
+from .fake_zoom import FakeZoom
 
 pytestmark = pytest.mark.once
 
@@ -30,7 +31,7 @@ def wished(**changes) -> zoom.Wish:
 
 
 @pytest.fixture
-def meeting(zoom_account: StandIn) -> zoom.Meeting:
+def meeting(zoom_account: FakeZoom) -> zoom.Meeting:
     return zoom.create_meeting("me", wished())
 
 
