@@ -1,7 +1,6 @@
 """Run the fake Zoom until Ctrl-C: python -m tests.fake_zoom."""
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from django.conf import settings
 
 from . import FakeZoom
 from .limits import PLANS
-from .state import StateFile
+from .state import keep_in_file
 
 
 def main() -> None:
@@ -39,7 +38,9 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with StateFile(options.state, zoom) if options.state else contextlib.nullcontext(), zoom:
+        if options.state:
+            keep_in_file(zoom, options.state)
+        with zoom:
             print(f"The fake Zoom is running at {zoom.site}/", flush=True)
             stop.wait()
     except (OSError, ValueError) as error:

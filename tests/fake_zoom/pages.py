@@ -108,12 +108,11 @@ def _act(zoom: "FakeZoom", form: QueryDict) -> HttpResponse | None:
 
 
 @page
-def meeting(request: Request, key: str) -> HttpResponse:
+def meeting(request: Request) -> HttpResponse:
     """Show the meeting of a join link; on POST, start, join or leave it. Raises CannotJoin."""
     zoom, link, uuid = request.zoom, request.get_full_path(), request.GET.get("in")
     with zoom.lock:
-        registrant = zoom.admit(link)
-        meeting = zoom.account.meeting(key)
+        meeting, registrant = zoom.admit(link)
         present = meeting.live.present if meeting.live else []
         stay = next((each for each in present if each.uuid == uuid), None)
         if request.method != "POST":
@@ -139,7 +138,7 @@ def meeting(request: Request, key: str) -> HttpResponse:
 
 
 @page
-def registration(request: Request, key: str) -> HttpResponse:
+def registration(request: Request) -> HttpResponse:
     return message("Registration", "People register on the site, not here.")
 
 

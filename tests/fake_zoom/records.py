@@ -31,8 +31,6 @@ class User:
     id: str
     email: str
     type: int
-    first_name: str = ""
-    last_name: str = ""
     timezone: str = "America/Los_Angeles"
     # Keyed by section, such as "in_meeting".
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)

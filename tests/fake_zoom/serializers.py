@@ -25,9 +25,6 @@ def user(user: User) -> Json:
         "id": user.id,
         "email": user.email,
         "type": user.type,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "display_name": f"{user.first_name} {user.last_name}".strip(),
         "timezone": user.timezone,
         "status": "active",
     }

@@ -27,7 +27,7 @@ urlpatterns = [
     path("", pages.account),
     path("pages.css", pages.stylesheet),
     path("rec/share/<key>", pages.recording),
-    re_path(r"^[jw]/(?P<key>\d+)$", pages.meeting),
-    path("meeting/register/<key>", pages.registration),
+    re_path(r"^[jw]/\d+$", pages.meeting),
+    re_path(r"^meeting/register/\d+$", pages.registration),
     re_path("", pages.not_found),
 ]

@@ -3,7 +3,7 @@
 import datetime as dt
 import socket
 import threading
-from types import TracebackType
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -55,7 +55,7 @@ class FakeZoom:
         # Protects the account.
         self.lock = threading.RLock()
         # Called after each change of the account, while the lock is held.
-        self.on_change = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
         self.stopped = threading.Event()
         self._server: Server | None = None
         self._reserved_port: socket.socket | None = None
@@ -64,12 +64,7 @@ class FakeZoom:
         self.up()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     @property
@@ -176,12 +171,16 @@ class FakeZoom:
             self.on_change()
         return self._send("meeting.started", payload)
 
-    def admit(self, link: str) -> Registrant | None:
-        """Check a join link; return its registrant if it is personal. Raises CannotJoin."""
+    def admit(self, link: str) -> tuple[Meeting, Registrant | None]:
+        """Check a join link; return its meeting, and its registrant if it is a personal link.
+
+        Raises CannotJoin.
+        """
         url = urlsplit(link)
         query = dict(parse_qsl(url.query))
         meeting_id = int(url.path.rpartition("/")[2])
-        return self.account.admit(meeting_id, query.get("pwd", ""), query.get("tk"))
+        registrant = self.account.admit(meeting_id, query.get("pwd", ""), query.get("tk"))
+        return self.meetings[meeting_id], registrant
 
     def join(self, where: int | str, *, name: str = "Guest", email: str = "") -> Participant:
         """Join by a link, or as a guest by the meeting's id.
@@ -189,10 +188,11 @@ class FakeZoom:
         With a personal link, name and email address are the registrant's.
         """
         with self.lock:
-            registrant = self.admit(where) if isinstance(where, str) else None
+            registrant = None
             if isinstance(where, str):
-                where = int(urlsplit(where).path.rpartition("/")[2])
-            meeting = self.meetings[where]
+                meeting, registrant = self.admit(where)
+            else:
+                meeting = self.meetings[where]
             participant = self.account.join(meeting, registrant, name, email)
             _, instance = self.account.instance_of(participant)
             payload = serializers.participant_joined(meeting, instance, participant)
