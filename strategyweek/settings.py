@@ -297,12 +297,12 @@ def is_zoom(url: str) -> bool:
     return place.scheme == "https" and domain in {"zoom.us", "zoomgov.com"}
 
 
-# Another server than Zoom, which pages must say plainly.
-ZOOM_IS_STAND_IN = not (is_zoom(ZOOM_API_URL) and is_zoom(ZOOM_OAUTH_URL))
-if ZOOM_IS_STAND_IN and not DEBUG:
+# A fake Zoom is used: pages show a notice.
+ZOOM_IS_FAKE = not (is_zoom(ZOOM_API_URL) and is_zoom(ZOOM_OAUTH_URL))
+if ZOOM_IS_FAKE and not DEBUG:
     raise ImproperlyConfigured(
         "ZOOM_API_URL and ZOOM_OAUTH_URL must be addresses of Zoom, such as "
-        "https://api.zoom.us/v2 and https://zoom.us/oauth/token. A stand-in is for DEBUG only."
+        "https://api.zoom.us/v2 and https://zoom.us/oauth/token. A fake Zoom is for DEBUG only."
     )
 
 # Sign-in: organizers by password; people, if they like, by a code in a mail or by another site

@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -79,9 +80,10 @@ def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(running):
     for place in ("site", "admin", "mailbox"):
         assert re.search(rf"{place} +{running.site}/", running.process.log)
     zoom = re.search(
-        r"zoom +(http://localhost:\d+/) +\(a stand-in, not Zoom\)", running.process.log
+        r"zoom +(http://localhost:\d+/) +\(test mode: not real Zoom\)", running.process.log
     )
-    assert "This is not Zoom." in urllib.request.urlopen(zoom[1], timeout=20).read().decode()
+    with urllib.request.urlopen(zoom[1], timeout=20) as response:
+        assert "Test mode: not real Zoom." in response.read().decode()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
     def page(path: str, fields: dict | None = None) -> str:
@@ -126,13 +128,20 @@ def test_taken_port_is_said_at_once(running, tmp_path):
     assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log
 
 
-def test_stand_in_for_zoom_takes_the_next_free_port(monkeypatch):
+def test_fake_zoom_gets_the_next_free_port(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert Command().stand_in_port(port - 1) not in (port - 1, port)
+        assert Command().fake_zoom_port(port - 1) not in (port - 1, port)
     monkeypatch.setenv("ZOOM_CLIENT_ID", "of-a-real-account")
-    assert Command().stand_in_port(port) is None
+    assert Command().fake_zoom_port(port) is None
+
+
+def test_run_without_the_tests_folder_has_no_fake_zoom(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    output = StringIO()
+    assert Command(stdout=output).fake_zoom_port(8000) is None
+    assert output.getvalue() == "There is no fake Zoom: tests/ is not installed here.\n"
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
@@ -158,7 +167,7 @@ def test_interrupt_ends_every_process_and_running_again_changes_nothing(running,
     assert len(running.family) >= 5
     running.interrupt()
     eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
-    assert (folder / "zoom-stand-in.json").exists()
+    assert (folder / "fake-zoom.json").exists()
     second = start()
     assert "was left as it is" in second.process.log
     assert "password" not in second.process.log

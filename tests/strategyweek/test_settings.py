@@ -164,14 +164,14 @@ def test_every_outside_call_has_a_timeout():
 
 
 @pytest.mark.parametrize("name", ["ZOOM_API_URL", "ZOOM_OAUTH_URL"])
-def test_production_takes_no_stand_in_for_zoom(name):
+def test_production_rejects_a_fake_zoom(name):
     result = run("manage.py", "check", **PRODUCTION | {name: "http://127.0.0.1:8001/v2"})
     assert result.returncode != 0
     assert "ZOOM_API_URL and ZOOM_OAUTH_URL must be addresses of Zoom, such as" in result.stderr
 
 
-def test_a_stand_in_for_zoom_is_for_trying_out():
-    names = ("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_IS_STAND_IN", "ZOOM_PLAN", "ZOOM_TIMEOUT")
+def test_fake_zoom_is_for_debug_only():
+    names = ("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_IS_FAKE", "ZOOM_PLAN", "ZOOM_TIMEOUT")
     zoom = ["'https://api.zoom.us/v2'", "'https://zoom.us/oauth/token'", "False", "'pro'", "15"]
     # As compose passes on what is not set.
     assert shown(*names, **PRODUCTION, ZOOM_API_URL="", ZOOM_OAUTH_URL="", ZOOM_PLAN="") == zoom

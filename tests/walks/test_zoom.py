@@ -15,9 +15,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from events import schedule
 from events.models import Event, Meeting, ZoomAccount
-from events.zoom_stand_in import StandIn
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 from tests.conftest import Start
+from tests.fake_zoom import FakeZoom
 from tests.people import coming_week, filled_form, sign_up
 from tests.services import SmtpSink, eventually
 
@@ -32,15 +32,15 @@ BEAT = [
 
 
 @pytest.fixture
-def account(live_server: LiveServer, settings: Settings) -> Iterator[StandIn]:
-    """An account at a server in Zoom's place that reports to our site."""
+def account(live_server: LiveServer, settings: Settings) -> Iterator[FakeZoom]:
+    """A fake Zoom account that sends its webhooks to our site."""
     settings.ZOOM_WEBHOOK_SECRET = "webhook-secret"
-    with StandIn(webhook_url=f"{live_server.url}/webhooks/zoom/") as zoom:
+    with FakeZoom(webhook_url=f"{live_server.url}/webhooks/zoom/") as zoom:
         yield zoom
 
 
 @pytest.fixture
-def running(account: StandIn, worker: Start, settings: Settings) -> None:
+def running(account: FakeZoom, worker: Start, settings: Settings) -> None:
     """A worker that has the account's credentials."""
     variables: dict[str, Any] = {
         "ZOOM_ACCOUNT_ID": account.account.id,
@@ -85,7 +85,7 @@ def test_the_whole_way(running, account, smtp_sink, admin_client, rate):
     the_board_shows_who_was_there(event, admin_client)
 
 
-def meetings_are_made(event: Event, account: StandIn) -> None:
+def meetings_are_made(event: Event, account: FakeZoom) -> None:
     until(lambda: Meeting.objects.at_zoom().count() == 6, "six meetings made")
     assert len(account.meetings) == 6
     for meeting in Meeting.objects.select_related("session"):
@@ -103,7 +103,7 @@ def people_register(event: Event) -> None:
     assert Registration.objects.count() == PEOPLE
 
 
-def links_are_in_their_mails(event: Event, account: StandIn, sink: SmtpSink) -> None:
+def links_are_in_their_mails(event: Event, account: FakeZoom, sink: SmtpSink) -> None:
     sent = OutgoingMail.objects.filter(kind="links", state="sent")
     until(lambda: sent.count() == PEOPLE, "links mailed to everyone", 100)
     issued = PersonalLink.objects.issued()
@@ -125,7 +125,7 @@ def links_are_in_their_mails(event: Event, account: StandIn, sink: SmtpSink) -> 
         assert with_zoom_links == PEOPLE
 
 
-def a_session_moves(event: Event, account: StandIn, sink: SmtpSink) -> None:
+def a_session_moves(event: Event, account: FakeZoom, sink: SmtpSink) -> None:
     session = event.sessions.order_by("-starts_at").first()
     later = session.starts_at + dt.timedelta(minutes=30)
     with schedule.edit_session(session.pk) as edited:
@@ -142,7 +142,7 @@ def a_session_moves(event: Event, account: StandIn, sink: SmtpSink) -> None:
     assert f"UID:{session.uid}" in entry.get_content()
 
 
-def people_come(event: Event, account: StandIn) -> None:
+def people_come(event: Event, account: FakeZoom) -> None:
     meeting = Meeting.objects.filter(session__event=event).order_by("session__starts_at").first()
     account.start(meeting.zoom_id)
     for link in meeting.personal_links.order_by("pk")[:3]:

@@ -1,4 +1,4 @@
-"""The client, through zoomus, against the stand-in: every answer that Zoom may give."""
+"""The client, through zoomus, against the fake Zoom: every answer that Zoom may give."""
 
 import datetime as dt
 import threading
@@ -10,7 +10,7 @@ import requests
 from django.core.cache import caches
 
 from events.zoom import client as zoom_client
-from events.zoom_stand_in import StandIn
+from tests.fake_zoom import FakeZoom
 
 pytestmark = pytest.mark.once
 
@@ -30,7 +30,7 @@ def wished(**changes) -> zoom_client.MeetingSpec:
 
 
 @pytest.fixture
-def meeting(zoom_account: StandIn) -> zoom_client.Meeting:
+def meeting(zoom_account: FakeZoom) -> zoom_client.Meeting:
     return zoom_client.create_meeting("me", wished())
 
 

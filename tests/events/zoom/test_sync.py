@@ -10,13 +10,13 @@ from events import schedule
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import sync
-from events.zoom_stand_in import StandIn
+from tests.fake_zoom import FakeZoom
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
-def shared(week: Event, zoom_account: StandIn) -> Event:
+def shared(week: Event, zoom_account: FakeZoom) -> Event:
     """The week with a meeting made for each session; at first none is there."""
     Meeting.objects.all().delete()
     week.zoom_mode = Event.ZoomMode.SHARED
