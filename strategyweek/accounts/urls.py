@@ -47,8 +47,8 @@ if settings.SOCIALACCOUNT_PROVIDERS:
     urlpatterns += [
         path(
             "elsewhere/canceled/",
-            social_views.login_canceled,
-            name="socialaccount_login_canceled",
+            social_views.login_cancelled,
+            name="socialaccount_login_cancelled",
         ),
         path("elsewhere/error/", social_views.login_error, name="socialaccount_login_error"),
         path("elsewhere/signup/", social_views.signup, name="socialaccount_signup"),

@@ -176,7 +176,7 @@ def test_forged_and_old_ones_are_refused_without_a_query(
 ):
     with time_machine.travel(NOW, tick=False), django_assert_num_queries(0):
         assert post(JOINED, headers) == 403
-    logged = [each.getMessage() for each in caplog.records if each.name == "events.webhooks"]
+    logged = [each.getMessage() for each in caplog.records if each.name == "registrations.zoom.webhooks"]
     assert logged == [f"A webhook in Zoom's name was refused: {words}"]
     assert not ZoomReport.objects.exists()
 
