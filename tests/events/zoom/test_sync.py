@@ -404,7 +404,7 @@ def test_what_is_under_way_is_not_tried_a_second_time(shared, zoom_account, monk
 def test_pasted_link_counts_whatever_became_of_an_earlier_meeting(shared, zoom_account):
     keep()
     meeting = first(shared).meeting
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     Event.objects.update(zoom_mode="pasted")
     Meeting.objects.filter(pk=meeting.pk).update(join_url="https://zoom.us/j/1", passcode="p")
     session = first(shared)
@@ -415,7 +415,7 @@ def test_pasted_link_counts_whatever_became_of_an_earlier_meeting(shared, zoom_a
 def test_meeting_of_an_event_with_pasted_links_is_nobodys_loss(shared, zoom_account):
     keep()
     Event.objects.update(zoom_mode="pasted")
-    sync.note_gone(first(shared).meeting.zoom_id)
+    sync.mark_gone(first(shared).meeting.zoom_id)
     assert first(shared).meeting.state == "made"
 
 
@@ -429,7 +429,7 @@ def test_setting_that_zoom_forces_is_asked_for_once_more_and_then_told(shared, z
             clock.shift(3700)
             keep()
     assert zoom_account.count("update_meeting") == 1
-    assert first(shared).meeting.problem == sync.FORCED
+    assert first(shared).meeting.problem == sync.FORCED_MESSAGE
     assert sync.is_synced(first(shared))
 
 
@@ -449,7 +449,7 @@ def test_remade_meeting_leads_nobody_to_the_old_one_meanwhile(shared, zoom_accou
     keep()
     meeting = first(shared).meeting
     zoom_account.delete_by_hand(meeting.zoom_id)
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     assert first(shared).joining_lines() == []
     sync.recreate(meeting=meeting)
     assert (first(shared).join_url, first(shared).joining_lines()) == ("", [])

@@ -484,7 +484,7 @@ def standing(session: Session) -> tuple[str, str]:
 def test_meeting_deleted_by_hand_is_said(opening):
     Event.objects.update(zoom_mode="shared")
     heed("meeting.deleted")
-    assert standing(opening) == ("gone", sync.GONE)
+    assert standing(opening) == ("gone", sync.GONE_MESSAGE)
 
 
 @pytest.mark.parametrize("state", ["pasted", "wanted", "gone"])
