@@ -129,7 +129,7 @@ def test_report_is_kept_and_a_worker_told(
     post, monkeypatch, django_capture_on_commit_callbacks, django_assert_num_queries
 ):
     told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", lambda task, gather: told.append(task))
+    monkeypatch.setattr(background, "wake_workers", lambda task, delay_seconds: told.append(task))
     with (
         django_capture_on_commit_callbacks(execute=True),
         django_assert_num_queries(1),
