@@ -5,5 +5,5 @@ from django.shortcuts import render
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form came without its cookie: say so in words that help, not in Django's."""
+    """Explain how to send the form again."""
     return render(request, "403_csrf.html", status=403)
