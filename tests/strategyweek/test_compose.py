@@ -99,10 +99,8 @@ class Compose:
         self.services: dict[str, dict[str, Any]] = {}
         for name, service in compose_services().items():
             environment = service.get("environment", {})
-            for name_in_compose, local in hosts.items():
-                environment = {
-                    key: value.replace(name_in_compose, local) for key, value in environment.items()
-                }
+            for host, local in hosts.items():
+                environment = {key: text.replace(host, local) for key, text in environment.items()}
             self.services[name] = {
                 "command": interpolated(service.get("command", ""), variables),
                 "environment": {
