@@ -6,10 +6,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.defaults import page_not_found
 
-GetResponse = Callable[[HttpRequest], HttpResponse]
+from strategyweek.logs import PERSONAL_PATHS
 
-# Anyone who has such a URL can act as the person it belongs to.
-PERSONAL_PATHS = ("/me/", "/join/", "/calendar/", "/unsubscribe/")
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def reject_malformed_requests(get_response: GetResponse) -> GetResponse:

@@ -175,7 +175,6 @@ else:
         "polling_interval": 0.1,
     }
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -183,7 +182,6 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # pool of processes; a pool of threads notices only once a second that it is free.
 CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-mails": {
@@ -393,9 +391,6 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
-CSRF_FAILURE_VIEW = "strategyweek.views.csrf_failure"
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 FILE_UPLOAD_HANDLERS = ["strategyweek.uploads.DiscardUploads"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -414,10 +409,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Time and language
 
-LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
-USE_TZ = True
-USE_I18N = True
 FORMAT_MODULE_PATH = "strategyweek.formats"
 
 # Static files

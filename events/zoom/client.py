@@ -50,6 +50,7 @@ SHORT_WAIT_SECONDS = 3
 MAX_SHORT_WAITS = 3
 # A token is replaced this long before it expires.
 TOKEN_MARGIN_SECONDS = 60
+SCHEDULED_MEETING = 2
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
 INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
 
@@ -115,8 +116,8 @@ class MeetingSpec:
     def as_json(self) -> Json:
         # zoomus would append a Z to a time in any zone.
         return {
-            "topic": self.topic[:MAX_TOPIC_CHARACTERS],
-            "type": 2,
+            "topic": self.topic,
+            "type": SCHEDULED_MEETING,
             "start_time": f"{self.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
             "timezone": "UTC",
             "duration": self.minutes,
