@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from events.background import each_separately
+from events.background import for_each_logging_errors
 from events.models import Event, Revision, Session, SessionSnapshot
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
@@ -23,7 +23,7 @@ def queue_changes(now: dt.datetime) -> None:
     """Changed and canceled sessions, and news in the schedule, once the edits have settled."""
     revised = Session.objects.filter(revised_at__isnull=False, seats__in=_behind())
     events = Event.objects.published().filter(sessions__in=revised).distinct()
-    each_separately(events, lambda event: _queue_changes_of(event, now))
+    for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
 def _behind() -> QuerySet[Seat]:

@@ -1,4 +1,4 @@
-"""Everything on this machine, for trying the product out: `make run`."""
+"""`make run`: the whole site on this machine, to try it out."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from honcho.manager import Manager
 
-STARTED_WITHIN_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 
 
 class Command(BaseCommand):
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             **os.environ,
             "SITE_URL": site,
             "PYTHONUNBUFFERED": "1",
-            # This is for trying out, perhaps in a container as root; the words would only alarm.
+            # These warnings are about production, and this is not.
             "DJANGO_RUNSERVER_HIDE_WARNING": "true",
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
@@ -114,8 +114,8 @@ class Command(BaseCommand):
         }
 
     def announce(self, ports: list[int], addresses: dict[str, str]) -> None:
-        """Print the addresses once everything at them answers."""
-        deadline = time.monotonic() + STARTED_WITHIN_SECONDS
+        """Print the addresses once all servers accept connections."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 for port in ports:

@@ -277,7 +277,7 @@ def test_remade_meeting_gets_everyone_anew(personal, zoom_account):
     keep_up()
     meeting = Meeting.objects.get(session=personal.sessions.first())
     zoom_account.delete_by_hand(meeting.zoom_id)
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     sync.recreate(meeting=meeting)
     sync.sync_meetings()
     keep_up()
@@ -546,7 +546,7 @@ def test_worker_hears_at_once_of_a_link_that_is_to_end(
 
 def test_stranger_who_knows_the_meeting_registers_in_vain(personal, zoom_account):
     meeting = zoom_account.meetings[Meeting.objects.first().zoom_id]
-    assert meeting.settings["approval_type"] == sync.MANUAL == 1
+    assert meeting.settings["approval_type"] == sync.MANUAL_APPROVAL == 1
 
 
 def test_round_of_single_calls_that_breaks_off_registers_nobody_twice(personal, zoom_account):
