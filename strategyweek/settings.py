@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
 ]
 MIDDLEWARE = [
     "strategyweek.middleware.refuse_odd_requests",
@@ -114,6 +115,9 @@ TEMPLATES = [
         },
     },
 ]
+
+# Form fields are rendered with templates/django/forms/field.html.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # Databases
 

@@ -37,7 +37,7 @@ from registrations.models import (
     email_key,
     need_choices,
 )
-from registrations.validators import validate_address, validate_plain_line
+from registrations.validators import validate_address
 
 Approval = Registration.Approval
 
@@ -80,16 +80,6 @@ class RegistrationChangeForm(OpenedForm):
             fields["strategies"].queryset = self.instance.event.tracks.all()
             for name in ("strategies", "needs"):
                 fields[name].hidden_widget = ChosenBefore
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        validate_plain_line(name)
-        return name
-
-    def clean_needs_other(self) -> str:
-        words: str = self.cleaned_data["needs_other"]
-        validate_plain_line(words)
-        return words
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]

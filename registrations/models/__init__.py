@@ -24,11 +24,11 @@ from registrations.models.registration import (
     RegistrationQuerySet,
     Seat,
     SeatQuerySet,
-    email_key,
     join_url,
     new_token,
 )
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
+from registrations.validators import email_key
 
 __all__ = [
     "ENDED_STATES",

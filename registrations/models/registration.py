@@ -1,7 +1,6 @@
 """Registrations, their seats in sessions, and what people need to take part."""
 
 import secrets
-import unicodedata
 import zoneinfo
 from typing import Any
 
@@ -17,6 +16,12 @@ from events.timezones import validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
 from registrations.models.mail import ENDED_STATES, UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
+from registrations.validators import (
+    EMAIL_LENGTH,
+    validate_address,
+    validate_no_link,
+    validate_plain_line,
+)
 
 TOKEN_LENGTH = 32
 
@@ -24,15 +29,6 @@ TOKEN_LENGTH = 32
 def new_token() -> str:
     """A secret for someone's personal links: 192 bits in 32 URL-safe characters."""
     return secrets.token_urlsafe(24)
-
-
-def email_key(email: str) -> str:
-    """What makes two addresses the same one: spaces around, case and Unicode forms do not.
-
-    The domain is written as it travels (RFC 3490). Raises UnicodeError when it cannot be.
-    """
-    local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
-    return f"{local}@{domain.encode('idna').decode()}"
 
 
 class RegistrationQuerySet(models.QuerySet["Registration"]):
@@ -83,11 +79,11 @@ class Registration(models.Model):
         DECLINED = "declined", "Declined"
 
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="registrations")
-    name = models.CharField(max_length=100)
-    email = models.EmailField(max_length=254)
-    email_key = models.CharField(max_length=254, editable=False)
+    name = models.CharField(max_length=100, validators=[validate_plain_line, validate_no_link])
+    email = models.EmailField(max_length=EMAIL_LENGTH, validators=[validate_address])
+    email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False)
     email_since = models.DateTimeField(default=timezone.now, editable=False)
-    organization = models.CharField(max_length=150, blank=True)
+    organization = models.CharField(max_length=150, blank=True, validators=[validate_plain_line])
     us_state = models.CharField("state", max_length=2, blank=True, choices=US_STATES)
     time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
     strategies = models.ManyToManyField(
@@ -95,7 +91,9 @@ class Registration(models.Model):
     )
     # The kinds of `NEED_KINDS` that they asked for.
     needs = models.JSONField("access needs", default=list, blank=True)
-    needs_other = models.CharField("another need", max_length=200, blank=True)
+    needs_other = models.CharField(
+        "another need", max_length=200, blank=True, validators=[validate_plain_line]
+    )
     wants_doors_email = models.BooleanField(
         "a mail when doors open",
         default=False,

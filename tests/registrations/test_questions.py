@@ -116,7 +116,7 @@ def test_bad_answer_is_answered_at_its_field_and_loses_nothing(client, week, kin
     response = post(client, week, **{field(question): entered, field(other): HOSTILE})
     assert list(errors(response)) == [field(question)]
     page = response.content.decode()
-    assert f'id="{field(question)}_error"' in page
+    assert f'id="id_{field(question)}_error"' in page
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; O&#x27;Brien &amp; Co {{ 7 }}" in page
     if kind == "short" and "\x00" not in str(entered):
         assert entered.partition("\n")[0] in page
@@ -232,11 +232,11 @@ def test_question_no_longer_asked_is_left_out(client, week):
 def test_question_that_says_something_else_is_asked_again(client, week, change):
     question = ask(week, text="Do you eat meat?")
     page = client.get(f"/{week.slug}/register/").content.decode()
-    (seen,) = re.findall(rf'name="{field(question)}_seen" value="(\w+)"', page)
+    (version,) = re.findall(rf'name="{field(question)}_version" value="(\w+)"', page)
     Question.objects.update(**change)
-    entered = {field(question): "Yes", f"{field(question)}_seen": seen}
+    entered = {field(question): "Yes", f"{field(question)}_version": version}
     assert errors(post(client, week, **entered)) == {field(question): [questions.CHANGED]}
-    entered[f"{field(question)}_seen"] = questions.seen(Question.objects.get())
+    entered[f"{field(question)}_version"] = questions.version(Question.objects.get())
     post(client, week, **entered)
     assert answers() == {question.pk: "Yes"}
 
@@ -353,9 +353,9 @@ def test_form_begins_with_the_answers_that_were_given(week):
         event=week,
         sessions=list(week.sessions.all()),
         strategies=[],
-        initial=questions.initial(alice),
+        initial=questions.initial_values(alice),
     )
-    begun = {asked.question.kind: asked.field.value() for asked in form.asked()}
+    begun = {kind: form[field(question)].value() for kind, question in kinds.items()}
     assert begun == {
         "short": "s",
         "long": "a\nb",

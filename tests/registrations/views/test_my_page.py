@@ -644,7 +644,7 @@ def test_bad_input_is_said_at_the_field_and_loses_nothing(
     assert answer.status_code == 200
     page = answer.content.decode()
     assert error in words(answer)
-    assert f'id="{field}_error"' in page
+    assert f'id="id_{field}_error"' in page
     assert 'value="Friends"' in page
     assert f'value="{opening.pk}" checked' not in page
     alice.refresh_from_db()

@@ -15,7 +15,7 @@ from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
 from registrations.models import OutgoingMail, Registration, Seat, email_key
-from registrations.views.registering import CSRF_STAND_IN
+from registrations.views.register import CSRF_STAND_IN
 from tests.people import filled_form, sign_up
 
 pytestmark = pytest.mark.django_db
