@@ -11,7 +11,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from django.utils.html import escape
 
 from events.models import Event
 from registrations import signup
@@ -94,14 +93,14 @@ def test_finding_is_of_one_event(client, week, alice):
         ("", "Tell us the email address you registered with."),
         ("alice@", "This does not look like an email address"),
         ("a" * 300 + "@example.org", "at most 254 characters"),
-        ('"a b"@example.org', "Leave out quotation marks"),
+        ('"alice"@example.org', "Leave out quotation marks"),
         ("alice@exa\u200bmple.org", "there is an invisible character"),
     ],
 )
 def test_finding_says_what_is_wrong_with_an_address(client, week, email, error):
     answer = find(client, week, email)
     assert error in words(answer)
-    assert f'value="{escape(email)}"' in answer.content.decode()
+    assert answer.context["form"]["email"].value() == email
     assert OutgoingMail.objects.count() == 0
 
 
