@@ -81,10 +81,10 @@ class RegistrationForm(forms.ModelForm):
     )
     needs = NeedsField(label="What would help you?")
 
-    field_order = ("name", "email", "sessions", "time_zone", "organization", "us_state")
-    # Fields that have a section of the page to themselves; the others are optional details.
+    # Sections of the page. What is in neither of the two is an optional detail.
     about_you = ("name", "email", "time_zone")
     taking_part = ("needs", "needs_other", "wants_doors_email")
+    field_order = (*about_you, "sessions", "organization", "us_state", "strategies")
 
     class Meta:
         model = Registration

@@ -76,8 +76,8 @@ def alice(week: Event) -> Registration:
     return sign_up(week)
 
 
-def test_seat_waits_since_some_moment_iff_it_waits(alice):
-    name = "seat_waits_since_some_moment_iff_it_waits"
+def test_seat_has_waiting_since_iff_waiting(alice):
+    name = "seat_has_waiting_since_iff_waiting"
     with refused(name), transaction.atomic():
         alice.seats.update(state=Seat.State.WAITING)
     with refused(name), transaction.atomic():
@@ -85,7 +85,7 @@ def test_seat_waits_since_some_moment_iff_it_waits(alice):
 
 
 def test_erased_registration_is_canceled_and_holds_no_name(alice):
-    name = "registration_erased_is_canceled_and_nobodys"
+    name = "registration_erased_is_canceled_and_blank"
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
     people = Registration.objects.filter(pk=alice.pk)
@@ -117,7 +117,7 @@ def test_access_need_stands_once_for_a_seat_and_kind(alice):
         ("confirmed", True, False, False),
     ],
 )
-def test_access_need_has_the_moments_of_its_state(alice, state, arranged, confirmed, is_true):
+def test_access_need_times_match_its_state(alice, state, arranged, confirmed, is_true):
     now = timezone.now()
     need = AccessNeed(
         seat=alice.seats.first(),
@@ -129,7 +129,7 @@ def test_access_need_has_the_moments_of_its_state(alice, state, arranged, confir
     if is_true:
         need.save()
         return
-    with refused("access_need_has_the_moments_of_its_state"), transaction.atomic():
+    with refused("access_need_times_match_its_state"), transaction.atomic():
         need.save()
 
 

@@ -66,7 +66,7 @@ class AccessNeed(models.Model):
                 name="one_access_need_per_seat_and_kind", fields=["seat", "kind"]
             ),
             models.CheckConstraint(
-                name="access_need_has_the_moments_of_its_state",
+                name="access_need_times_match_its_state",
                 condition=Q(state="requested", arranged_at=None, confirmed_at=None)
                 | Q(state="arranged", arranged_at__isnull=False, confirmed_at=None)
                 | Q(state="confirmed", arranged_at__isnull=False, confirmed_at__isnull=False),

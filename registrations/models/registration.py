@@ -1,4 +1,4 @@
-"""Registrations, their seats in sessions, and what people need to take part."""
+"""Registrations, and their seats in sessions."""
 
 import secrets
 import zoneinfo
@@ -33,46 +33,46 @@ def new_token() -> str:
 
 class RegistrationQuerySet(models.QuerySet["Registration"]):
     def active(self) -> "RegistrationQuerySet":
-        """Those who have not canceled, whatever the organizers say."""
+        """People who haven't canceled, whether or not they are approved."""
         return self.filter(canceled_at=None)
 
     def admitted(self) -> "RegistrationQuerySet":
-        """Those who come: links and the detailed schedule are for nobody else."""
+        """People who come. Only they get links and the detailed schedule."""
         return self.active().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_outcome(self) -> Any:
-        """Annotate `last_outcome`: what came of the newest mail that came to an end, or None.
+        """Annotate `last_outcome`: the final state of the newest finished email, or None.
 
-        That a server took a mail says little: a bounce or a complaint stands until the address
-        is put right.
+        A bounce or a complaint counts until the address is corrected: that a later email was
+        accepted says little.
         """
         mails = OutgoingMail.objects.filter(registration=OuterRef("pk")).order_by("-pk")
-        came_back = mails.filter(
+        bounced = mails.filter(
             state__in=[OutgoingMail.State.BOUNCED, OutgoingMail.State.COMPLAINED],
             created_at__gte=OuterRef("email_since"),
         )
-        ended = mails.filter(state__in=ENDED_STATES)
+        finished = mails.filter(state__in=ENDED_STATES)
         return self.annotate(
             last_outcome=Coalesce(
-                Subquery(came_back.values("state")[:1]), Subquery(ended.values("state")[:1])
+                Subquery(bounced.values("state")[:1]), Subquery(finished.values("state")[:1])
             )
         )
 
     def needing(self, kind: str) -> "RegistrationQuerySet":
-        """Those who asked for this kind of need."""
-        # SQLite has no `contains` for JSON. Nothing but the kind is in quotation marks.
+        """People who asked for this kind of access need."""
+        # Django has no JSON `contains` for SQLite. This searches the JSON text for the quoted kind.
         return self.filter(needs__icontains=f'"{kind}"')
 
     def unreachable(self) -> "RegistrationQuerySet":
-        """Those whose newest mail was refused, or whose mails come back or are called spam."""
+        """People whose newest email failed, bounced or was reported as spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
 
 
 class Registration(models.Model):
-    """Someone who comes to an event. The token opens their own page and their join links."""
+    """A person who signed up for an event. The token opens their own page and join links."""
 
     class Approval(models.TextChoices):
-        """The organizers' word; of an event that does not ask for it everyone is approved."""
+        """The organizers' decision. If the event doesn't require approval: always approved."""
 
         APPROVED = "approved", "Approved"
         PENDING = "pending", "Waits for your yes"
@@ -89,7 +89,7 @@ class Registration(models.Model):
     strategies = models.ManyToManyField(
         Track, blank=True, related_name="interested", verbose_name="strategies of interest"
     )
-    # The kinds of `NEED_KINDS` that they asked for.
+    # Values of `NEED_KINDS`.
     needs = models.JSONField("access needs", default=list, blank=True)
     needs_other = models.CharField(
         "another need", max_length=200, blank=True, validators=[validate_plain_line]
@@ -107,7 +107,7 @@ class Registration(models.Model):
         max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
     )
     decided_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # When what is personal was erased; the row stays, for the numbers.
+    # When the personal data was erased. The row stays, for the statistics.
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     sessions = models.ManyToManyField(Session, through="Seat", related_name="registrations")
@@ -118,7 +118,7 @@ class Registration(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                name="one_live_registration_per_event_and_email",
+                name="one_active_registration_per_event_and_email",
                 fields=["event", "email_key"],
                 condition=Q(canceled_at=None),
             ),
@@ -129,7 +129,7 @@ class Registration(models.Model):
                 | Q(approval="declined", decided_at__isnull=False),
             ),
             models.CheckConstraint(
-                name="registration_erased_is_canceled_and_nobodys",
+                name="registration_erased_is_canceled_and_blank",
                 condition=Q(erased_at=None)
                 | Q(canceled_at__isnull=False, name="", email="", organization="", us_state=""),
             ),
@@ -147,23 +147,23 @@ class Registration(models.Model):
 
     @property
     def need_kinds(self) -> list[NeedKind]:
-        """The kinds of needs they asked for, in the order of the list."""
+        """The requested kinds of needs, in the order of the list."""
         return [kind for kind in NEED_KINDS if kind.value in self.needs]
 
     @property
     def need_summary(self) -> list[str]:
-        """All that they asked for, in few words: captions, A chair by the door."""
+        """Short labels of all requested needs, such as `["ASL", "A chair by the door"]`."""
         other = [self.needs_other] if self.needs_other else []
         return [kind.short_label for kind in self.need_kinds] + other
 
     @property
     def is_admitted(self) -> bool:
-        """The same rule as `RegistrationQuerySet.admitted`, for a registration at hand."""
+        """The same rule as `RegistrationQuerySet.admitted()`."""
         return self.canceled_at is None and self.approval == self.Approval.APPROVED
 
     @property
     def is_pending(self) -> bool:
-        """Whether an organizer still has to say yes or no."""
+        """Whether an organizer still has to approve or decline."""
         return self.canceled_at is None and self.approval == self.Approval.PENDING
 
 
@@ -172,26 +172,26 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         return self.filter(state=Seat.State.SEATED)
 
     def admitted(self) -> "SeatQuerySet":
-        """The places of those who come; see `RegistrationQuerySet.admitted`."""
+        """Seats of people who come; see `RegistrationQuerySet.admitted()`."""
         return self.seated().filter(
             registration__canceled_at=None,
             registration__approval=Registration.Approval.APPROVED,
         )
 
     def occupying(self) -> "SeatQuerySet":
-        """Those of people who may come: who waits for the organizers' yes keeps a place too."""
+        """Seats that count: of people who are approved, or may still be."""
         return self.filter(registration__canceled_at=None).exclude(
             registration__approval=Registration.Approval.DECLINED
         )
 
     def waitlist(self) -> "SeatQuerySet":
-        """The waiting lists, the first in line first."""
+        """The waitlists, by session, in the order of promotion."""
         waiting = self.occupying().filter(state=Seat.State.WAITING)
         return waiting.order_by("session", "waiting_since", "pk")
 
 
 class Seat(models.Model):
-    """A registration in a session, or in its waiting list.
+    """A registration's spot in a session, or on its waitlist.
 
     `notified_revision` is the session's revision that the person last heard of. `shown_revision`,
     when later, is of edits that had not settled when an email showed them.
@@ -205,10 +205,10 @@ class Seat(models.Model):
     session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="seats")
     state = models.CharField(max_length=10, choices=State.choices, default=State.SEATED)
     seated_at = models.DateTimeField(default=timezone.now, editable=False)
-    # Its place in the line: whoever waits longer is called first.
+    # Who has waited longest is promoted first.
     waiting_since = models.DateTimeField(null=True, blank=True, editable=False)
     attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
-    # When its link was first followed to Zoom.
+    # When the person first followed their join link to Zoom.
     opened_at = models.DateTimeField(null=True, editable=False)
     notified_revision = models.PositiveIntegerField(default=0, editable=False)
     shown_revision = models.PositiveIntegerField(default=0, editable=False)
@@ -224,7 +224,7 @@ class Seat(models.Model):
                 name="one_seat_per_registration_and_session", fields=["registration", "session"]
             ),
             models.CheckConstraint(
-                name="seat_waits_since_some_moment_iff_it_waits",
+                name="seat_has_waiting_since_iff_waiting",
                 condition=Q(state="waiting", waiting_since__isnull=False)
                 | Q(state="seated", waiting_since__isnull=True),
             ),
@@ -242,5 +242,5 @@ class Seat(models.Model):
 
 
 def join_url(token: str, session: Session) -> str:
-    """The personal address that leads to the session's Zoom link valid at that time."""
+    """The personal join link of a session. It redirects to the current Zoom link."""
     return absolute(reverse("join", args=[token, session.slug]))

@@ -15,7 +15,7 @@ from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
 from registrations.models import OutgoingMail, Registration, Seat, email_key
-from registrations.views.register import CSRF_STAND_IN
+from registrations.views.register import CSRF_PLACEHOLDER
 from tests.people import filled_form, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_visitors_of_the_register_page_have_tokens_of_their_own(week):
         tokens.add(token)
         fields = filled_form(week, csrfmiddlewaretoken=token)
         assert visitor.post(f"/{week.slug}/register/", fields).status_code == 200
-        assert CSRF_STAND_IN not in page.content.decode()
+        assert CSRF_PLACEHOLDER not in page.content.decode()
     assert len(tokens) == 2
     assert Registration.objects.count() == 1
 
