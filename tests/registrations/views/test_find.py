@@ -1,4 +1,4 @@
-"""Having one's links mailed again: it tells nothing of who is registered, and has its measure."""
+"""The page for lost links: it reveals no one's registration, and is rate limited."""
 
 import datetime as dt
 import re
@@ -28,13 +28,13 @@ def find(client: Client, week, email: str = "alice@example.org", **headers):
 
 
 def words(answer) -> str:
-    """What a page says, without its markup."""
+    """The text of a page."""
     bare = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(bare).split())
 
 
 def sent(person: Registration) -> None:
-    """Their mails have left."""
+    """Mark their emails as sent."""
     person.mails.update(state="sent", sent_at=timezone.now())
 
 
@@ -44,14 +44,14 @@ def alice(week) -> Registration:
 
 
 def statements(queries: CaptureQueriesContext) -> list[str]:
-    """The SQL without the values in it."""
+    """The SQL without its values."""
     return [
         re.sub(r"'[^']*'|\b\d+\b|s\d+_x\d+", "?", query["sql"])
         for query in queries.captured_queries
     ]
 
 
-def test_finding_answers_the_same_whoever_is_registered(client, week):
+def test_answer_is_the_same_for_every_address(client, week):
     people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
     alice, bob, charlie, dora = people
     OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
@@ -72,14 +72,14 @@ def test_finding_answers_the_same_whoever_is_registered(client, week):
     assert sorted(owed) == [(alice.pk, "links"), (bob.pk, "received")]
 
 
-def test_finding_takes_the_address_as_people_write_it(client, week, alice):
+def test_address_may_be_in_any_case_with_spaces_around(client, week, alice):
     sent(alice)
     with time_machine.travel(timezone.now() + HOUR):
         find(client, week, "  ALICE@Example.org ")
     assert alice.mails.count() == 2
 
 
-def test_finding_is_of_one_event(client, week, alice):
+def test_find_looks_in_one_event_only(client, week, alice):
     sent(alice)
     Event.objects.create(name="Other", slug="other", host="H", summary="S", status="published")
     with time_machine.travel(timezone.now() + HOUR):
@@ -97,20 +97,20 @@ def test_finding_is_of_one_event(client, week, alice):
         ("alice@exa\u200bmple.org", "there is an invisible character"),
     ],
 )
-def test_finding_says_what_is_wrong_with_an_address(client, week, email, error):
+def test_bad_address_is_explained(client, week, email, error):
     answer = find(client, week, email)
     assert error in words(answer)
     assert answer.context["form"]["email"].value() == email
     assert OutgoingMail.objects.count() == 0
 
 
-def test_finding_is_for_published_events(client, week):
+def test_draft_event_has_no_find_page(client, week):
     assert client.get("/nothing/find/").status_code == 404
     Event.objects.update(status="draft")
     assert client.get(f"/{week.slug}/find/").status_code == 404
 
 
-def test_finding_is_linked_where_people_look_for_it(client, week):
+def test_find_page_is_linked_from_other_pages(client, week):
     link = f'href="/{week.slug}/find/"'
     fields = {"name": "A", "email": "a@example.org", "time_zone": "UTC"}
     fields["sessions"] = week.sessions.first().pk
@@ -126,9 +126,7 @@ def test_finding_is_linked_where_people_look_for_it(client, week):
     assert [page for page in pages if link not in page.content.decode()] == []
 
 
-def test_request_does_the_same_whoever_is_registered(
-    client, week, django_capture_on_commit_callbacks
-):
+def test_queries_are_the_same_for_every_address(client, week, django_capture_on_commit_callbacks):
     people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D", "Eve E")]
     alice, bob, charlie, dora, eve = people
     OutgoingMail.objects.update(state="sent", sent_at=timezone.now() - HOUR)
@@ -152,7 +150,7 @@ def test_request_does_the_same_whoever_is_registered(
     assert sorted(owed) == [(alice.pk, "links"), (bob.pk, "received")]
 
 
-def test_asking_twice_mails_once_in_ten_minutes(client, week):
+def test_links_are_emailed_at_most_once_in_ten_minutes(client, week):
     alice = sign_up(week)
     begin = timezone.now() + HOUR
     for minutes, count in ((0, 2), (1, 2), (9, 2), (11, 3)):
@@ -162,7 +160,7 @@ def test_asking_twice_mails_once_in_ten_minutes(client, week):
         assert alice.mails.count() == count
 
 
-# How often one visitor may ask
+# Rate limits
 
 
 @pytest.fixture
@@ -171,7 +169,7 @@ def two_each(settings) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 0
 
 
-def test_who_asks_too_often_is_told_so_kindly_and_loses_nothing(client, week, two_each):
+def test_rate_limited_form_keeps_what_was_entered(client, week, two_each):
     alice = sign_up(week, "Alice A", email="alice@example.org")
     alice.mails.update(state="sent", sent_at=timezone.now(), created_at=timezone.now() - HOUR)
     assert [find(client, week, f"{name}@example.org").status_code for name in "ab"] == [200, 200]
@@ -188,14 +186,14 @@ def test_who_asks_too_often_is_told_so_kindly_and_loses_nothing(client, week, tw
     assert alice.mails.count() == 2
 
 
-def test_typing_errors_and_looking_count_for_nothing(client, week, two_each):
+def test_invalid_forms_and_page_views_do_not_count(client, week, two_each):
     for _time in range(5):
         client.get(f"/{week.slug}/find/")
         assert find(client, week, "alice@").status_code == 200
     assert find(client, week).status_code == 200
 
 
-def test_visitors_are_told_apart_and_so_are_forms(week, two_each):
+def test_each_visitor_and_each_form_has_its_own_limit(week, two_each):
     here, there = Client(REMOTE_ADDR="192.0.2.1"), Client(REMOTE_ADDR="192.0.2.2")
     assert [find(here, week).status_code for _time in range(3)] == [200, 200, 429]
     assert find(there, week).status_code == 200
@@ -213,7 +211,7 @@ def test_visitors_are_told_apart_and_so_are_forms(week, two_each):
         (2, [f"203.0.113.{n}, 198.51.100.7" for n in range(3)], [200, 200, 200]),
     ],
 )
-def test_address_is_the_trusted_proxys_word(
+def test_ip_address_comes_from_trusted_proxies(
     client, week, settings, two_each, proxies, said, statuses
 ):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
@@ -222,7 +220,7 @@ def test_address_is_the_trusted_proxys_word(
 
 
 @pytest.mark.parametrize(("proxies", "said"), [(1, "unknown"), (2, "203.0.113.1")])
-def test_who_cannot_be_told_from_others_is_not_shut_out_and_the_log_says_so(
+def test_visitor_without_a_known_ip_address_is_not_limited_but_logged(
     client, week, settings, two_each, caplog, proxies, said
 ):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
@@ -231,7 +229,7 @@ def test_who_cannot_be_told_from_others_is_not_shut_out_and_the_log_says_so(
     assert caplog.text.count("Is TRUSTED_PROXY_COUNT right?") == 3
 
 
-def test_registering_has_its_measure_too_and_keeps_what_was_entered(client, week, two_each):
+def test_registering_is_rate_limited_too(client, week, two_each):
     def register(name: str):
         entered = filled_form(week, email=f"{name}@example.org", organization="Families")
         entered |= {"needs_other": "Large print", "sessions": [week.sessions.first().pk]}
@@ -250,6 +248,6 @@ def test_registering_has_its_measure_too_and_keeps_what_was_entered(client, week
 
 @pytest.mark.once
 @pytest.mark.parametrize(("form", "most"), [("find", 60), ("register", 600)])
-def test_carrier_a_hall_or_a_phone_bank_is_not_shut_out_soon(rf, form, most):
+def test_limits_allow_many_people_behind_one_ip_address(rf, form, most):
     request = rf.post("/")
     assert [is_rate_limited(request, form) for _time in range(most + 1)] == [False] * most + [True]
