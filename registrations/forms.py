@@ -105,7 +105,6 @@ class RegistrationForm(forms.ModelForm):
         widgets = {
             "name": forms.TextInput(attrs={"autocomplete": "name"}),
             "email": EMAIL_WIDGET,
-            "time_zone": forms.Select,
             "organization": forms.TextInput(attrs={"autocomplete": "organization"}),
             "us_state": forms.Select(attrs={"autocomplete": "address-level1"}),
             "needs_other": forms.TextInput(attrs={"autocomplete": "off"}),
@@ -143,14 +142,16 @@ class RegistrationForm(forms.ModelForm):
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
         fields["time_zone"].initial = event.time_zone
+        fields["time_zone"].widget = self._time_zone_widget(event)
+
+    def _time_zone_widget(self, event: Event) -> forms.Select:
         time_zone = str(self.data.get("time_zone") or self.initial.get("time_zone") or "")
         offered = offered_time_zones(event.time_zone, time_zone)
         if self.is_bound and time_zone not in dict(offered):
             offered = [("", "Choose a time zone"), *offered]
-        fields["time_zone"].widget.choices = offered
-        if not self.is_bound and self.instance.pk is None:
-            # register.js proposes the browser's time zone.
-            fields["time_zone"].widget.attrs["data-fresh"] = True
+        # In a blank form, register.js selects the browser's time zone.
+        is_blank = not self.is_bound and self.instance.pk is None
+        return forms.Select(choices=offered, attrs={"data-fresh": is_blank})
 
     def selectable_sessions(self) -> list[Session]:
         """The sessions that the person can tick or untick."""
