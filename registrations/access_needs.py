@@ -32,8 +32,8 @@ def update(*, registration: Registration, restart: bool = False) -> None:
     needs = AccessNeed.objects.filter(seat__in=seats)
     (needs if restart else needs.exclude(kind__in=requested)).delete()
     if registration.needs_other:
-        needs.filter(kind=OTHER_NEED).exclude(words=registration.needs_other).update(
-            words=registration.needs_other,
+        needs.filter(kind=OTHER_NEED).exclude(text=registration.needs_other).update(
+            text=registration.needs_other,
             state=AccessNeed.State.REQUESTED,
             requested_at=now,
             arranged_at=None,
@@ -41,9 +41,9 @@ def update(*, registration: Registration, restart: bool = False) -> None:
         )
     AccessNeed.objects.bulk_create(
         [
-            AccessNeed(seat=seat, kind=kind, words=words)
+            AccessNeed(seat=seat, kind=kind, text=text)
             for seat in (seats if requested else ())
-            for kind, words in requested.items()
+            for kind, text in requested.items()
         ],
         ignore_conflicts=True,
     )

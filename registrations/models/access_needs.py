@@ -47,7 +47,7 @@ class AccessNeed(models.Model):
         "registrations.Seat", on_delete=models.CASCADE, related_name="access_needs"
     )
     kind = models.CharField(max_length=20, choices=access_need_choices)
-    words = models.CharField("in their words", max_length=200, blank=True)
+    text = models.CharField("in their words", max_length=200, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
     note = models.CharField(
         max_length=200, blank=True, help_text="Among organizers, such as who interprets."
@@ -74,4 +74,4 @@ class AccessNeed(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.words or self.get_kind_display()
+        return self.text or self.get_kind_display()

@@ -88,10 +88,6 @@ def test_bad_text_of_another_need_is_rejected_at_its_field(client, week, text):
     assert not Registration.objects.exists()
 
 
-def test_person_without_requests_has_no_needs(week):
-    assert needs(sign_up(week)) == set()
-
-
 def test_every_kind_is_offered_and_shown(client, admin_client, week, opening):
     page = f"/{week.slug}/register/"
     offered = re.findall(r'name="needs" value="([^"]+)"', client.get(page).content.decode())
@@ -144,7 +140,7 @@ def test_new_text_is_a_new_request(week, opening):
     change(alice, needs_other="Very large print")
     assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "requested")}
     need = AccessNeed.objects.get(kind="other")
-    assert (need.words, need.note) == ("Very large print", "Bob prints it")
+    assert (need.text, need.note) == ("Very large print", "Bob prints it")
 
 
 def test_needs_of_a_session_that_is_over_stay(week, opening, later):
@@ -360,8 +356,8 @@ def test_email_names_only_newly_confirmed_needs(week, opening, later):
     access_needs.confirm(needs=arranged(seat__session=later))
     second = confirmation(alice)
     write = writer.writer_for([first, second])
-    said = [" ".join(write(mail).body.split()) for mail in (first, second)]
-    assert [(opening.title in body, later.slug in body) for body in said] == [
+    bodies = [" ".join(write(mail).body.split()) for mail in (first, second)]
+    assert [(opening.title in body, later.slug in body) for body in bodies] == [
         (True, False),
         (False, True),
     ]
@@ -526,17 +522,17 @@ def test_list_takes_the_same_queries_for_any_number_of_needs(
 def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
     sign_up(week, needs=["captions", "asl"], sessions=[opening])
     arranged(kind="captions")
-    words = f"1 access need still open</b> for {access_needs.day(opening)}"
+    notice = f"1 access need still open</b> for {access_needs.day(opening)}"
     ahead = opening.starts_at - dt.timedelta(days=7)
     user = organizer.get("/admin/").wsgi_request.user
-    for moment, is_said in [
+    for moment, is_shown in [
         (ahead - dt.timedelta(minutes=1), False),
         (ahead, True),
         (opening.ends_at, False),
     ]:
         with time_machine.travel(moment, tick=False):
             organizer.force_login(user)
-            assert (words in organizer.get("/admin/").content.decode()) == is_said
+            assert (notice in organizer.get("/admin/").content.decode()) == is_shown
     arranged()
     with time_machine.travel(ahead, tick=False):
         organizer.force_login(user)
@@ -580,9 +576,9 @@ def test_own_page_shows_the_state_of_each_need(client, week, opening):
     access_needs.confirm(needs=arranged(kind="asl"))
     all_needs().update(note="Among organizers")
     page = client.get(f"/me/{alice.token}/").content.decode()
-    said = re.sub(r"<[^>]+>", "", page)
-    assert "ASL interpretation: confirmed" in said
-    assert "Live captions: arranged, to be confirmed" in said
-    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in said
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "ASL interpretation: confirmed" in text
+    assert "Live captions: arranged, to be confirmed" in text
+    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in text
     assert "Secret of Bob" not in page
     assert "Among organizers" not in page

@@ -44,7 +44,7 @@ def answers() -> dict[int, object]:
 
 def errors(response) -> dict[str, list[str]]:
     assert not Registration.objects.exists()
-    return {name: list(words) for name, words in response.context["form"].errors.items()}
+    return {name: list(messages) for name, messages in response.context["form"].errors.items()}
 
 
 # Asking
@@ -169,8 +169,8 @@ def test_questions_are_in_order_and_say_if_optional(client, week):
 
 def test_events_do_not_share_questions(client, week):
     other = Event.objects.create(name="Other", slug="other", host="They", status="published")
-    theirs = ask(other, is_required=True)
-    post(client, week, **{field(theirs): "Here"})
+    question = ask(other, is_required=True)
+    post(client, week, **{field(question): "Here"})
     assert (Registration.objects.count(), answers()) == (1, {})
 
 
@@ -413,7 +413,9 @@ def entered(week: Event, **changes) -> dict:
 
 
 def admin_errors(response) -> dict[str, list[str]]:
-    return {name: list(words) for name, words in response.context["adminform"].form.errors.items()}
+    return {
+        name: list(messages) for name, messages in response.context["adminform"].form.errors.items()
+    }
 
 
 def page_of(question: Question) -> str:

@@ -75,7 +75,7 @@ def known_to_us(week: Event, name: str = NAME, email: str = EMAIL) -> Registrati
         wants_doors_email=True,
     )
     seat = person.seats.first()
-    seat.access_needs.update_or_create(kind="other", defaults={"words": "a chair by the door"})
+    seat.access_needs.update_or_create(kind="other", defaults={"text": "a chair by the door"})
     question, _new = Question.objects.get_or_create(event=week, text="Which hand?")
     Answer.objects.create(registration=person, question=question, value="left-handed")
     person.mails.create(
@@ -144,7 +144,7 @@ def test_file_holds_what_is_held(week, dulcinea):
     assert (told["needs"], told["needs_other"]) == (["asl"], "a chair by the door")
     first = data["sessions"][0]
     assert (len(data["sessions"]), first["session"]) == (6, person.seats.first().session.title)
-    assert [need["words"] for need in first["access_needs"] if need["kind"] == "other"] == [
+    assert [need["text"] for need in first["access_needs"] if need["kind"] == "other"] == [
         "a chair by the door"
     ]
     assert [each["participant"] for each in first["attendance"]] == ["1"]

@@ -27,7 +27,7 @@ def find(client: Client, week, email: str = "alice@example.org", **headers):
     return client.post(f"/{week.slug}/find/", {"email": email}, headers=headers)
 
 
-def words(answer) -> str:
+def text_of(answer) -> str:
     """The text of a page."""
     bare = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(bare).split())
@@ -66,10 +66,10 @@ def test_answer_is_the_same_for_every_address(client, week):
                 answer = find(client, week, email)
                 assert answer.status_code == 200
                 assert email in answer.content.decode()
-                pages.add(words(answer).replace(email, ""))
+                pages.add(text_of(answer).replace(email, ""))
     assert len(pages) == 1
-    owed = OutgoingMail.objects.filter(state="waiting").values_list("registration", "kind")
-    assert sorted(owed) == [(alice.pk, "links"), (bob.pk, "received")]
+    queued = OutgoingMail.objects.filter(state="waiting").values_list("registration", "kind")
+    assert sorted(queued) == [(alice.pk, "links"), (bob.pk, "received")]
 
 
 def test_address_may_be_in_any_case_with_spaces_around(client, week, alice):
@@ -99,7 +99,7 @@ def test_find_looks_in_one_event_only(client, week, alice):
 )
 def test_bad_address_is_explained(client, week, email, error):
     answer = find(client, week, email)
-    assert error in words(answer)
+    assert error in text_of(answer)
     assert answer.context["form"]["email"].value() == email
     assert OutgoingMail.objects.count() == 0
 
@@ -121,8 +121,8 @@ def test_find_page_is_linked_from_other_pages(client, week):
         caches["pages"].clear()
         Event.objects.update(registration_opens_at=opens, registration_closes_at=closes)
         pages.append(client.get(f"/{week.slug}/register/"))
-    assert "Registration is not open yet" in words(pages[-2])
-    assert "Registration is closed" in words(pages[-1])
+    assert "Registration is not open yet" in text_of(pages[-2])
+    assert "Registration is closed" in text_of(pages[-1])
     assert [page for page in pages if link not in page.content.decode()] == []
 
 
@@ -146,8 +146,8 @@ def test_queries_are_the_same_for_every_address(client, week, django_capture_on_
         done[email] = statements(queries), len(nudges)
     assert done["nobody@example.org"][1] == 1
     assert [email for email in done if done[email] != done["nobody@example.org"]] == []
-    owed = OutgoingMail.objects.filter(state="waiting").values_list("registration", "kind")
-    assert sorted(owed) == [(alice.pk, "links"), (bob.pk, "received")]
+    queued = OutgoingMail.objects.filter(state="waiting").values_list("registration", "kind")
+    assert sorted(queued) == [(alice.pk, "links"), (bob.pk, "received")]
 
 
 def test_links_are_emailed_at_most_once_in_ten_minutes(client, week):
@@ -201,31 +201,31 @@ def test_each_visitor_and_each_form_has_its_own_limit(week, two_each):
 
 
 @pytest.mark.parametrize(
-    ("proxies", "said", "statuses"),
+    ("proxies", "headers", "statuses"),
     [
         # Without a proxy what a visitor claims is no address.
         (0, ["203.0.113.1", "203.0.113.2", "203.0.113.3"], [200, 200, 429]),
-        # A proxy's word comes last, and what stands before it is the visitor's own.
+        # The proxy adds the last address. The ones before it come from the visitor.
         (1, [f"203.0.113.{n}, 198.51.100.7" for n in range(3)], [200, 200, 429]),
         (1, [f"203.0.113.1, 198.51.100.{n}" for n in range(3)], [200, 200, 200]),
         (2, [f"203.0.113.{n}, 198.51.100.7" for n in range(3)], [200, 200, 200]),
     ],
 )
 def test_ip_address_comes_from_trusted_proxies(
-    client, week, settings, two_each, proxies, said, statuses
+    client, week, settings, two_each, proxies, headers, statuses
 ):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
-    answers = [find(client, week, **{"X-Forwarded-For": each}) for each in said]
+    answers = [find(client, week, **{"X-Forwarded-For": each}) for each in headers]
     assert [answer.status_code for answer in answers] == statuses
 
 
-@pytest.mark.parametrize(("proxies", "said"), [(1, "unknown"), (2, "203.0.113.1")])
+@pytest.mark.parametrize(("proxies", "header"), [(1, "unknown"), (2, "203.0.113.1")])
 def test_visitor_without_a_known_ip_address_is_not_limited_but_logged(
-    client, week, settings, two_each, caplog, proxies, said
+    client, week, settings, two_each, caplog, proxies, header
 ):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
     for _time in range(3):
-        assert find(client, week, **{"X-Forwarded-For": said}).status_code == 200
+        assert find(client, week, **{"X-Forwarded-For": header}).status_code == 200
     assert caplog.text.count("Is TRUSTED_PROXY_COUNT right?") == 3
 
 
