@@ -1,4 +1,4 @@
-"""What people need to take part: requested, arranged, and confirmed to them by mail."""
+"""What people need to take part: requested, arranged, and confirmed to them by email."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -11,64 +11,46 @@ from django.utils import timezone
 from events.models import Session
 from events.templatetags import times
 from registrations.mail import enqueue
-from registrations.models import AccessNeed, Registration, Seat
+from registrations.models import OTHER_NEED, AccessNeed, Registration, Seat
 
-Kind, State = AccessNeed.Kind, AccessNeed.State
-
-# Needs of sessions within this time stand on the organizers' first page.
+# Needs of sessions within this time are shown on the first page of the admin.
 SOON = dt.timedelta(days=7)
 
 
-def requested_kinds(registration: Registration) -> dict[str, str]:
-    """What someone asked for, with their own words where it is something else."""
-    asked = {
-        Kind.CAPTIONS: registration.needs_captions,
-        Kind.ASL: registration.needs_asl,
-        Kind.INTERPRETATION: registration.needs_interpretation,
-        Kind.DIAL_IN: registration.needs_dial_in,
-        Kind.OTHER: bool(registration.needs_other),
-    }
-    return {
-        kind: registration.needs_other if kind == Kind.OTHER else ""
-        for kind, is_asked in asked.items()
-        if is_asked
-    }
-
-
 @transaction.atomic
-def update(*, registration: Registration, anew: bool = False) -> None:
-    """Bring the needs in line with what someone asks for, in each of their sessions to come.
+def update(*, registration: Registration, restart: bool = False) -> None:
+    """Bring someone's access needs in line with what they ask for, in their upcoming sessions.
 
-    What is no longer asked for goes, also when it was arranged. Other words are another request.
-    `anew`: nothing counts that was arranged before, as when someone comes back.
+    A need that is no longer asked for is deleted, even if it was arranged. New text of the other
+    need is a new request. `restart`: forget what was arranged, as when someone comes back.
     """
-    wanted = requested_kinds(registration)
+    requested = dict.fromkeys(registration.needs, "")
+    if registration.needs_other:
+        requested[OTHER_NEED] = registration.needs_other
     now = timezone.now()
     seats = registration.seats.filter(session__in=Session.objects.open_to_register(now))
     needs = AccessNeed.objects.filter(seat__in=seats)
-    unwanted = needs if anew else needs.exclude(kind__in=wanted)
-    unwanted.delete()
-    if Kind.OTHER in wanted:
-        words = wanted[Kind.OTHER]
-        needs.filter(kind=Kind.OTHER).exclude(words=words).update(
-            words=words,
-            state=State.REQUESTED,
+    (needs if restart else needs.exclude(kind__in=requested)).delete()
+    if registration.needs_other:
+        needs.filter(kind=OTHER_NEED).exclude(text=registration.needs_other).update(
+            text=registration.needs_other,
+            state=AccessNeed.State.REQUESTED,
             requested_at=now,
             arranged_at=None,
             confirmed_at=None,
         )
     AccessNeed.objects.bulk_create(
         [
-            AccessNeed(seat=seat, kind=kind, words=words)
-            for seat in (seats if wanted else ())
-            for kind, words in wanted.items()
+            AccessNeed(seat=seat, kind=kind, text=text)
+            for seat in (seats if requested else ())
+            for kind, text in requested.items()
         ],
         ignore_conflicts=True,
     )
 
 
 def active_needs(now: dt.datetime) -> QuerySet[AccessNeed]:
-    """The needs that count: of people who come to sessions that are not over, or wait for them."""
+    """The needs of people who come to sessions that aren't over, or are on their waitlists."""
     return AccessNeed.objects.filter(
         seat__registration__canceled_at=None,
         seat__registration__approval=Registration.Approval.APPROVED,
@@ -78,45 +60,49 @@ def active_needs(now: dt.datetime) -> QuerySet[AccessNeed]:
 
 @transaction.atomic
 def arrange(*, needs: Iterable[AccessNeed]) -> int:
-    """Note that what was requested is arranged. Returns how many it was."""
-    requested = AccessNeed.objects.filter(pk__in=_ids(needs), state=State.REQUESTED)
+    """Mark requested needs as arranged. Returns how many were."""
+    requested = AccessNeed.objects.filter(pk__in=_ids(needs), state=AccessNeed.State.REQUESTED)
     starts = Session.objects.filter(seats=OuterRef("seat")).values("starts_at")
     return requested.update(
-        state=State.ARRANGED, arranged_at=timezone.now(), arranged_for=Subquery(starts)
+        state=AccessNeed.State.ARRANGED, arranged_at=timezone.now(), arranged_for=Subquery(starts)
     )
 
 
 @transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
-    """Note that something is to be arranged after all, or once more. Returns how many it was."""
+    """Set needs back to requested. Returns how many were arranged or confirmed."""
     return _reopen(AccessNeed.objects.filter(pk__in=_ids(needs)))
 
 
 def reopen_moved(now: dt.datetime) -> None:
-    """Ask anew for what was arranged for an hour to which the session does not begin any more."""
+    """Set needs back to requested if their session has moved since they were arranged."""
     moved = ~Q(arranged_for=F("seat__session__starts_at"))
     _reopen(active_needs(now).filter(moved))
 
 
 def _reopen(needs: QuerySet[AccessNeed]) -> int:
-    others = AccessNeed.objects.filter(pk__in=needs.exclude(state=State.REQUESTED).values("pk"))
-    return others.update(state=State.REQUESTED, arranged_at=None, confirmed_at=None)
+    handled = needs.exclude(state=AccessNeed.State.REQUESTED).values("pk")
+    return AccessNeed.objects.filter(pk__in=handled).update(
+        state=AccessNeed.State.REQUESTED, arranged_at=None, confirmed_at=None
+    )
 
 
 @transaction.atomic
 def confirm(*, needs: Iterable[AccessNeed]) -> int:
-    """Tell people by mail what is arranged for them, one mail each. Returns to how many.
+    """Tell people by email what is arranged for them, one email each. Returns how many people.
 
-    Who is on a waiting list is told when they have a place and an organizer confirms then.
+    People on a waitlist are left out: an organizer confirms their needs once they have a spot.
     """
     now = timezone.now()
     arranged = active_needs(now).filter(
-        pk__in=_ids(needs), state=State.ARRANGED, seat__state=Seat.State.SEATED
+        pk__in=_ids(needs), state=AccessNeed.State.ARRANGED, seat__state=Seat.State.SEATED
     )
-    held = arranged.select_for_update(of=("self",)).order_by("pk")
-    found = list(held.select_related("seat__registration"))
-    AccessNeed.objects.filter(pk__in=_ids(found)).update(state=State.CONFIRMED, confirmed_at=now)
-    people = {need.seat.registration for need in found}
+    locked = arranged.select_for_update(of=("self",)).order_by("pk")
+    confirmed = list(locked.select_related("seat__registration"))
+    AccessNeed.objects.filter(pk__in=_ids(confirmed)).update(
+        state=AccessNeed.State.CONFIRMED, confirmed_at=now
+    )
+    people = {need.seat.registration for need in confirmed}
     enqueue.queue_access(people, now)
     return len(people)
 
@@ -126,13 +112,13 @@ def _ids(needs: Iterable[AccessNeed]) -> list[int]:
 
 
 def day(session: Session) -> str:
-    """Tuesday, October 19, by the event's clock"""
+    """The session's day in the event's time zone: Tuesday, October 19."""
     return times.day(session.starts_at, session.event.zone)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """How many needs of a session are in which state; those on its waiting list stand apart."""
+    """A session's needs, counted by state. People on its waitlist are counted separately."""
 
     session: Session
     requested: int = 0
@@ -146,29 +132,29 @@ class Tally:
 
     @property
     def rest(self) -> str:
-        """2 arranged, to be confirmed; 1 confirmed; 1 on the waiting list"""
-        words = (
+        """Such as: 2 arranged, to be confirmed; 1 confirmed."""
+        counts = (
             (self.arranged, "arranged, to be confirmed"),
             (self.confirmed, "confirmed"),
             (self.waiting, "of people on the waiting list"),
         )
-        return "; ".join(f"{count} {what}" for count, what in words if count)
+        return "; ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def tallies(needs: QuerySet[AccessNeed]) -> list[Tally]:
-    """How things stand in each session of which there are needs, the next one first."""
+    """The needs of each session that has any, the next session first."""
     seated = Q(seat__state=Seat.State.SEATED)
-    figures: dict[str, Count] = {
-        state.value: Count("pk", filter=seated & Q(state=state)) for state in State
+    counts: dict[str, Count] = {
+        state.value: Count("pk", filter=seated & Q(state=state)) for state in AccessNeed.State
     }
-    figures["waiting"] = Count("pk", filter=~seated)
-    rows = needs.order_by().values_list("seat__session").annotate(**figures)
-    counts = {pk: found for pk, *found in rows}
-    sessions = Session.objects.filter(pk__in=counts).select_related("event")
-    return [Tally(session, *counts[session.pk]) for session in sessions]
+    counts["waiting"] = Count("pk", filter=~seated)
+    rows = needs.order_by().values_list("seat__session").annotate(**counts)
+    by_session = {pk: found for pk, *found in rows}
+    sessions = Session.objects.filter(pk__in=by_session).select_related("event")
+    return [Tally(session, *by_session[session.pk]) for session in sessions]
 
 
 def upcoming(now: dt.datetime) -> list[Tally]:
-    """Sessions of the next days with something left to arrange or to confirm."""
-    near = active_needs(now).filter(seat__session__starts_at__lte=now + SOON)
-    return [tally for tally in tallies(near) if tally.requested or tally.arranged]
+    """Sessions that start within `SOON` and have needs to arrange or confirm."""
+    soon = active_needs(now).filter(seat__session__starts_at__lte=now + SOON)
+    return [tally for tally in tallies(soon) if tally.requested or tally.arranged]

@@ -8,52 +8,61 @@ from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
 
 from events.models import Event, Session, Track
-from events.timezones import offered_time_zones, validate_time_zone
+from events.timezones import offered_time_zones
 from registrations import questions
-from registrations.models import Registration, Seat
+from registrations.models import Registration, Seat, need_choices
 from registrations.us_states import US_STATES
-from registrations.validators import (
-    EMAIL_LENGTH,
-    validate_address,
-    validate_no_link,
-    validate_plain_line,
+
+EMAIL_WIDGET = forms.EmailInput(
+    attrs={
+        "autocomplete": "email",
+        "inputmode": "email",
+        "autocapitalize": "none",
+        "spellcheck": "false",
+    }
 )
-
-# What people tell of themselves that they may change.
-DETAILS = (
-    *("name", "time_zone", "organization", "us_state"),
-    *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
-    "wants_doors_email",
-)
+INVALID_EMAIL = "This does not look like an email address, such as maria@example.org."
 
 
-def email_field(required: str) -> forms.EmailField:
-    """An email address; `required` is what someone reads who leaves it out."""
-    return forms.EmailField(
-        max_length=EMAIL_LENGTH,
-        validators=[validate_address],
-        error_messages={
-            "required": required,
-            "invalid": "This does not look like an email address, such as maria@example.org.",
-        },
-    )
+class NeedsField(forms.MultipleChoiceField):
+    """The kinds of access needs, as checkboxes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            choices=need_choices,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            error_messages={"invalid_choice": "Choose from the list."},
+            **options,
+        )
+
+    def clean(self, value: Any) -> list[str]:
+        """Each kind once, in the order of the list."""
+        chosen = super().clean(value)
+        return [kind for kind, _label in need_choices() if kind in chosen]
 
 
-class FindForm(forms.Form):
-    """Where to mail someone's links again."""
+class FindForm(forms.ModelForm):
+    """The address to send someone's links to again."""
 
-    email = email_field("Tell us the email address you registered with.")
+    class Meta:
+        model = Registration
+        fields = ["email"]
+        widgets = {"email": EMAIL_WIDGET}
+        error_messages = {
+            "email": {
+                "required": "Tell us the email address you registered with.",
+                "invalid": INVALID_EMAIL,
+            }
+        }
 
 
-class RegistrationForm(forms.Form):
-    """A person's sign-up for an event: `register()` takes its cleaned data as it is."""
+class RegistrationForm(forms.ModelForm):
+    """The sign-up form. `signup.register()` takes its cleaned data as it is and saves it.
 
-    name = forms.CharField(
-        max_length=Registration._meta.get_field("name").max_length,
-        validators=[validate_plain_line, validate_no_link],
-        error_messages={"required": "Tell us your name."},
-    )
-    email = email_field("Tell us your email address: the links go there.")
+    A field added to `Meta.fields` is shown with the optional details.
+    """
+
     sessions = forms.TypedMultipleChoiceField(
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
@@ -63,44 +72,55 @@ class RegistrationForm(forms.Form):
             "Look through the list again.",
         },
     )
-    time_zone = forms.CharField(
-        max_length=64,
-        validators=[validate_time_zone],
-        widget=forms.Select,
-        error_messages={
-            "required": "Choose your time zone.",
-            "max_length": "Choose a time zone from the list.",
-        },
-    )
-    organization = forms.CharField(
-        required=False,
-        max_length=Registration._meta.get_field("organization").max_length,
-        validators=[validate_plain_line],
-    )
-    us_state = forms.ChoiceField(
-        required=False,
-        choices=lambda: [("", "Choose a state"), *US_STATES],
-        error_messages={"invalid_choice": "Choose a state from the list."},
-    )
     strategies = forms.TypedMultipleChoiceField(
+        label="Strategies you care about",
         coerce=int,
         required=False,
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": "Choose strategies from the list."},
     )
-    needs_captions = forms.BooleanField(required=False, label="Live captions")
-    needs_asl = forms.BooleanField(required=False, label="ASL interpretation")
-    needs_interpretation = forms.BooleanField(required=False, label="Spanish interpretation")
-    needs_dial_in = forms.BooleanField(required=False, label="Joining by phone call")
-    needs_other = forms.CharField(
-        required=False,
-        label="Something else",
-        max_length=Registration._meta.get_field("needs_other").max_length,
-        validators=[validate_plain_line],
-    )
-    wants_doors_email = forms.BooleanField(
-        required=False, label="Mail me again at the moment when the doors of a session open"
-    )
+    needs = NeedsField(label="What would help you?")
+
+    # Sections of the page. What is in neither of the two is an optional detail.
+    about_you = ("name", "email", "time_zone")
+    taking_part = ("needs", "needs_other", "wants_doors_email")
+    field_order = (*about_you, "sessions", "organization", "us_state", "strategies")
+
+    class Meta:
+        model = Registration
+        fields = [
+            *("name", "email", "time_zone", "organization", "us_state"),
+            *("needs", "needs_other", "wants_doors_email"),
+        ]
+        labels = {
+            "needs_other": "Something else that would help you",
+            "wants_doors_email": "Mail me again at the moment when the doors of a session open",
+        }
+        help_texts = {
+            "name": "As the others may see it on Zoom. A first name will do.",
+            "email": "Your personal Zoom links go there.",
+            "time_zone": "We write all times to you in this zone.",
+            "wants_doors_email": "",
+        }
+        widgets = {
+            "name": forms.TextInput(attrs={"autocomplete": "name"}),
+            "email": EMAIL_WIDGET,
+            "organization": forms.TextInput(attrs={"autocomplete": "organization"}),
+            "us_state": forms.Select(attrs={"autocomplete": "address-level1"}),
+            "needs_other": forms.TextInput(attrs={"autocomplete": "off"}),
+        }
+        error_messages = {
+            "name": {"required": "Tell us your name."},
+            "email": {
+                "required": "Tell us your email address: the links go there.",
+                "invalid": INVALID_EMAIL,
+            },
+            "time_zone": {
+                "required": "Choose your time zone.",
+                "max_length": "Choose a time zone from the list.",
+            },
+            "us_state": {"invalid_choice": "Choose a state from the list."},
+        }
 
     def __init__(
         self,
@@ -108,35 +128,50 @@ class RegistrationForm(forms.Form):
         event: Event,
         sessions: list[Session],
         strategies: Iterable[Track],
-        **kw: Any,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kw)
+        super().__init__(*args, **kwargs)
         self._sessions = {session.pk: session for session in sessions}
         self._strategies = strategies
-        self._questions = questions.asked(event, self.choosable())
+        self._questions = questions.asked(event, self.selectable_sessions())
         fields: dict[str, Any] = self.fields
-        fields |= questions.fields(self._questions)
+        fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]
-        fields["sessions"].initial = list(self._sessions)
-        # Called, and so fetched, only when they are shown or chosen.
+        fields["sessions"].initial = [str(pk) for pk in self._sessions]
+        fields["us_state"].choices = [("", "Choose a state"), *US_STATES]
+        # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
         fields["time_zone"].initial = event.time_zone
-        fields["time_zone"].widget.choices = offered_time_zones(
-            event.time_zone, str(self.data.get("time_zone", self.initial.get("time_zone", "")))
-        )
+        fields["time_zone"].widget = self._time_zone_widget(event)
 
-    def choosable(self) -> list[Session]:
-        """The sessions that someone may tick or untick."""
+    def _time_zone_widget(self, event: Event) -> forms.Select:
+        time_zone = str(self.data.get("time_zone") or self.initial.get("time_zone") or "")
+        offered = offered_time_zones(event.time_zone, time_zone)
+        if self.is_bound and time_zone not in dict(offered):
+            offered = [("", "Choose a time zone"), *offered]
+        # In a blank form, register.js selects the browser's time zone.
+        is_blank = not self.is_bound and self.instance.pk is None
+        return forms.Select(choices=offered, attrs={"data-fresh": is_blank})
+
+    def selectable_sessions(self) -> list[Session]:
+        """The sessions that the person can tick or untick."""
         return list(self._sessions.values())
 
-    def asked(self) -> list[questions.Asked]:
-        """What the organizers ask, for the page."""
-        return questions.on_page(self, self._questions, self.choosable())
+    def about_you_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.about_you if name in self.fields]
+
+    def optional_fields(self) -> list[forms.BoundField]:
+        placed = {*self.about_you, *self.taking_part, "sessions"}
+        placed.update(map(questions.field_name, self._questions))
+        return [self[name] for name in self.fields if name not in placed]
+
+    def question_fields(self) -> list[forms.BoundField]:
+        return [self[questions.field_name(question)] for question in self._questions]
 
     def clean(self) -> dict[str, Any]:
-        ticked = {*self.choosable()}.intersection(self.cleaned_data.get("sessions", []))
+        chosen = {*self.selectable_sessions()}.intersection(self.cleaned_data.get("sessions", []))
         self.cleaned_data["answers"] = questions.take_answers(
-            self, self._questions, {session.pk for session in ticked}
+            self, self._questions, {session.pk for session in chosen}
         )
         return self.cleaned_data
 
@@ -149,14 +184,15 @@ class RegistrationForm(forms.Form):
 
 
 class ChangeForm(RegistrationForm):
-    """What someone changes of their registration: `change()` takes its cleaned data as it is.
+    """Changes to a registration. `signup.change()` takes its cleaned data as it is and saves it.
 
-    Only that changes which is entered otherwise than when the form was made: so neither an old
-    form nor a second tab undoes what was done since. `sessions` are all that are public,
-    `offered` those of them that can be chosen or left, and `seats` are the person's.
+    Cleaned data holds only what differs from when the form was opened, so that an old form or a
+    second tab doesn't undo newer changes. `sessions` are all published sessions, `offered` those
+    that can still be chosen or left, and `seats` the person's own.
     """
 
-    email = None  # type: ignore[assignment]
+    class Meta(RegistrationForm.Meta):
+        fields = [name for name in RegistrationForm.Meta.fields if name != "email"]
 
     def __init__(
         self,
@@ -165,49 +201,52 @@ class ChangeForm(RegistrationForm):
         sessions: list[Session],
         offered: list[Session],
         seats: Iterable[Seat],
-        **kw: Any,
+        **kwargs: Any,
     ) -> None:
         self._offered = set(offered)
-        self._mine = {seat.session for seat in seats}
-        initial: dict[str, Any] = {name: getattr(registration, name) for name in DETAILS}
-        initial |= questions.initial(registration)
-        # The page gives its fields their ids; those that are hidden need none.
-        kw |= {"initial": initial, "auto_id": False}
-        super().__init__(*args, event=registration.event, sessions=sessions, **kw)
-        self.initial["sessions"] = [str(session.pk) for session in self._mine]
-        self.initial["strategies"] = [str(each.pk) for each in registration.strategies.all()]
-        attended = {session for session in self._mine if session.takes_place} - self._offered
+        self._own = {seat.session for seat in seats}
+        kwargs |= {"instance": registration, "initial": questions.initial_values(registration)}
+        super().__init__(*args, event=registration.event, sessions=sessions, **kwargs)
+        self.initial["sessions"] = [str(session.pk) for session in self._own]
+        self.initial["strategies"] = [str(track.pk) for track in registration.strategies.all()]
+        attended = {session for session in self._own if session.takes_place} - self._offered
         fields: dict[str, Any] = self.fields
-        fields["sessions"].required = bool(self._mine & self._offered) and not attended
+        fields["sessions"].required = bool(self._own & self._offered) and not attended
         fields["sessions"].error_messages["required"] = (
             "Keep at least one session. Can you come to none? Then cancel your registration."
         )
-        # Data that do not say how the form began are compared with what is kept now.
-        tells = not self.is_bound or self.add_initial_prefix("name") in self.data
+        # Without the hidden initial values, what was sent is compared with the database.
+        has_initial = not self.is_bound or self.add_initial_prefix("name") in self.data
         for name, field in self.fields.items():
-            # The sessions have their own, `had`, which forgets what can no longer be changed.
-            field.show_hidden_initial = tells and name != "sessions"
+            # Sessions have their own hidden inputs, `had`: only those that can still be changed.
+            field.show_hidden_initial = has_initial and name != "sessions"
 
-    def choosable(self) -> list[Session]:
-        return [session for session in super().choosable() if session in self._offered]
+    def selectable_sessions(self) -> list[Session]:
+        return [session for session in super().selectable_sessions() if session in self._offered]
 
     def hidden_initials(self) -> Iterator[SafeString]:
-        """How the form began, for the page: it tells later what was changed in it.
+        """Hidden inputs with the values that the form was opened with.
 
-        Shown again it says what it said at first, also of a list that was empty: nothing.
+        After an error they repeat what was sent, which is nothing for an empty list.
         """
         for field in self:
-            is_said = not self.is_bound or field.html_initial_name in self.data
-            if field.field.show_hidden_initial and is_said:
-                yield field.as_hidden(only_initial=True)
+            name = field.html_initial_name
+            if field.field.show_hidden_initial and (not self.is_bound or name in self.data):
+                value = self._initial_value(field) if self.is_bound else field.value()
+                yield field.field.hidden_widget().render(name, value)
+
+    def _initial_value(self, field: forms.BoundField) -> Any:
+        """The value that a sent form was opened with."""
+        widget = field.field.hidden_widget()
+        return widget.value_from_datadict(self.data, self.files, field.html_initial_name)
 
     @property
     def had(self) -> set[Session]:
-        """The sessions that were the person's when the form was made."""
+        """The person's sessions when the form was opened."""
         if not self.is_bound:
-            return self._mine
-        posted = forms.MultipleHiddenInput().value_from_datadict(self.data, self.files, "had") or []
-        return {session for pk, session in self._sessions.items() if str(pk) in posted}
+            return self._own
+        sent = forms.MultipleHiddenInput().value_from_datadict(self.data, self.files, "had") or []
+        return {session for pk, session in self._sessions.items() if str(pk) in sent}
 
     def clean_sessions(self) -> list[Session]:
         chosen = set(super().clean_sessions())
@@ -224,15 +263,20 @@ class ChangeForm(RegistrationForm):
         return list(chosen)
 
     def clean(self) -> dict[str, Any]:
-        """Leave what is to be changed: of the sessions `offered`, and of them the `sessions`."""
+        """Keep what was changed: of the sessions `offered`, and of them the chosen `sessions`."""
         cleaned = super().clean()
         for name in {*self.fields} - {*self.changed_data, "sessions"}:
             cleaned.pop(name, None)
         cleaned["answers"] = {
             question: answer
             for question, answer in cleaned["answers"].items()
-            if questions.name(question) in self.changed_data
+            if questions.field_name(question) in self.changed_data
         }
+        if "needs" in cleaned:
+            field, needs = self["needs"], set(cleaned.pop("needs"))
+            has_initial = field.field.show_hidden_initial
+            before = self._initial_value(field) if has_initial else field.initial
+            cleaned["changed_needs"] = {kind: kind in needs for kind in needs ^ {*(before or [])}}
         if "sessions" in cleaned:
             chosen = set(cleaned["sessions"])
             cleaned["offered"] = (chosen ^ self.had) & self._offered

@@ -1,20 +1,20 @@
-"""What organizers ask besides what everyone is asked: the fields of a form, and the answers."""
+"""The organizers' own questions: their form fields, and the answers."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.text import get_text_list
 
 from events.models import Event, Session
 from registrations.models import Answer, Question, Registration
 from registrations.validators import validate_visible, validate_visible_lines
 
-Kind = Question.Kind
-# As it is kept: several choices are a list, yes or no is a bool.
+# An answer as stored: several choices are a list, yes or no is a bool.
 Value = str | list[str] | bool
 
 SHORT_LENGTH = 200
@@ -27,144 +27,132 @@ NO_LONGER_OFFERED = "Choose from the list: it has changed since you opened the p
 
 
 def asked(event: Event, sessions: Iterable[Session]) -> list[Question]:
-    """What an event asks of people who choose among these sessions, each question with its own."""
+    """The questions for people who choose among these sessions, with `sessions` prefetched."""
     offered = {session.pk for session in sessions}
     questions = event.questions.filter(is_asked=True).prefetch_related("sessions")
-    return [each for each in questions if applies(each, offered)]
+    return [question for question in questions if applies(question, offered)]
 
 
-def applies(question: Question, sessions: set[int]) -> bool:
-    """Whether a question is for someone who comes to these sessions, by id."""
+def applies(question: Question, session_ids: set[int]) -> bool:
+    """Whether a question is for someone who comes to these sessions."""
     only = {session.pk for session in question.sessions.all()}
-    return not only or bool(only & sessions)
+    return not only or bool(only & session_ids)
 
 
 def choices(question: Question) -> list[str]:
-    """What can be chosen, as organizers wrote it: one a line."""
-    lines = [line.strip() for line in question.choices.splitlines()]
-    return [line for line in lines if line]
+    """The choices as the organizers wrote them, one per line."""
+    return [line.strip() for line in question.choices.splitlines() if line.strip()]
 
 
-def name(question: Question) -> str:
-    """Of its field."""
+def field_name(question: Question) -> str:
     return f"question_{question.pk}"
 
 
-def seen(question: Question) -> str:
-    """What a form says it asked; another when the question's words or its kind have changed."""
-    words = f"{question.kind}\n{question.text}\n{question.help_text}"
-    return hashlib.sha256(words.encode()).hexdigest()[:12]
+def version(question: Question) -> str:
+    """A hash that changes with the question's text or kind. Forms send back the one they had."""
+    content = f"{question.kind}\n{question.text}\n{question.help_text}"
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
 class LongText(forms.CharField):
-    """Some lines, which browsers send with line ends of two characters and count as one."""
+    """Text with line breaks. Browsers send each as two characters; here it counts as one."""
+
+    widget = forms.Textarea(attrs={"rows": 4})
 
     def to_python(self, value: Any) -> Any:
         return str(super().to_python(value)).replace("\r\n", "\n")
 
 
-def fields(questions: Iterable[Question]) -> dict[str, forms.Field]:
-    """A field for each, by name. None is required here: `take_answers` knows who must answer."""
-    return {name(question): _field(question) for question in questions}
+class BoundQuestion(forms.BoundField):
+    """A question in a form. `sessions`: those of the form that it is about; empty for all."""
+
+    def __init__(self, *args: Any, question: Question, sessions: list[Session]) -> None:
+        super().__init__(*args)
+        self.version = version(question)
+        self.sessions = sessions
+
+    def build_widget_attrs(self, attrs: Any, widget: Any = None) -> dict[str, Any]:
+        """The browser can't know who must answer a question about some sessions only."""
+        required = {"required": False} if self.sessions else {}
+        return {**super().build_widget_attrs(attrs, widget), **required}
 
 
-def _field(question: Question) -> forms.Field:
-    shared: dict[str, Any] = {"label": question.text, "required": False}
-    of_choices = {**shared, "error_messages": {"invalid_choice": NO_LONGER_OFFERED}}
+def form_fields(
+    questions: Iterable[Question], sessions: Iterable[Session]
+) -> dict[str, forms.Field]:
+    """A form field for each question, by name, in a form that offers these sessions."""
+    offered = {session.pk: session for session in sessions}
+    return {
+        field_name(question): _form_field(
+            question,
+            [offered[each.pk] for each in question.sessions.all() if each.pk in offered],
+        )
+        for question in questions
+    }
+
+
+def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
+    notes = [question.help_text] if question.help_text else []
+    if sessions:
+        titles = get_text_list([f"“{session.title}”" for session in sessions], "or")
+        notes.insert(0, f"If you come to {titles}")
+    shared: dict[str, Any] = {
+        "label": question.text,
+        "help_text": "\n".join(notes),
+        "required": question.is_required,
+        "error_messages": {"required": UNANSWERED, "invalid_choice": NO_LONGER_OFFERED},
+        "bound_field_class": partial(BoundQuestion, question=question, sessions=sessions),
+    }
     pairs = [(choice, choice) for choice in choices(question)]
     match question.kind:
-        case Kind.LONG:
+        case Question.Kind.LONG:
             return LongText(max_length=LONG_LENGTH, validators=[validate_visible_lines], **shared)
-        case Kind.CHOICE:
-            return forms.ChoiceField(choices=[("", "Choose an answer"), *pairs], **of_choices)
-        case Kind.CHOICES:
+        case Question.Kind.CHOICE:
+            return forms.ChoiceField(choices=[("", "Choose an answer"), *pairs], **shared)
+        case Question.Kind.CHOICES:
             widget = forms.CheckboxSelectMultiple
-            return forms.MultipleChoiceField(choices=pairs, widget=widget, **of_choices)
-        case Kind.YES_NO:
+            return forms.MultipleChoiceField(choices=pairs, widget=widget, **shared)
+        case Question.Kind.YES_NO:
             no_answer = [] if question.is_required else [("", "No answer")]
             return forms.TypedChoiceField(
                 choices=[("yes", "Yes"), ("no", "No"), *no_answer],
-                coerce=lambda word: word == "yes",
+                coerce=lambda choice: choice == "yes",
                 empty_value=None,
-                **of_choices,
+                widget=forms.RadioSelect,
+                **shared,
             )
     return forms.CharField(max_length=SHORT_LENGTH, validators=[validate_visible], **shared)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A question on a page: `sessions` are those of the page that it is about, if not all."""
-
-    question: Question
-    field: forms.BoundField
-    sessions: list[Session]
-
-    @property
-    def seen(self) -> str:
-        return seen(self.question)
-
-    @property
-    def must_be_answered(self) -> bool:
-        """By everyone: what only some must answer, the browser cannot know."""
-        return self.question.is_required and not self.sessions
-
-    @property
-    def described_by(self) -> str:
-        """The ids of the words that stand at the field, for those who hear the page."""
-        notes = {
-            "error": self.field.errors,
-            "when": self.sessions,
-            "help": self.question.help_text,
-        }
-        return " ".join(f"{self.field.name}_{note}" for note, stands in notes.items() if stands)
-
-
-def on_page(
-    form: forms.BaseForm, questions: Iterable[Question], sessions: Iterable[Session]
-) -> list[Asked]:
-    offered = {session.pk: session for session in sessions}
-    return [
-        Asked(
-            question,
-            form[name(question)],
-            [offered[each.pk] for each in question.sessions.all() if each.pk in offered],
-        )
-        for question in questions
-    ]
-
-
 def take_answers(
-    form: forms.BaseForm, questions: Iterable[Question], sessions: set[int]
+    form: forms.BaseForm, questions: Iterable[Question], session_ids: set[int]
 ) -> dict[Question, Any]:
-    """Take the answers out of a form's cleaned data; None for a question left unanswered.
+    """Move the answers out of a form's cleaned data. None: the question was left unanswered.
 
-    Says at its field what is wrong. What does not apply to the sessions ticked, by id, is left
-    out, whatever was entered.
+    Questions that don't apply to the chosen sessions are left out, with their errors.
     """
     answers: dict[Question, Any] = {}
     for question in questions:
-        field = name(question)
-        value = form.cleaned_data.pop(field, None)
-        if not applies(question, sessions):
-            form.errors.pop(field, None)
-        elif field in form.errors:
+        name = field_name(question)
+        answer = form.cleaned_data.pop(name, None)
+        if not applies(question, session_ids):
+            form.errors.pop(name, None)
+        elif name in form.errors:
             continue
-        elif value in (None, "", []):
+        elif answer in (None, "", []):
             answers[question] = None
-            if question.is_required:
-                form.add_error(field, UNANSWERED)
-        elif form.data.get(f"{field}_seen", seen(question)) != seen(question):
-            form.add_error(field, CHANGED)
+        elif form.data.get(f"{name}_version", version(question)) != version(question):
+            form.add_error(name, CHANGED)
         else:
-            answers[question] = value
+            answers[question] = answer
     return answers
 
 
-def initial(registration: Registration) -> dict[str, Any]:
-    """Someone's answers as a form begins with them."""
-    words = {True: "yes", False: "no"}
+def initial_values(registration: Registration) -> dict[str, Any]:
+    """A registration's answers, as the initial values of a form."""
+    yes_or_no = {True: "yes", False: "no"}
     return {
-        f"question_{answer.question_id}": words[answer.value]
+        f"question_{answer.question_id}": yes_or_no[answer.value]
         if isinstance(answer.value, bool)
         else answer.value
         for answer in registration.answers.all()
@@ -172,9 +160,9 @@ def initial(registration: Registration) -> dict[str, Any]:
 
 
 def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
-    """Write what someone answered, and forget what they took back: None.
+    """Save answers, and delete those that are None.
 
-    To be called in the transaction that writes the rest.
+    Call it in the transaction that saves the registration.
     """
     given = [
         Answer(registration=registration, question=question, value=value)
@@ -194,14 +182,14 @@ def save_answers(*, registration: Registration, answers: Mapping[Question, Value
 
 
 def delete_inapplicable(*, registration: Registration) -> None:
-    """Forget answers to questions about sessions of which someone has chosen none."""
+    """Delete answers to questions about sessions that the person no longer comes to."""
     about_sessions = registration.answers.exclude(question__sessions=None)
     chosen = registration.seats.values("session")
     about_sessions.exclude(question__sessions__in=chosen).delete()
 
 
 def shown(answer: Answer) -> str:
-    """An answer in words: Yes; Vegan; Legislation; Resentencing"""
+    """An answer as text, such as `Yes` or `Legislation; Resentencing`."""
     if isinstance(answer.value, bool):
         return "Yes" if answer.value else "No"
     if isinstance(answer.value, list):
@@ -210,21 +198,21 @@ def shown(answer: Answer) -> str:
 
 
 def answers_that_count(question: Question) -> QuerySet[Answer]:
-    """Those of people who come or may come."""
+    """The answers of people who come or may still be approved."""
     declined = Registration.Approval.DECLINED
-    live = question.answers.filter(registration__canceled_at=None)
-    return live.exclude(registration__approval=declined).select_related("registration")
+    active = question.answers.filter(registration__canceled_at=None)
+    return active.exclude(registration__approval=declined).select_related("registration")
 
 
 def tally(question: Question) -> list[tuple[str, int]]:
-    """How often each choice was taken, as organizers ordered them; [] for texts."""
-    if question.kind in (Kind.SHORT, Kind.LONG):
+    """How often each choice was chosen, in the organizers' order; [] for text questions."""
+    if question.kind in (Question.Kind.SHORT, Question.Kind.LONG):
         return []
     values = answers_that_count(question).order_by().values_list("value", flat=True)
-    if question.kind == Kind.YES_NO:
-        taken = Counter("Yes" if value else "No" for value in values)
-        return [(word, taken[word]) for word in ("Yes", "No")]
-    taken = Counter(
+    if question.kind == Question.Kind.YES_NO:
+        counts = Counter("Yes" if value else "No" for value in values)
+        return [(answer, counts[answer]) for answer in ("Yes", "No")]
+    counts = Counter(
         choice for value in values for choice in (value if isinstance(value, list) else [value])
     )
-    return [(choice, taken[choice]) for choice in choices(question)]
+    return [(choice, counts[choice]) for choice in choices(question)]

@@ -7,7 +7,7 @@ from registrations.views import (
     joining,
     my_page,
     privacy,
-    registering,
+    register,
     unsubscribe,
 )
 from registrations.zoom import webhooks
@@ -28,6 +28,6 @@ urlpatterns = [
     path("unsubscribe/<str:signed>/", unsubscribe.unsubscribe, name="unsubscribe"),
     path("join/<slug:token>/<slug:session_slug>/", joining.join, name="join"),
     path("webhooks/zoom/", webhooks.zoom_webhook, name="zoom_webhook"),
-    path("<slug:event_slug>/register/", registering.register, name="register"),
+    path("<slug:event_slug>/register/", register.register, name="register"),
     path("<slug:event_slug>/find/", find.find, name="find"),
 ]

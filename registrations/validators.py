@@ -1,21 +1,26 @@
-"""Which characters people may enter."""
+"""Which characters people may enter, and when two email addresses are the same."""
 
 import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
 
-from registrations.models import email_key
-
-# Control characters, direction marks, private use, halves of pairs, odd line ends.
-REFUSED = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-# Names in Persian and in Indian scripts, and emoji, are spelled with these.
+EMAIL_LENGTH = 254
+# Unicode categories: control characters, direction marks, private use, surrogates, and the line
+# and paragraph separators.
+INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+# The zero-width joiners: names in Persian and in Indian scripts need them, and emoji.
 JOINERS = {"\u200c", "\u200d"}
+LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
+
+
+def has_invisible(text: str, allowed: set[str]) -> bool:
+    return any(unicodedata.category(each) in INVISIBLE for each in {*text} - allowed)
 
 
 def validate_visible(text: str) -> None:
-    """Refuse invisible characters, line breaks among them."""
-    if {sign for sign in text if unicodedata.category(sign) in REFUSED} - JOINERS:
+    """Reject invisible characters, including line breaks."""
+    if has_invisible(text, JOINERS):
         raise ValidationError(
             "Use letters, digits and punctuation on one line: "
             "there is an invisible character in this text."
@@ -23,34 +28,40 @@ def validate_visible(text: str) -> None:
 
 
 def validate_visible_lines(text: str) -> None:
-    """Refuse invisible characters but for line breaks and tabs."""
-    if {sign for sign in text if unicodedata.category(sign) in REFUSED} - JOINERS - {*"\r\n\t"}:
+    """Reject invisible characters, except line breaks and tabs."""
+    if has_invisible(text, JOINERS | {"\r", "\n", "\t"}):
         raise ValidationError(
             "Use letters, digits and punctuation: there is an invisible character in this text."
         )
 
 
-EMAIL_LENGTH = 254
-LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
-
-
 def validate_plain_line(text: str) -> None:
-    """Refuse what no name holds but an attack does: line breaks, direction marks, tags."""
+    """Reject what names don't contain but attacks do: line breaks, direction marks, HTML tags."""
     validate_visible(text)
     if "<" in text or ">" in text:
         raise ValidationError("Leave out the signs < and >.")
 
 
 def validate_no_link(text: str) -> None:
-    """Refuse web addresses in a name: it stands in a mail that a stranger can cause."""
+    """Reject web addresses in a name: strangers can cause an email that shows it."""
     if LOOKS_LIKE_A_LINK.search(text):
         raise ValidationError("Leave out web addresses, and put a space behind a full stop.")
 
 
-def validate_address(email: str) -> None:
-    """Refuse what a mail server would read as another address, or not at all.
+def email_key(email: str) -> str:
+    """The form in which addresses are compared: no spaces around, no case, one Unicode form.
 
-    Quotes and invisible signs spell one mailbox in endless ways, and Unicode may grow.
+    The domain is in its ASCII form (RFC 3490). Raises UnicodeError if it has none.
+    """
+    local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
+
+
+def validate_address(email: str) -> None:
+    """Reject addresses that a mail server would reject or read as another address.
+
+    Quotes and invisible characters can spell one mailbox in endless ways. `email_key` may be
+    longer than the address.
     """
     validate_plain_line(email)
     if '"' in email or "\\" in email:

@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",
 ]
 MIDDLEWARE = [
     "strategyweek.middleware.reject_malformed_requests",
@@ -115,6 +116,9 @@ TEMPLATES = [
         },
     },
 ]
+
+# Form fields are rendered with templates/django/forms/field.html.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # Databases
 

@@ -71,7 +71,7 @@ class AccessNeedAdmin(admin.ModelAdmin):
         ("seat__session__event", admin.RelatedOnlyFieldListFilter),
     ]
     list_select_related = ["seat__registration", "seat__session__event"]
-    search_fields = ["words", "note", "seat__registration__name", "seat__registration__email"]
+    search_fields = ["text", "note", "seat__registration__name", "seat__registration__email"]
     # Those with a place before those who wait for one.
     ordering = ["seat__session__starts_at", "seat__session", "seat__state", "kind", "pk"]
     # The column's heading is no label.

@@ -1,4 +1,4 @@
-"""The organizers' questions, and what people answered."""
+"""The organizers' own questions, and the answers."""
 
 from django.db import models
 
@@ -7,7 +7,7 @@ from registrations.models.registration import Registration
 
 
 class Question(models.Model):
-    """What organizers ask people who register, besides what everyone is asked."""
+    """A question that the organizers add to the registration form."""
 
     class Kind(models.TextChoices):
         SHORT = "short", "Short text"
@@ -43,7 +43,7 @@ class Question(models.Model):
 
 
 class Answer(models.Model):
-    """What someone answered to a question; several choices are a list, yes or no is a bool."""
+    """An answer. Several choices are stored as a list, yes or no as a bool."""
 
     registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="answers")
     question = models.ForeignKey(Question, on_delete=models.PROTECT, related_name="answers")

@@ -39,12 +39,13 @@ from registrations.models import (
     Seat,
     StoredMessage,
     email_key,
-    new_token,
 )
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
 SOON = dt.timedelta(days=7)
+# What stays of a registration: that someone registered, when, and what was decided.
+KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
 
 
 @dataclass(frozen=True)
@@ -152,17 +153,18 @@ def _anonymize(person: Registration) -> None:
     person.mails.filter(state__in=mail_queue.OPEN_STATES).update(state=State.DROPPED, due_at=now)
     person.mails.update(last_error="", provider_id="")
     myself.update(
-        **dict.fromkeys(("name", "email", "organization", "us_state", "needs_other"), ""),
-        **dict.fromkeys(
-            ("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in"), False
-        ),
-        email_key=f"erased/{person.pk}",
-        time_zone=person.event.time_zone,
-        wants_doors_email=False,
-        unsubscribed_at=None,
-        token=new_token(),
-        erased_at=now,
+        **{
+            **{field.name: field.get_default() for field in erased_fields()},
+            "email_key": f"erased/{person.pk}",
+            "time_zone": person.event.time_zone,
+            "erased_at": now,
+        }
     )
+
+
+def erased_fields() -> list[Any]:
+    """The fields of a registration that erasing sets to their defaults, new ones too."""
+    return [field for field in Registration._meta.concrete_fields if field.name not in KEPT]
 
 
 def _presences(person: Registration, registrants: Collection[str]) -> QuerySet[Attendance]:

@@ -18,36 +18,11 @@ from registrations.models import (
     Seat,
 )
 
-# By model, what people can fetch.
-EXPORTED: dict[str, tuple[str, ...]] = {
-    "registrations.registration": (
-        *("name", "email", "email_since", "organization", "us_state", "time_zone", "strategies"),
-        *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
-        *("wants_doors_email", "unsubscribed_at", "created_at", "canceled_at"),
-        *("approval", "decided_at"),
-    ),
-    "registrations.seat": (
-        *("session", "state", "created_at", "seated_at", "waiting_since", "notified_revision"),
-        *("shown_revision", "opened_at", "attended"),
-    ),
-    "registrations.personallink": ("email", "state", "problem", "registrant_id", "issued_at"),
-    "registrations.attendance": ("name", "email", "participant", "joined_at", "left_at"),
-    "registrations.accessneed": (
-        *("kind", "words", "state", "requested_at", "arranged_at", "confirmed_at"),
-    ),
-    "registrations.answer": ("question", "value"),
-    "registrations.outgoingmail": (
-        *("kind", "session", "announcement", "state", "created_at", "sent_at", "last_error"),
-    ),
-    "auth.user": ("username", "email", "first_name", "last_name", "date_joined", "last_login"),
-    "account.emailaddress": ("email", "verified", "primary"),
-    "socialaccount.socialaccount": ("provider", "uid", "extra_data", "date_joined", "last_login"),
-}
 _WHOSE = "Whose it is, which the file's order says."
 _OURS = "About our work, and nobody."
 _KEY = "Whoever got hold of the file could use it."
 _MAY = "What organizers' accounts may."
-# By model, what is not in the file, and why.
+# The fields that are not in the file, by model, and why. Every other field is, new ones too.
 LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.registration": {
         "event": "It stands at the head of the file.",
@@ -110,7 +85,14 @@ def personal_data(registration: Registration) -> dict[str, Any]:
 
 
 def _serialize(row: Model) -> dict[str, Any]:
-    return {name: _value(row, name) for name in EXPORTED[row._meta.label_lower]}
+    return {name: _value(row, name) for name in exported_fields(type(row))}
+
+
+def exported_fields(model: type[Model]) -> list[str]:
+    """The names of a model's fields that are in the file."""
+    meta = model._meta
+    names = [field.name for field in (*meta.concrete_fields, *meta.many_to_many)]
+    return [name for name in names if name not in {"id", *LEFT_OUT[meta.label_lower]}]
 
 
 def _value(row: Model, name: str) -> Any:

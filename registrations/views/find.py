@@ -1,4 +1,4 @@
-"""Having one's links mailed again, without being told who is registered."""
+"""The page for people who lost their link."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -12,7 +12,7 @@ from registrations.views import rate_limit
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def find(request: HttpRequest, event_slug: str) -> HttpResponse:
-    """Whatever the address, the answer is the same; only its mailbox gets to know more."""
+    """The answer is the same for every address: only its owner may learn if it's registered."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     form = FindForm(request.POST if request.method == "POST" else None)
     is_rate_limited = form.is_valid() and rate_limit.is_rate_limited(request, "find")

@@ -1,4 +1,4 @@
-"""How often one visitor may send a form: settings.ACCOUNT_RATE_LIMITS says so, by form."""
+"""How often a visitor may send a form. The limits are in `settings.ACCOUNT_RATE_LIMITS`."""
 
 import logging
 
@@ -10,15 +10,16 @@ logger = logging.getLogger(__name__)
 
 
 def is_rate_limited(request: HttpRequest, form: str) -> bool:
-    """Whether this visitor should wait before the next. One whose address nobody tells may go on.
+    """Count this request, and return whether the visitor has sent this form too often.
 
-    As with signing in, a proxy's header says who it is in so far as TRUSTED_PROXY_COUNT trusts it.
+    Without a known IP address there is no limit. TRUSTED_PROXY_COUNT decides which proxy headers
+    are trusted to give it, as for signing in.
     """
     try:
         return not ratelimit.consume(request, action=form)
     except (ImproperlyConfigured, PermissionDenied) as error:
         logger.warning(
-            "Nobody can say where this visitor comes from, so there is no limit on %r. "
+            "The visitor's IP address is unknown, so there is no limit on %r. "
             "Is TRUSTED_PROXY_COUNT right? %s",
             *(form, error),
         )

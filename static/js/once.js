@@ -1,9 +1,9 @@
-// A button that is pressed twice sends its form once.
+// Sends a form once, even if its button is pressed twice.
 
 const sent = new WeakSet();
 
-// Should nothing come of it in so many milliseconds, say because the network went, it may try again.
-const PATIENCE = 10000;
+// After this time the form can be sent again, for example when the network failed.
+const RETRY_AFTER_MS = 10000;
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -12,10 +12,10 @@ document.addEventListener("submit", (event) => {
     return;
   }
   sent.add(form);
-  setTimeout(() => sent.delete(form), PATIENCE);
+  setTimeout(() => sent.delete(form), RETRY_AFTER_MS);
 });
 
-// Back on a page that the browser had kept, everything can be sent again.
+// When the browser shows a cached page again, its forms can be sent again.
 addEventListener("pageshow", () => {
   for (const form of document.forms) sent.delete(form);
 });

@@ -1,4 +1,4 @@
-// Hides questions about sessions while none of these is ticked. The server decides anyway.
+// Hides questions about sessions while none of those sessions is ticked. The server checks again.
 
 const boxes = [...document.querySelectorAll("input[name=sessions]")];
 const questions = [...document.querySelectorAll("[data-sessions]")];
@@ -13,7 +13,7 @@ function show() {
 
 if (questions.length) {
   for (const box of boxes) box.addEventListener("change", show);
-  // Also when the browser has brought back what was ticked before.
+  // Browsers may restore what was ticked before.
   addEventListener("pageshow", show);
   show();
 }

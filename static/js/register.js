@@ -1,10 +1,10 @@
-// Proposes the browser's time zone, in a fresh form that nobody has touched.
+// Selects the browser's time zone in a blank form.
 
 function resolved(timeZone) {
   try {
     return new Intl.DateTimeFormat("en-US", { timeZone }).resolvedOptions().timeZone;
   } catch {
-    return null; // A zone that this browser does not know.
+    return null; // This browser doesn't know the time zone.
   }
 }
 
@@ -20,7 +20,7 @@ function optionFor(select, timeZone) {
 }
 
 const select = document.querySelector("select[data-fresh]");
-// Not the default any more: someone was faster than this module, or came back to the page.
+// False if the person has already chosen, or has come back to the page.
 const untouched = select?.selectedOptions[0]?.defaultSelected;
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
 if (untouched && timeZone && timeZone !== "Etc/Unknown") optionFor(select, timeZone).selected = true;

@@ -1,4 +1,4 @@
-"""What people need to take part: asked for, arranged, confirmed."""
+"""Access needs: requested, arranged, confirmed."""
 
 import datetime as dt
 import re
@@ -17,19 +17,18 @@ from registrations import access_needs, seats, signup, tasks
 from registrations.admin import AccessNeedAdmin
 from registrations.admin.readiness import short_day
 from registrations.mail import enqueue, previews, writer
-from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
+from registrations.models import NEED_KINDS, AccessNeed, OutgoingMail, Registration, Seat
 from registrations.outbox import mail_queue
 from tests.people import filled_form, sign_up
 
 pytestmark = pytest.mark.django_db
 
-Kind, State = AccessNeed.Kind, AccessNeed.State
 LIST = "/admin/registrations/accessneed/"
 HOSTILE = "Large print & O'Brien {name} {{ 7 }}"
 
 
 def needs(person: Registration) -> set[tuple[str, str, str]]:
-    """By kind, in which sessions and how far."""
+    """The kind, session and state of each of their needs."""
     rows = AccessNeed.objects.filter(seat__registration=person)
     return {(need.kind, need.seat.session.slug, need.state) for need in rows}
 
@@ -57,16 +56,16 @@ def arranged(**where) -> list[AccessNeed]:
     return list(found)
 
 
-# Asked for
+# Requested
 
 
-def test_form_asks_and_each_session_gets_the_need(client, week, opening, later):
+def test_each_session_gets_the_needs_from_the_form(client, week, opening, later):
     client.post(
         f"/{week.slug}/register/",
         filled_form(
             week,
             sessions=[opening.pk, later.pk],
-            needs_asl="on",
+            needs=["asl"],
             needs_other="  Large print & O'Brien ",
         ),
     )
@@ -82,28 +81,39 @@ def test_form_asks_and_each_session_gets_the_need(client, week, opening, later):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("words", ["x" * 201, "a\nb", "a\x00", "<b>", "\ue000name\ue000"])
-def test_odd_words_of_another_need_are_refused_at_their_field(client, week, words):
-    answer = client.post(f"/{week.slug}/register/", filled_form(week, needs_other=words))
+@pytest.mark.parametrize("text", ["x" * 201, "a\nb", "a\x00", "<b>", "\ue000name\ue000"])
+def test_bad_text_of_another_need_is_rejected_at_its_field(client, week, text):
+    answer = client.post(f"/{week.slug}/register/", filled_form(week, needs_other=text))
     assert list(answer.context["form"].errors) == ["needs_other"]
     assert not Registration.objects.exists()
 
 
-def test_who_asks_for_nothing_has_no_needs(week):
-    assert needs(sign_up(week)) == set()
+def test_every_kind_is_offered_and_shown(client, admin_client, week, opening):
+    page = f"/{week.slug}/register/"
+    offered = re.findall(r'name="needs" value="([^"]+)"', client.get(page).content.decode())
+    assert offered == [kind.value for kind in NEED_KINDS]
+    client.post(page, filled_form(week, sessions=[opening.pk], needs=offered[::-1]))
+    alice = Registration.objects.get()
+    assert alice.needs == offered
+    assert needs(alice) == {(kind, "opening", "requested") for kind in offered}
+    own_page = client.get(f"/me/{alice.token}/").content.decode()
+    assert [kind for kind in NEED_KINDS if f"<li>{kind.label}</li>" not in own_page] == []
+    people = admin_client.get("/admin/registrations/registration/").content.decode()
+    assert ", ".join(kind.short_label for kind in NEED_KINDS) in people
 
 
-@pytest.mark.parametrize("wish", ["captions", "asl", "interpretation", "dial_in"])
-def test_every_wish_is_a_need(week, opening, wish):
-    wishes: dict[str, Any] = {f"needs_{wish}": True}
-    alice = sign_up(week, sessions=[opening], **wishes)
-    assert needs(alice) == {(wish.replace("_", "-"), "opening", "requested")}
+@pytest.mark.parametrize("kind", [kind.value for kind in NEED_KINDS])
+def test_organizer_filters_people_by_need(admin_client, week, kind):
+    sign_up(week, "Alice A", needs=[kind])
+    sign_up(week, "Bob B", needs=[other.value for other in NEED_KINDS if other.value != kind])
+    people = admin_client.get("/admin/registrations/registration/", {"need": kind})
+    assert [person.name for person in people.context["cl"].result_list] == ["Alice A"]
 
 
-def test_needs_follow_what_one_changes(week, opening, later):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
-    arranged(kind=Kind.ASL)
-    change(alice, sessions=[opening, later], needs_captions=False, needs_dial_in=True)
+def test_needs_follow_changes_of_the_registration(week, opening, later):
+    alice = sign_up(week, sessions=[opening], needs=["captions", "asl"])
+    arranged(kind="asl")
+    change(alice, sessions=[opening, later], changed_needs={"captions": False, "dial-in": True})
     assert needs(alice) == {
         ("asl", "opening", "arranged"),
         ("asl", later.slug, "requested"),
@@ -114,34 +124,34 @@ def test_needs_follow_what_one_changes(week, opening, later):
     assert {session for _kind, session, _state in needs(alice)} == {later.slug}
 
 
-def test_confirmed_need_goes_when_it_is_no_longer_asked_for(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+def test_confirmed_need_is_deleted_when_no_longer_requested(week, opening):
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     access_needs.confirm(needs=arranged())
-    change(alice, needs_asl=False)
+    change(alice, changed_needs={"asl": False})
     assert needs(alice) == set()
 
 
-def test_other_words_are_another_request(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_other="Large print", needs_asl=True)
+def test_new_text_is_a_new_request(week, opening):
+    alice = sign_up(week, sessions=[opening], needs_other="Large print", needs=["asl"])
     access_needs.confirm(needs=arranged())
     all_needs().update(note="Bob prints it")
     change(alice, needs_other="Large print")
     assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "confirmed")}
     change(alice, needs_other="Very large print")
     assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "requested")}
-    need = AccessNeed.objects.get(kind=Kind.OTHER)
-    assert (need.words, need.note) == ("Very large print", "Bob prints it")
+    need = AccessNeed.objects.get(kind="other")
+    assert (need.text, need.note) == ("Very large print", "Bob prints it")
 
 
-def test_what_was_in_a_session_that_is_over_stays(week, opening, later):
-    alice = sign_up(week, sessions=[opening, later], needs_asl=True)
+def test_needs_of_a_session_that_is_over_stay(week, opening, later):
+    alice = sign_up(week, sessions=[opening, later], needs=["asl"])
     with time_machine.travel(opening.ends_at):
-        change(alice, needs_asl=False, needs_captions=True)
+        change(alice, changed_needs={"asl": False, "captions": True})
     assert needs(alice) == {("asl", "opening", "requested"), ("captions", later.slug, "requested")}
 
 
-def test_keeping_twice_changes_nothing(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_other="Large print")
+def test_updating_twice_changes_nothing(week, opening):
+    alice = sign_up(week, sessions=[opening], needs=["asl"], needs_other="Large print")
     access_needs.confirm(needs=arranged())
     before = list(all_needs().values())
     access_needs.update(registration=alice)
@@ -149,37 +159,37 @@ def test_keeping_twice_changes_nothing(week, opening):
     assert list(all_needs().values()) == before
 
 
-def test_registering_again_asks_for_nothing_more(week, opening):
+def test_registering_again_adds_no_needs(week, opening):
     alice = sign_up(week, sessions=[opening])
-    sign_up(week, sessions=[opening], needs_asl=True)
+    sign_up(week, sessions=[opening], needs=["asl"])
     assert needs(alice) == set()
 
 
-def test_who_comes_back_asks_anew(week, opening):
-    """What was arranged may have been called off."""
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+def test_person_who_comes_back_requests_their_needs_again(week, opening):
+    """What was arranged may have been canceled."""
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     access_needs.confirm(needs=arranged())
     signup.cancel(registration=alice)
     signup.restore(registration=alice)
     assert needs(alice) == {("asl", "opening", "requested")}
 
 
-def test_who_is_approved_after_a_no_asks_anew(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+def test_person_approved_after_being_declined_requests_their_needs_again(week, opening):
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     arranged()
     signup.decline(registrations=[alice])
     signup.approve(registrations=[alice])
     assert needs(alice) == {("asl", "opening", "requested")}
 
 
-def test_organizer_changes_what_someone_asks_for(organizer, week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+def test_organizer_changes_requested_needs(organizer, week, opening):
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     page = f"/admin/registrations/registration/{alice.pk}/change/"
     fields: dict[str, Any] = {
         "name": alice.name,
         "email": alice.email,
         "time_zone": alice.time_zone,
-        "needs_captions": "on",
+        "needs": ["captions"],
         "needs_other": "Large print",
     }
     for prefix in ("seats", "mails"):
@@ -191,46 +201,46 @@ def test_organizer_changes_what_someone_asks_for(organizer, week, opening):
     assert f"Large print: Requested ({short_day(opening)})" in organizer.get(page).content.decode()
 
 
-# Whose needs count
+# Whose needs are active
 
 
-def standing() -> set[str]:
+def people_with_active_needs() -> set[str]:
     found = access_needs.active_needs(timezone.now())
     return {need.seat.registration.name.split()[0] for need in found}
 
 
-def test_needs_of_those_who_come_are_open(week, opening):
-    alice = sign_up(week, "Alice A", needs_asl=True, sessions=[opening])
-    declined = sign_up(week, "Dan D", needs_asl=True, sessions=[opening])
+def test_needs_of_people_who_come_are_active(week, opening):
+    alice = sign_up(week, "Alice A", needs=["asl"], sessions=[opening])
+    declined = sign_up(week, "Dan D", needs=["asl"], sessions=[opening])
     signup.decline(registrations=[declined])
-    gone = sign_up(week, "Carol C", needs_asl=True, sessions=[opening])
+    gone = sign_up(week, "Carol C", needs=["asl"], sessions=[opening])
     signup.cancel(registration=gone)
     Event.objects.update(requires_approval=True)
     week.refresh_from_db()
-    pending = sign_up(week, "Bob B", needs_asl=True, sessions=[opening])
-    assert standing() == {"Alice"}
+    pending = sign_up(week, "Bob B", needs=["asl"], sessions=[opening])
+    assert people_with_active_needs() == {"Alice"}
     signup.approve(registrations=[pending])
-    assert standing() == {"Alice", "Bob"}
+    assert people_with_active_needs() == {"Alice", "Bob"}
     with time_machine.travel(opening.ends_at - dt.timedelta(seconds=1)):
-        assert standing() == {"Alice", "Bob"}
+        assert people_with_active_needs() == {"Alice", "Bob"}
     with time_machine.travel(opening.ends_at):
-        assert standing() == set()
+        assert people_with_active_needs() == set()
     cancel_session(session=opening)
-    assert standing() == set()
+    assert people_with_active_needs() == set()
     assert alice.seats.get().access_needs.count() == 1
 
 
 def full_opening(week: Event, opening: Session) -> tuple[Registration, Registration]:
-    """Alice has its only place, Bob waits; both need ASL."""
+    """Alice has the only spot, Bob is on the waitlist; both need ASL."""
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     opening.refresh_from_db()
     return (
-        sign_up(week, "Alice A", needs_asl=True, sessions=[opening]),
-        sign_up(week, "Bob B", needs_asl=True, sessions=[opening]),
+        sign_up(week, "Alice A", needs=["asl"], sessions=[opening]),
+        sign_up(week, "Bob B", needs=["asl"], sessions=[opening]),
     )
 
 
-def test_waiting_list_stands_apart(week, opening):
+def test_waitlist_is_counted_separately(week, opening):
     full_opening(week, opening)
     (tally,) = access_needs.tallies(access_needs.active_needs(timezone.now()))
     assert (tally.requested, tally.waiting) == (1, 1)
@@ -240,7 +250,7 @@ def test_waiting_list_stands_apart(week, opening):
     assert (tally.requested, tally.arranged, tally.confirmed, tally.waiting) == (0, 1, 0, 1)
 
 
-def test_need_goes_along_from_the_waiting_list(week, opening):
+def test_need_stays_arranged_when_its_seat_is_promoted(week, opening):
     _alice, bob = full_opening(week, opening)
     arranged()
     assert access_needs.confirm(needs=all_needs()) == 1
@@ -253,8 +263,8 @@ def test_need_goes_along_from_the_waiting_list(week, opening):
 # Arranged and confirmed
 
 
-def test_only_what_is_requested_is_arranged(week, opening):
-    sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+def test_only_requested_needs_are_arranged(week, opening):
+    sign_up(week, sessions=[opening], needs=["captions", "asl"])
     assert access_needs.arrange(needs=all_needs()) == 2
     assert access_needs.arrange(needs=all_needs()) == 0
     access_needs.confirm(needs=all_needs().filter(kind="asl"))
@@ -265,8 +275,8 @@ def test_only_what_is_requested_is_arranged(week, opening):
     assert (need.state, need.arranged_at, need.confirmed_at) == ("requested", None, None)
 
 
-def test_only_what_is_arranged_is_confirmed_and_only_once(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+def test_only_arranged_needs_are_confirmed_and_only_once(week, opening):
+    alice = sign_up(week, sessions=[opening], needs=["captions", "asl"])
     arranged(kind="asl")
     assert access_needs.confirm(needs=all_needs()) == 1
     assert needs(alice) == {("asl", "opening", "confirmed"), ("captions", "opening", "requested")}
@@ -274,8 +284,8 @@ def test_only_what_is_arranged_is_confirmed_and_only_once(week, opening):
     assert alice.mails.filter(kind="access").count() == 1
 
 
-def test_confirmation_and_its_mail_are_one(week, opening, monkeypatch):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+def test_confirmation_is_undone_if_its_email_cannot_be_queued(week, opening, monkeypatch):
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     arranged()
 
     def broken(*_people: object) -> None:
@@ -288,11 +298,11 @@ def test_confirmation_and_its_mail_are_one(week, opening, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_confirming_takes_the_same_queries_for_any_number(
+def test_confirming_takes_the_same_queries_for_any_number_of_needs(
     week, opening, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True, needs_captions=True)
+        sign_up(week, f"P{number} X", needs=["captions", "asl"])
     chosen = arranged()
     # The transaction's two; needs, their states, the mails.
     with django_assert_num_queries(5):
@@ -300,10 +310,10 @@ def test_confirming_takes_the_same_queries_for_any_number(
     assert OutgoingMail.objects.filter(kind="access").count() == count
 
 
-# The mail
+# The email
 
 
-def written(mail: OutgoingMail):
+def rendered(mail: OutgoingMail):
     return writer.writer_for([mail])(mail)
 
 
@@ -313,13 +323,13 @@ def confirmation(person: Registration) -> OutgoingMail:
 
 
 @pytest.mark.once
-def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, opening, later):
-    alice = sign_up(week, needs_asl=True, needs_other=HOSTILE, time_zone="America/New_York")
-    bob = sign_up(week, "Bob B", needs_dial_in=True, needs_other="Secret of Bob")
+def test_email_says_what_is_arranged_for_each_session_and_how_to_join(week, opening, later):
+    alice = sign_up(week, needs=["asl"], needs_other=HOSTILE, time_zone="America/New_York")
+    bob = sign_up(week, "Bob B", needs=["dial-in"], needs_other="Secret of Bob")
     arranged(seat__session=opening)
     arranged(seat__session=later, kind="asl")
     assert access_needs.confirm(needs=all_needs()) == 2
-    message = written(confirmation(alice))
+    message = rendered(confirmation(alice))
     html = str(message.alternatives[0][0])
     for body in (" ".join(message.body.split()), html):
         assert "12:00 PM to 4:00 PM E" in body
@@ -335,35 +345,35 @@ def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, openi
     assert HOSTILE in message.body
     assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}" in html
     assert message.subject == f"Arranged for you at {week.name}"
-    assert "Secret of Bob" in written(confirmation(bob)).body
+    assert "Secret of Bob" in rendered(confirmation(bob)).body
 
 
 @pytest.mark.once
-def test_mail_tells_what_is_new(week, opening, later):
-    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+def test_email_names_only_newly_confirmed_needs(week, opening, later):
+    alice = sign_up(week, needs=["asl"], sessions=[opening, later])
     access_needs.confirm(needs=arranged(seat__session=opening))
     first = confirmation(alice)
     access_needs.confirm(needs=arranged(seat__session=later))
     second = confirmation(alice)
     write = writer.writer_for([first, second])
-    said = [" ".join(write(mail).body.split()) for mail in (first, second)]
-    assert [(opening.title in body, later.slug in body) for body in said] == [
+    bodies = [" ".join(write(mail).body.split()) for mail in (first, second)]
+    assert [(opening.title in body, later.slug in body) for body in bodies] == [
         (True, False),
         (False, True),
     ]
 
 
 @pytest.mark.once
-def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
-    alice = sign_up(week, needs_asl=True, sessions=[opening])
+def test_failed_email_says_the_same_when_sent_again(week, opening):
+    alice = sign_up(week, needs=["asl"], sessions=[opening])
     access_needs.confirm(needs=arranged())
     alice.mails.filter(kind="access").update(state="failed")
     mail_queue.resend(OutgoingMail.objects.filter(kind="access"))
-    assert "ASL interpretation" in written(confirmation(alice)).body
+    assert "ASL interpretation" in rendered(confirmation(alice)).body
 
 
-def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later):
-    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+def test_moved_session_sets_arranged_needs_back_to_requested(week, opening, later):
+    alice = sign_up(week, needs=["asl"], sessions=[opening, later])
     access_needs.confirm(needs=arranged())
     tasks.queue_due_mails()
     moved = opening.starts_at + dt.timedelta(minutes=30)
@@ -373,11 +383,11 @@ def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later
 
 
 @pytest.mark.parametrize("how", ["taken back", "left", "over", "canceled", "moved to the line"])
-def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
-    alice = sign_up(week, needs_asl=True, sessions=[opening])
+def test_email_without_confirmed_needs_is_not_sent(week, opening, how):
+    alice = sign_up(week, needs=["asl"], sessions=[opening])
     access_needs.confirm(needs=arranged())
     mail = OutgoingMail.objects.select_related("registration").get(kind="access")
-    assert written(mail) is not None
+    assert rendered(mail) is not None
     match how:
         case "taken back":
             access_needs.reopen(needs=all_needs())
@@ -389,12 +399,12 @@ def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
             Seat.objects.update(state="waiting", waiting_since=timezone.now())
     settled_at = timezone.now() + week.settle_time + writer.RECHECK_AFTER
     with time_machine.travel(opening.ends_at if how == "over" else settled_at):
-        assert written(mail) is None
+        assert rendered(mail) is None
 
 
 @pytest.mark.once
-def test_two_who_need_the_same_get_the_same_words(week, opening):
-    people = [sign_up(week, name, needs_asl=True, sessions=[opening]) for name in ("A A", "B B")]
+def test_people_with_the_same_needs_share_one_rendering(week, opening):
+    people = [sign_up(week, name, needs=["asl"], sessions=[opening]) for name in ("A A", "B B")]
     access_needs.confirm(needs=arranged())
     queued = [confirmation(person) for person in people]
     write: Any = writer.writer_for(queued)
@@ -405,11 +415,11 @@ def test_two_who_need_the_same_get_the_same_words(week, opening):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_preparing_confirmations_takes_the_same_queries_for_any_number(
+def test_writing_confirmations_takes_the_same_queries_for_any_number(
     week, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True, needs_other=f"Word {number}")
+        sign_up(week, f"P{number} X", needs=["asl"], needs_other=f"Word {number}")
     access_needs.confirm(needs=arranged())
     claimed = list(OutgoingMail.objects.filter(kind="access").select_related("registration"))
     with django_assert_num_queries(7):
@@ -419,7 +429,7 @@ def test_preparing_confirmations_takes_the_same_queries_for_any_number(
 
 
 @pytest.mark.once
-def test_sample_shows_what_it_looks_like(week):
+def test_preview_shows_sample_needs(week):
     body = previews.sample(OutgoingMail.Kind.ACCESS, week).body
     assert "Live captions" in body
     assert "/join/" in body
@@ -433,10 +443,10 @@ def act(organizer: Client, action: str, *chosen: AccessNeed) -> str:
     return organizer.post(LIST, fields, follow=True).content.decode()
 
 
-def test_list_says_what_is_open_by_session(organizer, week, opening, later):
+def test_list_shows_open_needs_by_session(organizer, week, opening, later):
     full_opening(week, opening)
     sign_up(week, "Carol C", needs_other=HOSTILE, sessions=[later])
-    sign_up(week, "Dan D", needs_asl=True, sessions=[later])
+    sign_up(week, "Dan D", needs=["asl"], sessions=[later])
     arranged(seat__registration__name="Dan D")
     page = organizer.get(LIST).content.decode()
     assert page.count("1 still open</b> for ") == 2
@@ -448,8 +458,8 @@ def test_list_says_what_is_open_by_session(organizer, week, opening, later):
     assert page.count(short_day(opening)) == 2
 
 
-def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
-    sign_up(week, needs_asl=True, sessions=[opening, later])
+def test_list_holds_needs_of_upcoming_sessions(organizer, week, opening, later):
+    sign_up(week, needs=["asl"], sessions=[opening, later])
     user = organizer.get(LIST).wsgi_request.user
     with time_machine.travel(opening.ends_at):
         organizer.force_login(user)
@@ -458,8 +468,8 @@ def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
 
 
 @pytest.mark.once
-def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
-    alice = sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+def test_actions_lead_from_requested_to_confirmed(organizer, week, opening):
+    alice = sign_up(week, needs=["captions", "asl"], sessions=[opening])
     asl, captions = AccessNeed.objects.order_by("kind")
     assert "1 need marked as arranged." in act(organizer, "arrange", asl)
     page = act(organizer, "confirm", asl, captions)
@@ -474,8 +484,8 @@ def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
 
 
 @pytest.mark.once
-def test_note_is_written_in_the_list_and_nothing_else(organizer, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+def test_saving_a_note_changes_nothing_else(organizer, week, opening):
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     fields: dict[str, Any] = {
         "form-TOTAL_FORMS": 1,
@@ -498,31 +508,31 @@ def test_note_is_written_in_the_list_and_nothing_else(organizer, week, opening):
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_list_takes_the_same_queries_for_any_number(
+def test_list_takes_the_same_queries_for_any_number_of_needs(
     organizer, week, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True)
+        sign_up(week, f"P{number} X", needs=["asl"])
     organizer.get(LIST)
     with django_assert_num_queries(9):
         organizer.get(LIST)
 
 
 @pytest.mark.once
-def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
-    sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
+    sign_up(week, needs=["captions", "asl"], sessions=[opening])
     arranged(kind="captions")
-    words = f"1 access need still open</b> for {access_needs.day(opening)}"
+    notice = f"1 access need still open</b> for {access_needs.day(opening)}"
     ahead = opening.starts_at - dt.timedelta(days=7)
     user = organizer.get("/admin/").wsgi_request.user
-    for moment, is_said in [
+    for moment, is_shown in [
         (ahead - dt.timedelta(minutes=1), False),
         (ahead, True),
         (opening.ends_at, False),
     ]:
         with time_machine.travel(moment, tick=False):
             organizer.force_login(user)
-            assert (words in organizer.get("/admin/").content.decode()) == is_said
+            assert (notice in organizer.get("/admin/").content.decode()) == is_shown
     arranged()
     with time_machine.travel(ahead, tick=False):
         organizer.force_login(user)
@@ -533,7 +543,7 @@ def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
 
 @pytest.mark.once
 def test_needs_are_for_organizers_only(client, django_user_model, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     assert client.get(LIST).status_code == 302
     client.force_login(django_user_model.objects.create_user("helper", password="x", is_staff=True))
@@ -545,8 +555,8 @@ def test_needs_are_for_organizers_only(client, django_user_model, week, opening)
 
 
 @pytest.mark.once
-def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+def test_organizers_cannot_add_or_delete_needs(organizer, week, opening):
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     assert organizer.get(f"{LIST}add/").status_code == 403
     assert organizer.post(f"{LIST}{need.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -555,22 +565,20 @@ def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
     assert (need.state, need.note) == ("requested", "Bob")
 
 
-# On one's own page
+# On the person's own page
 
 
 @pytest.mark.once
-def test_own_page_says_how_far_it_is(client, week, opening):
-    alice = sign_up(
-        week, needs_asl=True, needs_captions=True, needs_other=HOSTILE, sessions=[opening]
-    )
+def test_own_page_shows_the_state_of_each_need(client, week, opening):
+    alice = sign_up(week, needs=["captions", "asl"], needs_other=HOSTILE, sessions=[opening])
     sign_up(week, "Bob B", needs_other="Secret of Bob", sessions=[opening])
     arranged(kind="captions")
     access_needs.confirm(needs=arranged(kind="asl"))
     all_needs().update(note="Among organizers")
     page = client.get(f"/me/{alice.token}/").content.decode()
-    said = re.sub(r"<[^>]+>", "", page)
-    assert "ASL interpretation: confirmed" in said
-    assert "Live captions: arranged, to be confirmed" in said
-    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in said
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "ASL interpretation: confirmed" in text
+    assert "Live captions: arranged, to be confirmed" in text
+    assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in text
     assert "Secret of Bob" not in page
     assert "Among organizers" not in page

@@ -1,4 +1,4 @@
-"""What organizers ask besides: on the page, in the database, and for organizers."""
+"""The organizers' own questions, on the public pages and in the admin."""
 
 import re
 
@@ -44,7 +44,7 @@ def answers() -> dict[int, object]:
 
 def errors(response) -> dict[str, list[str]]:
     assert not Registration.objects.exists()
-    return {name: list(words) for name, words in response.context["form"].errors.items()}
+    return {name: list(messages) for name, messages in response.context["form"].errors.items()}
 
 
 # Asking
@@ -62,7 +62,7 @@ def errors(response) -> dict[str, list[str]]:
         ("yes/no", "no", False, "No"),
     ],
 )
-def test_answer_is_kept_as_it_was_given(client, week, kind, entered, kept, shown):
+def test_answer_is_saved_as_entered(client, week, kind, entered, kept, shown):
     question = ask(week, kind, is_required=True)
     post(client, week, **{field(question): entered})
     answer = Answer.objects.get()
@@ -72,7 +72,7 @@ def test_answer_is_kept_as_it_was_given(client, week, kind, entered, kept, shown
 
 @pytest.mark.parametrize("kind", Question.Kind.values)
 @pytest.mark.parametrize("blank", ["", "  \r\n ", None])
-def test_no_answer_is_kept_of_a_question_that_was_left_out(client, week, kind, blank):
+def test_blank_answer_is_not_saved(client, week, kind, blank):
     question = ask(week, kind)
     given = (
         {} if blank is None or kind in ("choices", "choice", "yes/no") else {field(question): blank}
@@ -84,7 +84,7 @@ def test_no_answer_is_kept_of_a_question_that_was_left_out(client, week, kind, b
 
 @pytest.mark.once
 @pytest.mark.parametrize("kind", Question.Kind.values)
-def test_required_question_wants_an_answer(client, week, kind):
+def test_required_question_must_be_answered(client, week, kind):
     question = ask(week, kind, is_required=True)
     response = post(client, week)
     assert errors(response) == {field(question): ["Please answer this question."]}
@@ -111,20 +111,20 @@ def test_required_question_wants_an_answer(client, week, kind):
         ("yes/no", "True"),
     ],
 )
-def test_bad_answer_is_answered_at_its_field_and_loses_nothing(client, week, kind, entered):
+def test_bad_answer_is_reported_at_its_field_and_kept(client, week, kind, entered):
     question, other = ask(week, kind), ask(week, text="And else?")
     response = post(client, week, **{field(question): entered, field(other): HOSTILE})
     assert list(errors(response)) == [field(question)]
     page = response.content.decode()
-    assert f'id="{field(question)}_error"' in page
+    assert f'id="id_{field(question)}_error"' in page
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; O&#x27;Brien &amp; Co {{ 7 }}" in page
     if kind == "short" and "\x00" not in str(entered):
         assert entered.partition("\n")[0] in page
 
 
 @pytest.mark.once
-def test_line_ends_count_once(client, week):
-    """As in the browser, whose maxlength lets 2,000 characters in."""
+def test_line_break_counts_as_one_character(client, week):
+    """As in browsers: maxlength counts a line break as one character."""
     question = ask(week, "long")
     text = "\r\n".join(["x"] * 1000) + "y"
     post(client, week, **{field(question): text})
@@ -132,7 +132,7 @@ def test_line_ends_count_once(client, week):
 
 
 @pytest.mark.once
-def test_what_was_chosen_stays_chosen_after_an_error(client, week):
+def test_choices_stay_selected_after_an_error(client, week):
     one, many, yes = ask(week, "choice"), ask(week, "choices"), ask(week, "yes/no")
     page = post(
         client,
@@ -140,13 +140,13 @@ def test_what_was_chosen_stays_chosen_after_an_error(client, week):
         name="",
         **{field(one): "Vegan", field(many): ["Meat", "Vegan"], field(yes): "no"},
     ).content.decode()
-    chosen = re.findall(r'name="(question_\d+)" value="([^"]*)" checked', page)
+    chosen = re.findall(r'name="(question_\d+)" value="([^"]*)"[^>]* checked', page)
     assert chosen == [(field(many), "Meat"), (field(many), "Vegan"), (field(yes), "no")]
     assert re.findall(r'<option value="(\w+)" selected>Vegan', page) == ["Vegan"]
 
 
 @pytest.mark.once
-def test_hostile_questions_are_words(client, week):
+def test_html_in_questions_is_escaped(client, week):
     ask(week, "choices", HOSTILE, help_text=HOSTILE, choices=f"{HOSTILE}\nb")
     page = client.get(f"/{week.slug}/register/").content.decode()
     assert page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;") == 4
@@ -154,7 +154,7 @@ def test_hostile_questions_are_words(client, week):
 
 
 @pytest.mark.once
-def test_questions_stand_in_their_order_and_say_what_is_optional(client, week):
+def test_questions_are_in_order_and_say_if_optional(client, week):
     ask(week, text="Second", position=2)
     ask(week, text="First", position=1, is_required=True, help_text="It matters.")
     ask(week, text="Never", is_asked=False)
@@ -163,16 +163,14 @@ def test_questions_stand_in_their_order_and_say_what_is_optional(client, week):
     assert "Never" not in form
     assert re.search(r"First</label>", form)
     assert re.search(r'Second <span class="optional">\(optional\)</span></label>', form)
-    assert re.findall(r'name="question_\d+" value="" maxlength="200"( required)?', form) == [
-        " required",
-        "",
-    ]
+    inputs = re.findall(r'<input type="text" name="question_\d+" maxlength="200"[^>]*>', form)
+    assert [" required" in each for each in inputs] == [True, False]
 
 
 def test_events_do_not_share_questions(client, week):
     other = Event.objects.create(name="Other", slug="other", host="They", status="published")
-    theirs = ask(other, is_required=True)
-    post(client, week, **{field(theirs): "Here"})
+    question = ask(other, is_required=True)
+    post(client, week, **{field(question): "Here"})
     assert (Registration.objects.count(), answers()) == (1, {})
 
 
@@ -180,7 +178,7 @@ def test_events_do_not_share_questions(client, week):
 
 
 @pytest.mark.parametrize("kind", Question.Kind.values)
-def test_question_about_a_session_is_for_those_who_choose_it(client, week, opening, later, kind):
+def test_question_about_a_session_is_for_people_who_choose_it(client, week, opening, later, kind):
     question = ask(week, kind, is_required=True, sessions=[opening])
     response = post(client, week, sessions=[opening.pk])
     assert list(errors(response)) == [field(question)]
@@ -189,14 +187,14 @@ def test_question_about_a_session_is_for_those_who_choose_it(client, week, openi
     assert Registration.objects.count() == 1
 
 
-def test_one_of_its_sessions_is_enough(client, week, opening, later):
+def test_question_about_two_sessions_applies_with_one_of_them(client, week, opening, later):
     third = week.sessions.all()[2]
     question = ask(week, sessions=[opening, later], is_required=True)
     assert list(errors(post(client, week, sessions=[later.pk, third.pk]))) == [field(question)]
 
 
 @pytest.mark.parametrize("entered", ["Something", "x" * 201])
-def test_answer_that_does_not_apply_is_left_out_whatever_it_is(
+def test_answer_that_does_not_apply_is_ignored_even_if_invalid(
     client, week, opening, later, entered
 ):
     question = ask(week, sessions=[opening])
@@ -205,7 +203,7 @@ def test_answer_that_does_not_apply_is_left_out_whatever_it_is(
 
 
 @pytest.mark.once
-def test_question_is_not_asked_when_none_of_its_sessions_can_be_chosen(client, week, opening):
+def test_question_without_an_open_session_is_not_asked(client, week, opening):
     ask(week, sessions=[opening], text="About the opening")
     with time_machine.travel(opening.ends_at):
         assert "About the opening" not in client.get(f"/{week.slug}/register/").content.decode()
@@ -214,14 +212,14 @@ def test_question_is_not_asked_when_none_of_its_sessions_can_be_chosen(client, w
 # A form that was open for a while
 
 
-def test_question_added_meanwhile_is_asked_at_its_field(client, week):
+def test_required_question_added_since_is_reported_at_its_field(client, week):
     entered = filled_form(week)
     question = ask(week, is_required=True)
     response = client.post(f"/{week.slug}/register/", entered)
     assert errors(response) == {field(question): ["Please answer this question."]}
 
 
-def test_question_no_longer_asked_is_left_out(client, week):
+def test_answer_to_a_question_no_longer_asked_is_ignored(client, week):
     question = ask(week, is_required=True)
     Question.objects.update(is_asked=False)
     post(client, week, **{field(question): "Here"})
@@ -229,19 +227,19 @@ def test_question_no_longer_asked_is_left_out(client, week):
 
 
 @pytest.mark.parametrize("change", [{"text": "Do you eat fish?"}, {"help_text": "Not meat."}])
-def test_question_that_says_something_else_is_asked_again(client, week, change):
+def test_question_with_new_text_is_asked_again(client, week, change):
     question = ask(week, text="Do you eat meat?")
     page = client.get(f"/{week.slug}/register/").content.decode()
-    (seen,) = re.findall(rf'name="{field(question)}_seen" value="(\w+)"', page)
+    (version,) = re.findall(rf'name="{field(question)}_version" value="(\w+)"', page)
     Question.objects.update(**change)
-    entered = {field(question): "Yes", f"{field(question)}_seen": seen}
+    entered = {field(question): "Yes", f"{field(question)}_version": version}
     assert errors(post(client, week, **entered)) == {field(question): [questions.CHANGED]}
-    entered[f"{field(question)}_seen"] = questions.seen(Question.objects.get())
+    entered[f"{field(question)}_version"] = questions.version(Question.objects.get())
     post(client, week, **entered)
     assert answers() == {question.pk: "Yes"}
 
 
-def test_choice_taken_away_meanwhile_is_asked_again(client, week):
+def test_question_whose_choice_was_removed_is_asked_again(client, week):
     question = ask(week, "choice")
     Question.objects.update(choices="Meat\nFish")
     response = post(client, week, **{field(question): "Vegan"})
@@ -258,7 +256,7 @@ def test_registering_again_changes_no_answer(client, week):
     assert answers() == {question.pk: "From Bob"}
 
 
-def test_change_writes_answers_and_takes_back_what_is_none(week):
+def test_change_saves_answers_and_deletes_those_that_are_none(week):
     first, second, third = ask(week), ask(week, text="And?"), ask(week, text="Else?")
     alice = sign_up(week, answers={first: "a", second: "b"})
     ours = sign_up(week, "Bob B", answers={first: "bob"})
@@ -273,7 +271,7 @@ def change(person: Registration, sessions, **details) -> None:
     signup.change(registration=person, offered=offered, sessions=sessions, strategies=[], **details)
 
 
-def test_answer_goes_with_the_last_of_its_sessions(week, opening, later):
+def test_answer_is_deleted_with_the_last_of_its_sessions(week, opening, later):
     both, one, always = (
         ask(week, sessions=[opening, later]),
         ask(week, sessions=[opening]),
@@ -288,7 +286,7 @@ def test_answer_goes_with_the_last_of_its_sessions(week, opening, later):
     assert bob.answers.count() == 1
 
 
-def test_change_that_says_nothing_of_answers_keeps_them(week):
+def test_change_without_answers_keeps_them(week):
     alice = sign_up(week, answers={ask(week): "a"})
     change(alice, week.sessions.all(), name="Alice B")
     assert alice.answers.count() == 1
@@ -306,7 +304,7 @@ def post_change(client: Client, person: Registration, chosen: list[Session], **e
     return client.post(f"/me/{person.token}/change/", fields)
 
 
-def test_answers_are_changed_with_the_rest(client, week, opening, later):
+def test_answers_can_be_changed_on_the_change_page(client, week, opening, later):
     name, lunch = ask(week, text="Which name tag?", sessions=[opening]), ask(week, "choice")
     alice = sign_up(week, answers={name: "Alice", lunch: "Meat"})
     page = client.get(f"/me/{alice.token}/change/").content.decode()
@@ -319,7 +317,7 @@ def test_answers_are_changed_with_the_rest(client, week, opening, later):
     assert answers() == {lunch.pk: "Vegan"}
 
 
-def test_question_added_since_is_asked_of_who_changes_something(client, week):
+def test_required_question_added_since_is_asked_on_the_change_page(client, week):
     alice = sign_up(week)
     question = ask(week, is_required=True)
     page = post_change(client, alice, list(week.sessions.all()), name="Alicia")
@@ -339,7 +337,7 @@ def test_answer_about_a_session_that_is_over_stays(client, week, opening, later)
     assert answers() == {past.pk: "p", both.pk: "b"}
 
 
-def test_form_begins_with_the_answers_that_were_given(week):
+def test_form_starts_with_the_saved_answers(week):
     kinds = {kind: ask(week, kind) for kind in Question.Kind.values}
     given = {
         kinds["short"]: "s",
@@ -353,9 +351,9 @@ def test_form_begins_with_the_answers_that_were_given(week):
         event=week,
         sessions=list(week.sessions.all()),
         strategies=[],
-        initial=questions.initial(alice),
+        initial=questions.initial_values(alice),
     )
-    begun = {asked.question.kind: asked.field.value() for asked in form.asked()}
+    begun = {kind: form[field(question)].value() for kind, question in kinds.items()}
     assert begun == {
         "short": "s",
         "long": "a\nb",
@@ -365,7 +363,7 @@ def test_form_begins_with_the_answers_that_were_given(week):
     }
 
 
-def test_own_page_shows_what_one_answered(client, week):
+def test_own_page_shows_the_answers(client, week):
     alice = sign_up(week, answers={ask(week, text="Q & A?"): HOSTILE, ask(week, "yes/no"): False})
     sign_up(week, "Bob B", answers={ask(week): "of Bob"})
     page = client.get(f"/me/{alice.token}/").content.decode()
@@ -387,7 +385,7 @@ def test_register_page_takes_the_same_queries_for_any_number_of_questions(
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_answers_take_one_query_more_however_many(client, week, count, django_assert_num_queries):
+def test_answers_take_one_more_query_for_any_number(client, week, count, django_assert_num_queries):
     asked = [ask(week, text=f"Q{number}") for number in range(count)]
     entered = filled_form(week, **{field(each): "a" for each in asked})
     # As without questions, but for their sessions and the answers.
@@ -415,7 +413,9 @@ def entered(week: Event, **changes) -> dict:
 
 
 def admin_errors(response) -> dict[str, list[str]]:
-    return {name: list(words) for name, words in response.context["adminform"].form.errors.items()}
+    return {
+        name: list(messages) for name, messages in response.context["adminform"].form.errors.items()
+    }
 
 
 def page_of(question: Question) -> str:
@@ -450,19 +450,19 @@ def test_organizer_adds_a_question(organizer, week, opening):
         ({"event": "9999"}, "event"),
     ],
 )
-def test_question_that_cannot_be_asked_is_refused_at_its_field(organizer, week, changes, at):
+def test_invalid_question_is_reported_at_its_field(organizer, week, changes, at):
     assert list(admin_errors(organizer.post(ADD, entered(week, **changes)))) == [at]
     assert not Question.objects.exists()
 
 
 @pytest.mark.once
-def test_texts_need_no_choices(organizer, week):
+def test_text_questions_need_no_choices(organizer, week):
     organizer.post(ADD, entered(week, kind="long", choices=""))
     assert Question.objects.get().kind == "long"
 
 
 @pytest.mark.once
-def test_session_of_another_event_is_refused(organizer, week, opening):
+def test_session_of_another_event_is_rejected(organizer, week, opening):
     other = Event.objects.create(name="Other", slug="other", host="They")
     foreign = Session.objects.create(
         event=other,
@@ -477,7 +477,7 @@ def test_session_of_another_event_is_refused(organizer, week, opening):
     assert "Theirs" not in organizer.get(ADD).content.decode()
 
 
-def test_kind_stays_once_people_have_answered(organizer, week):
+def test_kind_cannot_change_once_people_have_answered(organizer, week):
     question = ask(week, "choice")
     assert organizer.post(page_of(question), entered(week, kind="choices")).status_code == 302
     question.refresh_from_db()
@@ -490,7 +490,7 @@ def test_kind_stays_once_people_have_answered(organizer, week):
 
 
 @pytest.mark.parametrize(("kind", "given"), [("choice", "Meat"), ("choices", ["Meat", "Vegan"])])
-def test_choice_that_somebody_took_stays(organizer, week, kind, given):
+def test_chosen_choice_cannot_be_removed(organizer, week, kind, given):
     question = ask(week, kind)
     sign_up(week, answers={question: given})
     found = admin_errors(
@@ -503,7 +503,7 @@ def test_choice_that_somebody_took_stays(organizer, week, kind, given):
     assert questions.choices(question) == ["Fish", "Meat", "Vegan"]
 
 
-def test_question_that_was_answered_is_not_deleted(organizer, week):
+def test_answered_question_cannot_be_deleted(organizer, week):
     question = ask(week, text=HOSTILE)
     sign_up(week, answers={question: "a"})
     page = organizer.get(f"/admin/registrations/question/{question.pk}/delete/").content.decode()
@@ -516,7 +516,7 @@ def test_question_that_was_answered_is_not_deleted(organizer, week):
     assert Question.objects.count() == 1
 
 
-def test_question_that_nobody_answered_can_be_deleted(organizer, week):
+def test_unanswered_question_can_be_deleted(organizer, week):
     question = ask(week)
     organizer.post(f"/admin/registrations/question/{question.pk}/delete/", {"post": "yes"})
     assert not Question.objects.exists()
@@ -548,7 +548,7 @@ def test_answers_are_counted_for_organizers(organizer, week):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_page_of_answers_takes_the_same_queries_for_any_number(
+def test_answers_page_takes_the_same_queries_for_any_number_of_answers(
     organizer, week, count, django_assert_num_queries
 ):
     question = ask(week, "choice")
@@ -578,7 +578,7 @@ def test_answers_of_an_unknown_question_are_not_found(organizer, week):
 
 
 @pytest.mark.once
-def test_persons_page_shows_organizers_their_answers(organizer, week):
+def test_admin_page_of_a_person_shows_their_answers(organizer, week):
     alice = sign_up(week, answers={ask(week): HOSTILE, ask(week, "yes/no", "Yes?"): False})
     page = organizer.get(f"/admin/registrations/registration/{alice.pk}/change/").content.decode()
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
@@ -590,7 +590,7 @@ def test_persons_page_shows_organizers_their_answers(organizer, week):
 
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
-def test_browser_hides_questions_about_sessions_that_are_not_chosen(
+def test_browser_hides_questions_about_sessions_that_are_not_ticked(
     live_server: LiveServer, phone: Page, week: Event
 ):
     opening, later, *_others = week.sessions.all()

@@ -1,4 +1,4 @@
-"""One page, one POST: a registration, its seats, and a mail that is owed."""
+"""Registering: the registration, its seats, and the queued email."""
 
 import datetime as dt
 import re
@@ -15,7 +15,7 @@ from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
 from registrations.models import OutgoingMail, Registration, Seat, email_key
-from registrations.views.registering import CSRF_STAND_IN
+from registrations.views.register import CSRF_PLACEHOLDER
 from tests.people import filled_form, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def counts() -> tuple[int, int, int]:
 
 
 def offered(client, week: Event) -> list[int]:
-    """The sessions on the register page, each of them ticked."""
+    """The sessions on the register page, which must all be ticked."""
     page = client.get(f"/{week.slug}/register/").content.decode()
     boxes = re.findall(r'name="sessions" value="(\d+)"( checked)?', page)
     assert all(ticked for _pk, ticked in boxes)
@@ -45,8 +45,7 @@ def test_register_page_offers_every_session_ticked(client, week):
     assert offered(client, week) == [session.pk for session in week.sessions.all()]
 
 
-def test_visitors_of_the_register_page_have_tokens_of_their_own(week):
-    """The page is kept for a few seconds; the token in it is not."""
+def test_cached_page_gives_each_visitor_their_own_csrf_token(week):
     tokens = set()
     for _visitor in range(2):
         visitor = Client(enforce_csrf_checks=True)
@@ -55,12 +54,12 @@ def test_visitors_of_the_register_page_have_tokens_of_their_own(week):
         tokens.add(token)
         fields = filled_form(week, csrfmiddlewaretoken=token)
         assert visitor.post(f"/{week.slug}/register/", fields).status_code == 200
-        assert CSRF_STAND_IN not in page.content.decode()
+        assert CSRF_PLACEHOLDER not in page.content.decode()
     assert len(tokens) == 2
     assert Registration.objects.count() == 1
 
 
-def test_registering_stores_what_was_entered(client, week):
+def test_registering_saves_what_was_entered(client, week):
     first, second = week.sessions.all()[:2]
     track = week.tracks.first()
     answer = post(
@@ -72,7 +71,7 @@ def test_registering_stores_what_was_entered(client, week):
         organization="Families & Friends",
         us_state="CA",
         strategies=[track.pk],
-        needs_asl="on",
+        needs=["asl"],
         time_zone="America/Chicago",
     )
     assert answer.status_code == 200
@@ -84,8 +83,7 @@ def test_registering_stores_what_was_entered(client, week):
     assert registration.time_zone == "America/Chicago"
     assert list(registration.sessions.all()) == [first, second]
     assert list(registration.strategies.all()) == [track]
-    needs = ("captions", "asl", "interpretation", "dial_in")
-    assert [getattr(registration, f"needs_{need}") for need in needs] == [False, True, False, False]
+    assert registration.needs == ["asl"]
     mail = OutgoingMail.objects.get()
     assert (mail.kind, mail.registration, mail.state) == ("links", registration, "waiting")
 
@@ -111,7 +109,7 @@ def test_registering_again_shows_the_same_page(client, week):
     assert post(client, week).content == first
 
 
-def test_registering_again_mails_the_links_at_most_once_in_ten_minutes(client, week):
+def test_registering_again_emails_the_links_at_most_once_in_ten_minutes(client, week):
     start = timezone.now()
     with time_machine.travel(start, tick=False):
         post(client, week)
@@ -123,14 +121,14 @@ def test_registering_again_mails_the_links_at_most_once_in_ten_minutes(client, w
         assert OutgoingMail.objects.count() == mails
 
 
-def test_registering_again_while_the_first_mail_waits_adds_none(client, week):
+def test_registering_again_adds_no_email_while_the_first_is_waiting(client, week):
     post(client, week)
     with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
         post(client, week)
     assert OutgoingMail.objects.count() == 1
 
 
-def test_registering_again_after_the_mail_failed_sends_another(client, week):
+def test_registering_again_after_a_failed_email_sends_another(client, week):
     post(client, week)
     OutgoingMail.objects.update(state="failed")
     post(client, week)
@@ -150,7 +148,7 @@ def test_another_event_has_its_own_registrations(week):
     assert sign_up(week).pk != sign_up(other).pk
 
 
-def test_email_key_writes_a_domain_as_it_travels():
+def test_email_key_has_the_ascii_form_of_the_domain():
     assert email_key("alice@Bücher.example") == email_key("alice@xn--bcher-kva.example")
 
 
@@ -163,7 +161,7 @@ def test_email_key_ignores_case_spaces_and_unicode_form(address):
         assert email_key(typed) == email_key(address)
 
 
-def test_database_refuses_a_second_live_registration(week):
+def test_database_rejects_a_second_active_registration(week):
     alice = sign_up(week)
     with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
         Registration.objects.create(
@@ -171,7 +169,7 @@ def test_database_refuses_a_second_live_registration(week):
         )
 
 
-def test_database_refuses_a_second_seat_in_a_session(week):
+def test_database_rejects_a_second_seat_in_a_session(week):
     seat = sign_up(week).seats.first()
     with pytest.raises(IntegrityError, match=r"(?i)unique"), transaction.atomic():
         Seat.objects.create(registration=seat.registration, session=seat.session)
@@ -210,20 +208,20 @@ def test_registration_is_closed_when_every_session_is_over(client, week):
     assert not Registration.objects.exists()
 
 
-def test_draft_event_takes_no_registration(client, week):
+def test_draft_event_has_no_register_page(client, week):
     Event.objects.update(status="draft")
     assert post(client, week).status_code == 404
     assert counts() == (0, 0, 0)
 
 
-def test_registering_needs_the_forms_token(week):
+def test_registering_requires_a_csrf_token(week):
     strict = Client(enforce_csrf_checks=True)
     assert post(strict, week).status_code == 403
     assert counts() == (0, 0, 0)
 
 
 @pytest.mark.parametrize("others", [60, 600])
-def test_registering_takes_the_same_queries_however_many_came(
+def test_registering_takes_the_same_queries_however_many_are_registered(
     client, week, others, django_assert_num_queries
 ):
     people = [
@@ -239,8 +237,8 @@ def test_registering_takes_the_same_queries_however_many_came(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_address_sent_at_the_same_moment_registers_once(week):
-    """Real concurrency: as many connections as threads, all past the first look at once."""
+def test_six_simultaneous_requests_make_one_registration(week):
+    """Each thread has its own database connection, and all start at once."""
     start = threading.Barrier(6)
     failures = []
 
@@ -263,8 +261,8 @@ def test_one_address_sent_at_the_same_moment_registers_once(week):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_registering_while_canceling_is_no_error(week):
-    """The registration that was first is canceled between our insert and our look."""
+def test_registering_while_the_earlier_one_is_canceled_succeeds(week):
+    """The earlier registration may be canceled between the insert and the query after it."""
     failures = []
 
     def again_and_again(work) -> None:
@@ -290,7 +288,7 @@ def test_registering_while_canceling_is_no_error(week):
     assert Registration.objects.active().count() <= 1
 
 
-def test_someone_canceled_just_now_is_registered_anew(week, monkeypatch):
+def test_person_whose_registration_was_just_canceled_gets_a_new_one(week, monkeypatch):
     first = sign_up(week)
     insert = QuerySet.bulk_create
 

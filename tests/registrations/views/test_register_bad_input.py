@@ -1,4 +1,4 @@
-"""Whatever is sent to the register page: the form again, words at the field, nothing stored."""
+"""Bad input on the register page: the form is shown again, with errors at the fields."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -78,16 +78,20 @@ def errors_of(client, week, **changes) -> dict[str, list[str]]:
         ("organization", "Us\nThem"),
         ("us_state", "XX"),
         ("us_state", "CA\x00"),
+        ("needs", ["braille"]),
+        ("needs", ["other"]),
+        ("needs", ["\x00"]),
+        ("needs", [MEGABYTE]),
         ("strategies", ["0"]),
         ("strategies", ["\x00"]),
         ("strategies", [MEGABYTE]),
     ],
 )
-def test_bad_field_is_answered_at_that_field(client, week, field, value):
+def test_bad_value_is_reported_at_its_field(client, week, field, value):
     assert list(errors_of(client, week, **{field: value})) == [field]
 
 
-def test_foreign_session_is_refused(client, week):
+def test_session_of_another_event_is_rejected(client, week):
     other = Event.objects.create(name="Other", slug="other", host="They", status="published")
     times = {"starts_at": week.sessions.first().starts_at, "ends_at": week.sessions.last().ends_at}
     foreign = Session.objects.create(event=other, title="Theirs", slug="theirs", **times)
@@ -95,7 +99,7 @@ def test_foreign_session_is_refused(client, week):
 
 
 @pytest.mark.once
-def test_errors_lose_nothing_that_was_entered(client, week):
+def test_form_with_errors_keeps_what_was_entered(client, week):
     chosen = week.sessions.all()[1]
     answer = client.post(
         f"/{week.slug}/register/",
@@ -104,8 +108,8 @@ def test_errors_lose_nothing_that_was_entered(client, week):
             email="alice",
             organization="Families & Friends",
             sessions=[chosen.pk],
-            state="TX",
-            needs_captions="on",
+            us_state="TX",
+            needs=["captions"],
             time_zone="Asia/Tokyo",
         ),
     )
@@ -115,11 +119,11 @@ def test_errors_lose_nothing_that_was_entered(client, week):
     form = answer.context["form"]
     assert form["sessions"].value() == [str(chosen.pk)]
     assert ("Asia/Tokyo", "Asia/Tokyo") in form.fields["time_zone"].widget.choices
-    assert form["needs_captions"].value() is True
+    assert form["needs"].value() == ["captions"]
 
 
 @pytest.mark.once
-def test_an_empty_form_is_answered_at_every_required_field(client, week):
+def test_empty_form_is_reported_at_every_required_field(client, week):
     answer = client.post(f"/{week.slug}/register/", {})
     assert set(answer.context["form"].errors) == {"name", "email", "sessions", "time_zone"}
 
@@ -139,14 +143,14 @@ def test_an_empty_form_is_answered_at_every_required_field(client, week):
         ("application/x-www-form-urlencoded", b"name=" + b"x" * 10_000_000),
     ],
 )
-def test_odd_bodies_are_no_server_error(client, week, content_type, body):
+def test_malformed_requests_are_no_server_error(client, week, content_type, body):
     answer = client.generic("POST", f"/{week.slug}/register/", body, content_type=content_type)
     assert answer.status_code in {200, 400}
     assert not Registration.objects.exists()
 
 
 @pytest.mark.once
-def test_uploads_are_not_kept(client, week, monkeypatch):
+def test_uploaded_files_are_not_stored(client, week, monkeypatch):
     """A stranger's file would fill the disk."""
     kept = []
     monkeypatch.setattr(
@@ -167,11 +171,11 @@ def test_uploads_are_not_kept(client, week, monkeypatch):
         {},
         optional={
             field: st.text(max_size=300)
-            for field in ("name", "email", "time_zone", "organization", "us_state", "needs_asl")
+            for field in ("name", "email", "time_zone", "organization", "us_state")
         }
         | {
             field: st.lists(st.text(max_size=20), max_size=4)
-            for field in ("sessions", "strategies")
+            for field in ("sessions", "strategies", "needs")
         },
     )
 )
@@ -192,6 +196,6 @@ def test_random_fields_are_no_server_error(client, week, fields):
 @pytest.mark.parametrize(
     "name", ["O'Brien & Co", "María José", "李小龍", "نور\u200cالدین", "Zoë 🌱", "J. R. St. John"]
 )
-def test_names_of_the_world_are_welcome(client, week, name):
+def test_names_in_any_script_are_accepted(client, week, name):
     client.post(f"/{week.slug}/register/", filled_form(week, name=name))
     assert Registration.objects.get().name == name

@@ -1,4 +1,4 @@
-"""Registering, on one page."""
+"""The registration page."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from registrations import seats, signup
 from registrations.forms import RegistrationForm
 from registrations.views import rate_limit
 
-CSRF_STAND_IN = "csrf-token-goes-here"
+CSRF_PLACEHOLDER = "csrf-token-goes-here"
 
 
 @never_cache
@@ -40,7 +40,7 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
 
 
 def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:
-    """The event, what of it is open to register, and the form. Raises Http404."""
+    """The event, its sessions that are open for registration, and the form. Raises Http404."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     now = timezone.now()
     sessions = list(event.sessions.open_to_register(now))
@@ -57,16 +57,16 @@ def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str,
 
 
 def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
-    """The form as everyone gets it, rendered every five seconds; one's own is the CSRF token.
+    """The blank form, cached for five seconds: only the CSRF token is each visitor's own.
 
-    When registration is announced many open this page at once, most of them on phones.
+    Many people open this page at once when registration is announced.
     """
 
     def rendered() -> str:
-        context = {**sign_up_context(event_slug), "csrf_token": CSRF_STAND_IN}
+        context = {**sign_up_context(event_slug), "csrf_token": CSRF_PLACEHOLDER}
         is_open = context["phase"] == Event.Phase.OPEN
         name = "register" if is_open else "not_open"
         return render_to_string(f"registrations/{name}.html", context)
 
     page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)
-    return HttpResponse(str(page).replace(CSRF_STAND_IN, get_token(request)))
+    return HttpResponse(str(page).replace(CSRF_PLACEHOLDER, get_token(request)))
