@@ -60,7 +60,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.personallink": {
         **dict.fromkeys(("seat", "meeting"), _WHOSE),
         "join_url": _KEY,
-        **dict.fromkeys(("zoom_id", "asked_at", "attempts", "due_at"), _OURS),
+        **dict.fromkeys(("zoom_id", "asked_at", "due_at"), _OURS),
     },
     "registrations.attendance": {
         **dict.fromkeys(("session", "seat"), _WHOSE),

@@ -65,7 +65,7 @@ def test_sweeps_may_stand_behind_two_turns_at_a_mailing():
 
 def test_links_turns_leave_as_many_to_the_mails():
     every = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
-    assert every >= personal_links.TURN + mail_queue.DELIVERY_RUN_SECONDS
+    assert every >= personal_links.SYNC_SECONDS + mail_queue.DELIVERY_RUN_SECONDS
 
 
 def test_broker_that_is_away_is_not_asked_again_at_once(monkeypatch):
