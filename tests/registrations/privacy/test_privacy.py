@@ -341,12 +341,12 @@ def test_what_zoom_says_late_is_not_kept(week, monkeypatch):
     heard = Participant(
         registrant_id="", user_id="1", name=NAME, email=EMAIL, joined_at=joined, left_at=None
     )
-    attendance.take_participants(session, "uuid", [heard])
+    attendance.save_participants(session, "uuid", [heard])
     person = sign_up(week, NAME, email=EMAIL)
     erasure.erase(registration=person)
     left = joined + 90 * MINUTE
     # The report that they left, and Zoom's own list.
-    attendance.take_participants(session, "uuid", [heard._replace(joined_at=None, left_at=left)])
+    attendance.save_participants(session, "uuid", [heard._replace(joined_at=None, left_at=left)])
     listed = heard._replace(user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left)
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
     monkeypatch.setattr(sync, "past_participants", lambda meeting: [listed, other])

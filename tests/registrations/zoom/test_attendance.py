@@ -249,11 +249,10 @@ def test_reports_of_3_people_take_the_same_queries_as_of_1(
     assert len(attended()) == count
 
 
-def test_more_than_one_batch_is_worked_on_in_a_turn(alice, monkeypatch):
-    monkeypatch.setattr(attendance, "BATCH", 2)
+def test_more_than_one_batch_is_worked_on_in_a_turn(alice):
     for number in range(5):
         keep("joined", participant_uuid=str(number))
-    attendance.apply_reports()
+    attendance.apply_reports(batch_size=2)
     assert Attendance.objects.count() == 5
 
 
@@ -281,37 +280,39 @@ def test_who_comes_and_goes_within_a_batch_is_there_once(opening, alice, bob):
     ]
 
 
-def test_several_workers_at_once_do_each_report_once(transactional_db, event, opening):
+def test_several_workers_at_once_apply_each_report_once(transactional_db, event, monkeypatch):
     people = [sign_up(event, f"Person{number} P") for number in range(12)]
     for person in people:
         for kind, moment in (("left", TEN), ("joined", NINE)):
             keep(kind, moment, email=person.email, participant_uuid=person.email)
-    done: list[int] = []
-    failed: list[Exception] = []
-    heed = attendance._apply
+    applied: list[tuple] = []
+    errors: list[Exception] = []
+    save_participants = attendance.save_participants
 
-    def heed_reports() -> None:
+    def noted(session: Session, uuid: str, participants: list[Participant]) -> None:
+        applied.extend((each.user_id, each.joined_at, each.left_at) for each in participants)
+        save_participants(session, uuid, participants)
+
+    def apply() -> None:
         try:
-            attendance.apply_reports()
+            attendance.apply_reports(batch_size=4)
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
         finally:
             connection.close()
 
-    def noted(reports) -> None:
-        done.extend(report.pk for report in reports)
-        heed(reports)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attendance, "_apply", noted)
-        patch.setattr(attendance, "BATCH", 4)
-        threads = [threading.Thread(target=heed_reports) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert failed == []
-    assert sorted(done) == sorted(ZoomReport.objects.values_list("pk", flat=True))
+    monkeypatch.setattr(attendance, "save_participants", noted)
+    threads = [threading.Thread(target=apply) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(applied, key=str) == sorted(
+        ((person.email, *times) for person in people for times in ((NINE, None), (None, TEN))),
+        key=str,
+    )
+    assert not ZoomReport.objects.filter(done_at=None).exists()
     rows = Attendance.objects.values_list("seat__registration", "joined_at", "left_at")
     assert set(rows) == {(person.pk, NINE, TEN) for person in people}
 

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import email.policy
-import time
 from collections.abc import Iterator
 from email import message_from_bytes
 from typing import Any
