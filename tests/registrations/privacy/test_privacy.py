@@ -40,8 +40,7 @@ from registrations.models import (
     Seat,
     StoredMessage,
 )
-from registrations.outbox import delivery, mail_queue
-from registrations.outbox.connection import Rejected
+from registrations.outbox import delivery
 from registrations.privacy import erasure, export
 from registrations.zoom import attendance, personal_links
 from tests.people import filled_form, sign_up
@@ -322,12 +321,27 @@ def test_mail_that_waits_is_not_sent(week, dulcinea, mailoutbox):
 
 
 @pytest.mark.once
-def test_what_a_server_says_late_is_not_kept(week, dulcinea):
-    (claimed,) = mail_queue.claim()
-    erasure.erase(registration=dulcinea)
-    delivery._record_outcome(claimed, Rejected(f"550 {EMAIL} is unknown", for_good=True))
+def test_rejection_that_arrives_after_erasing_is_not_kept(week, dulcinea, smtp):
+    smtp.refuse(EMAIL, f"550 {EMAIL} is unknown")
+
+    def erase_before_sending(mails: list[OutgoingMail]) -> Any:
+        write = writer.writer_for(mails)
+
+        def write_and_erase(mail: OutgoingMail) -> Any:
+            message = write(mail)
+            erasure.erase(registration=dulcinea)
+            return message
+
+        return write_and_erase
+
+    delivery.deliver_due(erase_before_sending)
+    assert smtp.messages == []
     assert traces(*TRACES) == []
-    # A provider reports by the mail itself.
+
+
+@pytest.mark.once
+def test_bounce_that_arrives_after_erasing_is_deleted_by_the_next_run(week, dulcinea):
+    erasure.erase(registration=dulcinea)
     OutgoingMail.objects.update(last_error=f"bounced: {EMAIL}", provider_id=EMAIL)
     erasure.erase_expired()
     assert traces(*TRACES) == []
@@ -662,14 +676,14 @@ def test_log_of_what_is_gone_is_looked_through_once_a_turn(week, admin_user):
 @pytest.mark.once
 def test_what_fails_for_one_stops_no_other(week, monkeypatch):
     first, second = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
-    forget = erasure._anonymize
+    cancel = signup.cancel
 
-    def fail_for_first(person: Registration) -> None:
-        if person == first:
+    def fail_for_first(*, registration: Registration) -> bool:
+        if registration == first:
             raise ValueError("odd")
-        forget(person)
+        return cancel(registration=registration)
 
-    monkeypatch.setattr(erasure, "_anonymize", fail_for_first)
+    monkeypatch.setattr(signup, "cancel", fail_for_first)
     assert erasure.erase_expired(end_of(week) + 90 * DAY) is False
     assert list(Registration.objects.exclude(erased_at=None)) == [second]
     assert Registration.objects.active().get() == first
