@@ -56,7 +56,7 @@ def promoted(seat: Seat) -> int:
     return seat.registration.mails.filter(kind="promoted").count()
 
 
-def test_full_session_has_a_waiting_list_in_order(small):
+def test_full_session_has_a_waitlist_in_order(small):
     come(small, "Alice", "Bob")
     charlie, dora = come(small, "Charlie", "Dora")
     assert seated(small) == {"Alice", "Bob"}
@@ -64,7 +64,7 @@ def test_full_session_has_a_waiting_list_in_order(small):
     assert (seats.waitlist_position(charlie), seats.waitlist_position(dora)) == (1, 2)
 
 
-def test_places_without_a_number_are_endless_and_cost_no_query(week, django_assert_num_queries):
+def test_session_without_capacity_is_never_full_and_costs_no_query(week, django_assert_num_queries):
     session = week.sessions.first()
     with django_assert_num_queries(0):
         assert seats.full_sessions([session]) == set()
@@ -72,7 +72,7 @@ def test_places_without_a_number_are_endless_and_cost_no_query(week, django_asse
     assert line(session) == []
 
 
-def test_freed_place_goes_to_the_first_in_line_with_a_mail(small):
+def test_open_spot_goes_to_the_first_on_the_waitlist_with_an_email(small):
     alice, _bob, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     assert seated(small) == {"Bob", "Charlie"}
@@ -81,7 +81,7 @@ def test_freed_place_goes_to_the_first_in_line_with_a_mail(small):
     assert seats.waitlist_position(dora) == 1
 
 
-def test_leaving_the_list_moves_the_others_up_and_frees_no_place(small):
+def test_leaving_the_waitlist_moves_the_others_up_and_opens_no_spot(small):
     _alice, _bob, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=charlie.registration)
     assert line(small) == ["Dora"]
@@ -89,14 +89,14 @@ def test_leaving_the_list_moves_the_others_up_and_frees_no_place(small):
     assert promoted(dora) == 0
 
 
-def test_canceling_twice_frees_one_place(small):
+def test_canceling_twice_opens_one_spot(small):
     alice, *_others = come(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     signup.cancel(registration=alice.registration)
     assert seated(small) == {"Bob", "Charlie"}
 
 
-def test_raised_capacity_calls_the_next_by_the_sweep(small):
+def test_raised_capacity_promotes_the_next_people_periodically(small):
     come(small, "Alice", "Bob", "Charlie", "Dora", "Eve")
     Session.objects.filter(pk=small.pk).update(capacity=4)
     # A newcomer is not before those who wait.
@@ -108,14 +108,14 @@ def test_raised_capacity_calls_the_next_by_the_sweep(small):
     assert OutgoingMail.objects.filter(kind="promoted").count() == 2
 
 
-def test_unlimited_capacity_calls_everyone(small):
+def test_removed_capacity_promotes_everyone(small):
     come(small, "Alice", "Bob", "Charlie", "Dora")
     Session.objects.filter(pk=small.pk).update(capacity=None)
     tasks.queue_due_mails()
     assert line(small) == []
 
 
-def test_calling_many_takes_the_same_queries_as_calling_one(small, django_assert_num_queries):
+def test_promoting_many_takes_the_same_queries_as_promoting_one(small, django_assert_num_queries):
     come(small, "Alice", "Bob", *(f"P{number}" for number in range(21)))
     for capacity, called in ((3, 1), (23, 21)):
         Session.objects.filter(pk=small.pk).update(capacity=capacity)
@@ -125,7 +125,7 @@ def test_calling_many_takes_the_same_queries_as_calling_one(small, django_assert
     assert line(small) == []
 
 
-def test_lowered_capacity_throws_nobody_out_and_calls_nobody(small):
+def test_lowered_capacity_removes_no_one_and_promotes_no_one(small):
     alice, _bob, _charlie = come(small, "Alice", "Bob", "Charlie")
     Session.objects.filter(pk=small.pk).update(capacity=1)
     tasks.queue_due_mails()
@@ -134,7 +134,7 @@ def test_lowered_capacity_throws_nobody_out_and_calls_nobody(small):
     assert (seated(small), line(small)) == ({"Bob"}, ["Charlie"])
 
 
-def test_canceled_session_calls_nobody_until_it_is_on_again(small):
+def test_canceled_session_promotes_no_one_until_it_is_restored(small):
     alice, *_others = come(small, "Alice", "Bob", "Charlie")
     Session.objects.filter(pk=small.pk).update(canceled_at=timezone.now())
     signup.cancel(registration=alice.registration)
@@ -155,7 +155,7 @@ def test_canceled_session_calls_nobody_until_it_is_on_again(small):
         (-10, Event.LatePlaces.PROMOTE, True),
     ],
 )
-def test_place_that_frees_late_follows_the_setting(small, minutes_before, setting, is_called):
+def test_late_spot_follows_the_setting(small, minutes_before, setting, is_called):
     alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
     Event.objects.update(late_places=setting)
     with time_machine.travel(small.starts_at - dt.timedelta(minutes=minutes_before)):
@@ -168,7 +168,7 @@ def test_place_that_frees_late_follows_the_setting(small, minutes_before, settin
     assert promoted(charlie) == is_called
 
 
-def test_session_that_is_over_calls_nobody(small):
+def test_session_that_is_over_promotes_no_one(small):
     alice, *_others = come(small, "Alice", "Bob", "Charlie")
     with time_machine.travel(small.ends_at):
         signup.cancel(registration=alice.registration)
@@ -176,7 +176,7 @@ def test_session_that_is_over_calls_nobody(small):
     assert line(small) == ["Charlie"]
 
 
-def test_who_waits_for_a_yes_keeps_a_place_and_a_no_frees_it(small):
+def test_pending_person_keeps_a_spot_and_declining_opens_it(small):
     Event.objects.update(requires_approval=True)
     small.event.refresh_from_db()
     alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
@@ -189,7 +189,7 @@ def test_who_waits_for_a_yes_keeps_a_place_and_a_no_frees_it(small):
     assert line(small) == ["Alice"]
 
 
-def test_several_declined_at_once_come_back_into_the_places_there_are(small):
+def test_several_declined_people_are_approved_into_the_open_spots(small):
     people = [seat.registration for seat in come(small, "Alice", "Bob")]
     signup.decline(registrations=people)
     come(small, "Charlie")
@@ -198,7 +198,7 @@ def test_several_declined_at_once_come_back_into_the_places_there_are(small):
     assert len(line(small)) == 1
 
 
-def test_coming_back_after_canceling_means_the_end_of_the_line(small):
+def test_restored_registration_goes_to_the_end_of_the_waitlist(small):
     alice, *_others = come(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     assert signup.restore(registration=alice.registration)
@@ -206,7 +206,7 @@ def test_coming_back_after_canceling_means_the_end_of_the_line(small):
     assert not signup.restore(registration=alice.registration)
 
 
-def test_coming_back_to_a_place_that_is_still_free(small):
+def test_restored_registration_gets_a_spot_that_is_still_open(small):
     (alice,) = come(small, "Alice")
     signup.cancel(registration=alice.registration)
     signup.restore(registration=alice.registration)
@@ -215,7 +215,7 @@ def test_coming_back_to_a_place_that_is_still_free(small):
     assert sorted(states) == ["dropped", "waiting"]
 
 
-def test_coming_back_while_a_session_is_canceled_keeps_no_place_that_another_has(small):
+def test_restoring_during_a_canceled_session_takes_no_ones_spot(small):
     alice, *_others = come(small, "Alice", "Bob", "Charlie")
     signup.cancel(registration=alice.registration)
     Session.objects.filter(pk=small.pk).update(canceled_at=timezone.now())
@@ -223,7 +223,7 @@ def test_coming_back_while_a_session_is_canceled_keeps_no_place_that_another_has
     assert (seated(small), line(small)) == ({"Bob", "Charlie"}, ["Alice"])
 
 
-def test_who_registered_anew_meanwhile_cannot_come_back_twice(small):
+def test_registration_cannot_be_restored_after_registering_again(small):
     (alice,) = come(small, "Alice")
     signup.cancel(registration=alice.registration)
     come(small, "Alice")
@@ -246,7 +246,7 @@ def change(person: Registration, *sessions: Session, **details: Any) -> bool:
     )
 
 
-def test_changing_sessions_frees_takes_and_mails_once(small):
+def test_changing_sessions_releases_assigns_and_emails_once(small):
     alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
     other = small.event.sessions.exclude(pk=small.pk).first()
     assert change(alice.registration, other)
@@ -258,7 +258,7 @@ def test_changing_sessions_frees_takes_and_mails_once(small):
     assert [mail.kind for mail in waiting] == ["links"]
 
 
-def test_changing_details_alone_mails_nothing(small):
+def test_changing_only_details_sends_no_email(small):
     (alice,) = come(small, "Alice")
     assert not change(alice.registration, small, name="Alicia", time_zone="America/Chicago")
     alice.registration.refresh_from_db()
@@ -266,13 +266,13 @@ def test_changing_details_alone_mails_nothing(small):
     assert alice.registration.mails.count() == 1
 
 
-def test_session_that_was_not_offered_is_left_alone(small):
+def test_session_that_was_not_offered_stays(small):
     (alice,) = come(small, "Alice")
     signup.change(registration=alice.registration, offered=[], sessions=[], strategies=[])
     assert seated(small) == {"Alice"}
 
 
-def test_who_was_canceled_meanwhile_changes_nothing(small):
+def test_canceled_registration_cannot_be_changed(small):
     (alice,) = come(small, "Alice")
     signup.cancel(registration=alice.registration)
     with pytest.raises(Registration.DoesNotExist):
@@ -282,7 +282,7 @@ def test_who_was_canceled_meanwhile_changes_nothing(small):
 # Organizers
 
 
-def test_move_to_the_waiting_list_and_back(small):
+def test_organizer_moves_someone_to_the_waitlist_and_back(small):
     alice, _bob, charlie, _dora = come(small, "Alice", "Bob", "Charlie", "Dora")
     assert seats.move_to_waiting(seat=alice)
     assert (seated(small), line(small)) == ({"Bob", "Charlie"}, ["Dora", "Alice"])
@@ -293,13 +293,13 @@ def test_move_to_the_waiting_list_and_back(small):
     assert seated(small) == {"Alice", "Bob", "Charlie"}
 
 
-def test_move_to_the_waiting_list_that_would_come_straight_back_is_refused(small):
+def test_move_to_the_waitlist_needs_someone_waiting(small):
     alice, _bob = come(small, "Alice", "Bob")
     assert not seats.move_to_waiting(seat=alice)
     assert seated(small) == {"Alice", "Bob"}
 
 
-def test_taking_one_person_out_of_one_session(small):
+def test_releasing_one_seat_keeps_the_registration(small):
     alice, _bob, _charlie = come(small, "Alice", "Bob", "Charlie")
     seats.release(seats=[alice])
     assert seated(small) == {"Bob", "Charlie"}
@@ -309,7 +309,7 @@ def test_taking_one_person_out_of_one_session(small):
 # What people read
 
 
-def test_mail_says_what_one_waits_for(small, mailoutbox):
+def test_email_lists_waitlisted_sessions(small, mailoutbox):
     come(small, "Alice", "Bob")
     other = small.event.sessions.exclude(pk=small.pk).first()
     sign_up(small.event, "Charlie Adams", sessions=[small, other])
@@ -324,7 +324,7 @@ def test_mail_says_what_one_waits_for(small, mailoutbox):
     assert not dora.attachments
 
 
-def test_register_page_says_what_is_full(small, client):
+def test_register_page_shows_full_sessions(small, client):
     page = f"/{small.event.slug}/register/"
     assert "Full. You would join" not in client.get(page).text
     come(small, "Alice", "Bob")
@@ -364,7 +364,7 @@ for number in range(first, people, step):
 
 @pytest.mark.long
 @pytest.mark.django_db(transaction=True)
-def test_race_for_the_places_is_fair(tmp_path):
+def test_race_for_spots_is_fair(tmp_path):
     session = coming_week().sessions.first()
     Session.objects.filter(pk=session.pk).update(capacity=PLACES)
     start = tmp_path / "start"
@@ -391,7 +391,7 @@ def test_race_for_the_places_is_fair(tmp_path):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_race_of_leaving_and_changing_seats_everyone_once(tmp_path):
+def test_race_of_canceling_and_changing_loses_no_spot(tmp_path):
     """Threads that leave, come back and change at once: no place is lost, none given twice."""
     week = coming_week()
     sessions = list(week.sessions.all()[:2])
@@ -427,7 +427,7 @@ def do(admin_client: Any, action: str, *chosen: Seat) -> str:
 PLACES_PAGE = "/admin/registrations/seat/"
 
 
-def test_organizers_see_the_line_in_order(admin_client, small, django_assert_max_num_queries):
+def test_organizers_see_the_waitlist_in_order(admin_client, small, django_assert_max_num_queries):
     come(small, "Alice", "Bob", "Charlie", "Dora")
     page = admin_client.get(f"{PLACES_PAGE}?session={small.pk}").text
     assert "2 of 2 places taken" in page
@@ -440,7 +440,7 @@ def test_organizers_see_the_line_in_order(admin_client, small, django_assert_max
         admin_client.get(PLACES_PAGE)
 
 
-def test_organizers_overrule_the_line(admin_client, small):
+def test_organizers_overrule_the_waitlist(admin_client, small):
     alice, _bob, _charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
     page = do(admin_client, "give_place", dora, alice)
     assert "1 person called." in page
@@ -457,7 +457,7 @@ def test_organizers_overrule_the_line(admin_client, small):
     assert f"Taken out of {small.title}." in history
 
 
-def test_place_for_whoever_waits_for_a_yes_promises_no_link(admin_client, small):
+def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
     *_others, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
     said = do(admin_client, "give_place", charlie, dora)
@@ -469,7 +469,7 @@ def test_place_for_whoever_waits_for_a_yes_promises_no_link(admin_client, small)
     assert seated(small) == {"Alice", "Bob", "Charlie", "Dora"}
 
 
-def test_nobody_is_taken_out_of_what_is_over(admin_client, admin_user, small):
+def test_no_one_is_removed_from_a_session_that_is_over(admin_client, admin_user, small):
     alice, bob = come(small, "Alice", "Bob")
     Seat.objects.update(attended=True)
     with time_machine.travel(small.ends_at, tick=False):
@@ -480,7 +480,7 @@ def test_nobody_is_taken_out_of_what_is_over(admin_client, admin_user, small):
     assert Seat.objects.filter(attended=True).count() == 2
 
 
-def test_whoever_may_only_look_overrules_nothing(client, django_user_model, small):
+def test_viewer_cannot_overrule_the_waitlist(client, django_user_model, small):
     looker = django_user_model.objects.create_user("looker", password="x", is_staff=True)
     looker.user_permissions.add(Permission.objects.get(codename="view_seat"))
     client.force_login(looker)

@@ -19,32 +19,18 @@ from events.zoom import sync
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance, reports, webhooks
 from tests.people import sign_up
+from tests.registrations.zoom.conftest import UUID, ZOOM_ID
 from tests.services import eventually
 
 pytestmark = pytest.mark.django_db
 
 SECRET = "webhook-secret"
 URL = "/webhooks/zoom/"
-ZOOM_ID = 81234567890
-UUID = "4444AAAiAAAAAiAiAiiAii=="
 
 
 @pytest.fixture(autouse=True)
 def _secret(settings):
     settings.ZOOM_WEBHOOK_SECRET = SECRET
-
-
-@pytest.fixture
-def opening(db) -> Session:
-    """A session with its meeting at Zoom; the only one of a small week."""
-    event = Event.objects.create(name="Small week", slug="small", host="Us", status="published")
-    starts_at = timezone.now() + dt.timedelta(days=3)
-    ends_at = starts_at + dt.timedelta(hours=4)
-    session = event.sessions.create(
-        title="Opening session", slug="opening", starts_at=starts_at, ends_at=ends_at
-    )
-    Meeting.objects.create(session=session, zoom_id=ZOOM_ID, state="made")
-    return session
 
 
 def hexed(secret: str, message: bytes) -> str:
@@ -92,7 +78,7 @@ def post(client):
     return post
 
 
-def heed(event: str, **details) -> None:
+def apply(event: str, **details) -> None:
     """Have a worker work on a report; another than those before, as the clock would make it."""
     body = message(event, **details)
     payload = json.loads(body)["payload"]
@@ -105,7 +91,7 @@ def heed(event: str, **details) -> None:
 
 
 @pytest.mark.once
-def test_zoom_is_shown_that_we_know_the_secret(client):
+def test_url_validation_proves_that_we_know_the_secret(client):
     body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}'
     answer = client.post(URL, body, content_type="application/json", headers=signed(body))
     assert (answer.status_code, answer.json()) == (
@@ -118,14 +104,14 @@ def test_zoom_is_shown_that_we_know_the_secret(client):
 
 
 @pytest.mark.once
-def test_whoever_does_not_know_the_secret_is_shown_nothing(client):
+def test_url_validation_needs_a_valid_signature(client):
     body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1:{}"}}'
     headers = signed(body, secret="guessed")
     answer = client.post(URL, body, content_type="application/json", headers=headers)
     assert (answer.status_code, answer.content) == (403, b"")
 
 
-def test_report_is_kept_and_a_worker_told(
+def test_report_is_saved_and_a_worker_woken(
     post, monkeypatch, django_capture_on_commit_callbacks, django_assert_num_queries
 ):
     told: list[str] = []
@@ -171,7 +157,7 @@ NOW = 1_900_000_000
         ),
     ],
 )
-def test_forged_and_old_ones_are_refused_without_a_query(
+def test_forged_and_old_webhooks_are_rejected_without_a_query(
     post, caplog, django_assert_num_queries, headers, words
 ):
     with time_machine.travel(NOW, tick=False), django_assert_num_queries(0):
@@ -185,7 +171,7 @@ def test_forged_and_old_ones_are_refused_without_a_query(
 
 @pytest.mark.once
 @pytest.mark.parametrize("seconds", [-300, 300])
-def test_five_minutes_either_way_are_taken(post, seconds):
+def test_timestamp_may_be_five_minutes_off(post, seconds):
     with time_machine.travel(NOW, tick=False):
         assert post(JOINED, signed(JOINED, timestamp=NOW + seconds)) == 204
 
@@ -211,7 +197,7 @@ def test_five_minutes_either_way_are_taken(post, seconds):
         ),
     ],
 )
-def test_malformed_ones_are_refused_without_a_query(
+def test_malformed_webhooks_are_rejected_without_a_query(
     post, caplog, django_assert_num_queries, body, words
 ):
     with django_assert_num_queries(0):
@@ -224,7 +210,7 @@ def padded(size: int) -> bytes:
 
 
 @pytest.mark.once
-def test_giant_ones_are_refused(post, caplog, django_assert_num_queries):
+def test_large_body_is_rejected(post, caplog, django_assert_num_queries):
     assert post(padded(64 * 1024)) == 204
     ZoomReport.objects.all().delete()
     with django_assert_num_queries(0):
@@ -249,7 +235,7 @@ class Broken(io.RawIOBase):
 
 
 @pytest.mark.once
-def test_giant_ones_are_not_read_to_the_end():
+def test_large_body_is_not_read_to_the_end():
     body = Endless()
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(10**10), "wsgi.input": body}
     assert webhooks.zoom_webhook(WSGIRequest(environ)).status_code == 413
@@ -257,13 +243,13 @@ def test_giant_ones_are_not_read_to_the_end():
 
 
 @pytest.mark.once
-def test_one_that_breaks_off_is_refused():
+def test_broken_connection_is_rejected():
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "10", "wsgi.input": Broken()}
     assert webhooks.zoom_webhook(WSGIRequest(environ)).status_code == 400
 
 
 @pytest.mark.once
-def test_the_log_holds_nothing_of_what_was_sent(post, caplog):
+def test_log_contains_nothing_that_was_sent(post, caplog):
     post(JOINED, signed(JOINED, secret="guessed"))
     post(b'{"event": "alice@example.org"}')
     assert len(caplog.records) > 1
@@ -272,7 +258,7 @@ def test_the_log_holds_nothing_of_what_was_sent(post, caplog):
 
 
 @pytest.mark.once
-def test_without_a_secret_there_is_no_such_page(client, settings):
+def test_webhook_without_a_secret_is_not_found(client, settings):
     settings.ZOOM_WEBHOOK_SECRET = ""
     headers = signed(JOINED, secret="")
     posted = client.post(URL, JOINED, content_type="application/json", headers=headers)
@@ -280,11 +266,11 @@ def test_without_a_secret_there_is_no_such_page(client, settings):
 
 
 @pytest.mark.once
-def test_browsers_are_told_that_it_is_not_for_them(client):
+def test_get_is_not_allowed(client):
     assert client.get(URL).status_code == 405
 
 
-def test_the_same_report_again_changes_nothing(post, opening):
+def test_repeated_report_changes_nothing(post, opening):
     alice = sign_up(opening.event)
     headers = signed(JOINED)
     assert post(JOINED, headers) == 204
@@ -303,7 +289,7 @@ def test_the_same_report_again_changes_nothing(post, opening):
     assert not Seat.objects.filter(attended=True).exists()
 
 
-def test_what_is_of_no_use_is_answered_and_not_kept(post):
+def test_unused_event_is_answered_and_not_saved(post):
     assert post(message("meeting.sharing_started")) == 204
     assert post(b'{"event":"app_deauthorized","payload":{}}') == 204
     assert not ZoomReport.objects.exists()
@@ -322,13 +308,13 @@ def test_what_is_of_no_use_is_answered_and_not_kept(post):
         (None, None),
     ],
 )
-def test_meeting_is_told_by_its_number(post, written, zoom_id):
+def test_meeting_number_is_parsed(post, written, zoom_id):
     assert post(message("meeting.started", id=written)) == 204
     assert ZoomReport.objects.get().zoom_id == zoom_id
 
 
 @pytest.mark.parametrize("payload", [{}, {"object": []}, {"object": None}, {"object": "x"}])
-def test_report_of_nothing_is_kept_and_changes_nothing(post, opening, payload):
+def test_report_without_a_meeting_changes_nothing(post, opening, payload):
     before = Meeting.objects.values_list("pk", "started_at", "state")
     expected = set(before)
     assert post(json.dumps({"event": "meeting.started", "payload": payload}).encode()) == 204
@@ -337,7 +323,7 @@ def test_report_of_nothing_is_kept_and_changes_nothing(post, opening, payload):
     assert set(before.all()) == expected
 
 
-def test_names_that_no_database_keeps_are_kept_readably(post, opening):
+def test_text_that_postgresql_cannot_store_is_replaced(post, opening):
     """PostgreSQL refuses NUL, halves of surrogate pairs and infinity."""
     body = (
         b'{"event":"meeting.participant_joined","payload":{"big":1e999,"not":NaN,"object":{"id":%d,'
@@ -386,19 +372,19 @@ def ended(at: dt.datetime, began: dt.datetime) -> tuple[str, dict]:
         ([ended(TEN, A_SECOND_EARLIER), started(NINE)], (A_SECOND_EARLIER, TEN)),
     ],
 )
-def test_started_and_ended_show_in_whatever_order_they_come(opening, reports, expected):
+def test_start_and_end_arrive_in_any_order(opening, reports, expected):
     for kind, details in [*reports, *reports]:
-        heed(kind, **details)
+        apply(kind, **details)
     assert times(opening) == expected
 
 
-def test_start_without_a_moment_is_when_it_was_reported(opening):
+def test_missing_start_time_is_when_the_report_arrived(opening):
     with time_machine.travel(NINE, tick=False):
-        heed("meeting.started", start_time="yesterday")
+        apply("meeting.started", start_time="yesterday")
     assert times(opening) == (NINE, None)
 
 
-def test_other_meetings_of_the_account_are_let_alone(opening):
+def test_other_meetings_of_the_account_are_ignored(opening):
     pasted = opening.event.sessions.create(
         title="Pasted", slug="pasted", starts_at=opening.starts_at, ends_at=opening.ends_at
     )
@@ -417,7 +403,7 @@ SHARE = "https://us02web.zoom.us/rec/share/Fz_Ab-12"
 
 def recorded(session: Session, **details) -> str:
     """Where the session's recording is watched after this report."""
-    heed(
+    apply(
         "recording.completed",
         **{
             "start_time": written(session.starts_at),
@@ -443,11 +429,11 @@ def recorded(session: Session, **details) -> str:
         ({"share_url": f"{SHARE}{'x' * 500}"}, ""),
     ],
 )
-def test_recording_can_be_watched_from_the_session(opening, details, expected):
+def test_recording_url_is_saved(opening, details, expected):
     assert recorded(opening, **details) == expected
 
 
-def test_recording_that_an_organizer_entered_stays(opening):
+def test_recording_url_from_an_organizer_is_kept(opening):
     Session.objects.update(recording_url="https://video.example/ours")
     assert recorded(opening) == "https://video.example/ours"
 
@@ -469,12 +455,12 @@ def test_second_recording_does_not_replace_the_first(opening):
         (dt.timedelta(hours=5), 60, False),
     ],
 )
-def test_recording_of_a_rehearsal_is_let_alone(opening, begins, minutes, counts):
+def test_recording_of_a_rehearsal_is_ignored(opening, begins, minutes, counts):
     start = written(opening.starts_at + begins)
     assert recorded(opening, start_time=start, duration=minutes) == (SHARE if counts else "")
 
 
-def test_recording_of_nobody_knows_when_is_let_alone(opening):
+def test_recording_without_a_start_time_is_ignored(opening):
     assert recorded(opening, start_time="") == ""
 
 
@@ -483,22 +469,22 @@ def standing(session: Session) -> tuple[str, str]:
     return meeting.state, meeting.problem
 
 
-def test_meeting_deleted_by_hand_is_said(opening):
+def test_meeting_deleted_by_hand_is_marked(opening):
     Event.objects.update(zoom_mode="shared")
-    heed("meeting.deleted")
+    apply("meeting.deleted")
     assert standing(opening) == ("gone", sync.GONE)
 
 
 @pytest.mark.parametrize("state", ["pasted", "wanted", "gone"])
-def test_deleting_says_something_only_of_a_meeting_that_was_there(opening, state):
+def test_deletion_is_ignored_unless_the_meeting_existed(opening, state):
     Meeting.objects.filter(session=opening).update(state=state)
-    heed("meeting.deleted")
+    apply("meeting.deleted")
     assert standing(opening) == (state, "")
 
 
-def test_deleting_for_a_canceled_session_is_our_own(opening):
+def test_deletion_for_a_canceled_session_is_ignored(opening):
     Session.objects.filter(pk=opening.pk).update(canceled_at=timezone.now())
-    heed("meeting.deleted")
+    apply("meeting.deleted")
     assert standing(opening) == ("made", "")
 
 
@@ -510,7 +496,7 @@ def keep(number: int, kind: str = "meeting.started", **payload) -> ZoomReport:
     return ZoomReport.objects.create(key=str(number), kind=kind, zoom_id=ZOOM_ID, payload=payload)
 
 
-def test_report_that_cannot_be_worked_on_holds_up_no_other(opening, caplog):
+def test_bad_report_blocks_no_other(opening, caplog):
     keep(1, "meeting.participant_joined", object={"uuid": "u", "participant": "Alice Adams"})
     keep(2)
     attendance.apply_reports()
@@ -523,7 +509,7 @@ def test_report_that_cannot_be_worked_on_holds_up_no_other(opening, caplog):
     assert caplog.records == []
 
 
-def test_report_waits_while_the_database_is_in_trouble(opening, monkeypatch):
+def test_report_is_kept_when_the_database_fails(opening, monkeypatch):
     def trouble(*args):
         raise OperationalError("deadlock detected")
 
@@ -537,7 +523,7 @@ def test_report_waits_while_the_database_is_in_trouble(opening, monkeypatch):
     assert times(opening) == (NINE, None)
 
 
-def test_turn_that_ends_before_the_reports_asks_for_another(opening, monkeypatch):
+def test_run_that_reaches_its_limit_wakes_a_worker(opening, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(background, "wake_workers", told.append)
     for number in range(3):
@@ -549,7 +535,7 @@ def test_turn_that_ends_before_the_reports_asks_for_another(opening, monkeypatch
     assert len(told) == 1
 
 
-def test_reports_are_forgotten_a_day_after_they_were_worked_on(opening):
+def test_applied_reports_are_deleted_after_a_day(opening):
     """They hold names of people, of whom some are none of ours."""
     keep(1)
     attendance.apply_reports()
@@ -560,7 +546,9 @@ def test_reports_are_forgotten_a_day_after_they_were_worked_on(opening):
     assert not ZoomReport.objects.exists()
 
 
-def test_whole_way_from_zoom_to_the_seat(transactional_db, week, zoom_account, live_server, worker):
+def test_reports_travel_from_zoom_to_the_seat(
+    transactional_db, week, zoom_account, live_server, worker
+):
     """A server in Zoom's place reports to the site, and a real worker works on it."""
     zoom = zoom_account
     zoom.webhooks.url = f"{live_server.url}{URL}"

@@ -1,0 +1,125 @@
+"""People download everything that is stored about them."""
+
+import json
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.utils import timezone
+
+from events.models import Meeting
+from registrations import signup
+from registrations.models import (
+    PersonalLink,
+    Registration,
+)
+from registrations.privacy import export
+from tests.people import sign_up
+from tests.registrations.privacy.people import (
+    EMAIL,
+    NAME,
+    downloaded,
+    erase_page,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.once
+def test_file_contains_everything_stored(week, dulcinea):
+    person = dulcinea
+    answer = Client().get(f"/me/{person.token}/data.json")
+    assert answer["Content-Type"] == "application/json"
+    assert answer["Content-Disposition"] == f'attachment; filename="{week.slug}-my-data.json"'
+    assert answer["Cache-Control"] == "no-store"
+    data = answer.json()
+    assert data["event"] == week.name
+    told = data["registration"]
+    assert (told["name"], told["email"], told["us_state"]) == (NAME, EMAIL, "CA")
+    assert told["strategies"] == [track.name for track in week.tracks.all()[:2]]
+    assert (told["needs_asl"], told["needs_other"]) == (True, "a chair by the door")
+    first = data["sessions"][0]
+    assert (len(data["sessions"]), first["session"]) == (6, person.seats.first().session.title)
+    assert [need["words"] for need in first["access_needs"] if need["kind"] == "other"] == [
+        "a chair by the door"
+    ]
+    assert [each["participant"] for each in first["attendance"]] == ["1"]
+    assert data["answers"] == [{"question": "Which hand?", "value": "left-handed"}]
+    assert [(mail["kind"], mail["state"]) for mail in data["mails"]] == [
+        ("links", "waiting"),
+        ("day", "failed"),
+    ]
+    assert data["mails"][1]["last_error"] == f"550 {EMAIL} is unknown"
+    assert data["accounts"] == []
+
+
+@pytest.mark.once
+def test_file_contains_no_secret_and_no_server_error(week, dulcinea):
+    seat = dulcinea.seats.first()
+    meeting = Meeting.objects.get(session=seat.session)
+    PersonalLink.objects.create(
+        seat=seat,
+        meeting=meeting,
+        zoom_id=1,
+        email=EMAIL,
+        state="issued",
+        registrant_id="registrant-7",
+        join_url="https://zoom.example/w/1?tk=secret",
+        issued_at=timezone.now(),
+    )
+    dulcinea.mails.filter(kind="links").update(last_error="10.0.0.7:25 refused the connection")
+    text = json.dumps(downloaded(dulcinea))
+    assert "registrant-7" in text
+    for secret in (dulcinea.token, "tk=secret", "10.0.0.7"):
+        assert secret not in text
+
+
+@pytest.mark.once
+def test_file_contains_no_one_else(week, dulcinea):
+    sign_up(week, "Sancho Panza", organization="Donkey Riders")
+    text = json.dumps(downloaded(dulcinea))
+    assert [word for word in ("Sancho", "sancho", "Donkey") if word in text] == []
+
+
+@pytest.mark.once
+def test_every_personal_field_is_exported_or_left_out_for_a_reason():
+    about: set[Any] = {Registration}
+    while (
+        grown := {
+            model
+            for model in apps.get_models()
+            if any(field.related_model in about for field in model._meta.concrete_fields)
+        }
+        - about
+    ):
+        about |= grown
+    installed = [label for label in export.EXPORTED if label.split(".")[0] in apps.app_configs]
+    for model in about | set(map(apps.get_model, installed)):
+        label, meta = model._meta.label_lower, model._meta
+        fields = {field.name for field in (*meta.concrete_fields, *meta.many_to_many)}
+        held, left_out = set(export.EXPORTED[label]), set(export.LEFT_OUT[label])
+        assert (label, held & left_out) == (label, set())
+        assert (label, held | left_out | {"id"}) == (label, fields | {"id"})
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("standing", ["pending", "canceled"])
+def test_pending_and_canceled_people_can_download_and_erase(week, dulcinea, standing):
+    if standing == "pending":
+        Registration.objects.update(approval="pending")
+    else:
+        signup.cancel(registration=dulcinea)
+    assert downloaded(dulcinea)["registration"]["name"] == NAME
+    assert Client().get(erase_page(dulcinea)).status_code == 200
+    assert Client().post(erase_page(dulcinea)).status_code == 200
+    assert Registration.objects.get().erased_at
+
+
+@pytest.mark.once
+def test_declined_person_has_no_file(week, dulcinea):
+    Registration.objects.update(approval="declined", decided_at=timezone.now())
+    for page in ("data.json", "erase/"):
+        assert Client().get(f"/me/{dulcinea.token}/{page}").status_code == 404
+    assert Client().post(erase_page(dulcinea)).status_code == 404
+    assert Registration.objects.get().name == NAME
