@@ -81,12 +81,12 @@ def test_erasing_keeps_everyone_else(week, dulcinea):
 @pytest.mark.once
 def test_erasing_keeps_the_statistics(week, dulcinea):
     ids = set(dulcinea.mails.values_list("pk", "kind", "created_at"))
-    places = dulcinea.seats.count()
+    seats = dulcinea.seats.count()
     erasure.erase(registration=dulcinea)
     person = Registration.objects.get()
     assert set(person.mails.values_list("pk", "kind", "created_at")) == ids
     assert dict(person.mails.values_list("kind", "state")) == {"links": "dropped", "day": "failed"}
-    assert (person.seats.count(), person.created_at) == (places, dulcinea.created_at)
+    assert (person.seats.count(), person.created_at) == (seats, dulcinea.created_at)
     assert Attendance.objects.filter(seat__registration=person).count() == 1
     assert AccessNeed.objects.count() == Answer.objects.count() == 0
 
@@ -179,16 +179,20 @@ def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
     session = week.sessions.first()
     Meeting.objects.filter(session=session).update(zoom_id=81234567890, state="made")
     joined = session.starts_at
-    heard = Participant(
+    participant = Participant(
         registrant_id="", user_id="1", name=NAME, email=EMAIL, joined_at=joined, left_at=None
     )
-    attendance.save_participants(session, "uuid", [heard])
+    attendance.save_participants(session, "uuid", [participant])
     person = sign_up(week, NAME, email=EMAIL)
     erasure.erase(registration=person)
     left = joined + 90 * MINUTE
-    # The report that they left, and Zoom's own list.
-    attendance.save_participants(session, "uuid", [heard._replace(joined_at=None, left_at=left)])
-    listed = heard._replace(user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left)
+    # The report about leaving, and Zoom's participant list.
+    attendance.save_participants(
+        session, "uuid", [participant._replace(joined_at=None, left_at=left)]
+    )
+    listed = participant._replace(
+        user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left
+    )
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
     monkeypatch.setattr(sync, "past_participants", lambda meeting: [listed, other])
     attendance.complete(Session.objects.get(pk=session.pk))
@@ -225,8 +229,8 @@ def test_erasing_twice_changes_nothing_and_shows_a_clear_page(week, dulcinea):
     person = Registration.objects.get()
     assert erasure.erase(registration=dulcinea) is False
     assert Registration.objects.get().erased_at == person.erased_at
-    never = Client().post(f"/me/{'x' * 32}/erase/")
-    assert (never.status_code, never.content) == (404, second.content)
+    unknown = Client().post(f"/me/{'x' * 32}/erase/")
+    assert (unknown.status_code, unknown.content) == (404, second.content)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -265,11 +269,11 @@ def test_registering_again_with_the_same_address_works(week, dulcinea):
 @pytest.mark.once
 def test_earlier_registration_is_erased_too_and_a_later_one_kept(week, dulcinea):
     signup.cancel(registration=dulcinea)
-    anew = sign_up(week, NAME, email=EMAIL)
+    again = sign_up(week, NAME, email=EMAIL)
     erasure.erase(registration=dulcinea)
-    anew.refresh_from_db()
-    assert (anew.name, anew.erased_at) == (NAME, None)
-    signup.cancel(registration=anew)
+    again.refresh_from_db()
+    assert (again.name, again.erased_at) == (NAME, None)
+    signup.cancel(registration=again)
     third = sign_up(week, NAME, email=EMAIL)
     erasure.erase(registration=third)
     assert traces(*TRACES) == []
@@ -384,7 +388,7 @@ def test_account_with_the_unverified_address_is_not_exported_or_deleted(week, du
 
 @pytest.fixture
 def small(week) -> Event:
-    """Another week, of one session that ends half a year later."""
+    """Another event, whose only session ends half a year later."""
     event = Event.objects.create(name="Small", slug="small", host="Us", erase_after_days=7)
     starts_at = end_of(week) + 180 * DAY
     event.sessions.create(
@@ -398,16 +402,16 @@ def test_each_event_is_erased_when_it_is_due(week, small):
     empty = Event.objects.create(name="Empty", slug="empty", host="Us")
     for event in (week, small, empty):
         sign_up(event, sessions=[])
-    moments = [
+    cases = [
         (end_of(week) + 90 * DAY - MINUTE, set()),
         (end_of(week) + 90 * DAY, {week.slug}),
         (end_of(small) + 7 * DAY - MINUTE, {week.slug}),
         (end_of(small) + 7 * DAY, {week.slug, "small"}),
         (end_of(small) + 3000 * DAY, {week.slug, "small"}),
     ]
-    for moment, expected in moments:
-        assert erasure.erase_expired(moment) is False
-        assert (moment, erased()) == (moment, expected)
+    for now, expected in cases:
+        assert erasure.erase_expired(now) is False
+        assert (now, erased()) == (now, expected)
 
 
 @pytest.mark.once
@@ -448,10 +452,10 @@ def test_changing_the_number_of_days_leaves_a_week_to_check(admin_client, week):
 
 def test_everyone_in_the_event_is_erased_once(week, dulcinea, admin_user):
     logged(admin_user, dulcinea)
-    gone, declined = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
-    signup.cancel(registration=gone)
+    canceled, declined = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
+    signup.cancel(registration=canceled)
     signup.decline(registrations=[declined])
-    # Nobody knows who it was.
+    # Not matched to anyone.
     Attendance.objects.create(
         session=week.sessions.first(), uuid="x", participant="9", name="Maria Windmill"
     )
@@ -484,12 +488,12 @@ def test_log_of_deleted_rows_is_searched_once_per_run(week, admin_user):
     ]
     for person in people:
         logged(admin_user, Answer.objects.get(registration=person))
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         erasure.erase_expired(end_of(week) + 90 * DAY)
-    looks = [
-        each for each in asked if "django_admin_log" in each["sql"] and "EXISTS" in each["sql"]
+    searches = [
+        each for each in queries if "django_admin_log" in each["sql"] and "EXISTS" in each["sql"]
     ]
-    assert len(looks) == len((Answer, AccessNeed, Seat))
+    assert len(searches) == len((Answer, AccessNeed, Seat))
     assert traces(*TRACES) == []
 
 

@@ -35,10 +35,10 @@ def test_file_contains_everything_stored(week, dulcinea):
     assert answer["Cache-Control"] == "no-store"
     data = answer.json()
     assert data["event"] == week.name
-    told = data["registration"]
-    assert (told["name"], told["email"], told["us_state"]) == (NAME, EMAIL, "CA")
-    assert told["strategies"] == [track.name for track in week.tracks.all()[:2]]
-    assert (told["needs_asl"], told["needs_other"]) == (True, "a chair by the door")
+    exported = data["registration"]
+    assert (exported["name"], exported["email"], exported["us_state"]) == (NAME, EMAIL, "CA")
+    assert exported["strategies"] == [track.name for track in week.tracks.all()[:2]]
+    assert (exported["needs_asl"], exported["needs_other"]) == (True, "a chair by the door")
     first = data["sessions"][0]
     assert (len(data["sessions"]), first["session"]) == (6, person.seats.first().session.title)
     assert [need["words"] for need in first["access_needs"] if need["kind"] == "other"] == [
@@ -84,29 +84,29 @@ def test_file_contains_no_one_else(week, dulcinea):
 
 @pytest.mark.once
 def test_every_personal_field_is_exported_or_left_out_for_a_reason():
-    about: set[Any] = {Registration}
+    models: set[Any] = {Registration}
     while (
-        grown := {
+        related := {
             model
             for model in apps.get_models()
-            if any(field.related_model in about for field in model._meta.concrete_fields)
+            if any(field.related_model in models for field in model._meta.concrete_fields)
         }
-        - about
+        - models
     ):
-        about |= grown
+        models |= related
     installed = [label for label in export.EXPORTED if label.split(".")[0] in apps.app_configs]
-    for model in about | set(map(apps.get_model, installed)):
+    for model in models | set(map(apps.get_model, installed)):
         label, meta = model._meta.label_lower, model._meta
         fields = {field.name for field in (*meta.concrete_fields, *meta.many_to_many)}
-        held, left_out = set(export.EXPORTED[label]), set(export.LEFT_OUT[label])
-        assert (label, held & left_out) == (label, set())
-        assert (label, held | left_out | {"id"}) == (label, fields | {"id"})
+        exported, left_out = set(export.EXPORTED[label]), set(export.LEFT_OUT[label])
+        assert (label, exported & left_out) == (label, set())
+        assert (label, exported | left_out | {"id"}) == (label, fields | {"id"})
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("standing", ["pending", "canceled"])
-def test_pending_and_canceled_people_can_download_and_erase(week, dulcinea, standing):
-    if standing == "pending":
+@pytest.mark.parametrize("status", ["pending", "canceled"])
+def test_pending_and_canceled_people_can_download_and_erase(week, dulcinea, status):
+    if status == "pending":
         Registration.objects.update(approval="pending")
     else:
         signup.cancel(registration=dulcinea)
