@@ -1,4 +1,4 @@
-"""Who was there: whose seat a presence at Zoom belongs to, and what organizers do of the rest."""
+"""Who attended: how a stay in a Zoom meeting is matched with a seat, and completed afterwards."""
 
 import datetime as dt
 import threading
@@ -27,27 +27,27 @@ def written(moment: dt.datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
-def keep(kind: str, at: dt.datetime | None = NINE, uuid: object = UUID, **person) -> None:
-    """Zoom reports that somebody "joined" or "left"."""
-    moments = {"joined": "join_time", "left": "leave_time"}
-    shown = {
+def save_report(kind: str, at: dt.datetime | None = NINE, uuid: object = UUID, **person) -> None:
+    """A report from Zoom that someone "joined" or "left"."""
+    times = {"joined": "join_time", "left": "leave_time"}
+    participant = {
         "user_id": "16778240",
         "user_name": "Alice A.",
         "participant_uuid": "A",
         "email": "",
-        moments[kind]: written(at),
+        times[kind]: written(at),
         **person,
     }
     ZoomReport.objects.create(
         key=str(ZoomReport.objects.count()),
         kind=f"meeting.participant_{kind}",
         zoom_id=ZOOM_ID,
-        payload={"object": {"id": str(ZOOM_ID), "uuid": uuid, "participant": shown}},
+        payload={"object": {"id": str(ZOOM_ID), "uuid": uuid, "participant": participant}},
     )
 
 
 def report(kind: str, at: dt.datetime | None = NINE, **person) -> None:
-    keep(kind, at, **person)
+    save_report(kind, at, **person)
     attendance.apply_reports()
 
 
@@ -62,30 +62,30 @@ def link(registration: Registration, session: Session, registrant_id: str) -> Pe
 
 
 def attended() -> list[tuple[str, str]]:
-    """Whose seats are ticked, and where."""
+    """The people whose seats are ticked, and the sessions."""
     seats = Seat.objects.filter(attended=True).select_related("registration", "session")
     return sorted((seat.registration.name, seat.session.slug) for seat in seats)
 
 
-def only() -> Attendance:
+def only_row() -> Attendance:
     return Attendance.objects.get()
 
 
-# Whose seat
+# Matching
 
 
 def test_personal_link_identifies_the_person(opening, alice, bob):
     link(bob, opening, "bobs")
     report("joined", registrant_id="bobs", email=alice.email)
-    assert only().seat.registration == bob
+    assert only_row().seat.registration == bob
     assert attended() == [("Bob Brown", "opening")]
 
 
 def test_personal_link_takes_precedence_over_the_address(opening, alice, bob):
-    """Two in one batch by the same address, of whom one came by Bob's link."""
+    """Two people in one batch with the same address, one of them with Bob's link."""
     link(bob, opening, "bobs")
-    keep("joined", registrant_id="bobs", email=alice.email)
-    keep("joined", email=alice.email, participant_uuid="B")
+    save_report("joined", registrant_id="bobs", email=alice.email)
+    save_report("joined", email=alice.email, participant_uuid="B")
     attendance.apply_reports()
     seats = Attendance.objects.order_by("participant")
     assert [each.seat.registration for each in seats] == [bob, alice]
@@ -94,7 +94,7 @@ def test_personal_link_takes_precedence_over_the_address(opening, alice, bob):
 @pytest.mark.parametrize("email", ["alice@example.org", "Alice@EXAMPLE.org", " alice@example.org "])
 def test_address_identifies_the_person(opening, alice, bob, email):
     report("joined", registrant_id="nobodys", email=email)
-    assert only().seat == alice.seats.get(session=opening)
+    assert only_row().seat == alice.seats.get(session=opening)
     assert attended() == [("Alice Adams", "opening")]
 
 
@@ -109,7 +109,7 @@ def test_link_to_another_session_is_ignored(event, opening, alice):
     Meeting.objects.create(session=other, zoom_id=5, state="made")
     link(alice, other, "alices")
     report("joined", registrant_id="alices")
-    assert only().seat is None
+    assert only_row().seat is None
 
 
 @pytest.mark.parametrize(
@@ -117,38 +117,38 @@ def test_link_to_another_session_is_ignored(event, opening, alice):
 )
 def test_someone_unknown_is_listed_for_organizers(alice, email):
     report("joined", user_name="A tablet", email=email)
-    presence = only()
-    assert (presence.name, presence.email, presence.seat) == ("A tablet", email[:254], None)
+    row = only_row()
+    assert (row.name, row.email, row.seat) == ("A tablet", email[:254], None)
     assert attended() == []
 
 
 def test_someone_who_canceled_is_unknown(alice):
     signup.cancel(registration=alice)
     report("joined", email=alice.email)
-    assert (only().seat, attended()) == (None, [])
+    assert (only_row().seat, attended()) == (None, [])
 
 
 def test_someone_registered_for_other_sessions_is_unknown(event, opening):
     alice = sign_up(event, sessions=list(event.sessions.exclude(pk=opening.pk)))
     report("joined", email=alice.email)
-    assert (only().seat, attended()) == (None, [])
+    assert (only_row().seat, attended()) == (None, [])
 
 
-# Presences
+# Stays
 
 
 @pytest.mark.parametrize("kinds", [["joined", "left"], ["left", "joined"]])
 def test_joining_and_leaving_arrive_in_any_order(alice, kinds):
     for kind in [*kinds, *kinds]:
         report(kind, {"joined": NINE, "left": TEN}[kind], email=alice.email)
-    presence = only()
-    assert (presence.joined_at, presence.left_at) == (NINE, TEN)
-    assert presence.seat.registration == alice
+    row = only_row()
+    assert (row.joined_at, row.left_at) == (NINE, TEN)
+    assert row.seat.registration == alice
 
 
 def test_missing_time_is_when_the_report_arrived(alice):
     report("joined", None)
-    assert only().joined_at == ZoomReport.objects.get().received_at
+    assert only_row().joined_at == ZoomReport.objects.get().received_at
 
 
 def test_joining_again_is_a_second_stay(alice):
@@ -173,7 +173,7 @@ def test_same_participant_number_in_another_instance_is_someone_else(alice):
 def test_breakout_room_is_not_a_second_stay(alice):
     report("joined", NINE, user_id="16778240")
     report("left", TEN, user_id="16779264")
-    assert (only().joined_at, only().left_at) == (NINE, TEN)
+    assert (only_row().joined_at, only_row().left_at) == (NINE, TEN)
 
 
 def test_organizers_tick_is_kept(opening, alice):
@@ -185,15 +185,15 @@ def test_organizers_tick_is_kept(opening, alice):
 
 def test_organizers_match_is_kept_when_the_person_leaves(opening, alice, bob):
     report("joined", email=alice.email)
-    attendance.match(attendance=only(), seat=bob.seats.get(session=opening))
+    attendance.match(attendance=only_row(), seat=bob.seats.get(session=opening))
     report("left", TEN, email=alice.email)
-    assert (only().seat.registration, only().left_at) == (bob, TEN)
+    assert (only_row().seat.registration, only_row().left_at) == (bob, TEN)
 
 
 def test_long_names_are_truncated(alice):
     report("joined", user_name="x" * 300, registrant_id="y" * 300, participant_uuid="z" * 300)
-    presence = only()
-    lengths = [len(presence.name), len(presence.registrant_id), len(presence.participant)]
+    row = only_row()
+    lengths = [len(row.name), len(row.registrant_id), len(row.participant)]
     assert lengths == [200, 100, 100]
 
 
@@ -204,9 +204,9 @@ def test_reports_of_3_people_take_the_same_queries_as_of_1(
     for number in range(count):
         person = sign_up(event, f"Person{number} P")
         link(person, opening, f"r{number}")
-        keep("joined", registrant_id=f"r{number}", participant_uuid=f"u{number}")
-    # A look for other reports; the claim, the meeting, the links, the presences, the ticks, done;
-    # a look that finds no more; the forgetting; and five savepoints.
+        save_report("joined", registrant_id=f"r{number}", participant_uuid=f"u{number}")
+    # A search for other reports; the claim, the meeting, the links, the stays, the ticks, done; a
+    # search that finds no more; the deletion of old ones; and five savepoints.
     with django_assert_num_queries(1 + 6 + 1 + 1 + 5 * 2):
         attendance.apply_reports()
     assert len(attended()) == count
@@ -214,27 +214,29 @@ def test_reports_of_3_people_take_the_same_queries_as_of_1(
 
 def test_one_run_applies_more_than_one_batch(alice):
     for number in range(5):
-        keep("joined", participant_uuid=str(number))
+        save_report("joined", participant_uuid=str(number))
     attendance.apply_reports(batch_size=2)
     assert Attendance.objects.count() == 5
 
 
 def test_bad_report_does_not_affect_the_rest_of_its_batch(alice, caplog):
-    keep("joined", email=alice.email)
-    keep("joined", participant_uuid={"a": []}, registrant_id=["x"], uuid=["not", "a", "uuid"])
-    keep("left", TEN, email=alice.email)
+    save_report("joined", email=alice.email)
+    save_report(
+        "joined", participant_uuid={"a": []}, registrant_id=["x"], uuid=["not", "a", "uuid"]
+    )
+    save_report("left", TEN, email=alice.email)
     attendance.apply_reports()
-    assert (only().joined_at, only().left_at) == (NINE, TEN)
+    assert (only_row().joined_at, only_row().left_at) == (NINE, TEN)
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
     assert not ZoomReport.objects.filter(done_at=None).exists()
 
 
 def test_joining_and_leaving_in_one_batch_is_one_stay(opening, alice, bob):
     link(bob, opening, "bobs")
-    keep("left", TEN, email=alice.email)
-    keep("joined", NINE, registrant_id="bobs", participant_uuid="B")
-    keep("joined", NINE, email=alice.email)
-    keep("left", ELEVEN, registrant_id="bobs", participant_uuid="B")
+    save_report("left", TEN, email=alice.email)
+    save_report("joined", NINE, registrant_id="bobs", participant_uuid="B")
+    save_report("joined", NINE, email=alice.email)
+    save_report("left", ELEVEN, registrant_id="bobs", participant_uuid="B")
     attendance.apply_reports()
     rows = Attendance.objects.order_by("left_at")
     assert list(rows.values_list("seat__registration__name", "joined_at", "left_at")) == [
@@ -247,12 +249,12 @@ def test_several_workers_at_once_apply_each_report_once(transactional_db, event,
     people = [sign_up(event, f"Person{number} P") for number in range(12)]
     for person in people:
         for kind, moment in (("left", TEN), ("joined", NINE)):
-            keep(kind, moment, email=person.email, participant_uuid=person.email)
+            save_report(kind, moment, email=person.email, participant_uuid=person.email)
     applied: list[tuple] = []
     errors: list[Exception] = []
     save_participants = attendance.save_participants
 
-    def noted(session: Session, uuid: str, participants: list[Participant]) -> None:
+    def recording(session: Session, uuid: str, participants: list[Participant]) -> None:
         applied.extend((each.user_id, each.joined_at, each.left_at) for each in participants)
         save_participants(session, uuid, participants)
 
@@ -264,7 +266,7 @@ def test_several_workers_at_once_apply_each_report_once(transactional_db, event,
         finally:
             connection.close()
 
-    monkeypatch.setattr(attendance, "save_participants", noted)
+    monkeypatch.setattr(attendance, "save_participants", recording)
     threads = [threading.Thread(target=apply) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -282,26 +284,26 @@ def test_several_workers_at_once_apply_each_report_once(transactional_db, event,
 
 @pytest.mark.served
 def test_report_locked_by_a_hanging_worker_blocks_no_other(transactional_db, event):
-    """SQLite has one writer at a time, and no locks on rows."""
-    keep("joined", participant_uuid="A")
-    keep("joined", participant_uuid="B")
-    held, done = threading.Event(), threading.Event()
+    """Not on SQLite, which has no row locks."""
+    save_report("joined", participant_uuid="A")
+    save_report("joined", participant_uuid="B")
+    locked, done = threading.Event(), threading.Event()
 
     def hang() -> None:
         with transaction.atomic():
             ZoomReport.objects.select_for_update().order_by("pk").first()
-            held.set()
+            locked.set()
             done.wait(10)
         connection.close()
 
     other = threading.Thread(target=hang)
     other.start()
-    held.wait(10)
+    locked.wait(10)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
         attendance.apply_reports()
-        assert only().participant == "B"
+        assert only_row().participant == "B"
     finally:
         done.set()
         other.join()
@@ -315,13 +317,13 @@ def test_report_locked_by_a_hanging_worker_blocks_no_other(transactional_db, eve
 
 def test_organizer_matches_an_attendance(opening, alice):
     report("joined")
-    assert attendance.match(attendance=only(), seat=alice.seats.get(session=opening)) == 1
-    assert only().seat.registration == alice
+    assert attendance.match(attendance=only_row(), seat=alice.seats.get(session=opening)) == 1
+    assert only_row().seat.registration == alice
     assert attended() == [("Alice Adams", "opening")]
 
 
 def test_match_covers_the_same_name_and_address_in_the_session(event, opening, alice, bob):
-    theirs = alice.seats.get(session=opening)
+    seat = alice.seats.get(session=opening)
     here = {"session": opening, "uuid": UUID, "name": "A. A.", "email": "a@home.example"}
     first, *_others = (
         Attendance.objects.create(participant=str(number), **{**here, **fields})
@@ -336,10 +338,10 @@ def test_match_covers_the_same_name_and_address_in_the_session(event, opening, a
             ]
         )
     )
-    assert attendance.match(attendance=first, seat=theirs) == 2
+    assert attendance.match(attendance=first, seat=seat) == 2
     assert list(Attendance.objects.order_by("pk").values_list("seat", flat=True)) == [
-        theirs.pk,
-        theirs.pk,
+        seat.pk,
+        seat.pk,
         bob.seats.get(session=opening).pk,
         None,
         None,
@@ -356,14 +358,14 @@ def test_match_covers_no_others_without_both_name_and_address(opening, alice, fi
     assert attendance.match(attendance=first, seat=alice.seats.get(session=opening)) == 1
 
 
-def test_seat_in_another_session_is_refused(event, opening, alice):
+def test_seat_in_another_session_is_rejected(event, opening, alice):
     report("joined")
     with pytest.raises(attendance.OtherSession):
-        attendance.match(attendance=only(), seat=alice.seats.exclude(session=opening).get())
-    assert (only().seat, attended()) == (None, [])
+        attendance.match(attendance=only_row(), seat=alice.seats.exclude(session=opening).get())
+    assert (only_row().seat, attended()) == (None, [])
 
 
-# Zoom's own list
+# Zoom's participant list
 
 
 def listed(
@@ -375,7 +377,7 @@ def listed(
 
 @pytest.fixture
 def complete(opening, monkeypatch):
-    """Fill in from a list of Zoom's."""
+    """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
         monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: list(people))
@@ -409,7 +411,7 @@ def test_list_completes_known_stays_without_duplicates(opening, complete):
     assert complete(
         listed("Alice", NINE - second, TEN),
         listed("Bob", NINE, TEN + second),
-        # Of one who went through a breakout room there are several.
+        # Someone who was in a breakout room has several rows.
         listed("Carl", NINE, NINE + 20 * 60 * second),
         listed("Carl", NINE + 20 * 60 * second, TEN + second, user_id="in a room"),
     ) == [("Alice", NINE, TEN), ("Bob", NINE, TEN), ("Carl", NINE, TEN)]
@@ -433,7 +435,7 @@ def test_list_only_completes_a_stay_at_the_same_time(opening, complete):
 
 
 def test_list_may_contain_someone_twice(opening, complete):
-    """One row of a waiting room and one of the meeting, of the same number."""
+    """One row for the waiting room and one for the meeting, with the same number."""
     assert complete(listed("Alice", NINE, NINE), listed("Alice", NINE, TEN)) == [
         ("Alice", NINE, TEN)
     ]
@@ -453,7 +455,7 @@ def test_list_of_a_real_meeting_is_read(opening, alice, zoom_account):
     zoom.join(made.id, name="Alice A.", email=alice.email)
     zoom.end(made.id)
     attendance.complete(Session.objects.get(pk=opening.pk))
-    assert (only().name, bool(only().left_at)) == ("Alice A.", True)
+    assert (only_row().name, bool(only_row().left_at)) == ("Alice A.", True)
     assert attended() == [("Alice Adams", "opening")]
 
 
@@ -463,19 +465,19 @@ def test_list_takes_the_same_queries_for_1_person_as_for_3(
 ):
     people = [sign_up(event, f"Person{number} P") for number in range(count)]
     on_list = [listed(each.name, NINE, TEN, email=each.email) for each in people]
-    # The session, what is known, the addresses, the presences, the ticks, two savepoints; and
-    # what the test looks at.
+    # The session, the known stays, the addresses, the new stays, the ticks, two savepoints, and the
+    # test's own query.
     with django_assert_num_queries(5 + 2 * 2 + 1):
         complete(*on_list)
     assert len(attended()) == count
 
 
-# Afterwards, by itself
+# After the meeting
 
 
 @pytest.fixture
 def ended(week, zoom_account) -> Meeting:
-    """A meeting of which no report told who was there, just over."""
+    """A meeting that has just ended, without reports about people."""
     week.zoom_mode, week.zoom_captions = "shared", False
     week.save()
     sync.sync_meetings()

@@ -11,7 +11,7 @@ from registrations import signup
 from registrations.models import Attendance, Seat
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import path
-from tests.registrations.zoom.test_attendance import NINE, attended, only, report
+from tests.registrations.zoom.test_attendance import NINE, attended, only_row, report
 
 pytestmark = pytest.mark.django_db
 
@@ -28,12 +28,12 @@ def test_attendance_page_shows_who_and_how_long(admin_client, opening, alice):
     report("left", NINE + dt.timedelta(minutes=95, seconds=20), email=alice.email)
     report("joined", user_name="", participant_uuid="B", email="b@example.org")
     text = admin_client.get(LIST).content.decode()
-    for words in (
+    for shown in (
         *("Alice A.", "Alice Adams", "Opening session", ">95<"),
         *("Oct 16, 2021, 9:00 AM PDT", ">10:35 AM<"),
         *("no name", "b@example.org", ">unknown<", "not known"),
     ):
-        assert words in text
+        assert shown in text
 
 
 def test_attendance_page_filters_unmatched_people(admin_client, alice):
@@ -44,11 +44,11 @@ def test_attendance_page_filters_unmatched_people(admin_client, alice):
     assert len(names(admin_client.get(LIST))) == 2
 
 
-@pytest.mark.parametrize("words", ["Alice A.", "alice@", "Adams"])
-def test_attendance_page_searches_both_names(admin_client, alice, words):
+@pytest.mark.parametrize("text", ["Alice A.", "alice@", "Adams"])
+def test_attendance_page_searches_both_names(admin_client, alice, text):
     report("joined", email=alice.email)
     report("joined", user_name="A tablet", participant_uuid="B")
-    assert names(admin_client.get(LIST, {"q": words})) == ["Alice A."]
+    assert names(admin_client.get(LIST, {"q": text})) == ["Alice A."]
 
 
 def test_attendance_page_takes_the_same_queries_for_1_row_as_for_3(admin_client, event, alice):
@@ -91,18 +91,18 @@ def test_organizer_chooses_among_the_people_of_the_session(admin_client, event, 
 def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
-    answer = admin_client.post(path(only()), {"seat": seat.pk}, follow=True)
+    answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
     assert "Alice Adams was there: 1 entry is theirs now." in answer.content.decode()
-    assert (only().seat, attended()) == (seat, [("Alice Adams", "opening")])
+    assert (only_row().seat, attended()) == (seat, [("Alice Adams", "opening")])
 
 
 @pytest.mark.once
 def test_changed_match_says_that_the_tick_stays(admin_client, opening, alice, bob):
     report("joined", email=alice.email)
     seat = bob.seats.get(session=opening)
-    answer = admin_client.post(path(only()), {"seat": seat.pk}, follow=True)
+    answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
     assert "stays ticked as attended" in answer.content.decode()
-    assert only().seat == seat
+    assert only_row().seat == seat
     assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
 
 
@@ -110,7 +110,7 @@ def test_changed_match_says_that_the_tick_stays(admin_client, opening, alice, bo
 def test_saving_without_a_change_ticks_nothing(admin_client, opening, alice):
     report("joined", email=alice.email)
     Seat.objects.update(attended=False)
-    admin_client.post(path(only()), {"seat": only().seat_id})
+    admin_client.post(path(only_row()), {"seat": only_row().seat_id})
     assert attended() == []
 
 
@@ -120,26 +120,26 @@ def test_invalid_person_is_rejected_at_the_field(admin_client, opening, alice, c
     report("joined")
     if chosen == "elsewhere":
         chosen = alice.seats.exclude(session=opening).get().pk
-    answer = admin_client.post(path(only()), {"seat": chosen})
+    answer = admin_client.post(path(only_row()), {"seat": chosen})
     assert list(answer.context["adminform"].form.errors) == ["seat"]
-    assert (only().seat, attended()) == (None, [])
+    assert (only_row().seat, attended()) == (None, [])
 
 
 @pytest.mark.once
 def test_match_of_a_canceled_person_can_be_saved(admin_client, opening, alice):
     report("joined", email=alice.email)
     signup.cancel(registration=alice)
-    assert admin_client.post(path(only()), {"seat": only().seat_id}).status_code == 302
+    assert admin_client.post(path(only_row()), {"seat": only_row().seat_id}).status_code == 302
 
 
 @pytest.mark.once
 def test_nothing_else_can_be_edited(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
-    admin_client.post(path(only()), {"seat": seat.pk, "name": "X", "email": "x@example.org"})
-    assert (only().name, only().email) == ("Alice A.", "")
+    admin_client.post(path(only_row()), {"seat": seat.pk, "name": "X", "email": "x@example.org"})
+    assert (only_row().name, only_row().email) == ("Alice A.", "")
     assert admin_client.get(f"{LIST}add/").status_code == 403
-    assert admin_client.post(f"{LIST}{only().pk}/delete/", {"post": "yes"}).status_code == 403
+    assert admin_client.post(f"{LIST}{only_row().pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 @pytest.mark.once
@@ -148,9 +148,9 @@ def test_viewer_sees_attendances_and_cannot_match(client, django_user_model, ope
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
     report("joined")
-    page = client.get(path(only()))
+    page = client.get(path(only_row()))
     assert page.status_code == 200
     assert "Alice A." in page.content.decode()
     seat = alice.seats.get(session=opening)
-    assert client.post(path(only()), {"seat": seat.pk}).status_code == 403
-    assert only().seat is None
+    assert client.post(path(only_row()), {"seat": seat.pk}).status_code == 403
+    assert only_row().seat is None

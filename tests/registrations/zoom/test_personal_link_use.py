@@ -24,7 +24,7 @@ from tests.registrations.zoom.test_personal_links import links_of, sync_now
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
-# In the mails
+# Emails
 
 
 def written(mail: OutgoingMail) -> EmailMessage:
@@ -81,7 +81,7 @@ def test_email_does_not_wait_for_a_refused_link(personal, zoom_account):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "prevent",
     [
         lambda settings: Event.objects.update(zoom_mode="shared"),
         lambda settings: setattr(settings, "ZOOM_CLIENT_ID", ""),
@@ -90,8 +90,8 @@ def test_email_does_not_wait_for_a_refused_link(personal, zoom_account):
         ),
     ],
 )
-def test_email_does_not_wait_when_no_link_will_come_soon(personal, settings, spoil):
-    spoil(settings)
+def test_email_does_not_wait_when_no_link_will_come_soon(personal, settings, prevent):
+    prevent(settings)
     personal.refresh_from_db()
     assert sign_up(personal).mails.get().due_at <= timezone.now()
 
@@ -127,12 +127,12 @@ def test_promotion_email_waits_too(personal, zoom_account):
     assert mail.due_at <= timezone.now()
 
 
-# At the door
+# The join page
 
 
 @pytest.fixture
 def open_seat(personal) -> Iterator[Seat]:
-    """Alice's seat in the first session, whose doors are open; of its link nobody has asked."""
+    """Alice's seat in the first session, whose doors are open. It has no link yet."""
     alice = sign_up(personal)
     seat = alice.seats.order_by("session__starts_at").first()
     with time_machine.travel(seat.session.starts_at - dt.timedelta(minutes=5), tick=True):

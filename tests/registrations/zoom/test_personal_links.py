@@ -1,4 +1,4 @@
-"""Each seat of an event with personal links is a registrant at Zoom, and nobody else is."""
+"""Each seat of an event with personal links is a registrant at Zoom, and no one else is."""
 
 import datetime as dt
 
@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def sync_now(times: int = 1) -> None:
-    """Tick so often, with no pause between."""
-    for _tick in range(times):
+    """Sync this many times, without waiting between retries."""
+    for _time in range(times):
         now = timezone.now()
         ZoomAccount.objects.update(resumes_at=now)
         PersonalLink.objects.update(due_at=now)
@@ -34,7 +34,7 @@ def crowd(event: Event, count: int) -> list[Registration]:
 
 
 def at_zoom(zoom_account: StandIn, session: Session) -> dict[str, str]:
-    """By address, the links that lead into the session's meeting now."""
+    """The registrant IDs that may enter the session's meeting now, by email address."""
     meeting = zoom_account.meetings[Meeting.objects.get(session=session).zoom_id]
     return {
         each.email: each.id for each in meeting.registrants.values() if each.status == "approved"
@@ -69,7 +69,7 @@ def test_people_are_registered_thirty_at_a_time(personal, zoom_account):
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "disqualify",
     [
         lambda event: Registration.objects.update(canceled_at=timezone.now()),
         lambda event: Registration.objects.update(approval="pending"),
@@ -80,9 +80,9 @@ def test_people_are_registered_thirty_at_a_time(personal, zoom_account):
         lambda event: Meeting.objects.update(state="gone"),
     ],
 )
-def test_only_admitted_people_in_published_sessions_get_links(personal, zoom_account, spoil):
+def test_only_admitted_people_in_published_sessions_get_links(personal, zoom_account, disqualify):
     sign_up(personal)
-    spoil(personal)
+    disqualify(personal)
     sync_now()
     assert zoom_account.count("add_registrants") == 0
 
@@ -94,7 +94,7 @@ def test_session_that_is_over_needs_no_links(personal, zoom_account):
     assert zoom_account.count("add_registrants") == 0
 
 
-# What goes wrong
+# Failures
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "timeout", "cut", "500", "503 html", "429"])
@@ -113,8 +113,21 @@ def test_no_one_is_registered_again_blindly(personal, zoom_account):
     zoom_account.fail("lost answer", call="add_registrants", times=4)
     sync_now(6)
     assert PersonalLink.objects.issued().count() == 62
-    # Two batches for each of two sessions, and none a second time.
+    # Two batches for each of two sessions, none of them twice.
     assert zoom_account.count("add_registrants") == 4
+
+
+def test_links_whose_call_had_not_begun_are_released_after_an_error(personal, zoom_account):
+    people = Registration.objects.bulk_create(
+        Registration(event=personal, email=f"p{number}@example.org", email_key=number)
+        for number in range(360)
+    )
+    session = personal.sessions.first()
+    Seat.objects.bulk_create(Seat(registration=person, session=session) for person in people)
+    zoom_account.fail("lost answer", call="add_registrants", times=None)
+    personal_links.sync_links()
+    released = PersonalLink.objects.filter(asked_at=None, due_at__lte=timezone.now())
+    assert released.count() == 360 - 30 * zoom_account.count("add_registrants")
 
 
 def test_batch_of_a_killed_worker_is_completed(personal, zoom_account):
@@ -200,11 +213,11 @@ def test_no_call_is_made_while_zoom_is_down(personal, zoom_account):
     assert len(zoom_account.calls) == calls
 
 
-# Taking away
+# Revoking
 
 
 @pytest.mark.parametrize(
-    "leave",
+    "disqualify",
     [
         lambda alice: signup.cancel(registration=alice),
         lambda alice: signup.decline(registrations=Registration.objects.filter(pk=alice.pk)),
@@ -212,10 +225,10 @@ def test_no_call_is_made_while_zoom_is_down(personal, zoom_account):
         lambda alice: alice.seats.all().delete(),
     ],
 )
-def test_link_of_a_seat_that_no_longer_qualifies_is_revoked(personal, zoom_account, leave):
+def test_link_of_a_seat_that_no_longer_qualifies_is_revoked(personal, zoom_account, disqualify):
     alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
     sync_now()
-    leave(alice)
+    disqualify(alice)
     zoom_account.fail("503", call="update_registrants")
     sync_now(2)
     for session in personal.sessions.all():
@@ -240,7 +253,7 @@ def test_corrected_address_gets_a_new_link_and_the_old_one_is_revoked(personal, 
     alice = sign_up(personal)
     sync_now()
     signup.correct_email(registration=alice, email="right@example.org")
-    # The mail waits for the new ones.
+    # The email waits for the new ones.
     assert not links_of(alice)
     assert alice.mails.order_by("-pk").first().due_at > timezone.now()
     sync_now()
@@ -271,7 +284,7 @@ def test_links_are_kept_after_the_session(personal, zoom_account):
     assert len(links_of(alice)) == 2
 
 
-# Coming back
+# Changes
 
 
 @pytest.mark.parametrize("fault", ["429", "lost answer", "503"])
@@ -367,18 +380,18 @@ def test_renewed_link_replaces_a_stolen_one(personal, zoom_account):
         lambda alice: seats.release(seats=[alice.seats.first()]),
         lambda alice: erasure.erase(registration=alice),
     ],
-    ids=["decline", "cancel", "leave", "erase"],
+    ids=["decline", "cancel", "disqualify", "erase"],
 )
 def test_worker_is_woken_to_revoke_a_link(
     personal, zoom_account, end, monkeypatch, django_capture_on_commit_callbacks
 ):
     alice = sign_up(personal)
     sync_now()
-    told = []
-    monkeypatch.setattr(background, "wake_workers", lambda task, **options: told.append(task))
+    woken = []
+    monkeypatch.setattr(background, "wake_workers", lambda task, **options: woken.append(task))
     with django_capture_on_commit_callbacks(execute=True):
         end(alice)
-    assert "registrations.tasks.issue_links" in told
+    assert "registrations.tasks.issue_links" in woken
 
 
 def test_meeting_requires_manual_approval_of_strangers(personal, zoom_account):

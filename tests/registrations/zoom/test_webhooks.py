@@ -1,4 +1,4 @@
-"""What Zoom reports by webhook: who is let in at that door, and what shows on the session."""
+"""Zoom's webhooks: which are accepted, and what they change."""
 
 import datetime as dt
 import hashlib
@@ -47,10 +47,10 @@ def written(moment: dt.datetime) -> str:
     return f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def message(event: str, **details) -> bytes:
-    about = {"id": str(ZOOM_ID), "uuid": UUID, "topic": "Opening session", **details}
-    said = {"event": event, "event_ts": 1634400000123, "payload": {"object": about}}
-    return json.dumps(said).encode()
+def message(event: str, **changes) -> bytes:
+    details = {"id": str(ZOOM_ID), "uuid": UUID, "topic": "Opening session", **changes}
+    body = {"event": event, "event_ts": 1634400000123, "payload": {"object": details}}
+    return json.dumps(body).encode()
 
 
 JOINED = message(
@@ -68,7 +68,7 @@ JOINED = message(
 
 @pytest.fixture
 def post(client):
-    """Post a body; returns the answer's status."""
+    """Post a body, signed unless headers are given. Returns the status of the answer."""
 
     def post(body: bytes, headers: dict[str, str] | None = None) -> int:
         headers = signed(body) if headers is None else headers
@@ -79,7 +79,7 @@ def post(client):
 
 
 def apply(event: str, **details) -> None:
-    """Have a worker work on a report; another than those before, as the clock would make it."""
+    """Save and apply a report. It has its own key, as one sent at another time would."""
     body = message(event, **details)
     payload = json.loads(body)["payload"]
     key = str(ZoomReport.objects.count())
@@ -87,7 +87,7 @@ def apply(event: str, **details) -> None:
     attendance.apply_reports()
 
 
-# The door
+# Receiving
 
 
 @pytest.mark.once
@@ -114,14 +114,14 @@ def test_url_validation_needs_a_valid_signature(client):
 def test_report_is_saved_and_a_worker_woken(
     post, monkeypatch, django_capture_on_commit_callbacks, django_assert_num_queries
 ):
-    told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", lambda task, gather: told.append(task))
+    woken: list[str] = []
+    monkeypatch.setattr(background, "wake_workers", lambda task, gather: woken.append(task))
     with (
         django_capture_on_commit_callbacks(execute=True),
         django_assert_num_queries(1),
     ):
         assert post(JOINED) == 204
-    assert told == ["registrations.tasks.apply_zoom_reports"]
+    assert woken == ["registrations.tasks.apply_zoom_reports"]
     report = ZoomReport.objects.get()
     assert (report.kind, report.zoom_id) == ("meeting.participant_joined", ZOOM_ID)
     assert report.payload == json.loads(JOINED)["payload"]
@@ -133,7 +133,7 @@ NOW = 1_900_000_000
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("headers", "words"),
+    ("headers", "reason"),
     [
         ({}, "no valid timestamp"),
         (signed(JOINED, timestamp=""), "no valid timestamp"),
@@ -158,14 +158,14 @@ NOW = 1_900_000_000
     ],
 )
 def test_forged_and_old_webhooks_are_rejected_without_a_query(
-    post, caplog, django_assert_num_queries, headers, words
+    post, caplog, django_assert_num_queries, headers, reason
 ):
     with time_machine.travel(NOW, tick=False), django_assert_num_queries(0):
         assert post(JOINED, headers) == 403
     logged = [
         each.getMessage() for each in caplog.records if each.name == "registrations.zoom.webhooks"
     ]
-    assert logged == [f"Rejected a Zoom webhook: {words}"]
+    assert logged == [f"Rejected a Zoom webhook: {reason}"]
     assert not ZoomReport.objects.exists()
 
 
@@ -178,7 +178,7 @@ def test_timestamp_may_be_five_minutes_off(post, seconds):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "reason"),
     [
         (b"", "not JSON"),
         (b"{", "not JSON"),
@@ -198,11 +198,11 @@ def test_timestamp_may_be_five_minutes_off(post, seconds):
     ],
 )
 def test_malformed_webhooks_are_rejected_without_a_query(
-    post, caplog, django_assert_num_queries, body, words
+    post, caplog, django_assert_num_queries, body, reason
 ):
     with django_assert_num_queries(0):
         assert post(body) == 400
-    assert f"Rejected a Zoom webhook: {words}" in caplog.messages
+    assert f"Rejected a Zoom webhook: {reason}" in caplog.messages
 
 
 def padded(size: int) -> bytes:
@@ -220,7 +220,7 @@ def test_large_body_is_rejected(post, caplog, django_assert_num_queries):
 
 
 class Endless(io.RawIOBase):
-    """A body without end, which counts what is read of it."""
+    """An endless body that counts the bytes read."""
 
     read_bytes = 0
 
@@ -278,7 +278,7 @@ def test_repeated_report_changes_nothing(post, opening):
     kept, there = ZoomReport.objects.get(), Attendance.objects.get()
     assert there.seat.registration == alice
     Seat.objects.update(attended=False)
-    # As whoever listened would send it, and as Zoom does when it heard no answer.
+    # As someone who intercepted it would, and as Zoom does if it gets no answer.
     assert post(JOINED, headers) == 204
     assert post(JOINED, signed(JOINED, timestamp=int(time.time()) + 60)) == 204
     attendance.apply_reports()
@@ -324,7 +324,7 @@ def test_report_without_a_meeting_changes_nothing(post, opening, payload):
 
 
 def test_text_that_postgresql_cannot_store_is_replaced(post, opening):
-    """PostgreSQL refuses NUL, halves of surrogate pairs and infinity."""
+    """PostgreSQL rejects NUL, lone surrogates and infinity."""
     body = (
         b'{"event":"meeting.participant_joined","payload":{"big":1e999,"not":NaN,"object":{"id":%d,'
         b'"uuid":"u","participant":{"user_id":"1","user_name":"A\\u0000l\\ud800i\\ud83d\\ude00",'
@@ -335,7 +335,7 @@ def test_text_that_postgresql_cannot_store_is_replaced(post, opening):
     assert Attendance.objects.get().name == "A\ufffdl?i\U0001f600"
 
 
-# What shows on the session
+# Applying
 
 NINE = dt.datetime(2021, 10, 16, 16, tzinfo=dt.UTC)
 TEN, ELEVEN, NOON = (NINE + dt.timedelta(hours=hours) for hours in (1, 2, 3))
@@ -367,7 +367,7 @@ def ended(at: dt.datetime, began: dt.datetime) -> tuple[str, dict]:
         ([started(NINE), started(ELEVEN), ended(TEN, NINE)], (ELEVEN, None)),
         ([started(ELEVEN), started(NINE), ended(TEN, NINE)], (ELEVEN, None)),
         ([ended(NOON, ELEVEN), ended(TEN, NINE), started(NINE)], (ELEVEN, NOON)),
-        # Zoom's two words on one start can be a second apart.
+        # Zoom's two reports of one start can differ by a second.
         ([started(NINE), ended(TEN, A_SECOND_EARLIER)], (A_SECOND_EARLIER, TEN)),
         ([ended(TEN, A_SECOND_EARLIER), started(NINE)], (A_SECOND_EARLIER, TEN)),
     ],
@@ -402,7 +402,7 @@ SHARE = "https://us02web.zoom.us/rec/share/Fz_Ab-12"
 
 
 def recorded(session: Session, **details) -> str:
-    """Where the session's recording is watched after this report."""
+    """The session's recording URL after this report."""
     apply(
         "recording.completed",
         **{
@@ -449,7 +449,7 @@ def test_second_recording_does_not_replace_the_first(opening):
         # The evening before: a rehearsal.
         (dt.timedelta(hours=-14), 60, False),
         (dt.timedelta(minutes=-60), 44, False),
-        # Begun early, and gone on into the session.
+        # Started early, and continued into the session.
         (dt.timedelta(minutes=-60), 46, True),
         (dt.timedelta(hours=3), 90, True),
         (dt.timedelta(hours=5), 60, False),
@@ -464,7 +464,7 @@ def test_recording_without_a_start_time_is_ignored(opening):
     assert recorded(opening, start_time="") == ""
 
 
-def standing(session: Session) -> tuple[str, str]:
+def state_of(session: Session) -> tuple[str, str]:
     meeting = Meeting.objects.get(session=session)
     return meeting.state, meeting.problem
 
@@ -472,33 +472,33 @@ def standing(session: Session) -> tuple[str, str]:
 def test_meeting_deleted_by_hand_is_marked(opening):
     Event.objects.update(zoom_mode="shared")
     apply("meeting.deleted")
-    assert standing(opening) == ("gone", sync.GONE)
+    assert state_of(opening) == ("gone", sync.GONE)
 
 
 @pytest.mark.parametrize("state", ["pasted", "wanted", "gone"])
 def test_deletion_is_ignored_unless_the_meeting_existed(opening, state):
     Meeting.objects.filter(session=opening).update(state=state)
     apply("meeting.deleted")
-    assert standing(opening) == (state, "")
+    assert state_of(opening) == (state, "")
 
 
 def test_deletion_for_a_canceled_session_is_ignored(opening):
     Session.objects.filter(pk=opening.pk).update(canceled_at=timezone.now())
     apply("meeting.deleted")
-    assert standing(opening) == ("made", "")
+    assert state_of(opening) == ("made", "")
 
 
-# The workers
+# Workers
 
 
-def keep(number: int, kind: str = "meeting.started", **payload) -> ZoomReport:
+def save_report(number: int, kind: str = "meeting.started", **payload) -> ZoomReport:
     payload = payload or {"object": {"start_time": written(NINE)}}
     return ZoomReport.objects.create(key=str(number), kind=kind, zoom_id=ZOOM_ID, payload=payload)
 
 
 def test_bad_report_blocks_no_other(opening, caplog):
-    keep(1, "meeting.participant_joined", object={"uuid": "u", "participant": "Alice Adams"})
-    keep(2)
+    save_report(1, "meeting.participant_joined", object={"uuid": "u", "participant": "Alice Adams"})
+    save_report(2)
     attendance.apply_reports()
     assert times(opening) == (NINE, None)
     assert not ZoomReport.objects.filter(done_at=None).exists()
@@ -510,12 +510,12 @@ def test_bad_report_blocks_no_other(opening, caplog):
 
 
 def test_report_is_kept_when_the_database_fails(opening, monkeypatch):
-    def trouble(*args):
+    def fail(*args):
         raise OperationalError("deadlock detected")
 
-    keep(1)
+    save_report(1)
     with monkeypatch.context() as patch:
-        patch.setitem(reports.HANDLERS, "meeting.started", trouble)
+        patch.setitem(reports.HANDLERS, "meeting.started", fail)
         with pytest.raises(OperationalError):
             attendance.apply_reports()
     assert ZoomReport.objects.get().done_at is None
@@ -524,20 +524,20 @@ def test_report_is_kept_when_the_database_fails(opening, monkeypatch):
 
 
 def test_run_that_reaches_its_limit_wakes_a_worker(opening, monkeypatch):
-    told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", told.append)
+    woken: list[str] = []
+    monkeypatch.setattr(background, "wake_workers", woken.append)
     for number in range(3):
-        keep(number)
+        save_report(number)
     attendance.apply_reports(limit=2)
     assert ZoomReport.objects.filter(done_at=None).count() == 1
-    assert told == ["registrations.tasks.apply_zoom_reports"]
+    assert woken == ["registrations.tasks.apply_zoom_reports"]
     attendance.apply_reports(limit=2)
-    assert len(told) == 1
+    assert len(woken) == 1
 
 
 def test_applied_reports_are_deleted_after_a_day(opening):
-    """They hold names of people, of whom some are none of ours."""
-    keep(1)
+    """They contain names, also of people who aren't registered."""
+    save_report(1)
     attendance.apply_reports()
     now = timezone.now()
     attendance.apply_reports(now=now + dt.timedelta(hours=23))
@@ -549,7 +549,7 @@ def test_applied_reports_are_deleted_after_a_day(opening):
 def test_reports_travel_from_zoom_to_the_seat(
     transactional_db, week, zoom_account, live_server, worker
 ):
-    """A server in Zoom's place reports to the site, and a real worker works on it."""
+    """The fake Zoom sends reports to the site, and a real worker applies them."""
     zoom = zoom_account
     zoom.webhooks.url = f"{live_server.url}{URL}"
     assert zoom.validate_webhook()
@@ -568,7 +568,7 @@ def test_reports_travel_from_zoom_to_the_seat(
     assert zoom.end(made.id) == 204
     assert zoom.recording_ready(made.id, password="pass") == 204
     eventually(lambda: Session.objects.get(pk=session.pk).recording_url, "the recording shows")
-    eventually(lambda: not ZoomReport.objects.filter(done_at=None).exists(), "all is worked on")
+    eventually(lambda: not ZoomReport.objects.filter(done_at=None).exists(), "all are applied")
 
     session.refresh_from_db()
     assert session.recording_url == f"http://localhost:{zoom.port}/rec/share/{made.id}?pwd=pass"
