@@ -256,7 +256,7 @@ def _match_existing_registrants(
 def _record(links: Sequence[PersonalLink], outcomes: sync.Registered) -> None:
     """Save each person's link, or why there is none, and release the emails that waited for it."""
     now = timezone.now()
-    issued = []
+    issued: list[tuple[int, str, str]] = []
     for link in links:
         outcome = outcomes.get(
             _key(link), zoom_client.TryLater("Zoom said nothing of this address.")
@@ -267,17 +267,32 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.Registered) -> None:
         elif isinstance(outcome, zoom_client.ZoomError):
             _refuse(link, str(outcome))
         elif 0 < len(outcome.join_url) <= MAX_URL_LENGTH:
-            link.registrant_id, link.join_url = outcome.id, outcome.join_url
-            issued.append(link)
+            issued.append((link.pk, outcome.id, outcome.join_url))
         else:
             _refuse(
                 link, "Zoom registered this person, but gave no link. A host has to approve them."
             )
-    # Two statements, because this way is faster than one that sets all columns row by row.
-    PersonalLink.objects.bulk_update(issued, ["registrant_id", "join_url"])
-    state = PersonalLink.State.ISSUED
-    _update(issued, state=state, problem="", asked_at=None, issued_at=now, due_at=now)
+    if issued:
+        _record_issued(issued, now)
     _release_held_mails(links)
+
+
+def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> None:
+    """Save registrant IDs and join URLs by the links' ids, in one statement.
+
+    With `bulk_update`, issuing 18,000 links takes three times as long (`make bench`). PostgreSQL
+    and SQLite use the same names for the columns of VALUES.
+    """
+    table = connection.ops.quote_name(PersonalLink._meta.db_table)
+    rows = ", ".join(["(%s, %s, %s)"] * len(issued))
+    moment = connection.ops.adapt_datetimefield_value(now)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {table} SET state = 'issued', problem = '', asked_at = NULL, "  # noqa: S608
+            "registrant_id = given.column2, join_url = given.column3, issued_at = %s, due_at = %s "
+            f"FROM (VALUES {rows}) AS given WHERE id = given.column1",
+            [moment, moment, *(value for row in issued for value in row)],
+        )
 
 
 def _refuse(link: PersonalLink, problem: str) -> None:
