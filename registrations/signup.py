@@ -83,11 +83,7 @@ def register(
         return saved
     registration.pk = saved.pk
     seats.assign(registration=registration, sessions=sessions)
-    if strategies := list(strategies):
-        interest = Registration.strategies.through
-        interest.objects.bulk_create(
-            [interest(registration=registration, track=strategy) for strategy in strategies]
-        )
+    registration.strategies.add(*strategies)
     questions.save_answers(registration=registration, answers=answers or {})
     if access_needs.requested_kinds(registration):
         access_needs.update(registration=registration)
@@ -294,20 +290,17 @@ def change(
     had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
     removed = [seat for pk, seat in had.items() if pk not in chosen]
     added = [session for pk, session in chosen.items() if pk not in had]
-    seats.lock_sessions(
-        [*(seat.session_id for seat in removed), *(session.pk for session in added)]
-    )
+    changed = [*(seat.session_id for seat in removed), *(session.pk for session in added)]
+    seats.lock_sessions(changed)
     if removed:
         seats.release(seats=removed)
-    if added:
-        seats.assign(registration=registration, sessions=added)
+    seats.assign(registration=registration, sessions=added)
     questions.save_answers(registration=registration, answers=answers or {})
     questions.delete_inapplicable(registration=registration)
     access_needs.update(registration=registration)
-    if not (removed or added):
-        return False
-    _send_new_confirmation([registration])
-    return True
+    if changed:
+        _send_new_confirmation([registration])
+    return bool(changed)
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 Erasing someone cancels the registration and then, in one transaction and in this order:
 
-1. admin log: names and changes in entries about the person's rows (ours and deleted ones)
+1. admin log: names and changes, in entries about the person's rows and about deleted rows
 2. Attendance, ZoomReport: name, email and registrant ID, also of unmatched people who seem the same
 3. PersonalLink: revoked at Zoom and then deleted; if the meeting is over, only a count remains
 4. Answer, AccessNeed: deleted
@@ -63,7 +63,7 @@ State = OutgoingMail.State
 
 # How many people one run of `erase_expired` erases.
 PEOPLE_PER_RUN = 100
-# `erase_expired` runs every ten minutes, so whoever is left after this failed many times.
+# `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
 # How long before an event is erased organizers are warned.
 WARNING_PERIOD = dt.timedelta(days=7)

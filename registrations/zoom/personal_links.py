@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 CONNECTIONS = 4
 CLAIM_SIZE = 5 * CONNECTIONS * zoom_client.BATCH
 SYNC_SECONDS = 10
-# Longer than the calls of one claim take.
+# Longer than SYNC_SECONDS plus the slowest calls.
 LEASE = dt.timedelta(minutes=10)
 # After a call that may have succeeded: Zoom's lists lag behind.
 RECHECK_DELAY = dt.timedelta(seconds=3)

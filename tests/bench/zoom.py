@@ -49,6 +49,10 @@ def bench_zoom(week, folder: Path) -> None:
             eventually(lambda: issued.count() == seats, f"{seats} links issued", 120, every=0.5)
         calls = list(zoom.calls)
     Event.objects.update(zoom_mode="pasted")
+    report(calls, seats)
+
+
+def report(calls: list, seats: int) -> None:
     times = [call.moment for call in calls if call.name == "add_registrants"]
     seconds = times[-1] - times[0]
     fewest = seats // BATCH
