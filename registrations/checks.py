@@ -1,4 +1,4 @@
-"""System checks: what would keep mails or links from arriving."""
+"""System checks: settings that would keep emails or links from arriving."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.core.mail import get_connection
 
 
 @checks.register
-def mail_leaves_the_machine(**kwargs: Any) -> list[checks.CheckMessage]:
+def email_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
     if settings.DEBUG or settings.EMAIL_URL:
         return []
     return [
@@ -22,7 +22,7 @@ def mail_leaves_the_machine(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register
-def mail_provider_can_be_asked(**kwargs: Any) -> list[checks.CheckMessage]:
+def email_provider_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         get_connection()
     except ImproperlyConfigured as error:
@@ -37,7 +37,7 @@ def mail_provider_can_be_asked(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(deploy=True)
-def bounces_are_heard_of(**kwargs: Any) -> list[checks.CheckMessage]:
+def bounces_are_received(**kwargs: Any) -> list[checks.CheckMessage]:
     if not settings.EMAIL_URL.startswith("anymail:") or "WEBHOOK_SECRET" in settings.ANYMAIL:
         return []
     return [
@@ -50,7 +50,7 @@ def bounces_are_heard_of(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security, deploy=True)
-def links_are_encrypted(**kwargs: Any) -> list[checks.CheckMessage]:
+def site_uses_https(**kwargs: Any) -> list[checks.CheckMessage]:
     if settings.HTTPS:
         return []
     return [

@@ -1,7 +1,6 @@
-"""Places in sessions and their waiting lists, decided under the sessions' row locks.
+"""Seats in sessions and their waitlists, decided under the sessions' row locks.
 
-Whoever needs several sessions holds them all at once, and people before sessions: so nobody
-waits for somebody who waits for them.
+To avoid deadlocks, registrations are locked before sessions, and all sessions at once.
 """
 
 import datetime as dt
@@ -19,85 +18,79 @@ from registrations.mail import enqueue
 from registrations.models import Registration, Seat, SeatQuerySet
 from registrations.zoom import personal_links
 
-State = Seat.State
-
-# Within this time of the start a place that frees is a late one; see Event.late_places.
+# A spot that opens within this time before the start is late; see Event.late_places.
 LATE_WINDOW = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Demand:
-    """How many people have a place in a session, and how many wait for one."""
+class SeatCounts:
+    """How many people have a spot in a session, and how many are on its waitlist."""
 
     seated: int = 0
     waiting: int = 0
 
-    def fills(self, capacity: int | None) -> bool:
-        """Whether one more would have to wait. Those who wait already come first."""
-        return capacity is not None and self.seated + self.waiting >= capacity
 
-
-def demand(sessions: Iterable[Session]) -> dict[int, Demand]:
-    """By id, how things stand in those of the sessions whose places are counted."""
+def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
+    """The counts of the sessions that have a limited capacity, by session id."""
     limited = [session.pk for session in sessions if session.capacity is not None]
     if not limited:
         return {}
     seats = Seat.objects.occupying().filter(session__in=limited).order_by()
     rows = seats.values_list("session").annotate(
-        seated=Count("pk", filter=Q(state=State.SEATED)),
-        waiting=Count("pk", filter=Q(state=State.WAITING)),
+        seated=Count("pk", filter=Q(state=Seat.State.SEATED)),
+        waiting=Count("pk", filter=Q(state=Seat.State.WAITING)),
     )
-    counted = {pk: Demand(seated, waiting) for pk, seated, waiting in rows}
-    return {pk: counted.get(pk, Demand()) for pk in limited}
+    counts = {pk: SeatCounts(seated, waiting) for pk, seated, waiting in rows}
+    return {pk: counts.get(pk, SeatCounts()) for pk in limited}
 
 
 def full_sessions(sessions: Iterable[Session]) -> set[Session]:
-    """Those of the sessions where one more would have to wait."""
+    """The sessions where one more person would have to wait, also behind those who wait already."""
     sessions = list(sessions)
-    counts = demand(sessions)
+    counts = seat_counts(sessions)
     return {
         session
         for session in sessions
-        if session.pk in counts and counts[session.pk].fills(session.capacity)
+        if session.capacity is not None
+        and counts[session.pk].seated + counts[session.pk].waiting >= session.capacity
     }
 
 
 def waitlist_position(seat: Seat) -> int:
-    """1 for whoever is called next."""
-    numbered = with_waitlist_position(Seat.objects.filter(pk=seat.pk))
-    return int(numbered.values_list("waitlist_position", flat=True).get())
+    """1 for the person who is promoted next."""
+    position: int = with_waitlist_position(Seat.objects.filter(pk=seat.pk)).get().waitlist_position
+    return position
 
 
 def with_waitlist_position(seats: SeatQuerySet) -> Any:
-    """Annotate `waitlist_position`; it says something of those who wait only."""
-    begun = OuterRef("waiting_since")
-    earlier = Q(waiting_since__lt=begun) | Q(waiting_since=begun, pk__lt=OuterRef("pk"))
+    """Annotate `waitlist_position`. It is meaningless for people who have a spot."""
+    since = OuterRef("waiting_since")
+    earlier = Q(waiting_since__lt=since) | Q(waiting_since=since, pk__lt=OuterRef("pk"))
     ahead = Seat.objects.waitlist().filter(earlier, session=OuterRef("session"))
     counted = ahead.order_by().values("session").annotate(count=Count("pk")).values("count")
     return seats.annotate(waitlist_position=Coalesce(Subquery(counted), 0) + 1)
 
 
 def lock_sessions(ids: Iterable[int]) -> list[Session]:
-    """The sessions as they stand now, in one order for everyone, held until the commit."""
-    held = Session.objects.select_for_update(of=("self",), no_key=True)
-    return list(held.filter(pk__in=set(ids)).select_related("event").order_by("pk"))
+    """Lock sessions until the transaction ends, always in the same order, and return them."""
+    sessions = Session.objects.select_for_update(of=("self",), no_key=True)
+    return list(sessions.filter(pk__in=set(ids)).select_related("event").order_by("pk"))
 
 
 @transaction.atomic
 def assign(*, registration: Registration, sessions: Iterable[Session]) -> list[Seat]:
-    """Give someone a place in each session, or where it is full one at the end of the line."""
+    """Give someone a seat in each session: a spot, or if it is full, the end of the waitlist."""
     sessions = list(sessions)
-    taken = full_sessions(
-        lock_sessions(session.pk for session in sessions if session.capacity is not None)
-    )
+    limited = [session.pk for session in sessions if session.capacity is not None]
+    full = full_sessions(lock_sessions(limited))
     now = timezone.now()
     return Seat.objects.bulk_create(
         Seat(
             registration=registration,
             session=session,
             notified_revision=session.revision,
-            state=State.WAITING if session in taken else State.SEATED,
-            waiting_since=now if session in taken else None,
+            state=Seat.State.WAITING if session in full else Seat.State.SEATED,
+            waiting_since=now if session in full else None,
         )
         for session in sessions
     )
@@ -105,30 +98,32 @@ def assign(*, registration: Registration, sessions: Iterable[Session]) -> list[S
 
 @transaction.atomic
 def reassign(*, registration: Registration) -> None:
-    """Let someone who comes back have their places; where it is full now they wait like others.
+    """Give someone who returns their spots again. Where a session is full now, they wait.
 
-    To be called while their seats do not count, and followed by what makes them count.
+    Call it while their seats don't count yet (canceled or declined), then make them count.
     """
-    seats = list(registration.seats.select_related("session"))
+    # Also in sessions that are canceled, or drafts for now.
+    seats = [
+        seat
+        for seat in registration.seats.select_related("session")
+        if seat.session.ends_at > timezone.now()
+    ]
+    full = full_sessions(lock_sessions(seat.session_id for seat in seats))
+    # Read under the lock: it decides the order of the waitlist.
     now = timezone.now()
-    # Also of sessions that are canceled or drafts for now.
-    open_seats = [seat for seat in seats if seat.session.ends_at > now]
-    taken = full_sessions(lock_sessions(seat.session_id for seat in open_seats))
-    now = timezone.now()
-    for seat in open_seats:
-        is_full = seat.session in taken
-        seat.state = State.WAITING if is_full else State.SEATED
+    for seat in seats:
+        is_full = seat.session in full
+        seat.state = Seat.State.WAITING if is_full else Seat.State.SEATED
         seat.waiting_since = now if is_full else None
         seat.seated_at = now
         seat.notified_revision = seat.session.revision
-    Seat.objects.bulk_update(
-        open_seats, ["state", "waiting_since", "seated_at", "notified_revision"], batch_size=100
-    )
+    changed = ["state", "waiting_since", "seated_at", "notified_revision"]
+    Seat.objects.bulk_update(seats, changed, batch_size=100)
 
 
 @transaction.atomic
 def release(*, seats: Collection[Seat]) -> None:
-    """Take people out of sessions; the places go to those who wait. Their links there end."""
+    """Take people out of sessions, revoke their links there, and promote those who wait."""
     sessions = {seat.session_id for seat in seats}
     lock_sessions(sessions)
     Seat.objects.filter(pk__in=[seat.pk for seat in seats]).delete()
@@ -138,16 +133,18 @@ def release(*, seats: Collection[Seat]) -> None:
 
 @transaction.atomic
 def move_to_waiting(*, seat: Seat) -> bool:
-    """Put someone at the end of the line, and call its first. False: nobody would gain by it.
+    """Move someone to the end of the waitlist, and promote the first person on it.
 
-    That is so when the seat waits already, and when the place would come straight back.
+    Returns False if nothing changed: they wait already, or would get the spot right back.
     """
     (session,) = lock_sessions([seat.session_id])
-    now_at = demand([session]).get(session.pk)
-    if now_at is None or (not now_at.waiting and now_at.seated <= (session.capacity or 0)):
+    if session.capacity is None:
         return False
-    found = Seat.objects.seated().filter(pk=seat.pk)
-    if not found.update(state=State.WAITING, waiting_since=timezone.now()):
+    counts = seat_counts([session])[session.pk]
+    if not counts.waiting and counts.seated <= session.capacity:
+        return False
+    seated = Seat.objects.seated().filter(pk=seat.pk)
+    if not seated.update(state=Seat.State.WAITING, waiting_since=timezone.now()):
         return False
     personal_links.sync_links_soon()
     promote_waiting(sessions=[session.pk])
@@ -156,67 +153,65 @@ def move_to_waiting(*, seat: Seat) -> bool:
 
 @transaction.atomic
 def promote(*, seat: Seat) -> bool:
-    """Give someone who waits a place, and mail it. False: they have one.
+    """Give someone who waits a spot, even in a full session, and email them.
 
-    An organizer may call anyone, also into a session that is full.
+    Returns False if they have a spot already.
     """
     (session,) = lock_sessions([seat.session_id])
-    waiting = Seat.objects.filter(pk=seat.pk, state=State.WAITING)
-    return bool(_seat(session, waiting.select_related("registration__event")))
+    waiting = Seat.objects.filter(pk=seat.pk, state=Seat.State.WAITING)
+    return bool(_promote(session, waiting))
 
 
 @transaction.atomic
 def promote_waiting(*, sessions: Iterable[int]) -> int:
-    """Give free places in these sessions, by id, to those first in line, and mail them.
+    """Give the open spots in these sessions (ids) to the first people who wait, and email them.
 
-    Returns how many. A late place stays free where the event says so.
+    Returns how many were promoted. If the event says so, late spots stay open.
     """
-    called = 0
-    held = lock_sessions(sessions)
-    waiting = Seat.objects.waitlist().filter(session__in=held)
-    waited_for = set(waiting.values_list("session", flat=True))
+    promoted = 0
+    locked = lock_sessions(sessions)
+    waitlist = Seat.objects.waitlist().filter(session__in=locked)
+    waited_for = set(waitlist.values_list("session", flat=True))
     now = timezone.now()
-    for session in held:
+    for session in locked:
         if session.pk not in waited_for or not _promotes_now(session, now):
             continue
-        line = waiting.filter(session=session).select_related("registration__event")
+        waiting = waitlist.filter(session=session)
         if session.capacity is not None:
             seated = Seat.objects.occupying().seated().filter(session=session).count()
-            line = line[: max(0, session.capacity - seated)]
-        called += _seat(session, line)
-    return called
+            waiting = waiting[: max(0, session.capacity - seated)]
+        promoted += _promote(session, waiting)
+    return promoted
 
 
 def _promotes_now(session: Session, now: dt.datetime) -> bool:
-    """Whether a place that is free goes to the first in line at this moment."""
-    keeps_late = session.event.late_places == Event.LatePlaces.KEEP
     is_late = now > session.starts_at - LATE_WINDOW
+    keeps_late = session.event.late_places == Event.LatePlaces.KEEP
     return session.is_open_to_register(now) and not (is_late and keeps_late)
 
 
 def promote_all_waiting(now: dt.datetime) -> None:
-    """Fill every session where somebody waits although there is room: places may be added."""
-    waited_for = Session.objects.open_to_register(now).filter(
+    """Fill every session that has both a waitlist and open spots: its capacity may have grown."""
+    sessions = Session.objects.open_to_register(now).filter(
         pk__in=Seat.objects.waitlist().order_by().values("session")
     )
-    sessions = list(waited_for)
-    counts = demand(sessions)
+    counts = seat_counts(sessions)
     for session in sessions:
         if session.capacity is None or counts[session.pk].seated < session.capacity:
             promote_waiting(sessions=[session.pk])
 
 
-def _seat(session: Session, line: SeatQuerySet) -> int:
-    """Give these people their places; those who are admitted are mailed."""
-    called = list(line)
-    Seat.objects.filter(pk__in=[seat.pk for seat in called]).update(
-        state=State.SEATED,
+def _promote(session: Session, waiting: SeatQuerySet) -> int:
+    """Give these people their spots, and email those who are admitted."""
+    promoted = list(waiting.select_related("registration__event"))
+    Seat.objects.filter(pk__in=[seat.pk for seat in promoted]).update(
+        state=Seat.State.SEATED,
         waiting_since=None,
         seated_at=timezone.now(),
         notified_revision=session.revision,
     )
-    for seat in called:
+    for seat in promoted:
         seat.session = session
-    if admitted := [seat for seat in called if seat.registration.is_admitted]:
+    if admitted := [seat for seat in promoted if seat.registration.is_admitted]:
         enqueue.queue_promoted(admitted)
-    return len(called)
+    return len(promoted)

@@ -1,4 +1,4 @@
-"""The verbs: register, change, approve, decline, mail links again, correct an address, cancel."""
+"""Register people, and change, approve, decline, cancel or restore their registrations."""
 
 import datetime as dt
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
@@ -26,20 +26,25 @@ from registrations.models import (
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
-Kind = OutgoingMail.Kind
 Approval = Registration.Approval
-# What a mail with all links says as well.
-SUPERSEDED_KINDS = (Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELED)
-# The mail that answers a registration. The declined get none.
+# The email that confirms a registration, by approval. Declined people get none.
 CONFIRMATIONS = {
-    Approval.APPROVED: (Kind.LINKS, enqueue.queue_links),
-    Approval.PENDING: (Kind.RECEIVED, enqueue.queue_received),
+    Approval.APPROVED: (OutgoingMail.Kind.LINKS, enqueue.queue_links),
+    Approval.PENDING: (OutgoingMail.Kind.RECEIVED, enqueue.queue_received),
 }
+# Unsent emails that a new confirmation replaces.
+SUPERSEDED_KINDS = (
+    OutgoingMail.Kind.RECEIVED,
+    OutgoingMail.Kind.LINKS,
+    OutgoingMail.Kind.SCHEDULE,
+    OutgoingMail.Kind.CHANGED,
+    OutgoingMail.Kind.CANCELED,
+)
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 
 class AddressTaken(Exception):
-    """Another live registration of the event has this address."""
+    """Another active registration for the event has this address."""
 
 
 @transaction.atomic
@@ -52,13 +57,12 @@ def register(
     answers: Mapping[Question, questions.Value | None] | None = None,
     **details: Any,
 ) -> Registration:
-    """Register someone, give them a seat in each session, and owe them their links.
+    """Register someone, give them a seat in each session, and queue the email that confirms it.
 
-    Where the event requires approval, they are owed word that the organizers look at it first.
-    Whoever is registered already keeps that registration as it is and is mailed the same
-    again: only the owner of the mailbox learns anything, and of a no not even they. `answers`
-    are those to the organizers' questions, `details` the other fields of Registration: name,
-    time_zone, organization, state and the access needs.
+    If the address is registered already, that registration stays as it is, and its confirmation is
+    sent again (none if it was declined): only the owner of the mailbox learns about it. `answers`
+    are to the organizers' questions. `details` are other fields of Registration: name, time_zone,
+    organization, us_state and the access needs.
     """
     approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
@@ -68,24 +72,19 @@ def register(
         approval=approval,
         **details,
     )
-    live = Registration.objects.active().filter(event=event, email_key=registration.email_key)
-    found = None
-    # The constraint decides who is first, also between two requests at the same moment. Nothing
-    # is found when the one that was first is canceled just now: then it is our turn.
-    while found is None:
+    active = Registration.objects.active().filter(event=event, email_key=registration.email_key)
+    saved = None
+    # The unique constraint decides which of two simultaneous requests is first. If that one is
+    # canceled before we read it, try again.
+    while saved is None:
         Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        found = live.values_list("pk", "token").first()
-    if found[1] != registration.token:
-        earlier = Registration.objects.get(pk=found[0])
-        _resend_confirmation(Approval(earlier.approval), [earlier])
-        return earlier
-    registration.pk = found[0]
+        saved = active.first()
+    if saved.token != registration.token:
+        _resend_confirmation(Approval(saved.approval), [saved])
+        return saved
+    registration.pk = saved.pk
     seats.assign(registration=registration, sessions=sessions)
-    if strategies := list(strategies):
-        interest = Registration.strategies.through
-        interest.objects.bulk_create(
-            [interest(registration=registration, track=strategy) for strategy in strategies]
-        )
+    registration.strategies.add(*strategies)
     questions.save_answers(registration=registration, answers=answers or {})
     if registration.needs or registration.needs_other:
         access_needs.update(registration=registration)
@@ -96,59 +95,56 @@ def register(
 
 @transaction.atomic
 def approve(*, registrations: Iterable[Registration]) -> int:
-    """Say yes to people, who wait or were declined, and owe them links. Returns to how many."""
+    """Approve people who are pending or declined, and email their links. Returns how many."""
     people = _lock(registrations, Approval.PENDING, Approval.DECLINED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     declined = [each for each in people if each.approval == Approval.DECLINED]
     if declined:
-        chosen = Seat.objects.filter(registration__in=declined)
-        seats.lock_sessions(chosen.values_list("session", flat=True))
+        declined_seats = Seat.objects.filter(registration__in=declined)
+        seats.lock_sessions(declined_seats.values_list("session", flat=True))
     for registration in declined:
         seats.reassign(registration=registration)
         access_needs.update(registration=registration, restart=True)
-        # From now on their places count.
+        # From now on their seats count, also for the next person in this loop.
         Registration.objects.filter(pk=registration.pk).update(approval=Approval.APPROVED)
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
-    # They are told everything now, and need not hear of what was before.
-    told = Seat.objects.filter(registration__in=ids)
-    told.update(notified_revision=_newest_revision(), seated_at=now)
-    links = OutgoingMail.objects.filter(registration__in=ids, kind=Kind.LINKS)
-    enqueue.queue_links(people, before=_counted(links))
+    # Their email shows the sessions as they are now, so earlier changes need no notice.
+    approved_seats = Seat.objects.filter(registration__in=ids)
+    approved_seats.update(notified_revision=_newest_revision(), seated_at=now)
+    _queue_confirmation(Approval.APPROVED, people)
     return len(people)
 
 
 @transaction.atomic
 def decline(*, registrations: Iterable[Registration]) -> int:
-    """Say no to people: their links stop working, and nothing is mailed. Returns to how many.
+    """Decline people: their links stop working, and they get no email. Returns how many.
 
-    What they chose is kept, their places are not: a later yes gives them places that are free
-    then, with new links.
+    Their seats no longer count but are kept: if they are approved later, they get the spots that
+    are open then, with new links.
     """
     people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
-    freed = Seat.objects.seated().filter(registration__in=ids).values_list("session", flat=True)
-    seats.promote_waiting(sessions=set(freed))
+    seated = Seat.objects.seated().filter(registration__in=ids)
+    seats.promote_waiting(sessions=set(seated.values_list("session", flat=True)))
     _renew_tokens(people)
     personal_links.sync_links_soon()
-    waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
-    waiting.filter(registration__in=ids).update(state=OutgoingMail.State.DROPPED)
+    _drop_unsent(OutgoingMail.objects.filter(registration__in=ids))
     return len(people)
 
 
 @transaction.atomic
 def renew_links(*, registrations: Iterable[Registration]) -> int:
-    """Take people's links away, say because one got into wrong hands, and mail new ones.
+    """Replace people's links, for example after one was leaked, and email the new ones.
 
-    Who waits for a yes has one link only, to their own page. Of those who are declined none is
-    renewed. Returns to how many.
+    Pending people have only the link to their own page. Declined people are left out. Returns how
+    many.
     """
     people = _lock(registrations, *CONFIRMATIONS)
-    ids = [registration.pk for registration in people]
     _renew_tokens(people)
-    personal_links.detach(PersonalLink.objects.filter(seat__registration__in=ids))
+    personal_links.detach(PersonalLink.objects.filter(seat__registration__in=people))
     _send_new_confirmation(people)
     return len(people)
 
@@ -160,83 +156,93 @@ def _renew_tokens(people: list[Registration]) -> None:
 
 
 def _lock(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
-    """Those of them who stand so, as the database says, held until the transaction ends.
-
-    Whoever asks for the same people meanwhile waits, and finds them as they stand then.
-    """
+    """Re-read the active ones with one of these approvals, locked until the transaction ends."""
     ids = [registration.pk for registration in registrations]
-    people = (
-        Registration.objects.active().select_for_update(of=("self",), no_key=True).order_by("pk")
-    )
-    return list(people.filter(pk__in=ids, approval__in=approvals).select_related("event"))
+    people = Registration.objects.active().filter(pk__in=ids, approval__in=approvals)
+    locked = people.select_for_update(of=("self",), no_key=True).order_by("pk")
+    return list(locked.select_related("event"))
 
 
 def _newest_revision() -> Subquery:
-    """Of a seat's session."""
+    """The current revision of a seat's session."""
     return Subquery(Session.objects.filter(pk=OuterRef("session")).values("revision"))
 
 
 @transaction.atomic
 def resend_links(*, registrations: Iterable[Registration]) -> int:
-    """Mail people their links again, each at most once in ten minutes. Returns to how many."""
+    """Email people their links again, at most once in ten minutes each. Returns how many."""
     return _resend_confirmation(Approval.APPROVED, registrations)
 
 
 @transaction.atomic
 def find(*, event: Event, email: str) -> None:
-    """Mail whoever is registered with this address the answer to it again, as `resend_links` does.
+    """Send the person registered with this address their confirmation again.
 
-    Nothing tells the caller whether there is anybody, nor does the time it takes: whatever the
-    address, the database is asked the same, there is a commit to write, and a worker is nudged.
+    At most once in ten minutes. Neither the result nor the time it takes reveals whether the
+    address is registered: in both cases it runs the same queries, writes, commits and wakes a
+    worker.
     """
-    # A lock is written too. Nobody waits for one that others hold.
+    # Taking a lock is a write, also if no one is registered. No one waits for this one.
     list(Event.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=event.pk))
-    asking = Registration.objects.active().filter(event=event, email_key=email_key(email))
-    list(asking.select_for_update(no_key=True).values_list("pk"))
+    people = Registration.objects.active().filter(event=event, email_key=email_key(email))
+    list(people.select_for_update(no_key=True).values_list("pk"))
     queued = 0
     for approval, (kind, _queue) in CONFIRMATIONS.items():
         earlier = OutgoingMail.objects.filter(registration=OuterRef("pk"), kind=kind)
-        owed = asking.filter(~Exists(_recent(earlier)), approval=approval)
+        due = people.filter(~Exists(_recent(earlier)), approval=approval)
         key = f"{kind}/found/{timezone.now().timestamp():.0f}"
-        queued += mail_queue.queue_all(owed, key=key, kind=kind)
+        queued += mail_queue.queue_all(due, key=key, kind=kind)
     if not queued:
         transaction.on_commit(mail_queue.wake_workers)
 
 
 def _resend_confirmation(approval: Approval, registrations: Iterable[Registration]) -> int:
-    """Mail those who stand so the answer to their registration again, as `resend_links` does."""
+    """Queue the confirmation again for those with this approval who didn't get it recently."""
     if approval not in CONFIRMATIONS:
         return 0
-    kind, queue = CONFIRMATIONS[approval]
     people = _lock(registrations, approval)
-    ids = [registration.pk for registration in people]
-    earlier = OutgoingMail.objects.filter(registration__in=ids, kind=kind)
-    served = set(_recent(earlier).values_list("registration_id", flat=True))
-    owed = [registration for registration in people if registration.pk not in served]
-    if owed:
-        queue(owed, before=_counted(earlier))
-    return len(owed)
+    kind, _queue = CONFIRMATIONS[approval]
+    recent = _recent(OutgoingMail.objects.filter(registration__in=people, kind=kind))
+    recipients = set(recent.values_list("registration_id", flat=True))
+    due = [registration for registration in people if registration.pk not in recipients]
+    _queue_confirmation(approval, due)
+    return len(due)
 
 
 def _recent(mails: OutgoingMailQuerySet) -> OutgoingMailQuerySet:
-    """Those of them that will arrive, or have just done so: nobody needs the same again."""
+    """The mails that will arrive or just have: no one needs them again."""
     recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
     return mails.exclude(state=OutgoingMail.State.FAILED).filter(
         recent | Q(state=OutgoingMail.State.WAITING)
     )
 
 
-def _counted(sent: QuerySet[OutgoingMail]) -> Counter[int]:
-    """How many of these mails belong to each registration."""
-    return Counter(sent.values_list("registration_id", flat=True))
+def _send_new_confirmation(people: list[Registration]) -> None:
+    """Queue people's confirmations as of now, replacing unsent ones."""
+    for approval, (kind, _queue) in CONFIRMATIONS.items():
+        matching = [registration for registration in people if registration.approval == approval]
+        _drop_unsent(OutgoingMail.objects.filter(registration__in=matching, kind=kind))
+        _queue_confirmation(approval, matching)
+
+
+def _queue_confirmation(approval: Approval, people: list[Registration]) -> None:
+    if not people:
+        return
+    kind, queue = CONFIRMATIONS[approval]
+    earlier = OutgoingMail.objects.filter(registration__in=people, kind=kind)
+    queue(people, before=Counter(earlier.values_list("registration_id", flat=True)))
+
+
+def _drop_unsent(mails: OutgoingMailQuerySet) -> None:
+    mails.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
 
 
 @transaction.atomic
 def correct_email(*, registration: Registration, email: str) -> None:
-    """Put a mistyped address right and mail new links there. Raises AddressTaken.
+    """Correct a mistyped address, and send a new confirmation there. Raises AddressTaken.
 
-    The old links die: whoever owns the wrong address may hold them. Who waits for an organizer's
-    yes is told so again; who was declined, nothing.
+    The old links stop working: the owner of the wrong address may have them. Declined people get
+    no email.
     """
     registration.email = email.strip()
     registration.email_key = email_key(email)
@@ -248,16 +254,13 @@ def correct_email(*, registration: Registration, email: str) -> None:
     except IntegrityError as error:
         raise AddressTaken from error
     personal_links.detach(PersonalLink.objects.filter(seat__registration=registration))
-    # The new mailbox is told everything anew; reminders that wait will find it when written.
-    registration.mails.filter(state=OutgoingMail.State.WAITING, kind__in=SUPERSEDED_KINDS).update(
-        state=OutgoingMail.State.DROPPED
-    )
+    # Unsent reminders stay: they are addressed when they are sent.
+    _drop_unsent(OutgoingMail.objects.filter(registration=registration, kind__in=SUPERSEDED_KINDS))
     registration.refresh_from_db(fields=["approval", "canceled_at"])
     if registration.is_admitted or registration.is_pending:
-        # The new mailbox is told everything anew, and not of changes of what it never knew.
+        # The new mailbox gets no notices about changes of what it never saw.
         registration.seats.update(notified_revision=_newest_revision())
-        kind, queue = CONFIRMATIONS[Approval(registration.approval)]
-        queue([registration], before=_counted(registration.mails.filter(kind=kind)))
+        _queue_confirmation(Approval(registration.approval), [registration])
 
 
 @transaction.atomic
@@ -271,16 +274,16 @@ def change(
     changed_needs: Mapping[str, bool] | None = None,
     **details: Any,
 ) -> bool:
-    """Write what someone changed of their registration. Returns whether their sessions did.
+    """Save what someone changed in their registration. Returns whether their sessions changed.
 
-    Of the sessions `offered` they come to `sessions`; the others they have stay as they are. When
-    any is another now they are owed their links anew. `strategies`, `answers` and `details` as for
-    `register`: what is not given stays as it is, and an answer that is None is taken back.
-    `changed_needs`: the kinds of needs that they now ask for, or no longer. Raises
-    Registration.DoesNotExist when the registration was canceled or declined meanwhile.
+    Of the sessions `offered`, they chose `sessions`; their other sessions stay as they are. If
+    their sessions changed, they get a new confirmation. `strategies`, `answers` and `details` are
+    as for `register`: what isn't given stays as it is, and an answer of None is deleted.
+    `changed_needs`: the kinds of needs they now ask for, or no longer. Raises
+    Registration.DoesNotExist if the registration has been canceled or declined.
     """
-    live = Registration.objects.active().exclude(approval=Approval.DECLINED)
-    registration = live.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
+    active = Registration.objects.active().exclude(approval=Approval.DECLINED)
+    registration = active.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
     if changed_needs:
         details["needs"] = [
             kind
@@ -294,55 +297,46 @@ def change(
         registration.strategies.set(strategies)
     chosen = {session.pk: session for session in sessions}
     had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
-    left = [seat for pk, seat in had.items() if pk not in chosen]
+    removed = [seat for pk, seat in had.items() if pk not in chosen]
     added = [session for pk, session in chosen.items() if pk not in had]
-    seats.lock_sessions([*(seat.session_id for seat in left), *(session.pk for session in added)])
-    if left:
-        seats.release(seats=left)
-    if added:
-        seats.assign(registration=registration, sessions=added)
+    changed = [*(seat.session_id for seat in removed), *(session.pk for session in added)]
+    seats.lock_sessions(changed)
+    if removed:
+        seats.release(seats=removed)
+    seats.assign(registration=registration, sessions=added)
     questions.save_answers(registration=registration, answers=answers or {})
     questions.delete_inapplicable(registration=registration)
     access_needs.update(registration=registration)
-    if not (left or added):
-        return False
-    _send_new_confirmation([registration])
-    return True
-
-
-def _send_new_confirmation(people: list[Registration]) -> None:
-    """Owe people the answer to their registrations as they are now; one that waits is dropped."""
-    for approval, (kind, queue) in CONFIRMATIONS.items():
-        theirs = [registration for registration in people if registration.approval == approval]
-        earlier = OutgoingMail.objects.filter(registration__in=theirs, kind=kind)
-        earlier.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
-        if theirs:
-            queue(theirs, before=_counted(earlier))
+    if changed:
+        _send_new_confirmation([registration])
+    return bool(changed)
 
 
 @transaction.atomic
 def cancel(*, registration: Registration) -> bool:
-    """End a registration: its links stop working, mails still waiting are not sent, places free.
+    """Cancel a registration: its links stop working, unsent emails stay unsent, its spots open up.
 
-    False: it was canceled before.
+    Returns False if it was canceled before.
     """
-    found = Registration.objects.active().filter(pk=registration.pk)
-    if not found.update(canceled_at=timezone.now()):
+    active = Registration.objects.active().filter(pk=registration.pk)
+    if not active.update(canceled_at=timezone.now()):
         return False
-    taken = registration.seats.seated().values_list("session", flat=True)
-    seats.promote_waiting(sessions=list(taken))
+    seated = registration.seats.seated()
+    seats.promote_waiting(sessions=list(seated.values_list("session", flat=True)))
     personal_links.sync_links_soon()
     return True
 
 
 @transaction.atomic
 def restore(*, registration: Registration) -> bool:
-    """Take a cancellation back; links go out anew. Raises AddressTaken. False: nothing to do.
+    """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
 
-    Places that others have by now are waited for. What was erased stays so.
+    Where a session is full now, they wait. Returns False if the registration isn't canceled, or
+    was erased.
     """
-    gone = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
-    found = gone.select_for_update(of=("self",), no_key=True).filter(pk=registration.pk).first()
+    canceled = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
+    locked = canceled.select_for_update(of=("self",), no_key=True)
+    found = locked.filter(pk=registration.pk).first()
     if found is None:
         return False
     seats.reassign(registration=found)

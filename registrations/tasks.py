@@ -1,4 +1,4 @@
-"""What Celery runs: each task is one call to a domain function."""
+"""Celery tasks. Each one calls a domain function."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -10,15 +10,14 @@ from django.utils import timezone
 from events.background import for_each_logging_errors
 from registrations import access_needs, monitoring, seats
 from registrations.mail import announcements, stored_messages, writer
-from registrations.mail.change_notices import (
-    queue_changes,
-)
+from registrations.mail.change_notices import queue_changes
 from registrations.mail.reminders import queue_doors_emails, queue_reminders, queue_thanks
 from registrations.models import Heartbeat
 from registrations.outbox import delivery, mail_queue
 from registrations.privacy import erasure
 from registrations.zoom import attendance, personal_links
 
+# What `queue_due_mails` runs every 10 seconds. Each must be safe to run late or twice.
 DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
     queue_changes,
     queue_reminders,
@@ -44,27 +43,27 @@ def deliver_mails() -> None:
 
 @shared_task
 def queue_due_mails() -> None:
-    """Queue every email that is due now; `deliver_mails` sends them."""
+    """Queue all emails that are due now. `deliver_mails` sends them."""
     now = timezone.now()
     for_each_logging_errors(DUE_CHECKS, lambda check: check(now))
 
 
 @shared_task
 def issue_links() -> None:
-    """Keep people's links at Zoom up with their seats, for a turn."""
+    """Issue and revoke personal links at Zoom for one run. If there is more, wake a worker."""
     if personal_links.sync_links():
         mail_queue.wake_workers("issue_links")
 
 
 @shared_task
 def apply_zoom_reports() -> None:
-    """Work on what Zoom has reported by webhooks, and read its lists afterwards."""
+    """Apply what Zoom's webhooks reported, and read its lists of ended meetings."""
     attendance.apply_reports()
     attendance.complete_ended()
 
 
 @shared_task
 def erase_expired() -> None:
-    """Erase people of events that were over long ago, for a turn."""
+    """Erase people of events that ended long ago, for one run. If there is more, wake a worker."""
     if erasure.erase_expired():
         mail_queue.wake_workers("erase_expired")

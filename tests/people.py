@@ -1,4 +1,4 @@
-"""The small world of the tests: one week, and who comes to it."""
+"""Test data: the Strategy Week, and people who register for it."""
 
 import datetime as dt
 from typing import Any
@@ -12,9 +12,9 @@ from registrations import signup
 from registrations.models import Registration
 
 DIAL_IN = "+1 669 900 6833 (San Jose)\n+1 646 558 8656 (New York)"
-PARTS: list[type[Model]] = [Event, Track, Speaker, Session, Meeting, AgendaItem]
-PARTS.append(AgendaItem.speakers.through)
-_kept: dict[dt.date, list[list[Model]]] = {}
+MODELS: list[type[Model]] = [Event, Track, Speaker, Session, Meeting, AgendaItem]
+MODELS.append(AgendaItem.speakers.through)
+_rows_by_date: dict[dt.date, list[list[Model]]] = {}
 
 
 def a_saturday_ahead() -> dt.date:
@@ -23,21 +23,21 @@ def a_saturday_ahead() -> dt.date:
 
 
 def coming_week() -> Event:
-    """The Strategy Week, a few weeks ahead, with the Zoom side of every session pasted in."""
+    """The Strategy Week, a few weeks ahead, with a pasted Zoom link in every session."""
     return with_links(load_strategy_week(starting=a_saturday_ahead()).event)
 
 
 def coming_week_from_memory() -> Event:
-    """The same with an insert for each kind of row, once a test has had it made the long way."""
+    """The same, inserted in bulk once a test has created it the normal way."""
     if Event.objects.exists():
         return coming_week()
     saturday = a_saturday_ahead()
-    if saturday not in _kept:
+    if saturday not in _rows_by_date:
         coming_week()
-        _kept[saturday] = [list(part._default_manager.all()) for part in PARTS]
+        _rows_by_date[saturday] = [list(model._default_manager.all()) for model in MODELS]
     else:
-        for part, rows in zip(PARTS, _kept[saturday], strict=True):
-            part._default_manager.bulk_create(_as_of_now(rows))
+        for model, rows in zip(MODELS, _rows_by_date[saturday], strict=True):
+            model._default_manager.bulk_create(_as_of_now(rows))
     return Event.objects.get()
 
 

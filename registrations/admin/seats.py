@@ -60,8 +60,8 @@ class SeatAdmin(admin.ModelAdmin):
             .exclude(capacity=None)
             .select_related("event")
         )
-        demand = seats.demand(limited)
-        context = {"limited": [(session, demand[session.pk]) for session in limited]}
+        counts = seats.seat_counts(limited)
+        context = {"limited": [(session, counts[session.pk]) for session in limited]}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     @admin.display(description="person", ordering="registration__name")

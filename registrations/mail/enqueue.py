@@ -53,7 +53,7 @@ def _queue_confirmation(
 def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:
     """The ids of those whose personal links are on their way; a worker hears of them."""
     ids = [each.pk for each in registrations if each.event.has_personal_links]
-    waiting = personal_links.awaited_by(ids) if ids else set()
+    waiting = personal_links.awaiting_links(ids) if ids else set()
     if waiting:
         transaction.on_commit(
             lambda: mail_queue.wake_workers("issue_links", delay_seconds=GATHER_SECONDS)

@@ -1,4 +1,4 @@
-"""Each seat as a registrant at Zoom, and who was in the meetings."""
+"""Personal Zoom links, and who attended the meetings."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -13,7 +13,7 @@ class PersonalLinkQuerySet(models.QuerySet["PersonalLink"]):
         return self.filter(state=PersonalLink.State.ISSUED)
 
     def usable(self) -> "PersonalLinkQuerySet":
-        """Those that let their person in: for the meeting and the address that count now."""
+        """Links that work: for the session's current meeting and the person's current address."""
         return self.issued().filter(
             zoom_id=F("meeting__zoom_id"),
             meeting__state=Meeting.State.MADE,
@@ -22,10 +22,10 @@ class PersonalLinkQuerySet(models.QuerySet["PersonalLink"]):
 
 
 class PersonalLink(models.Model):
-    """A seat as Zoom knows it, a registrant of the session's meeting; see `personal_links`.
+    """A seat's registrant at Zoom, with its own link to the meeting; see `zoom.personal_links`.
 
-    It is about the meeting `zoom_id` at Zoom and the address it was asked for: when either is
-    another now, so is the registrant. Without a seat it is to be revoked, and then deleted.
+    `zoom_id` and `email` are those it was registered with: when the meeting or the address
+    changes, the seat needs a new one. A link without a seat is revoked at Zoom, then deleted.
     """
 
     class State(models.TextChoices):
@@ -43,10 +43,9 @@ class PersonalLink(models.Model):
     registrant_id = models.CharField(max_length=100, blank=True)
     join_url = models.CharField(max_length=1000, blank=True)
     problem = models.TextField(blank=True)
-    # As of a Meeting: a try began of which no answer was recorded.
+    # When a call to register it began whose answer isn't recorded yet.
     asked_at = models.DateTimeField(null=True)
-    # How often it was added in these days: Zoom allows three times a day.
-    attempts = models.PositiveIntegerField(default=0)
+    # When a worker may next claim it.
     due_at = models.DateTimeField(default=timezone.now)
     issued_at = models.DateTimeField(null=True)
 
@@ -71,10 +70,10 @@ class PersonalLink(models.Model):
 
 
 class Attendance(models.Model):
-    """Someone in a session's meeting, from joining until leaving, as Zoom reports it.
+    """Someone's stay in a session's meeting, from joining to leaving, as reported by Zoom.
 
-    `participant` is Zoom's number of this one presence in this one instance (`uuid`) of the
-    meeting. Without a seat it is for an organizer to say who it was.
+    `uuid` is Zoom's ID of the meeting's instance, and `participant` of the stay in it. If it has
+    no seat, an organizer can say who it was.
     """
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="attendances")

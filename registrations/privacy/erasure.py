@@ -1,4 +1,17 @@
-"""Erase people: on request, by an organizer, and automatically after the event."""
+"""Erase people's personal data: on request, by an organizer, and automatically after the event.
+
+Erasing someone cancels the registration and then, in one transaction and in this order:
+
+1. admin log: names and changes, in entries about the person's rows and about deleted rows
+2. Attendance, ZoomReport: name, email and registrant ID, also of unmatched people who seem the same
+3. PersonalLink: revoked at Zoom and then deleted; if the meeting is over, only a count remains
+4. Answer, AccessNeed: deleted
+5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
+6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
+7. accounts with the person's address: deleted with their sign-ins and stored messages
+
+Canceled registrations of the same address for the event are erased too.
+"""
 
 import datetime as dt
 import logging
@@ -43,86 +56,44 @@ from registrations.models import (
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
-SOON = dt.timedelta(days=7)
 # What stays of a registration: that someone registered, when, and what was decided.
 KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
-
-
-@dataclass(frozen=True)
-class ErasurePlan:
-    """What becomes of an event's people, in words; `is_soon`: within a week, or overdue."""
-
-    event: Event
-    people: str
-    ended: str
-    when: str
-    left: str
-    is_soon: bool
-
-
-def erasure_plans(now: dt.datetime) -> list[ErasurePlan]:
-    """Of every event whose people are known, the next one to be erased first."""
-    known = [event for event in events_with_people() if event.people]
-    never = dt.datetime.max.replace(tzinfo=dt.UTC)
-    return [_plan(each, now) for each in sorted(known, key=lambda each: _at(each) or never)]
-
-
-def _at(event: Any) -> dt.datetime | None:
-    return erasure_time(event)
-
-
-def _plan(event: Any, now: dt.datetime) -> ErasurePlan:
-    at, zone = _at(event), event.zone
-    days = (at - now).days if at else 0
-    left = counted(days, "day", "days") if days > 0 else "less than a day"
-    return ErasurePlan(
-        event=event,
-        people=people(event.people),
-        ended=moment(event.last_ended_at, zone) if at else "",
-        when=moment(at, zone) if at else "",
-        left=left if at and at > now else "",
-        is_soon=at is not None and at - SOON <= now,
-    )
 
 
 logger = logging.getLogger(__name__)
 
 State = OutgoingMail.State
 
-# How many people one turn of `erase_expired` erases.
-BATCH_SIZE = 100
-# A turn comes every ten minutes: who is not erased so long after the moment was tried often.
+# How many people one run of `erase_expired` erases.
+PEOPLE_PER_RUN = 100
+# `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
+# How long before an event is erased organizers are warned.
+WARNING_PERIOD = dt.timedelta(days=7)
 ERASED = "Erased"
-
-
-# To erase
 
 
 @transaction.atomic
 def erase(*, registration: Registration) -> bool:
-    """Cancel someone's registration and forget who it was, at once. False: it was erased before.
+    """Erase one person now. Returns False if they were erased before.
 
-    So are earlier ones of theirs for the same event, which they canceled. Zoom is told by a
-    worker soon after; until then it is known whom to cancel there.
+    Links to upcoming meetings are kept until a worker has revoked them at Zoom, soon after.
     """
     return bool(erase_all(registrations=[registration]))
 
 
 def erase_all(*, registrations: Iterable[Registration]) -> list[Registration]:
-    """As `erase`, one after the other. Returns those who were not erased before."""
-    # It looks through the whole log, so once for all of them.
-    _anonymize_log_of_the_gone()
+    """Erase people one by one. Returns those who weren't erased before."""
+    _anonymize_log_of_deleted_rows()
     return [registration for registration in registrations if _erase(registration)]
 
 
 @transaction.atomic
 def _erase(registration: Registration) -> bool:
-    """As `erase`, but for what the log says of rows that were deleted before."""
     rows = Registration.objects.filter(erased_at=None, event=registration.event_id)
-    theirs = Q(pk=registration.pk) | Q(email_key=registration.email_key, canceled_at__isnull=False)
+    same = Q(pk=registration.pk) | Q(email_key=registration.email_key, canceled_at__isnull=False)
     locked = rows.select_for_update(of=("self",), no_key=True).select_related("event")
-    people = list(locked.filter(theirs).order_by("pk"))
+    people = list(locked.filter(same).order_by("pk"))
     if registration.pk not in {person.pk for person in people}:
         return False
     for person in people:
@@ -133,26 +104,26 @@ def _erase(registration: Registration) -> bool:
 
 
 def _anonymize(person: Registration) -> None:
-    """Take from every row about someone what names them; what is of no number goes whole."""
+    """Steps 1 to 6 of the list above."""
     now = timezone.now()
     links = PersonalLink.objects.filter(seat__registration=person).exclude(registrant_id="")
-    registrants = list(links.values_list("registrant_id", flat=True))
-    presences = _presences(person, registrants)
-    myself = Registration.objects.filter(pk=person.pk)
+    registrant_ids = list(links.values_list("registrant_id", flat=True))
+    attendances = _attendances(person, registrant_ids)
+    registration = Registration.objects.filter(pk=person.pk)
     answers = Answer.objects.filter(registration=person)
     needs = AccessNeed.objects.filter(seat__registration=person)
-    for rows in (myself, person.seats.all(), presences, answers, needs):
+    for rows in (registration, person.seats.all(), attendances, answers, needs):
         _anonymize_log(rows)
-    presences.update(name="", email="", registrant_id="")
-    _scrub_reports(person, registrants)
-    _forget_at_zoom(person, now)
+    attendances.update(name="", email="", registrant_id="")
+    _anonymize_reports(person, registrant_ids)
+    _revoke_links(person, now)
     answers.delete()
     needs.delete()
     person.strategies.clear()
-    # A worker that has one in hand finds another claim, and writes nothing down.
+    # The new `due_at` ends any worker's claim, so nothing is recorded afterwards.
     person.mails.filter(state__in=mail_queue.OPEN_STATES).update(state=State.DROPPED, due_at=now)
     person.mails.update(last_error="", provider_id="")
-    myself.update(
+    registration.update(
         **{
             **{field.name: field.get_default() for field in erased_fields()},
             "email_key": f"erased/{person.pk}",
@@ -167,27 +138,18 @@ def erased_fields() -> list[Any]:
     return [field for field in Registration._meta.concrete_fields if field.name not in KEPT]
 
 
-def _presences(person: Registration, registrants: Collection[str]) -> QuerySet[Attendance]:
-    """Theirs, and of unknown people who seem to be the same."""
-    same = Q(email__iexact=person.email) | Q(name__iexact=person.name)
-    unknown = Q(seat=None, session__event=person.event_id)
-    same |= Q(registrant_id__in=registrants)
-    found = Attendance.objects.filter(Q(seat__registration=person) | unknown & same)
-    return Attendance.objects.filter(pk__in=list(found.values_list("pk", flat=True)))
-
-
 def _anonymize_log(rows: QuerySet[Any]) -> None:
-    """What organizers did stays in their log, but not whom it was about."""
-    kind = ContentType.objects.get_for_model(rows.model)
+    """Keep that organizers did something, but not to whom."""
+    content_type = ContentType.objects.get_for_model(rows.model)
     ids = list(map(str, rows.values_list("pk", flat=True)))
-    _blank(LogEntry.objects.filter(content_type=kind, object_id__in=ids))
+    _blank(LogEntry.objects.filter(content_type=content_type, object_id__in=ids))
 
 
-def _anonymize_log_of_the_gone() -> None:
-    """Of rows that are there no more nobody could say whom the log was about."""
+def _anonymize_log_of_deleted_rows() -> None:
+    """For deleted rows, no one can say whom the log entry is about, so all are anonymized."""
     for model in (Answer, AccessNeed, Seat):
-        kind = ContentType.objects.get_for_model(model)
-        entries = LogEntry.objects.filter(content_type=kind).exclude(object_repr=ERASED)
+        content_type = ContentType.objects.get_for_model(model)
+        entries = LogEntry.objects.filter(content_type=content_type).exclude(object_repr=ERASED)
         row = model._default_manager.filter(pk=Cast(OuterRef("object_id"), BigIntegerField()))
         _blank(entries.filter(~Exists(row)))
 
@@ -196,48 +158,57 @@ def _blank(entries: QuerySet[LogEntry]) -> None:
     entries.update(object_repr=ERASED, change_message="")
 
 
-def _scrub_reports(person: Registration, registrants: Collection[str]) -> None:
-    """Zoom's reports are kept for a day after a worker has seen to them."""
-    who = "payload__object__participant__"
-    same = Q(**{f"{who}email__iexact": person.email})
-    same |= Q(**{f"{who}registrant_id__in": registrants}) if registrants else Q()
+def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:
+    """The person's attendances, and unmatched ones that seem to be theirs."""
+    similar = Q(email__iexact=person.email) | Q(name__iexact=person.name)
+    similar |= Q(registrant_id__in=registrant_ids)
+    unmatched = Q(seat=None, session__event=person.event_id)
+    found = Attendance.objects.filter(Q(seat__registration=person) | unmatched & similar)
+    # By id, because the updates change what was searched for.
+    return Attendance.objects.filter(pk__in=list(found.values_list("pk", flat=True)))
+
+
+def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) -> None:
+    """Zoom's reports are kept for a day after they were applied."""
+    path = "payload__object__participant__"
+    same = Q(**{f"{path}email__iexact": person.email})
+    if registrant_ids:
+        same |= Q(**{f"{path}registrant_id__in": registrant_ids})
     meetings = Meeting.objects.filter(session__event=person.event_id).values("zoom_id")
-    namesake = Q(**{f"{who}user_name__iexact": person.name}, zoom_id__in=meetings)
-    for report in ZoomReport.objects.filter(same | namesake):
+    same_name = Q(**{f"{path}user_name__iexact": person.name}, zoom_id__in=meetings)
+    for report in ZoomReport.objects.filter(same | same_name):
         participant = report.payload["object"]["participant"]
-        is_of = participant.get("email", ""), participant.get("registrant_id", "")
-        if any(is_of) and not (
-            is_of[0].casefold() == person.email.casefold() or is_of[1] in registrants
-        ):
-            # Another of the same name.
+        email = str(participant.get("email") or "")
+        registrant_id = str(participant.get("registrant_id") or "")
+        is_same = email.casefold() == person.email.casefold() or registrant_id in registrant_ids
+        if (email or registrant_id) and not is_same:
+            # Someone else with the same name.
             continue
         participant |= dict.fromkeys(("user_name", "email", "registrant_id"), "")
         report.save(update_fields=["payload"])
 
 
-def _forget_at_zoom(person: Registration, now: dt.datetime) -> None:
-    """Have their links taken away at Zoom; of a meeting that is over only the number stays."""
+def _revoke_links(person: Registration, now: dt.datetime) -> None:
     links = PersonalLink.objects.filter(seat__registration=person)
     over = links.exclude(meeting__session__ends_at__gt=now)
     over.update(email="", registrant_id="", problem="")
     over.exclude(join_url="").update(join_url=ERASED)
-    to_come = links.filter(meeting__session__ends_at__gt=now)
-    if to_come.exists():
-        personal_links.detach(to_come)
+    upcoming = links.filter(meeting__session__ends_at__gt=now)
+    if upcoming.exists():
+        personal_links.detach(upcoming)
         personal_links.sync_links_soon()
-    _drop_links_of_the_past(now)
+    _delete_past_detached_links(now)
 
 
-def _drop_links_of_the_past(now: dt.datetime) -> None:
-    """Those that nobody has, and whose taking away Zoom is not told of any more."""
+def _delete_past_detached_links(now: dt.datetime) -> None:
+    """Links that were to be revoked at Zoom, but their meeting is over."""
     PersonalLink.objects.filter(seat=None).exclude(meeting__session__ends_at__gt=now).delete()
 
 
 def _erase_accounts(emails: Iterable[str]) -> None:
-    """Delete the accounts of these addresses: not organizers', nor while one is registered.
+    """Delete the accounts with these addresses, except organizers' and those still registered.
 
-    An account that has such an address without having shown that it is theirs, beside others,
-    loses the address only.
+    An account that has such an address unverified, besides others, only loses that address.
     """
     for email in emails:
         addresses = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
@@ -252,7 +223,7 @@ def _erase_accounts(emails: Iterable[str]) -> None:
 
 
 def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
-    """Delete an account, where it is signed in, and the mails that it was sent."""
+    """Delete an account, its sign-ins, and the emails to it."""
     _anonymize_log(get_user_model()._default_manager.filter(pk=user.pk))
     for email in emails:
         letters = StoredMessage.objects.filter(recipient__iexact=email)
@@ -270,64 +241,39 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
     user.delete()
 
 
-# By itself
+# After the event
 
 
-def erasure_time(event: Any) -> dt.datetime | None:
-    """When an event's people are erased; None without sessions. Wants one of `counted_events`."""
-    if event.last_ended_at is None:
-        return None
-    days = dt.timedelta(days=event.erase_after_days)
-    return max(event.last_ended_at + days, event.erase_not_before)
+def erase_expired(now: dt.datetime | None = None, limit: int = PEOPLE_PER_RUN) -> bool:
+    """Erase up to `limit` people of the events that are due for it.
 
-
-def events_with_people() -> QuerySet[Any]:
-    """Events with `last_ended_at`, of all their sessions, and `people`: how many are not erased."""
-    known = Registration.objects.filter(event=OuterRef("pk"), erased_at=None).order_by()
-    counted = known.values("event").annotate(count=Count("pk")).values("count")
-    return Event.objects.annotate(
-        last_ended_at=Max("sessions__ends_at"), people=Coalesce(Subquery(counted), 0)
-    )
-
-
-def _expired(now: dt.datetime) -> list[Any]:
-    """Events whose people are to be erased at this moment or were before."""
-    moments = (
-        (event, erasure_time(event)) for event in events_with_people().order_by("last_ended_at")
-    )
-    return [event for event, moment in moments if moment and moment <= now]
-
-
-def overdue(now: dt.datetime) -> int:
-    """How many people are not erased although that was due a day ago, or longer."""
-    return sum(event.people for event in _expired(now - OVERDUE))
-
-
-def erase_expired(now: dt.datetime | None = None, limit: int = BATCH_SIZE) -> bool:
-    """Erase, for one turn, the people of events that were over long enough ago.
-
-    Whoever was in their meetings is forgotten too, also if nobody knows who it was. Returns
-    whether there may be more to do.
+    Everyone who was in their meetings is anonymized too, known or not. Returns whether there may
+    be more to do.
     """
     now, done = now or timezone.now(), 0
-    _tidy(now)
-    expired = _expired(now)
+    _clean_up(now)
+    expired = _expired_events(now)
     if any(event.people for event in expired):
-        _anonymize_log_of_the_gone()
+        _anonymize_log_of_deleted_rows()
     for event in expired:
         for registration in event.registrations.filter(erased_at=None).order_by("pk"):
-            done += _erase_if_possible(registration)
+            done += _try_to_erase(registration)
             if done >= limit:
                 return True
-        presences = Attendance.objects.filter(session__event=event)
-        named = presences.exclude(name="", email="", registrant_id="")
+        attendances = Attendance.objects.filter(session__event=event)
+        named = attendances.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)
         named.update(name="", email="", registrant_id="")
     return False
 
 
-def _erase_if_possible(registration: Registration) -> bool:
-    """What fails for one person stops no other."""
+def overdue(now: dt.datetime) -> int:
+    """How many people should have been erased a day ago or earlier."""
+    return sum(event.people for event in _expired_events(now - OVERDUE))
+
+
+def _try_to_erase(registration: Registration) -> bool:
+    """Erase one person. An error is logged, so that the others are erased."""
     try:
         return _erase(registration)
     except Exception:
@@ -335,9 +281,71 @@ def _erase_if_possible(registration: Registration) -> bool:
         return False
 
 
-def _tidy(now: dt.datetime) -> None:
-    """Forget what came about people after they were erased, and sign-ins that have ended."""
+def _clean_up(now: dt.datetime) -> None:
+    """Delete what was recorded about people after they were erased, and expired sign-ins."""
     late = OutgoingMail.objects.filter(registration__erased_at__isnull=False)
     late.exclude(last_error="", provider_id="").update(last_error="", provider_id="")
-    _drop_links_of_the_past(now)
+    _delete_past_detached_links(now)
     SignIn.objects.filter(expire_date__lt=now).delete()
+
+
+def _expired_events(now: dt.datetime) -> list[Any]:
+    return [
+        event
+        for event in _events_with_people().order_by("last_ended_at")
+        if (at := _erasure_time(event)) and at <= now
+    ]
+
+
+def _events_with_people() -> QuerySet[Any]:
+    """Events with `last_ended_at` of their sessions and `people`, the number not yet erased."""
+    known = Registration.objects.filter(event=OuterRef("pk"), erased_at=None).order_by()
+    counts = known.values("event").annotate(count=Count("pk")).values("count")
+    return Event.objects.annotate(
+        last_ended_at=Max("sessions__ends_at"), people=Coalesce(Subquery(counts), 0)
+    )
+
+
+def _erasure_time(event: Any) -> dt.datetime | None:
+    """When the people of an event (of `_events_with_people`) are erased. None without sessions."""
+    if event.last_ended_at is None:
+        return None
+    days = dt.timedelta(days=event.erase_after_days)
+    return max(event.last_ended_at + days, event.erase_not_before)
+
+
+# For the admin
+
+
+@dataclass(frozen=True)
+class ErasurePlan:
+    """When an event's people are erased, as text. `is_soon`: within a week, or overdue."""
+
+    event: Event
+    people: str
+    ended: str
+    when: str
+    left: str
+    is_soon: bool
+
+
+def erasure_plans(now: dt.datetime) -> list[ErasurePlan]:
+    """A plan for each event with people, the next one first."""
+    events = [event for event in _events_with_people() if event.people]
+    never = dt.datetime.max.replace(tzinfo=dt.UTC)
+    events.sort(key=lambda event: _erasure_time(event) or never)
+    return [_plan(event, now) for event in events]
+
+
+def _plan(event: Any, now: dt.datetime) -> ErasurePlan:
+    at, zone = _erasure_time(event), event.zone
+    days = (at - now).days if at else 0
+    left = counted(days, "day", "days") if days > 0 else "less than a day"
+    return ErasurePlan(
+        event=event,
+        people=people(event.people),
+        ended=moment(event.last_ended_at, zone) if at else "",
+        when=moment(at, zone) if at else "",
+        left=left if at and at > now else "",
+        is_soon=at is not None and at - WARNING_PERIOD <= now,
+    )

@@ -4,71 +4,59 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
-from django.db.models import (
-    Model,
-    QuerySet,
-)
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from registrations.models import (
-    UNREACHED_STATES,
-    OutgoingMail,
-    PersonalLink,
-    Registration,
-    Seat,
-)
+from registrations.models import UNREACHED_STATES, OutgoingMail, Registration, Seat
 
-_WHOSE = "Whose it is, which the file's order says."
-_OURS = "About our work, and nobody."
-_KEY = "Whoever got hold of the file could use it."
-_MAY = "What organizers' accounts may."
-# The fields that are not in the file, by model, and why. Every other field is, new ones too.
+_PARENT = "Whose it is: the structure of the file shows it."
+_OURS = "About our own work, not about the person."
+_CREDENTIAL = "Anyone who got hold of the file could use it."
+_PERMISSION = "What organizers' accounts may do."
+# The fields that are left out, by model, and why. Every other field is in the file, new ones too.
 LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.registration": {
-        "event": "It stands at the head of the file.",
-        "email_key": "The address once more, as addresses are compared.",
-        "token": _KEY,
-        "erased_at": "Of nobody whose data can be fetched.",
-        "sessions": "They come with their places.",
+        "event": "At the top of the file.",
+        "email_key": "The email address again, normalized.",
+        "token": _CREDENTIAL,
+        "erased_at": "Empty for everyone who can download their data.",
+        "sessions": "Listed with their seats.",
     },
-    "registrations.seat": {"registration": _WHOSE},
+    "registrations.seat": {"registration": _PARENT},
     "registrations.personallink": {
-        **dict.fromkeys(("seat", "meeting"), _WHOSE),
-        "join_url": _KEY,
-        **dict.fromkeys(("zoom_id", "asked_at", "attempts", "due_at"), _OURS),
+        **dict.fromkeys(("seat", "meeting"), _PARENT),
+        "join_url": _CREDENTIAL,
+        **dict.fromkeys(("zoom_id", "asked_at", "due_at"), _OURS),
     },
     "registrations.attendance": {
-        **dict.fromkeys(("session", "seat"), _WHOSE),
-        "uuid": "Zoom's name for the whole meeting.",
-        "registrant_id": "It stands with the link at Zoom.",
+        **dict.fromkeys(("session", "seat"), _PARENT),
+        "uuid": "Zoom's ID of the whole meeting.",
+        "registrant_id": "Listed with the personal link.",
     },
     "registrations.accessneed": {
-        "seat": _WHOSE,
-        "arranged_for": "When its session began then, which is about the session.",
-        "note": "Organizers' own words, often about others, such as who interprets.",
+        "seat": _PARENT,
+        "arranged_for": "The session's start at that time.",
+        "note": "Organizers' notes, often about others, such as who interprets.",
     },
-    "registrations.answer": {"registration": _WHOSE},
+    "registrations.answer": {"registration": _PARENT},
     "registrations.outgoingmail": {
-        "registration": _WHOSE,
+        "registration": _PARENT,
         "letter": "Of mails only that belong to no registration.",
         "was": "What the session was before, which is about the session.",
         **dict.fromkeys(("key", "priority", "attempts", "due_at", "in_hand", "provider_id"), _OURS),
     },
     "auth.user": {
-        "password": _KEY,
-        **dict.fromkeys(("is_superuser", "is_staff", "is_active"), _MAY),
-        **dict.fromkeys(("groups", "user_permissions"), _MAY),
+        "password": _CREDENTIAL,
+        **dict.fromkeys(("is_superuser", "is_staff", "is_active"), _PERMISSION),
+        **dict.fromkeys(("groups", "user_permissions"), _PERMISSION),
     },
-    "account.emailaddress": {"user": _WHOSE},
-    "socialaccount.socialaccount": {"user": _WHOSE},
+    "account.emailaddress": {"user": _PARENT},
+    "socialaccount.socialaccount": {"user": _PARENT},
 }
 
 
-# To fetch
-
-
 def personal_data(registration: Registration) -> dict[str, Any]:
-    """Everything held about someone, ready to be written as JSON."""
+    """Everything stored about someone, ready to be encoded as JSON."""
     seats = registration.seats.select_related("session", "personal_link")
     mails = registration.mails.select_related("session", "announcement").order_by("pk")
     return {
@@ -103,7 +91,7 @@ def _value(row: Model, name: str) -> Any:
 
 
 def _seat(seat: Seat) -> dict[str, Any]:
-    link: PersonalLink | None = getattr(seat, "personal_link", None)
+    link = getattr(seat, "personal_link", None)
     return {
         **_serialize(seat),
         "at_zoom": _serialize(link) if link else None,
@@ -113,22 +101,22 @@ def _seat(seat: Seat) -> dict[str, Any]:
 
 
 def _mail(mail: OutgoingMail) -> dict[str, Any]:
-    """An error only where it is about their address: others are about our server."""
-    told = _serialize(mail)
-    return told if mail.state in UNREACHED_STATES else {**told, "last_error": ""}
+    """An email, with its error only if that is about their address, not about our server."""
+    data = _serialize(mail)
+    return data if mail.state in UNREACHED_STATES else {**data, "last_error": ""}
 
 
 def _account(user: Any) -> dict[str, Any]:
-    """An account with all addresses, and how it signs in elsewhere where that is offered."""
-    elsewhere = getattr(user, "socialaccount_set", None)
+    """An account with its addresses and, if the site offers that, its sign-ins by other sites."""
+    social = getattr(user, "socialaccount_set", None)
     return {
         **_serialize(user),
         "addresses": list(map(_serialize, user.emailaddress_set.order_by("pk"))),
-        "social_accounts": list(map(_serialize, elsewhere.order_by("pk"))) if elsewhere else [],
+        "social_accounts": list(map(_serialize, social.order_by("pk"))) if social else [],
     }
 
 
 def _accounts(email: str) -> QuerySet[Any]:
-    """Those that this address is known to belong to."""
-    mine = EmailAddress.objects.filter(email__iexact=email, verified=True)
-    return get_user_model()._default_manager.filter(pk__in=mine.values("user"))
+    """The accounts that have verified this address."""
+    verified = EmailAddress.objects.filter(email__iexact=email, verified=True)
+    return get_user_model()._default_manager.filter(pk__in=verified.values("user"))

@@ -1,6 +1,6 @@
-"""What becomes of a session's meeting at Zoom, as Zoom reports it: started, ended, recorded, gone.
+"""What Zoom reports about a session's meeting: started, ended, deleted, recorded.
 
-Reports come late, twice and in any order: what is newer by Zoom's own times stands.
+Reports arrive late, twice and in any order: Zoom's own times decide which one is newer.
 """
 
 import datetime as dt
@@ -17,14 +17,14 @@ from events.zoom.sync import mark_gone
 
 logger = logging.getLogger(__name__)
 
-# What Zoom says of a meeting, the report's `object`.
+# A report's `object`: the meeting it is about.
 Details = dict[str, Any]
 
-LONGEST_URL = Session._meta.get_field("recording_url").max_length or 0
+MAX_URL_LENGTH = Session._meta.get_field("recording_url").max_length or 0
 
 
 def meeting_of(report: ZoomReport) -> Meeting | None:
-    """The meeting that a report is about, if it is a session's."""
+    """The meeting that a report is about, if it belongs to a session."""
     if report.zoom_id is None:
         return None
     meetings = Meeting.objects.filter(zoom_id=report.zoom_id, session__isnull=False)
@@ -32,15 +32,13 @@ def meeting_of(report: ZoomReport) -> Meeting | None:
 
 
 def apply(report: ZoomReport) -> None:
-    """Write down what a report says of a session's meeting; the same again is harmless."""
-    meeting = meeting_of(report)
-    if meeting is None:
-        return
-    HANDLERS[report.kind](meeting, report.payload["object"], report.received_at)
+    """Save what a report says about a session's meeting. Applying it twice is harmless."""
+    if meeting := meeting_of(report):
+        HANDLERS[report.kind](meeting, report.payload["object"], report.received_at)
 
 
 def _started(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
-    """It runs, unless this is an instance that is known already, or over."""
+    """Save the start, unless this instance is known already or over."""
     started_at = parse_time(details.get("start_time")) or received_at
     newer = Q(started_at=None) | Q(started_at__lt=started_at)
     not_over = Q(ended_at=None) | Q(ended_at__lt=started_at)
@@ -49,42 +47,42 @@ def _started(meeting: Meeting, details: Details, received_at: dt.datetime) -> No
 
 
 def _ended(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
-    """It is over, unless it was started anew since."""
+    """Save the end, unless the meeting was started again since."""
     started_at = parse_time(details.get("start_time")) or F("started_at")
     ended_at = parse_time(details.get("end_time")) or received_at
-    not_anew = Q(started_at=None) | Q(started_at__lte=ended_at)
-    meetings = Meeting.objects.filter(not_anew, pk=meeting.pk)
+    not_restarted = Q(started_at=None) | Q(started_at__lte=ended_at)
+    meetings = Meeting.objects.filter(not_restarted, pk=meeting.pk)
     meetings.update(started_at=started_at, ended_at=ended_at)
 
 
 def _deleted(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
-    """Somebody deleted it by hand. Of a session that is canceled it was perhaps ourselves."""
+    """Someone deleted the meeting by hand. If the session is canceled, it may have been us."""
     if meeting.session and not meeting.session.canceled_at and meeting.zoom_id:
         mark_gone(meeting.zoom_id)
 
 
 def _recorded(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
-    """The recording can be watched. A link that is there already stays."""
+    """Save the link to the recording, unless the session has one already."""
     session, url = meeting.session, _recording_url(details)
     if session is None or not url:
         return
-    if not _is_session_itself(session, details):
-        # Of a rehearsal, say: the link would be mailed to everyone.
-        logger.info("A recording was not made while session %s was held", session.pk)
+    if not _is_of_session(session, details):
+        # A rehearsal, for example. The link would be emailed to everyone.
+        logger.info("A recording was not made during session %s", session.pk)
         return
     Session.objects.filter(pk=session.pk, recording_url="").update(recording_url=url)
 
 
 def _recording_url(details: Details) -> str:
-    """Where it can be watched, without typing a passcode where Zoom gives one for links."""
+    """The page to watch it on, with the passcode in the link if Zoom gives one for links."""
     url = str(details.get("share_url") or "")
     if passcode := details.get("recording_play_passcode"):
         url += ("&" if "?" in url else "?") + urlencode({"pwd": passcode})
-    return url if urlsplit(url).scheme in {"http", "https"} and len(url) <= LONGEST_URL else ""
+    return url if urlsplit(url).scheme in {"http", "https"} and len(url) <= MAX_URL_LENGTH else ""
 
 
-def _is_session_itself(session: Session, details: Details) -> bool:
-    """Whether the recorded instance of the meeting ran between doors and end of the session."""
+def _is_of_session(session: Session, details: Details) -> bool:
+    """Whether the recorded meeting ran between the session's doors and its end."""
     started_at = parse_time(details.get("start_time"))
     if started_at is None:
         return False
@@ -98,6 +96,6 @@ HANDLERS: dict[str, Callable[[Meeting, Details, dt.datetime], None]] = {
     "meeting.deleted": _deleted,
     "recording.completed": _recorded,
 }
-# Those of people are for `registrations.attendance`.
-PRESENCES = JOINED, LEFT = "meeting.participant_joined", "meeting.participant_left"
-KINDS = (*HANDLERS, *PRESENCES)
+# Reports about people; `attendance` applies these.
+PRESENCE_KINDS = JOINED, LEFT = "meeting.participant_joined", "meeting.participant_left"
+KINDS = (*HANDLERS, *PRESENCE_KINDS)

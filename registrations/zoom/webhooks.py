@@ -1,6 +1,6 @@
-"""Zoom's webhooks: checked, kept as a ZoomReport, and answered at once. Workers do the rest.
+"""Zoom's webhooks: verified, saved as a ZoomReport, and answered at once. Workers do the rest.
 
-Nothing is believed, parsed or looked up before the signature is known to be Zoom's.
+Nothing is parsed or looked up before the signature is verified.
 Source: https://developers.zoom.us/docs/api/webhooks/.
 """
 
@@ -33,20 +33,20 @@ from registrations.zoom import reports
 logger = logging.getLogger(__name__)
 
 URL_VALIDATION = "endpoint.url_validation"
-# The largest that Zoom sends have a few thousand bytes.
+# Zoom's largest webhooks have a few thousand bytes.
 MAX_BODY_BYTES = 64 * 1024
-# How old a signature may be, or how far ahead Zoom's clock, in seconds.
+# How far a signature's timestamp may be from our clock, either way.
 MAX_AGE_SECONDS = 5 * 60
-# Seconds in which reports are gathered, to be worked on together.
+# How long reports are gathered, to be applied together.
 GATHER_SECONDS = 1
 APPLY_TASK = "registrations.tasks.apply_zoom_reports"
 
 
 class Rejected(Exception):
-    """A webhook that is not taken; the words are for the log."""
+    """A webhook isn't accepted. `reason` is for the log, `status` for the answer."""
 
-    def __init__(self, words: str, *, status: int) -> None:
-        super().__init__(words)
+    def __init__(self, reason: str, *, status: int) -> None:
+        super().__init__(reason)
         self.status = status
 
 
@@ -58,85 +58,82 @@ def zoom_webhook(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     try:
-        body = _body(request)
-        _verify(request, body, secret)
-        kind, payload = _read(body)
+        body = _read_body(request)
+        _verify_signature(request, body, secret)
+        kind, payload = _parse(body)
         if kind == URL_VALIDATION:
-            return JsonResponse(_validation(payload, secret))
-    except Rejected as refused:
-        logger.warning("A webhook in Zoom's name was refused: %s", refused)
-        return HttpResponse(status=refused.status)
+            return JsonResponse(_validation_answer(payload, secret))
+    except Rejected as error:
+        logger.warning("Rejected a Zoom webhook: %s", error)
+        return HttpResponse(status=error.status)
     if kind in reports.KINDS:
-        _store(kind, payload, key=hashlib.sha256(body).hexdigest())
+        _save(kind, payload, key=hashlib.sha256(body).hexdigest())
     return HttpResponse(status=204)
 
 
-def _body(request: HttpRequest) -> bytes:
-    """The raw body, of which no more is read than may be."""
+def _read_body(request: HttpRequest) -> bytes:
+    """The raw body. Reads at most one byte more than is allowed."""
     try:
         body = request.read(MAX_BODY_BYTES + 1)
     except UnreadablePostError as error:
-        raise Rejected("it broke off", status=400) from error
+        raise Rejected("the connection broke off", status=400) from error
     if len(body) > MAX_BODY_BYTES:
-        raise Rejected("it is too large", status=413)
+        raise Rejected("the body is too large", status=413)
     return body
 
 
-def _verify(request: HttpRequest, body: bytes, secret: str) -> None:
-    """Raise Refused unless Zoom signed this body within the last minutes."""
+def _verify_signature(request: HttpRequest, body: bytes, secret: str) -> None:
+    """Raise Rejected unless Zoom signed this body within the last minutes."""
     timestamp = request.headers.get("x-zm-request-timestamp", "")
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
-        raise Rejected("it has no moment", status=403)
+        raise Rejected("no valid timestamp", status=403)
     if abs(time.time() - int(timestamp)) > MAX_AGE_SECONDS:
-        raise Rejected("it is not of the last minutes", status=403)
-    given = request.headers.get("x-zm-signature", "")
-    signature = f"v0={_hmac(secret, f'v0:{timestamp}:'.encode() + body)}"
-    if not hmac.compare_digest(given.encode(), signature.encode()):
-        raise Rejected("its signature is not Zoom's", status=403)
+        raise Rejected("the timestamp is too far from now", status=403)
+    signature = request.headers.get("x-zm-signature", "")
+    expected = f"v0={_hmac(secret, f'v0:{timestamp}:'.encode() + body)}"
+    if not hmac.compare_digest(signature.encode(), expected.encode()):
+        raise Rejected("wrong signature", status=403)
 
 
 def _hmac(secret: str, message: bytes) -> str:
     return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
-def _read(body: bytes) -> tuple[str, dict[str, Any]]:
-    """What happened, and Zoom's words on it. Raises Refused."""
+def _parse(body: bytes) -> tuple[str, dict[str, Any]]:
+    """The kind of report and its payload. Raises Rejected."""
     try:
-        message = storable(json.loads(body))
+        match storable(json.loads(body)):
+            case {"event": str(kind), "payload": dict(payload)}:
+                return kind, payload
     except (ValueError, RecursionError) as error:
-        raise Rejected("it is no JSON", status=400) from error
-    kind, payload = (
-        (message.get("event"), message.get("payload")) if isinstance(message, dict) else ("", "")
-    )
-    if not isinstance(kind, str) or not isinstance(payload, dict):
-        raise Rejected("it names no event, or says nothing of it", status=400)
-    return kind, payload
+        raise Rejected("not JSON", status=400) from error
+    raise Rejected("no event or no payload", status=400)
 
 
 def storable(value: Any) -> Any:
-    """Parsed JSON, but for what PostgreSQL keeps in none: NUL, half a character, no number."""
+    """Parsed JSON without what PostgreSQL can't store: NUL, lone surrogates, NaN and infinity."""
     match value:
         case str():
             return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
         case dict():
-            return {storable(name): storable(each) for name, each in value.items()}
+            return {storable(name): storable(item) for name, item in value.items()}
         case list():
-            return [storable(each) for each in value]
+            return [storable(item) for item in value]
         case float() if not math.isfinite(value):
             return None
     return value
 
 
-def _validation(payload: dict[str, Any], secret: str) -> dict[str, str]:
-    """Proof for Zoom that this address knows the secret."""
-    plain = payload.get("plainToken")
-    if not isinstance(plain, str) or not plain:
-        raise Rejected("it asks for a proof without a token", status=400)
-    return {"plainToken": plain, "encryptedToken": _hmac(secret, plain.encode())}
+def _validation_answer(payload: dict[str, Any], secret: str) -> dict[str, str]:
+    """Proves to Zoom that this URL knows the secret."""
+    token = payload.get("plainToken")
+    if not isinstance(token, str) or not token:
+        raise Rejected("a validation without a token", status=400)
+    return {"plainToken": token, "encryptedToken": _hmac(secret, token.encode())}
 
 
-def _store(kind: str, payload: dict[str, Any], key: str) -> None:
-    """Keep a report for a worker. The same body again, which is the same report, is not kept."""
+def _save(kind: str, payload: dict[str, Any], key: str) -> None:
+    """Save a report for a worker, unless the same body was saved before."""
     report = ZoomReport(key=key, kind=kind, zoom_id=_zoom_id(payload), payload=payload)
     ZoomReport.objects.bulk_create([report], ignore_conflicts=True)
     transaction.on_commit(
@@ -145,7 +142,7 @@ def _store(kind: str, payload: dict[str, Any], key: str) -> None:
 
 
 def _zoom_id(payload: dict[str, Any]) -> int | None:
-    """The meeting's number, which Zoom writes as a number or as digits."""
-    about = payload.get("object")
-    written = str(about.get("id")) if isinstance(about, dict) else ""
-    return int(written) if re.fullmatch(r"[0-9]{1,18}", written) else None
+    """The meeting's number, which Zoom sends as a number or as a string."""
+    details = payload.get("object")
+    number = str(details.get("id")) if isinstance(details, dict) else ""
+    return int(number) if re.fullmatch(r"[0-9]{1,18}", number) else None

@@ -59,9 +59,9 @@ def test_periodic_tasks_can_wait_for_two_delivery_runs():
     assert sooner == ["deliver-mails"]
 
 
-def test_issuing_links_leaves_time_for_a_delivery_run():
-    interval = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
-    assert interval >= personal_links.TURN + mail_queue.DELIVERY_RUN_SECONDS
+def test_links_turns_leave_as_many_to_the_mails():
+    every = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
+    assert every >= personal_links.SYNC_SECONDS + mail_queue.DELIVERY_RUN_SECONDS
 
 
 def test_failing_broker_is_not_called_again_at_once(monkeypatch):

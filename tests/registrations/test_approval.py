@@ -1,4 +1,4 @@
-"""An organizer's yes before any link leaves; and a no, of which nobody learns."""
+"""Events that require approval: no links without it, and declined people aren't told."""
 
 import datetime as dt
 import re
@@ -35,12 +35,12 @@ HOUR = dt.timedelta(hours=1)
 MINUTE = dt.timedelta(minutes=1)
 PEOPLE = "/admin/registrations/registration/"
 PAGES = ("/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/")
-NOT_ADMITTED = pytest.mark.parametrize("word", ["pending", "declined"])
+NOT_ADMITTED = pytest.mark.parametrize("approval", ["pending", "declined"])
 
 
 @pytest.fixture
 def week(week) -> Event:
-    """The Strategy Week, which looks at each registration first."""
+    """The Strategy Week, which requires approval."""
     week.requires_approval = True
     week.save()
     return week
@@ -53,13 +53,13 @@ def opening(week) -> Session:
 
 @pytest.fixture
 def someone(week):
-    """Register someone of whom organizers have said this word."""
+    """Register someone with this approval."""
 
-    def someone(word: str, name: str = "Alice Adams", **details) -> Registration:
+    def someone(approval: str, name: str = "Alice Adams", **details) -> Registration:
         person = sign_up(week, name, **details)
-        if word != "pending":
+        if approval != "pending":
             signup.approve(registrations=[person])
-        if word == "declined":
+        if approval == "declined":
             signup.decline(registrations=[person])
         person.refresh_from_db()
         return person
@@ -74,7 +74,7 @@ def post(week: Event, **changes) -> bytes:
 
 
 def queued(person: Registration) -> list[tuple[str, str]]:
-    """The kind and the state of each mail to someone, in the order in which they were owed."""
+    """The kind and state of each of someone's emails, in the order they were queued."""
     return list(person.mails.order_by("pk").values_list("kind", "state"))
 
 
@@ -83,21 +83,21 @@ def deliver() -> None:
 
 
 def parts(message) -> tuple[str, str]:
-    """A mail's text and its HTML, each on one line."""
+    """An email's text and its HTML, each on one line."""
     bodies = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     text, html = (" ".join(body.split()) for body in bodies)
     return text, html
 
 
 def read(smtp) -> list[tuple[str, str]]:
-    """Who got which mail."""
+    """The recipient and subject of each email."""
     return [(each.recipients[0], each.message["Subject"]) for each in smtp.messages]
 
 
 # Registering
 
 
-def test_registering_waits_for_an_organizer(week):
+def test_registration_is_pending(week):
     post(week)
     alice = Registration.objects.get()
     assert (alice.approval, alice.decided_at, alice.seats.count()) == ("pending", None, 6)
@@ -106,7 +106,7 @@ def test_registering_waits_for_an_organizer(week):
     assert alice.mails.get().priority == OutgoingMail.Priority.AT_ONCE
 
 
-def test_event_that_does_not_ask_admits_at_once(week):
+def test_event_without_approval_admits_at_once(week):
     Event.objects.update(requires_approval=False)
     post(week)
     alice = Registration.objects.get()
@@ -116,7 +116,7 @@ def test_event_that_does_not_ask_admits_at_once(week):
 
 @pytest.mark.once
 @pytest.mark.parametrize("requires", [True, False])
-def test_public_pages_say_that_organizers_look_first(client, week, requires):
+def test_public_pages_mention_the_approval(client, week, requires):
     Event.objects.update(requires_approval=requires)
     form = client.get(f"/{week.slug}/register/").content
     assert (b"The organizers look at each registration first" in form) is requires
@@ -130,7 +130,7 @@ def test_public_pages_say_that_organizers_look_first(client, week, requires):
 
 
 @pytest.mark.once
-def test_mail_says_that_it_was_received_and_shows_what_is_public(week, smtp):
+def test_received_email_shows_only_what_is_public(week, smtp):
     alice = sign_up(week)
     deliver()
     (received,) = smtp.messages
@@ -146,7 +146,7 @@ def test_mail_says_that_it_was_received_and_shows_what_is_public(week, smtp):
 
 
 @pytest.mark.once
-def test_mail_leaves_out_what_was_canceled(week, opening, smtp):
+def test_received_email_leaves_out_canceled_sessions(week, opening, smtp):
     cancel_session(session=opening)
     sign_up(week, sessions=[opening])
     deliver()
@@ -157,7 +157,7 @@ def test_mail_leaves_out_what_was_canceled(week, opening, smtp):
 
 
 def secrets_in(text: str, week: Event) -> list[str]:
-    """Of what is for those only who come: what stands in this text."""
+    """What this text contains although it is only for admitted people."""
     known = ["zoom.example", "/join/", "calendar.ics", "+1 669 900"]
     for session in week.sessions.with_details():
         known += [session.meeting.meeting_id, session.meeting.passcode]
@@ -165,14 +165,14 @@ def secrets_in(text: str, week: Event) -> list[str]:
     return [secret for secret in known if secret in text]
 
 
-# What someone sees who has no yes
+# Without approval
 
 
 @pytest.mark.once
 @NOT_ADMITTED
-def test_own_page_shows_what_was_entered_and_what_is_public(client, week, someone, word):
+def test_own_page_shows_the_answers_and_only_what_is_public(client, week, someone, approval):
     details = {"organization": "Families & Friends", "us_state": "CA", "needs": ["asl"]}
-    alice = someone(word, strategies=[week.tracks.first()], **details)
+    alice = someone(approval, strategies=[week.tracks.first()], **details)
     AgendaItem.objects.update(title="Only for attendees")
     answer = client.get(f"/me/{alice.token}/")
     page = " ".join(answer.content.decode().split())
@@ -187,8 +187,8 @@ def test_own_page_shows_what_was_entered_and_what_is_public(client, week, someon
 
 
 @pytest.mark.once
-def test_own_page_tells_nobody_what_was_decided(client, someone):
-    """The same words, but for the secret in the address and the form's own."""
+def test_own_page_does_not_reveal_the_decision(client, someone):
+    """The same page, apart from the secret in its address and the form's CSRF token."""
     alice = someone("pending")
     pages = []
     for _word in ("pending", "declined"):
@@ -200,7 +200,7 @@ def test_own_page_tells_nobody_what_was_decided(client, someone):
 
 
 @pytest.mark.once
-def test_own_page_lists_what_someone_asked_for_and_no_drafts(client, week, opening):
+def test_own_page_lists_chosen_sessions_without_drafts(client, week, opening):
     alice = sign_up(week, sessions=list(week.sessions.all()[:3]))
     week.sessions.exclude(pk=opening.pk).update(status="draft")
     page = client.get(f"/me/{alice.token}/").content.decode()
@@ -208,8 +208,8 @@ def test_own_page_lists_what_someone_asked_for_and_no_drafts(client, week, openi
 
 
 @NOT_ADMITTED
-def test_calendar_and_doors_are_closed_without_a_yes(client, someone, opening, word):
-    alice = someone(word)
+def test_calendar_and_join_page_need_approval(client, someone, opening, approval):
+    alice = someone(approval)
     with time_machine.travel(opening.starts_at, tick=False):
         for page in PAGES[1:]:
             unknown = client.get(page.format(new_token()))
@@ -221,9 +221,9 @@ def test_calendar_and_doors_are_closed_without_a_yes(client, someone, opening, w
     assert statuses == [200, 200, 302]
 
 
-@pytest.mark.parametrize("word", ["pending", "approved"])
-def test_a_no_ends_the_links_at_once(client, someone, word):
-    alice = someone(word)
+@pytest.mark.parametrize("approval", ["pending", "approved"])
+def test_declining_ends_the_links_at_once(client, someone, approval):
+    alice = someone(approval)
     assert client.get(f"/me/{alice.token}/").status_code == 200
     signup.decline(registrations=[alice])
     for page in PAGES:
@@ -233,7 +233,7 @@ def test_a_no_ends_the_links_at_once(client, someone, word):
     assert Registration.objects.active().count() == 1
 
 
-def test_whoever_waits_can_cancel(client, week):
+def test_pending_person_can_cancel(client, week):
     alice = sign_up(week)
     answer = client.post(f"/me/{alice.token}/cancel/", follow=True).content
     assert b"We will send no further mail" in answer
@@ -242,7 +242,7 @@ def test_whoever_waits_can_cancel(client, week):
 
 
 @pytest.mark.once
-def test_unsubscribing_promises_no_place_to_whoever_has_none(client, someone):
+def test_unsubscribe_page_promises_a_pending_person_nothing(client, someone):
     alice = someone("approved")
     url = unsubscribe.unsubscribe_url(alice)
     for promised in (True, False):
@@ -251,10 +251,10 @@ def test_unsubscribing_promises_no_place_to_whoever_has_none(client, someone):
         signup.decline(registrations=[alice])
 
 
-# Yes and no
+# Decisions
 
 
-def test_a_yes_owes_the_links(someone, smtp, week):
+def test_approving_sends_the_links(someone, smtp, week):
     alice = someone("pending")
     before = timezone.now()
     assert signup.approve(registrations=[alice]) == 1
@@ -266,7 +266,7 @@ def test_a_yes_owes_the_links(someone, smtp, week):
     assert read(smtp) == [("alice@example.org", f"Your links for {week.name}")]
 
 
-def test_a_no_mails_nothing_and_keeps_the_seats(someone, smtp):
+def test_declining_sends_nothing_and_keeps_the_seats(someone, smtp):
     alice, bob = someone("pending"), someone("approved", "Bob B")
     assert signup.decline(registrations=[alice, bob]) == 2
     for person in (alice, bob):
@@ -279,7 +279,9 @@ def test_a_no_mails_nothing_and_keeps_the_seats(someone, smtp):
     assert smtp.messages == []
 
 
-def test_a_yes_after_a_no_gives_new_links_to_the_same_sessions(week, opening, someone, smtp):
+def test_approving_after_declining_gives_new_links_to_the_same_sessions(
+    week, opening, someone, smtp
+):
     alice = someone("approved", sessions=[opening])
     deliver()
     signup.decline(registrations=[alice])
@@ -294,7 +296,7 @@ def test_a_yes_after_a_no_gives_new_links_to_the_same_sessions(week, opening, so
     assert [kind for kind, state in queued(alice) if state == "sent"] == ["links", "links"]
 
 
-def test_a_quick_no_and_yes_leave_one_mail_of_links(someone, smtp):
+def test_quick_decline_and_approval_leave_one_links_email(someone, smtp):
     alice = someone("approved")
     signup.decline(registrations=[alice])
     signup.approve(registrations=[alice])
@@ -302,7 +304,7 @@ def test_a_quick_no_and_yes_leave_one_mail_of_links(someone, smtp):
     assert len(smtp.messages) == 1
 
 
-def test_what_has_been_said_or_canceled_is_not_said_again(someone):
+def test_decided_and_canceled_registrations_are_not_decided_again(someone):
     alice, bob = someone("approved"), someone("declined", "Bob B")
     charlie = someone("pending", "Charlie C")
     signup.cancel(registration=charlie)
@@ -315,7 +317,7 @@ def test_what_has_been_said_or_canceled_is_not_said_again(someone):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("verb", [signup.approve, signup.decline])
-def test_two_organizers_at_once_say_it_once(week, verb):
+def test_two_simultaneous_decisions_count_once(week, verb):
     """Real concurrency: as many connections as threads, each for all three people."""
     everyone = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
     start = threading.Barrier(4)
@@ -341,19 +343,19 @@ def test_two_organizers_at_once_say_it_once(week, verb):
     assert OutgoingMail.objects.filter(kind="links").count() == links
 
 
-def test_yes_and_no_take_the_same_queries_for_3_people_as_for_30(week, django_assert_num_queries):
+def test_decisions_take_the_same_queries_for_3_people_as_for_30(week, django_assert_num_queries):
     for count in (3, 30):
-        some = [sign_up(week, f"P{count}x{number} X") for number in range(count)]
-        # The people, their yes, their seats, how often links were mailed, the mails; a savepoint.
+        people = [sign_up(week, f"P{count}x{number} X") for number in range(count)]
+        # The people, the approval, their seats, earlier links emails, the emails; a savepoint.
         with django_assert_num_queries(7):
-            assert signup.approve(registrations=some) == count
-        # The people, their no, the places that free, their sessions, who waits for these, their
-        # tokens, the mails that wait; two savepoints.
+            assert signup.approve(registrations=people) == count
+        # The people, the decision, their spots, the sessions, the waitlists, their tokens, their
+        # unsent emails; two savepoints.
         with django_assert_num_queries(11):
-            assert signup.decline(registrations=some) == count
+            assert signup.decline(registrations=people) == count
 
 
-def test_switching_it_on_and_off_changes_nobodys_standing(week):
+def test_switching_approval_on_and_off_changes_no_registration(week):
     Event.objects.update(requires_approval=False)
     week.refresh_from_db()
     alice = sign_up(week)
@@ -363,14 +365,14 @@ def test_switching_it_on_and_off_changes_nobodys_standing(week):
     Event.objects.update(requires_approval=False)
     week.refresh_from_db()
     sign_up(week, "Bob B")
-    for person, word in ((alice, "approved"), (bob, "pending")):
+    for person, approval in ((alice, "approved"), (bob, "pending")):
         person.refresh_from_db()
-        assert person.approval == word
+        assert person.approval == approval
     assert queued(bob) == [("received", "waiting")]
 
 
 @pytest.mark.parametrize(("approval", "decided"), [("pending", True), ("declined", False)])
-def test_database_refuses_a_word_without_its_moment(someone, approval, decided):
+def test_database_requires_the_time_of_a_decision(someone, approval, decided):
     alice = someone("approved")
     decided_at = timezone.now() if decided else None
     with pytest.raises(IntegrityError, match="declined_is_decided"), transaction.atomic():
@@ -393,16 +395,16 @@ def test_registering_again_shows_everyone_the_same_page(week, someone):
     assert Registration.objects.count() == 1
 
 
-def test_whoever_waits_is_told_again_at_most_once_in_ten_minutes(week):
+def test_pending_person_is_emailed_again_at_most_once_in_ten_minutes(week):
     start = timezone.now()
-    for minutes, told in [(0, 1), (9, 1), (11, 2), (12, 2)]:
+    for minutes, count in [(0, 1), (9, 1), (11, 2), (12, 2)]:
         with time_machine.travel(start + minutes * MINUTE, tick=False):
             post(week)
             OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
-        assert queued(Registration.objects.get()) == [("received", "sent")] * told
+        assert queued(Registration.objects.get()) == [("received", "sent")] * count
 
 
-def test_whoever_was_declined_is_told_nothing(week, someone):
+def test_declined_person_gets_no_email(week, someone):
     alice = someone("declined")
     before = queued(alice)
     with time_machine.travel(timezone.now() + HOUR):
@@ -414,9 +416,10 @@ def test_whoever_was_declined_is_told_nothing(week, someone):
     assert Registration.objects.count() == 1
 
 
-def test_organizers_mail_links_again_only_to_those_who_come(someone):
-    for name, word in (("Alice A", "pending"), ("Bob B", "declined"), ("Charlie C", "approved")):
-        someone(word, name)
+def test_links_are_resent_only_to_admitted_people(someone):
+    someone("pending", "Alice A")
+    someone("declined", "Bob B")
+    someone("approved", "Charlie C")
     OutgoingMail.objects.update(state="failed")
     assert signup.resend_links(registrations=Registration.objects.all()) == 1
     mail = OutgoingMail.objects.get(state="waiting")
@@ -424,35 +427,35 @@ def test_organizers_mail_links_again_only_to_those_who_come(someone):
 
 
 @pytest.mark.parametrize(
-    ("word", "told"), [("pending", ["received"]), ("declined", []), ("approved", ["links"])]
+    ("approval", "expected"), [("pending", ["received"]), ("declined", []), ("approved", ["links"])]
 )
-def test_corrected_address_is_told_how_it_stands(someone, word, told):
-    alice = someone(word)
+def test_corrected_address_gets_the_confirmation(someone, approval, expected):
+    alice = someone(approval)
     signup.correct_email(registration=alice, email="right@example.org")
     waiting = alice.mails.filter(state="waiting").values_list("kind", flat=True)
-    assert list(waiting) == told
+    assert list(waiting) == expected
     assert Registration.objects.get().token == alice.token
 
 
-def test_correcting_an_address_goes_by_what_was_decided_meanwhile(someone):
+def test_correcting_an_address_uses_the_latest_decision(someone):
     alice = someone("approved")
     signup.decline(registrations=[alice])
     signup.correct_email(registration=alice, email="right@example.org")
     assert not alice.mails.filter(state="waiting").exists()
 
 
-# Who is mailed
+# Emails
 
 
 @NOT_ADMITTED
-def test_mails_are_dropped_without_a_yes(week, opening, someone, smtp, word):
-    """Whatever was queued, in time or by mistake, is looked at again when it is written."""
-    alice = someone(word)
+def test_emails_are_dropped_without_approval(week, opening, someone, smtp, approval):
+    """Approval is checked again when an email is written, whatever was queued."""
+    alice = someone(approval)
     OutgoingMail.objects.all().delete()
-    said = Announcement.objects.create(event=week, subject="News", body="Dear {name}")
-    to_try = [kind for kind in kinds.COMPOSERS if (word, kind) != ("pending", "received")]
+    news = Announcement.objects.create(event=week, subject="News", body="Dear {name}")
+    to_try = [kind for kind in kinds.COMPOSERS if (approval, kind) != ("pending", "received")]
     for kind in to_try:
-        announcement = said if kind == "announcement" else None
+        announcement = news if kind == "announcement" else None
         OutgoingMail.objects.create(
             key=kind, kind=kind, registration=alice, session=opening, announcement=announcement
         )
@@ -462,14 +465,14 @@ def test_mails_are_dropped_without_a_yes(week, opening, someone, smtp, word):
 
 
 @NOT_ADMITTED
-def test_nothing_is_owed_without_a_yes(week, opening, someone, word):
+def test_nothing_is_queued_without_approval(week, opening, someone, approval):
     someone("approved", "Bob B", wants_doors_email=True)
-    someone(word, wants_doors_email=True)
+    someone(approval, wants_doors_email=True)
     mine = OutgoingMail.objects.filter(registration__name="Alice Adams")
     before = list(mine.values_list("pk", flat=True))
-    moments = [opening.starts_at - 24 * HOUR, opening.starts_at - HOUR]
-    moments += [opening.starts_at - 10 * MINUTE]
-    moments += [week.sessions.order_by("ends_at").last().ends_at + 25 * HOUR]
+    times = [opening.starts_at - 24 * HOUR, opening.starts_at - HOUR]
+    times += [opening.starts_at - 10 * MINUTE]
+    times += [week.sessions.order_by("ends_at").last().ends_at + 25 * HOUR]
     with time_machine.travel(opening.starts_at - 30 * HOUR, tick=False):
         with edit_session(week.sessions.get(slug="das").pk) as das:
             das.title = "Renamed"
@@ -478,21 +481,21 @@ def test_nothing_is_owed_without_a_yes(week, opening, someone, word):
         AgendaItem.objects.filter(session__slug="closing").update(title="New")
         with edit_session(week.sessions.get(slug="closing").pk) as closing:
             closing.save()
-    for moment in moments:
-        with time_machine.travel(moment, tick=False):
+    for time in times:
+        with time_machine.travel(time, tick=False):
             tasks.queue_due_mails()
     assert list(mine.values_list("pk", flat=True)) == before
-    heard = Seat.objects.filter(registration__name="Alice Adams", notified_revision__gt=0)
-    assert not heard.exists()
+    notified = Seat.objects.filter(registration__name="Alice Adams", notified_revision__gt=0)
+    assert not notified.exists()
     kinds = set(OutgoingMail.objects.exclude(kind="received").values_list("kind", flat=True))
     assert kinds >= {"day", "hour", "doors", "changed", "canceled", "thanks"}
 
 
 @NOT_ADMITTED
-def test_announcements_go_to_those_who_come(week, opening, someone, word):
+def test_announcements_go_to_admitted_people(week, opening, someone, approval):
     track = week.tracks.first()
-    for name, said in (("Alice A", word), ("Bob B", "approved")):
-        person = someone(said, name, strategies=[track])
+    for name, given in (("Alice A", approval), ("Bob B", "approved")):
+        person = someone(given, name, strategies=[track])
         person.seats.exclude(session=opening).update(state="waiting", waiting_since=timezone.now())
     for audience in Announcement.Audience:
         announcement = Announcement.objects.create(
@@ -507,8 +510,8 @@ def test_announcements_go_to_those_who_come(week, opening, someone, word):
         assert announcements.left_out(announcement) == announcements.LeftOut(0, 0)
 
 
-def test_late_yes_brings_the_links_and_nothing_that_was_before(week, opening, someone):
-    """Neither the change that everyone was told of, nor the reminder that is just due."""
+def test_late_approval_sends_the_links_and_no_earlier_notices(week, opening, someone):
+    """Neither the earlier change notice nor the reminder that is due now."""
     alice = someone("pending")
     with (
         time_machine.travel(opening.starts_at - 3 * HOUR, tick=False),

@@ -1,4 +1,4 @@
-"""Places in sessions and their waiting lists."""
+"""Seats in sessions and their waitlists."""
 
 import datetime as dt
 import os
@@ -26,127 +26,127 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def small(week: Event) -> Session:
-    """A session with two places."""
+    """A session with two spots."""
     session = week.sessions.order_by("starts_at").first()
     Session.objects.filter(pk=session.pk).update(capacity=2)
     session.refresh_from_db()
     return session
 
 
-def come(session: Session, *names: str, **details: Any) -> list[Seat]:
-    """Let people register for this session alone."""
+def register(session: Session, *names: str, **details: Any) -> list[Seat]:
+    """Register people for only this session."""
     people = [
         sign_up(session.event, f"{name} Adams", sessions=[session], **details) for name in names
     ]
     return [person.seats.get() for person in people]
 
 
-def line(session: Session) -> list[str]:
-    """Who waits, the first first."""
+def waitlist(session: Session) -> list[str]:
+    """Who is on the waitlist, in order."""
     waiting = Seat.objects.waitlist().filter(session=session)
     return [seat.registration.name.split()[0] for seat in waiting]
 
 
 def seated(session: Session) -> set[str]:
-    there = Seat.objects.occupying().seated().filter(session=session)
-    return {seat.registration.name.split()[0] for seat in there}
+    seats = Seat.objects.occupying().seated().filter(session=session)
+    return {seat.registration.name.split()[0] for seat in seats}
 
 
-def promoted(seat: Seat) -> int:
+def promotion_emails(seat: Seat) -> int:
     return seat.registration.mails.filter(kind="promoted").count()
 
 
-def test_full_session_has_a_waiting_list_in_order(small):
-    come(small, "Alice", "Bob")
-    charlie, dora = come(small, "Charlie", "Dora")
+def test_full_session_has_a_waitlist_in_order(small):
+    register(small, "Alice", "Bob")
+    charlie, dora = register(small, "Charlie", "Dora")
     assert seated(small) == {"Alice", "Bob"}
-    assert line(small) == ["Charlie", "Dora"]
+    assert waitlist(small) == ["Charlie", "Dora"]
     assert (seats.waitlist_position(charlie), seats.waitlist_position(dora)) == (1, 2)
 
 
-def test_places_without_a_number_are_endless_and_cost_no_query(week, django_assert_num_queries):
+def test_session_without_capacity_is_never_full_and_costs_no_query(week, django_assert_num_queries):
     session = week.sessions.first()
     with django_assert_num_queries(0):
         assert seats.full_sessions([session]) == set()
-    come(session, "Alice", "Bob", "Charlie")
-    assert line(session) == []
+    register(session, "Alice", "Bob", "Charlie")
+    assert waitlist(session) == []
 
 
-def test_freed_place_goes_to_the_first_in_line_with_a_mail(small):
-    alice, _bob, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_open_spot_goes_to_the_first_on_the_waitlist_with_an_email(small):
+    alice, _bob, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     assert seated(small) == {"Bob", "Charlie"}
-    assert line(small) == ["Dora"]
-    assert (promoted(charlie), promoted(dora)) == (1, 0)
+    assert waitlist(small) == ["Dora"]
+    assert (promotion_emails(charlie), promotion_emails(dora)) == (1, 0)
     assert seats.waitlist_position(dora) == 1
 
 
-def test_leaving_the_list_moves_the_others_up_and_frees_no_place(small):
-    _alice, _bob, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_leaving_the_waitlist_moves_the_others_up_and_opens_no_spot(small):
+    _alice, _bob, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=charlie.registration)
-    assert line(small) == ["Dora"]
+    assert waitlist(small) == ["Dora"]
     assert seated(small) == {"Alice", "Bob"}
-    assert promoted(dora) == 0
+    assert promotion_emails(dora) == 0
 
 
-def test_canceling_twice_frees_one_place(small):
-    alice, *_others = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_canceling_twice_opens_one_spot(small):
+    alice, *_others = register(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     signup.cancel(registration=alice.registration)
     assert seated(small) == {"Bob", "Charlie"}
 
 
-def test_raised_capacity_calls_the_next_by_the_sweep(small):
-    come(small, "Alice", "Bob", "Charlie", "Dora", "Eve")
+def test_raised_capacity_promotes_the_next_people_periodically(small):
+    register(small, "Alice", "Bob", "Charlie", "Dora", "Eve")
     Session.objects.filter(pk=small.pk).update(capacity=4)
-    # A newcomer is not before those who wait.
-    come(small, "Frank")
+    # Someone new goes behind those who wait.
+    register(small, "Frank")
     tasks.queue_due_mails()
     assert seated(small) == {"Alice", "Bob", "Charlie", "Dora"}
-    assert line(small) == ["Eve", "Frank"]
+    assert waitlist(small) == ["Eve", "Frank"]
     tasks.queue_due_mails()
     assert OutgoingMail.objects.filter(kind="promoted").count() == 2
 
 
-def test_unlimited_capacity_calls_everyone(small):
-    come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_removed_capacity_promotes_everyone(small):
+    register(small, "Alice", "Bob", "Charlie", "Dora")
     Session.objects.filter(pk=small.pk).update(capacity=None)
     tasks.queue_due_mails()
-    assert line(small) == []
+    assert waitlist(small) == []
 
 
-def test_calling_many_takes_the_same_queries_as_calling_one(small, django_assert_num_queries):
-    come(small, "Alice", "Bob", *(f"P{number}" for number in range(21)))
-    for capacity, called in ((3, 1), (23, 21)):
+def test_promoting_many_takes_the_same_queries_as_promoting_one(small, django_assert_num_queries):
+    register(small, "Alice", "Bob", *(f"P{number}" for number in range(21)))
+    for capacity, promoted in ((3, 1), (23, 21)):
         Session.objects.filter(pk=small.pk).update(capacity=capacity)
         with django_assert_num_queries(8):
             seats.promote_waiting(sessions=[small.pk])
-        assert OutgoingMail.objects.filter(kind="promoted").count() == called
-    assert line(small) == []
+        assert OutgoingMail.objects.filter(kind="promoted").count() == promoted
+    assert waitlist(small) == []
 
 
-def test_lowered_capacity_throws_nobody_out_and_calls_nobody(small):
-    alice, _bob, _charlie = come(small, "Alice", "Bob", "Charlie")
+def test_lowered_capacity_removes_no_one_and_promotes_no_one(small):
+    alice, _bob, _charlie = register(small, "Alice", "Bob", "Charlie")
     Session.objects.filter(pk=small.pk).update(capacity=1)
     tasks.queue_due_mails()
     assert seated(small) == {"Alice", "Bob"}
     signup.cancel(registration=alice.registration)
-    assert (seated(small), line(small)) == ({"Bob"}, ["Charlie"])
+    assert (seated(small), waitlist(small)) == ({"Bob"}, ["Charlie"])
 
 
-def test_canceled_session_calls_nobody_until_it_is_on_again(small):
-    alice, *_others = come(small, "Alice", "Bob", "Charlie")
+def test_canceled_session_promotes_no_one_until_it_is_restored(small):
+    alice, *_others = register(small, "Alice", "Bob", "Charlie")
     Session.objects.filter(pk=small.pk).update(canceled_at=timezone.now())
     signup.cancel(registration=alice.registration)
     tasks.queue_due_mails()
-    assert line(small) == ["Charlie"]
+    assert waitlist(small) == ["Charlie"]
     Session.objects.filter(pk=small.pk).update(canceled_at=None)
     tasks.queue_due_mails()
     assert seated(small) == {"Bob", "Charlie"}
 
 
 @pytest.mark.parametrize(
-    ("minutes_before", "setting", "is_called"),
+    ("minutes_before", "setting", "is_promoted"),
     [
         (61, Event.LatePlaces.KEEP, True),
         (59, Event.LatePlaces.KEEP, False),
@@ -155,59 +155,59 @@ def test_canceled_session_calls_nobody_until_it_is_on_again(small):
         (-10, Event.LatePlaces.PROMOTE, True),
     ],
 )
-def test_place_that_frees_late_follows_the_setting(small, minutes_before, setting, is_called):
-    alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
+def test_late_spot_follows_the_setting(small, minutes_before, setting, is_promoted):
+    alice, _bob, charlie = register(small, "Alice", "Bob", "Charlie")
     Event.objects.update(late_places=setting)
     with time_machine.travel(small.starts_at - dt.timedelta(minutes=minutes_before)):
         signup.cancel(registration=alice.registration)
         tasks.queue_due_mails()
-        # Nor does a newcomer take what was not given to those who wait.
-        come(small, "Dora")
-    assert seated(small) == ({"Bob", "Charlie"} if is_called else {"Bob"})
-    assert line(small) == (["Dora"] if is_called else ["Charlie", "Dora"])
-    assert promoted(charlie) == is_called
+        # Someone new doesn't get the spot either.
+        register(small, "Dora")
+    assert seated(small) == ({"Bob", "Charlie"} if is_promoted else {"Bob"})
+    assert waitlist(small) == (["Dora"] if is_promoted else ["Charlie", "Dora"])
+    assert promotion_emails(charlie) == is_promoted
 
 
-def test_session_that_is_over_calls_nobody(small):
-    alice, *_others = come(small, "Alice", "Bob", "Charlie")
+def test_session_that_is_over_promotes_no_one(small):
+    alice, *_others = register(small, "Alice", "Bob", "Charlie")
     with time_machine.travel(small.ends_at):
         signup.cancel(registration=alice.registration)
         tasks.queue_due_mails()
-    assert line(small) == ["Charlie"]
+    assert waitlist(small) == ["Charlie"]
 
 
-def test_who_waits_for_a_yes_keeps_a_place_and_a_no_frees_it(small):
+def test_pending_person_keeps_a_spot_and_declining_opens_it(small):
     Event.objects.update(requires_approval=True)
     small.event.refresh_from_db()
-    alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
-    assert line(small) == ["Charlie"]
+    alice, _bob, charlie = register(small, "Alice", "Bob", "Charlie")
+    assert waitlist(small) == ["Charlie"]
     signup.decline(registrations=[alice.registration])
     assert seated(small) == {"Bob", "Charlie"}
-    # They hear of it with the yes, not before.
-    assert promoted(charlie) == 0
+    # Their email comes with the approval, not before.
+    assert promotion_emails(charlie) == 0
     signup.approve(registrations=[alice.registration])
-    assert line(small) == ["Alice"]
+    assert waitlist(small) == ["Alice"]
 
 
-def test_several_declined_at_once_come_back_into_the_places_there_are(small):
-    people = [seat.registration for seat in come(small, "Alice", "Bob")]
+def test_several_declined_people_are_approved_into_the_open_spots(small):
+    people = [seat.registration for seat in register(small, "Alice", "Bob")]
     signup.decline(registrations=people)
-    come(small, "Charlie")
+    register(small, "Charlie")
     signup.approve(registrations=people)
     assert len(seated(small)) == 2
-    assert len(line(small)) == 1
+    assert len(waitlist(small)) == 1
 
 
-def test_coming_back_after_canceling_means_the_end_of_the_line(small):
-    alice, *_others = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_restored_registration_goes_to_the_end_of_the_waitlist(small):
+    alice, *_others = register(small, "Alice", "Bob", "Charlie", "Dora")
     signup.cancel(registration=alice.registration)
     assert signup.restore(registration=alice.registration)
-    assert line(small) == ["Dora", "Alice"]
+    assert waitlist(small) == ["Dora", "Alice"]
     assert not signup.restore(registration=alice.registration)
 
 
-def test_coming_back_to_a_place_that_is_still_free(small):
-    (alice,) = come(small, "Alice")
+def test_restored_registration_gets_a_spot_that_is_still_open(small):
+    (alice,) = register(small, "Alice")
     signup.cancel(registration=alice.registration)
     signup.restore(registration=alice.registration)
     assert seated(small) == {"Alice"}
@@ -215,25 +215,25 @@ def test_coming_back_to_a_place_that_is_still_free(small):
     assert sorted(states) == ["dropped", "waiting"]
 
 
-def test_coming_back_while_a_session_is_canceled_keeps_no_place_that_another_has(small):
-    alice, *_others = come(small, "Alice", "Bob", "Charlie")
+def test_restoring_during_a_canceled_session_takes_no_ones_spot(small):
+    alice, *_others = register(small, "Alice", "Bob", "Charlie")
     signup.cancel(registration=alice.registration)
     Session.objects.filter(pk=small.pk).update(canceled_at=timezone.now())
     signup.restore(registration=alice.registration)
-    assert (seated(small), line(small)) == ({"Bob", "Charlie"}, ["Alice"])
+    assert (seated(small), waitlist(small)) == ({"Bob", "Charlie"}, ["Alice"])
 
 
-def test_who_registered_anew_meanwhile_cannot_come_back_twice(small):
-    (alice,) = come(small, "Alice")
+def test_registration_cannot_be_restored_after_registering_again(small):
+    (alice,) = register(small, "Alice")
     signup.cancel(registration=alice.registration)
-    come(small, "Alice")
+    register(small, "Alice")
     with pytest.raises(signup.AddressTaken):
         signup.restore(registration=alice.registration)
     assert Registration.objects.active().count() == 1
     assert seated(small) == {"Alice"}
 
 
-# Changing
+# Changes
 
 
 def change(person: Registration, *sessions: Session, **details: Any) -> bool:
@@ -246,34 +246,34 @@ def change(person: Registration, *sessions: Session, **details: Any) -> bool:
     )
 
 
-def test_changing_sessions_frees_takes_and_mails_once(small):
-    alice, _bob, charlie = come(small, "Alice", "Bob", "Charlie")
+def test_changing_sessions_releases_assigns_and_emails_once(small):
+    alice, _bob, charlie = register(small, "Alice", "Bob", "Charlie")
     other = small.event.sessions.exclude(pk=small.pk).first()
     assert change(alice.registration, other)
     assert not change(alice.registration, other)
     assert list(alice.registration.sessions.all()) == [other]
     assert seated(small) == {"Bob", "Charlie"}
-    assert promoted(charlie) == 1
+    assert promotion_emails(charlie) == 1
     waiting = alice.registration.mails.filter(state="waiting")
     assert [mail.kind for mail in waiting] == ["links"]
 
 
-def test_changing_details_alone_mails_nothing(small):
-    (alice,) = come(small, "Alice")
+def test_changing_only_details_sends_no_email(small):
+    (alice,) = register(small, "Alice")
     assert not change(alice.registration, small, name="Alicia", time_zone="America/Chicago")
     alice.registration.refresh_from_db()
     assert (alice.registration.name, alice.registration.time_zone) == ("Alicia", "America/Chicago")
     assert alice.registration.mails.count() == 1
 
 
-def test_session_that_was_not_offered_is_left_alone(small):
-    (alice,) = come(small, "Alice")
+def test_session_that_was_not_offered_stays(small):
+    (alice,) = register(small, "Alice")
     signup.change(registration=alice.registration, offered=[], sessions=[], strategies=[])
     assert seated(small) == {"Alice"}
 
 
-def test_who_was_canceled_meanwhile_changes_nothing(small):
-    (alice,) = come(small, "Alice")
+def test_canceled_registration_cannot_be_changed(small):
+    (alice,) = register(small, "Alice")
     signup.cancel(registration=alice.registration)
     with pytest.raises(Registration.DoesNotExist):
         change(alice.registration, small, name="Alicia")
@@ -282,35 +282,35 @@ def test_who_was_canceled_meanwhile_changes_nothing(small):
 # Organizers
 
 
-def test_move_to_the_waiting_list_and_back(small):
-    alice, _bob, charlie, _dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_organizer_moves_someone_to_the_waitlist_and_back(small):
+    alice, _bob, charlie, _dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     assert seats.move_to_waiting(seat=alice)
-    assert (seated(small), line(small)) == ({"Bob", "Charlie"}, ["Dora", "Alice"])
-    assert promoted(charlie) == 1
+    assert (seated(small), waitlist(small)) == ({"Bob", "Charlie"}, ["Dora", "Alice"])
+    assert promotion_emails(charlie) == 1
     assert not seats.move_to_waiting(seat=alice)
     assert seats.promote(seat=alice)
     assert not seats.promote(seat=alice)
     assert seated(small) == {"Alice", "Bob", "Charlie"}
 
 
-def test_move_to_the_waiting_list_that_would_come_straight_back_is_refused(small):
-    alice, _bob = come(small, "Alice", "Bob")
+def test_move_to_the_waitlist_needs_someone_waiting(small):
+    alice, _bob = register(small, "Alice", "Bob")
     assert not seats.move_to_waiting(seat=alice)
     assert seated(small) == {"Alice", "Bob"}
 
 
-def test_taking_one_person_out_of_one_session(small):
-    alice, _bob, _charlie = come(small, "Alice", "Bob", "Charlie")
+def test_releasing_one_seat_keeps_the_registration(small):
+    alice, _bob, _charlie = register(small, "Alice", "Bob", "Charlie")
     seats.release(seats=[alice])
     assert seated(small) == {"Bob", "Charlie"}
     assert Registration.objects.active().count() == 3
 
 
-# What people read
+# Emails and pages
 
 
-def test_mail_says_what_one_waits_for(small, mailoutbox):
-    come(small, "Alice", "Bob")
+def test_email_lists_waitlisted_sessions(small, mailoutbox):
+    register(small, "Alice", "Bob")
     other = small.event.sessions.exclude(pk=small.pk).first()
     sign_up(small.event, "Charlie Adams", sessions=[small, other])
     sign_up(small.event, "Dora Adams", sessions=[small])
@@ -324,10 +324,10 @@ def test_mail_says_what_one_waits_for(small, mailoutbox):
     assert not dora.attachments
 
 
-def test_register_page_says_what_is_full(small, client):
+def test_register_page_shows_full_sessions(small, client):
     page = f"/{small.event.slug}/register/"
     assert "Full. You would join" not in client.get(page).text
-    come(small, "Alice", "Bob")
+    register(small, "Alice", "Bob")
     answer = client.post(page, filled_form(small.event, name=""))
     assert answer.text.count("Full. You would join the waiting list") == 1
     registered = client.post(page, filled_form(small.event, email="new@example.org"))
@@ -336,9 +336,9 @@ def test_register_page_says_what_is_full(small, client):
     assert again.text.replace("alice@", "new@") == registered.text
 
 
-# A race
+# Races
 
-PEOPLE, PLACES, PROCESSES = 500, 100, 4
+PEOPLE, CAPACITY, PROCESSES = 500, 100, 4
 
 REGISTER = """
 import pathlib, sys, time
@@ -364,9 +364,9 @@ for number in range(first, people, step):
 
 @pytest.mark.long
 @pytest.mark.django_db(transaction=True)
-def test_race_for_the_places_is_fair(tmp_path):
+def test_race_for_spots_is_fair(tmp_path):
     session = coming_week().sessions.first()
-    Session.objects.filter(pk=session.pk).update(capacity=PLACES)
+    Session.objects.filter(pk=session.pk).update(capacity=CAPACITY)
     start = tmp_path / "start"
     runners = [
         Process(
@@ -383,23 +383,23 @@ def test_race_for_the_places_is_fair(tmp_path):
     assert [runner.wait(90) for runner in runners] == [0] * PROCESSES, runners[0].log
     everyone = Seat.objects.filter(session=session).order_by("pk")
     assert everyone.count() == PEOPLE
-    there, waiting = everyone.seated(), Seat.objects.waitlist()
-    assert (there.count(), waiting.count()) == (PLACES, PEOPLE - PLACES)
-    # Whoever was first is there; the others wait in the order in which they came.
-    assert list(waiting) == list(everyone)[PLACES:]
-    assert seats.waitlist_position(waiting.last()) == PEOPLE - PLACES
+    seated, waiting = everyone.seated(), Seat.objects.waitlist()
+    assert (seated.count(), waiting.count()) == (CAPACITY, PEOPLE - CAPACITY)
+    # The first ones have a spot; the others wait in the order in which they registered.
+    assert list(waiting) == list(everyone)[CAPACITY:]
+    assert seats.waitlist_position(waiting.last()) == PEOPLE - CAPACITY
 
 
 @pytest.mark.django_db(transaction=True)
-def test_race_of_leaving_and_changing_seats_everyone_once(tmp_path):
-    """Threads that leave, come back and change at once: no place is lost, none given twice."""
+def test_race_of_canceling_and_changing_loses_no_spot(tmp_path):
+    """Threads cancel, restore and change at the same time. No spot is lost or given twice."""
     week = coming_week()
     sessions = list(week.sessions.all()[:2])
     Session.objects.filter(pk__in=[session.pk for session in sessions]).update(capacity=5)
     sessions = list(week.sessions.all()[:2])
     people = [sign_up(week, f"P{number} Adams", sessions=sessions) for number in range(16)]
 
-    def stir(share: int) -> None:
+    def churn(share: int) -> None:
         try:
             for person in people[share::4]:
                 signup.cancel(registration=person)
@@ -410,44 +410,44 @@ def test_race_of_leaving_and_changing_seats_everyone_once(tmp_path):
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(stir, range(4)))
+        list(pool.map(churn, range(4)))
     for session in sessions:
-        seated_there = Seat.objects.occupying().seated().filter(session=session).count()
-        assert (seated_there, len(line(session))) == (5, 11)
+        count = Seat.objects.occupying().seated().filter(session=session).count()
+        assert (count, len(waitlist(session))) == (5, 11)
 
 
-# In admin
+# Admin
 
 
 def do(admin_client: Any, action: str, *chosen: Seat) -> str:
     form = {"action": action, "_selected_action": [seat.pk for seat in chosen]}
-    return admin_client.post(PLACES_PAGE, form, follow=True).text
+    return admin_client.post(SEATS_PAGE, form, follow=True).text
 
 
-PLACES_PAGE = "/admin/registrations/seat/"
+SEATS_PAGE = "/admin/registrations/seat/"
 
 
-def test_organizers_see_the_line_in_order(admin_client, small, django_assert_max_num_queries):
-    come(small, "Alice", "Bob", "Charlie", "Dora")
-    page = admin_client.get(f"{PLACES_PAGE}?session={small.pk}").text
+def test_organizers_see_the_waitlist_in_order(admin_client, small, django_assert_max_num_queries):
+    register(small, "Alice", "Bob", "Charlie", "Dora")
+    page = admin_client.get(f"{SEATS_PAGE}?session={small.pk}").text
     assert "2 of 2 places taken" in page
     assert "2 waiting" in page
     assert page.index("Number 1 in line") < page.index("Number 2 in line")
-    found = admin_client.get(f"{PLACES_PAGE}?q=dora").text
+    found = admin_client.get(f"{SEATS_PAGE}?q=dora").text
     assert "Number 2 in line" in found
-    come(small, *"EFGHIJ")
+    register(small, *"EFGHIJ")
     with django_assert_max_num_queries(11):
-        admin_client.get(PLACES_PAGE)
+        admin_client.get(SEATS_PAGE)
 
 
-def test_organizers_overrule_the_line(admin_client, small):
-    alice, _bob, _charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_organizers_overrule_the_waitlist(admin_client, small):
+    alice, _bob, _charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     page = do(admin_client, "give_place", dora, alice)
     assert "1 person called." in page
     assert "1 left out: they have a place already." in page
     assert seated(small) == {"Alice", "Bob", "Dora"}
     assert "1 person moved." in do(admin_client, "move_to_waiting", alice)
-    assert line(small) == ["Charlie", "Alice"]
+    assert waitlist(small) == ["Charlie", "Alice"]
     assert "1 place taken." in do(admin_client, "take_out", dora)
     assert seated(small) == {"Bob", "Charlie"}
     history = admin_client.get(
@@ -457,8 +457,8 @@ def test_organizers_overrule_the_line(admin_client, small):
     assert f"Taken out of {small.title}." in history
 
 
-def test_place_for_whoever_waits_for_a_yes_promises_no_link(admin_client, small):
-    *_others, charlie, dora = come(small, "Alice", "Bob", "Charlie", "Dora")
+def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
+    *_others, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
     said = do(admin_client, "give_place", charlie, dora)
     assert "1 person called. The link is on its way" in said
@@ -469,8 +469,8 @@ def test_place_for_whoever_waits_for_a_yes_promises_no_link(admin_client, small)
     assert seated(small) == {"Alice", "Bob", "Charlie", "Dora"}
 
 
-def test_nobody_is_taken_out_of_what_is_over(admin_client, admin_user, small):
-    alice, bob = come(small, "Alice", "Bob")
+def test_no_one_is_removed_from_a_session_that_is_over(admin_client, admin_user, small):
+    alice, bob = register(small, "Alice", "Bob")
     Seat.objects.update(attended=True)
     with time_machine.travel(small.ends_at, tick=False):
         admin_client.force_login(admin_user)
@@ -480,11 +480,11 @@ def test_nobody_is_taken_out_of_what_is_over(admin_client, admin_user, small):
     assert Seat.objects.filter(attended=True).count() == 2
 
 
-def test_whoever_may_only_look_overrules_nothing(client, django_user_model, small):
-    looker = django_user_model.objects.create_user("looker", password="x", is_staff=True)
-    looker.user_permissions.add(Permission.objects.get(codename="view_seat"))
-    client.force_login(looker)
-    *_others, charlie = come(small, "Alice", "Bob", "Charlie")
-    assert "Number 1 in line" in client.get(PLACES_PAGE).text
+def test_viewer_cannot_overrule_the_waitlist(client, django_user_model, small):
+    viewer = django_user_model.objects.create_user("viewer", password="x", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_seat"))
+    client.force_login(viewer)
+    *_others, charlie = register(small, "Alice", "Bob", "Charlie")
+    assert "Number 1 in line" in client.get(SEATS_PAGE).text
     do(client, "give_place", charlie)
-    assert line(small) == ["Charlie"]
+    assert waitlist(small) == ["Charlie"]

@@ -1,90 +1,53 @@
-"""Who was there: whose seat a presence at Zoom belongs to, and what organizers do of the rest."""
+"""Who attended: how a stay in a Zoom meeting is matched with a seat, and completed afterwards."""
 
 import datetime as dt
 import threading
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission
 from django.db import connection, transaction
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from events.models import Event, Meeting, Session, ZoomAccount, ZoomReport
+from events.models import Meeting, Session, ZoomAccount, ZoomReport
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import signup
 from registrations.models import Attendance, PersonalLink, Registration, Seat
 from registrations.zoom import attendance
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import path
+from tests.registrations.zoom.conftest import UUID, ZOOM_ID
 
 pytestmark = pytest.mark.django_db
 
-ZOOM_ID = 81234567890
-UUID = "4444AAAiAAAAAiAiAiiAii=="
 NINE = dt.datetime(2021, 10, 16, 16, tzinfo=dt.UTC)
 TEN, ELEVEN = NINE + dt.timedelta(hours=1), NINE + dt.timedelta(hours=2)
-
-
-@pytest.fixture
-def event(db) -> Event:
-    """A small week: two sessions, of which the first has its meeting at Zoom."""
-    event = Event.objects.create(name="Small week", slug="small", host="Us", status="published")
-    for number, title in enumerate(["Opening session", "Resentencing"]):
-        starts_at = timezone.now() + dt.timedelta(days=3 + number)
-        event.sessions.create(
-            title=title,
-            slug=title.split()[0].lower(),
-            starts_at=starts_at,
-            ends_at=starts_at + dt.timedelta(hours=2),
-        )
-    Meeting.objects.create(
-        session=event.sessions.get(slug="opening"), zoom_id=ZOOM_ID, state="made"
-    )
-    return event
-
-
-@pytest.fixture
-def opening(event) -> Session:
-    return event.sessions.get(slug="opening")
-
-
-@pytest.fixture
-def alice(event) -> Registration:
-    return sign_up(event)
-
-
-@pytest.fixture
-def bob(event) -> Registration:
-    return sign_up(event, "Bob Brown")
 
 
 def written(moment: dt.datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment else ""
 
 
-def keep(kind: str, at: dt.datetime | None = NINE, uuid: object = UUID, **person) -> None:
-    """Zoom reports that somebody "joined" or "left"."""
-    moments = {"joined": "join_time", "left": "leave_time"}
-    shown = {
+def save_report(kind: str, at: dt.datetime | None = NINE, uuid: object = UUID, **person) -> None:
+    """A report from Zoom that someone "joined" or "left"."""
+    times = {"joined": "join_time", "left": "leave_time"}
+    participant = {
         "user_id": "16778240",
         "user_name": "Alice A.",
         "participant_uuid": "A",
         "email": "",
-        moments[kind]: written(at),
+        times[kind]: written(at),
         **person,
     }
     ZoomReport.objects.create(
         key=str(ZoomReport.objects.count()),
         kind=f"meeting.participant_{kind}",
         zoom_id=ZOOM_ID,
-        payload={"object": {"id": str(ZOOM_ID), "uuid": uuid, "participant": shown}},
+        payload={"object": {"id": str(ZOOM_ID), "uuid": uuid, "participant": participant}},
     )
 
 
 def report(kind: str, at: dt.datetime | None = NINE, **person) -> None:
-    keep(kind, at, **person)
+    save_report(kind, at, **person)
     attendance.apply_reports()
 
 
@@ -99,54 +62,54 @@ def link(registration: Registration, session: Session, registrant_id: str) -> Pe
 
 
 def attended() -> list[tuple[str, str]]:
-    """Whose seats are ticked, and where."""
+    """The people whose seats are ticked, and the sessions."""
     seats = Seat.objects.filter(attended=True).select_related("registration", "session")
     return sorted((seat.registration.name, seat.session.slug) for seat in seats)
 
 
-def only() -> Attendance:
+def only_row() -> Attendance:
     return Attendance.objects.get()
 
 
-# Whose seat
+# Matching
 
 
-def test_personal_link_tells_who_it_is(opening, alice, bob):
+def test_personal_link_identifies_the_person(opening, alice, bob):
     link(bob, opening, "bobs")
     report("joined", registrant_id="bobs", email=alice.email)
-    assert only().seat.registration == bob
+    assert only_row().seat.registration == bob
     assert attended() == [("Bob Brown", "opening")]
 
 
-def test_personal_link_says_more_than_the_address(opening, alice, bob):
-    """Two in one batch by the same address, of whom one came by Bob's link."""
+def test_personal_link_takes_precedence_over_the_address(opening, alice, bob):
+    """Two people in one batch with the same address, one of them with Bob's link."""
     link(bob, opening, "bobs")
-    keep("joined", registrant_id="bobs", email=alice.email)
-    keep("joined", email=alice.email, participant_uuid="B")
+    save_report("joined", registrant_id="bobs", email=alice.email)
+    save_report("joined", email=alice.email, participant_uuid="B")
     attendance.apply_reports()
     seats = Attendance.objects.order_by("participant")
     assert [each.seat.registration for each in seats] == [bob, alice]
 
 
 @pytest.mark.parametrize("email", ["alice@example.org", "Alice@EXAMPLE.org", " alice@example.org "])
-def test_address_tells_who_it_is(opening, alice, bob, email):
+def test_address_identifies_the_person(opening, alice, bob, email):
     report("joined", registrant_id="nobodys", email=email)
-    assert only().seat == alice.seats.get(session=opening)
+    assert only_row().seat == alice.seats.get(session=opening)
     assert attended() == [("Alice Adams", "opening")]
 
 
-def test_link_that_was_revoked_leaves_the_address(opening, alice, bob):
+def test_address_is_used_when_the_link_was_revoked(opening, alice, bob):
     PersonalLink.objects.filter(pk=link(bob, opening, "old").pk).update(seat=None)
     report("joined", registrant_id="old", email=alice.email)
     assert attended() == [("Alice Adams", "opening")]
 
 
-def test_link_to_another_session_tells_nothing(event, opening, alice):
+def test_link_to_another_session_is_ignored(event, opening, alice):
     other = event.sessions.get(slug="resentencing")
     Meeting.objects.create(session=other, zoom_id=5, state="made")
     link(alice, other, "alices")
     report("joined", registrant_id="alices")
-    assert only().seat is None
+    assert only_row().seat is None
 
 
 @pytest.mark.parametrize(
@@ -154,41 +117,41 @@ def test_link_to_another_session_tells_nothing(event, opening, alice):
 )
 def test_someone_unknown_is_listed_for_organizers(alice, email):
     report("joined", user_name="A tablet", email=email)
-    presence = only()
-    assert (presence.name, presence.email, presence.seat) == ("A tablet", email[:254], None)
+    row = only_row()
+    assert (row.name, row.email, row.seat) == ("A tablet", email[:254], None)
     assert attended() == []
 
 
 def test_someone_who_canceled_is_unknown(alice):
     signup.cancel(registration=alice)
     report("joined", email=alice.email)
-    assert (only().seat, attended()) == (None, [])
+    assert (only_row().seat, attended()) == (None, [])
 
 
 def test_someone_registered_for_other_sessions_is_unknown(event, opening):
     alice = sign_up(event, sessions=list(event.sessions.exclude(pk=opening.pk)))
     report("joined", email=alice.email)
-    assert (only().seat, attended()) == (None, [])
+    assert (only_row().seat, attended()) == (None, [])
 
 
-# Presences
+# Stays
 
 
 @pytest.mark.parametrize("kinds", [["joined", "left"], ["left", "joined"]])
-def test_presence_has_both_moments_in_whatever_order_they_come(alice, kinds):
+def test_joining_and_leaving_arrive_in_any_order(alice, kinds):
     for kind in [*kinds, *kinds]:
         report(kind, {"joined": NINE, "left": TEN}[kind], email=alice.email)
-    presence = only()
-    assert (presence.joined_at, presence.left_at) == (NINE, TEN)
-    assert presence.seat.registration == alice
+    row = only_row()
+    assert (row.joined_at, row.left_at) == (NINE, TEN)
+    assert row.seat.registration == alice
 
 
-def test_presence_without_a_moment_has_that_of_the_report(alice):
+def test_missing_time_is_when_the_report_arrived(alice):
     report("joined", None)
-    assert only().joined_at == ZoomReport.objects.get().received_at
+    assert only_row().joined_at == ZoomReport.objects.get().received_at
 
 
-def test_who_comes_again_is_there_twice(alice):
+def test_joining_again_is_a_second_stay(alice):
     report("joined", NINE, email=alice.email)
     report("left", TEN, email=alice.email)
     report("joined", ELEVEN, email=alice.email, participant_uuid="B")
@@ -198,7 +161,7 @@ def test_who_comes_again_is_there_twice(alice):
     ]
 
 
-def test_same_number_in_another_instance_is_someone_else(alice):
+def test_same_participant_number_in_another_instance_is_someone_else(alice):
     report("joined", participant_uuid="", email=alice.email)
     report("joined", participant_uuid="", user_name="Bob", uuid="/another")
     assert list(Attendance.objects.values_list("name", "participant").order_by("pk")) == [
@@ -207,30 +170,30 @@ def test_same_number_in_another_instance_is_someone_else(alice):
     ]
 
 
-def test_breakout_rooms_make_no_second_presence(alice):
+def test_breakout_room_is_not_a_second_stay(alice):
     report("joined", NINE, user_id="16778240")
     report("left", TEN, user_id="16779264")
-    assert (only().joined_at, only().left_at) == (NINE, TEN)
+    assert (only_row().joined_at, only_row().left_at) == (NINE, TEN)
 
 
-def test_organizers_tick_stays(opening, alice):
+def test_organizers_tick_is_kept(opening, alice):
     Seat.objects.update(attended=True)
     report("joined", user_name="A tablet")
     report("left")
     assert attended() == [("Alice Adams", "opening"), ("Alice Adams", "resentencing")]
 
 
-def test_organizers_match_stays_when_the_person_leaves(opening, alice, bob):
+def test_organizers_match_is_kept_when_the_person_leaves(opening, alice, bob):
     report("joined", email=alice.email)
-    attendance.match(attendance=only(), seat=bob.seats.get(session=opening))
+    attendance.match(attendance=only_row(), seat=bob.seats.get(session=opening))
     report("left", TEN, email=alice.email)
-    assert (only().seat.registration, only().left_at) == (bob, TEN)
+    assert (only_row().seat.registration, only_row().left_at) == (bob, TEN)
 
 
-def test_long_names_are_cut(alice):
+def test_long_names_are_truncated(alice):
     report("joined", user_name="x" * 300, registrant_id="y" * 300, participant_uuid="z" * 300)
-    presence = only()
-    lengths = [len(presence.name), len(presence.registrant_id), len(presence.participant)]
+    row = only_row()
+    lengths = [len(row.name), len(row.registrant_id), len(row.participant)]
     assert lengths == [200, 100, 100]
 
 
@@ -241,38 +204,39 @@ def test_reports_of_3_people_take_the_same_queries_as_of_1(
     for number in range(count):
         person = sign_up(event, f"Person{number} P")
         link(person, opening, f"r{number}")
-        keep("joined", registrant_id=f"r{number}", participant_uuid=f"u{number}")
-    # A look for other reports; the claim, the meeting, the links, the presences, the ticks, done;
-    # a look that finds no more; the forgetting; and five savepoints.
+        save_report("joined", registrant_id=f"r{number}", participant_uuid=f"u{number}")
+    # A search for other reports; the claim, the meeting, the links, the stays, the ticks, done; a
+    # search that finds no more; the deletion of old ones; and five savepoints.
     with django_assert_num_queries(1 + 6 + 1 + 1 + 5 * 2):
         attendance.apply_reports()
     assert len(attended()) == count
 
 
-def test_more_than_one_batch_is_worked_on_in_a_turn(alice, monkeypatch):
-    monkeypatch.setattr(attendance, "BATCH", 2)
+def test_one_run_applies_more_than_one_batch(alice):
     for number in range(5):
-        keep("joined", participant_uuid=str(number))
-    attendance.apply_reports()
+        save_report("joined", participant_uuid=str(number))
+    attendance.apply_reports(batch_size=2)
     assert Attendance.objects.count() == 5
 
 
-def test_bad_report_spoils_no_other_of_its_batch(alice, caplog):
-    keep("joined", email=alice.email)
-    keep("joined", participant_uuid={"a": []}, registrant_id=["x"], uuid=["not", "a", "uuid"])
-    keep("left", TEN, email=alice.email)
+def test_bad_report_does_not_affect_the_rest_of_its_batch(alice, caplog):
+    save_report("joined", email=alice.email)
+    save_report(
+        "joined", participant_uuid={"a": []}, registrant_id=["x"], uuid=["not", "a", "uuid"]
+    )
+    save_report("left", TEN, email=alice.email)
     attendance.apply_reports()
-    assert (only().joined_at, only().left_at) == (NINE, TEN)
+    assert (only_row().joined_at, only_row().left_at) == (NINE, TEN)
     assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
     assert not ZoomReport.objects.filter(done_at=None).exists()
 
 
-def test_who_comes_and_goes_within_a_batch_is_there_once(opening, alice, bob):
+def test_joining_and_leaving_in_one_batch_is_one_stay(opening, alice, bob):
     link(bob, opening, "bobs")
-    keep("left", TEN, email=alice.email)
-    keep("joined", NINE, registrant_id="bobs", participant_uuid="B")
-    keep("joined", NINE, email=alice.email)
-    keep("left", ELEVEN, registrant_id="bobs", participant_uuid="B")
+    save_report("left", TEN, email=alice.email)
+    save_report("joined", NINE, registrant_id="bobs", participant_uuid="B")
+    save_report("joined", NINE, email=alice.email)
+    save_report("left", ELEVEN, registrant_id="bobs", participant_uuid="B")
     attendance.apply_reports()
     rows = Attendance.objects.order_by("left_at")
     assert list(rows.values_list("seat__registration__name", "joined_at", "left_at")) == [
@@ -281,63 +245,65 @@ def test_who_comes_and_goes_within_a_batch_is_there_once(opening, alice, bob):
     ]
 
 
-def test_several_workers_at_once_do_each_report_once(transactional_db, event, opening):
+def test_several_workers_at_once_apply_each_report_once(transactional_db, event, monkeypatch):
     people = [sign_up(event, f"Person{number} P") for number in range(12)]
     for person in people:
         for kind, moment in (("left", TEN), ("joined", NINE)):
-            keep(kind, moment, email=person.email, participant_uuid=person.email)
-    done: list[int] = []
-    failed: list[Exception] = []
-    heed = attendance._apply
+            save_report(kind, moment, email=person.email, participant_uuid=person.email)
+    applied: list[tuple] = []
+    errors: list[Exception] = []
+    save_participants = attendance.save_participants
 
-    def heed_reports() -> None:
+    def recording(session: Session, uuid: str, participants: list[Participant]) -> None:
+        applied.extend((each.user_id, each.joined_at, each.left_at) for each in participants)
+        save_participants(session, uuid, participants)
+
+    def apply() -> None:
         try:
-            attendance.apply_reports()
+            attendance.apply_reports(batch_size=4)
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
         finally:
             connection.close()
 
-    def noted(reports) -> None:
-        done.extend(report.pk for report in reports)
-        heed(reports)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attendance, "_apply", noted)
-        patch.setattr(attendance, "BATCH", 4)
-        threads = [threading.Thread(target=heed_reports) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert failed == []
-    assert sorted(done) == sorted(ZoomReport.objects.values_list("pk", flat=True))
+    monkeypatch.setattr(attendance, "save_participants", recording)
+    threads = [threading.Thread(target=apply) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert sorted(applied, key=str) == sorted(
+        ((person.email, *times) for person in people for times in ((NINE, None), (None, TEN))),
+        key=str,
+    )
+    assert not ZoomReport.objects.filter(done_at=None).exists()
     rows = Attendance.objects.values_list("seat__registration", "joined_at", "left_at")
     assert set(rows) == {(person.pk, NINE, TEN) for person in people}
 
 
 @pytest.mark.served
-def test_worker_that_hangs_with_a_report_holds_up_no_other(transactional_db, event):
-    """SQLite has one writer at a time, and no locks on rows."""
-    keep("joined", participant_uuid="A")
-    keep("joined", participant_uuid="B")
-    held, done = threading.Event(), threading.Event()
+def test_report_locked_by_a_hanging_worker_blocks_no_other(transactional_db, event):
+    """Not on SQLite, which has no row locks."""
+    save_report("joined", participant_uuid="A")
+    save_report("joined", participant_uuid="B")
+    locked, done = threading.Event(), threading.Event()
 
     def hang() -> None:
         with transaction.atomic():
             ZoomReport.objects.select_for_update().order_by("pk").first()
-            held.set()
+            locked.set()
             done.wait(10)
         connection.close()
 
     other = threading.Thread(target=hang)
     other.start()
-    held.wait(10)
+    locked.wait(10)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
         attendance.apply_reports()
-        assert only().participant == "B"
+        assert only_row().participant == "B"
     finally:
         done.set()
         other.join()
@@ -349,15 +315,15 @@ def test_worker_that_hangs_with_a_report_holds_up_no_other(transactional_db, eve
 # Organizers
 
 
-def test_organizers_say_who_it_was(opening, alice):
+def test_organizer_matches_an_attendance(opening, alice):
     report("joined")
-    assert attendance.match(attendance=only(), seat=alice.seats.get(session=opening)) == 1
-    assert only().seat.registration == alice
+    assert attendance.match(attendance=only_row(), seat=alice.seats.get(session=opening)) == 1
+    assert only_row().seat.registration == alice
     assert attended() == [("Alice Adams", "opening")]
 
 
-def test_who_was_named_once_is_known_wherever_they_came_under_that_name(event, opening, alice, bob):
-    theirs = alice.seats.get(session=opening)
+def test_match_covers_the_same_name_and_address_in_the_session(event, opening, alice, bob):
+    seat = alice.seats.get(session=opening)
     here = {"session": opening, "uuid": UUID, "name": "A. A.", "email": "a@home.example"}
     first, *_others = (
         Attendance.objects.create(participant=str(number), **{**here, **fields})
@@ -372,10 +338,10 @@ def test_who_was_named_once_is_known_wherever_they_came_under_that_name(event, o
             ]
         )
     )
-    assert attendance.match(attendance=first, seat=theirs) == 2
+    assert attendance.match(attendance=first, seat=seat) == 2
     assert list(Attendance.objects.order_by("pk").values_list("seat", flat=True)) == [
-        theirs.pk,
-        theirs.pk,
+        seat.pk,
+        seat.pk,
         bob.seats.get(session=opening).pk,
         None,
         None,
@@ -384,7 +350,7 @@ def test_who_was_named_once_is_known_wherever_they_came_under_that_name(event, o
 
 
 @pytest.mark.parametrize("fields", [{"name": "iPhone"}, {"email": "shared@example.org"}, {}])
-def test_two_without_a_name_and_an_address_may_be_two_people(opening, alice, fields):
+def test_match_covers_no_others_without_both_name_and_address(opening, alice, fields):
     first, _second = (
         Attendance.objects.create(session=opening, uuid=UUID, participant=number, **fields)
         for number in "12"
@@ -392,14 +358,14 @@ def test_two_without_a_name_and_an_address_may_be_two_people(opening, alice, fie
     assert attendance.match(attendance=first, seat=alice.seats.get(session=opening)) == 1
 
 
-def test_seat_in_another_session_is_refused(event, opening, alice):
+def test_seat_in_another_session_is_rejected(event, opening, alice):
     report("joined")
     with pytest.raises(attendance.OtherSession):
-        attendance.match(attendance=only(), seat=alice.seats.exclude(session=opening).get())
-    assert (only().seat, attended()) == (None, [])
+        attendance.match(attendance=only_row(), seat=alice.seats.exclude(session=opening).get())
+    assert (only_row().seat, attended()) == (None, [])
 
 
-# Zoom's own list
+# Zoom's participant list
 
 
 def listed(
@@ -411,7 +377,7 @@ def listed(
 
 @pytest.fixture
 def complete(opening, monkeypatch):
-    """Fill in from a list of Zoom's."""
+    """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
         monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: list(people))
@@ -422,7 +388,7 @@ def complete(opening, monkeypatch):
     return complete
 
 
-def test_list_tells_of_those_whom_no_report_told_of(opening, alice, bob, complete):
+def test_list_adds_people_without_reports(opening, alice, bob, complete):
     link(bob, opening, "bobs")
     people = [
         listed("Alice", NINE, TEN, email=alice.email),
@@ -436,7 +402,7 @@ def test_list_tells_of_those_whom_no_report_told_of(opening, alice, bob, complet
     assert complete(*people) == expected
 
 
-def test_list_makes_nobody_twice_and_fills_in_what_they_lack(opening, complete):
+def test_list_completes_known_stays_without_duplicates(opening, complete):
     second = dt.timedelta(seconds=1)
     report("joined", NINE, user_name="Alice")
     report("left", TEN, user_name="Bob", participant_uuid="B")
@@ -445,13 +411,13 @@ def test_list_makes_nobody_twice_and_fills_in_what_they_lack(opening, complete):
     assert complete(
         listed("Alice", NINE - second, TEN),
         listed("Bob", NINE, TEN + second),
-        # Of one who went through a breakout room there are several.
+        # Someone who was in a breakout room has several rows.
         listed("Carl", NINE, NINE + 20 * 60 * second),
         listed("Carl", NINE + 20 * 60 * second, TEN + second, user_id="in a room"),
     ) == [("Alice", NINE, TEN), ("Bob", NINE, TEN), ("Carl", NINE, TEN)]
 
 
-def test_list_tells_of_a_second_stay(opening, complete):
+def test_list_adds_a_second_stay(opening, complete):
     report("joined", NINE, user_name="Alice")
     report("left", TEN, user_name="Alice")
     assert complete(listed("Alice", NINE, TEN), listed("Alice", ELEVEN, None, user_id="2")) == [
@@ -460,7 +426,7 @@ def test_list_tells_of_a_second_stay(opening, complete):
     ]
 
 
-def test_list_of_one_who_lacks_a_moment_is_of_that_moment(opening, complete):
+def test_list_only_completes_a_stay_at_the_same_time(opening, complete):
     report("joined", ELEVEN, user_name="Alice")
     assert complete(listed("Alice", NINE, TEN)) == [
         ("Alice", NINE, TEN),
@@ -468,8 +434,8 @@ def test_list_of_one_who_lacks_a_moment_is_of_that_moment(opening, complete):
     ]
 
 
-def test_list_with_somebody_twice_is_taken(opening, complete):
-    """One row of a waiting room and one of the meeting, of the same number."""
+def test_list_may_contain_someone_twice(opening, complete):
+    """One row for the waiting room and one for the meeting, with the same number."""
     assert complete(listed("Alice", NINE, NINE), listed("Alice", NINE, TEN)) == [
         ("Alice", NINE, TEN)
     ]
@@ -481,7 +447,7 @@ def test_pasted_meeting_has_no_list(opening, complete):
 
 
 @pytest.mark.once
-def test_list_of_a_real_meeting_fills_in(opening, alice, zoom_account):
+def test_list_of_a_real_meeting_is_read(opening, alice, zoom_account):
     zoom = zoom_account
     made = zoom.account.create_meeting(zoom.account.owner, {"topic": "Opening session"})
     Meeting.objects.update(zoom_id=made.id)
@@ -489,7 +455,7 @@ def test_list_of_a_real_meeting_fills_in(opening, alice, zoom_account):
     zoom.join(made.id, name="Alice A.", email=alice.email)
     zoom.end(made.id)
     attendance.complete(Session.objects.get(pk=opening.pk))
-    assert (only().name, bool(only().left_at)) == ("Alice A.", True)
+    assert (only_row().name, bool(only_row().left_at)) == ("Alice A.", True)
     assert attended() == [("Alice Adams", "opening")]
 
 
@@ -499,162 +465,19 @@ def test_list_takes_the_same_queries_for_1_person_as_for_3(
 ):
     people = [sign_up(event, f"Person{number} P") for number in range(count)]
     on_list = [listed(each.name, NINE, TEN, email=each.email) for each in people]
-    # The session, what is known, the addresses, the presences, the ticks, two savepoints; and
-    # what the test looks at.
+    # The session, the known stays, the addresses, the new stays, the ticks, two savepoints, and the
+    # test's own query.
     with django_assert_num_queries(5 + 2 * 2 + 1):
         complete(*on_list)
     assert len(attended()) == count
 
 
-# The admin
-
-LIST = "/admin/registrations/attendance/"
-
-
-def names(answer) -> list[str]:
-    return [row.name for row in answer.context["cl"].result_list]
-
-
-@pytest.mark.once
-def test_list_shows_who_was_there_and_for_how_long(admin_client, opening, alice):
-    report("joined", email=alice.email)
-    report("left", NINE + dt.timedelta(minutes=95, seconds=20), email=alice.email)
-    report("joined", user_name="", participant_uuid="B", email="b@example.org")
-    text = admin_client.get(LIST).content.decode()
-    for words in (
-        *("Alice A.", "Alice Adams", "Opening session", ">95<"),
-        *("Oct 16, 2021, 9:00 AM PDT", ">10:35 AM<"),
-        *("no name", "b@example.org", ">unknown<", "not known"),
-    ):
-        assert words in text
-
-
-def test_list_is_narrowed_to_those_whom_nobody_knows(admin_client, alice):
-    report("joined", email=alice.email)
-    report("joined", user_name="A tablet", participant_uuid="B")
-    assert names(admin_client.get(f"{LIST}?known=no")) == ["A tablet"]
-    assert names(admin_client.get(f"{LIST}?known=yes")) == ["Alice A."]
-    assert len(names(admin_client.get(LIST))) == 2
-
-
-@pytest.mark.parametrize("words", ["Alice A.", "alice@", "Adams"])
-def test_list_is_searched_by_both_names(admin_client, alice, words):
-    report("joined", email=alice.email)
-    report("joined", user_name="A tablet", participant_uuid="B")
-    assert names(admin_client.get(LIST, {"q": words})) == ["Alice A."]
-
-
-def test_list_takes_the_same_queries_for_1_row_as_for_3(admin_client, event, alice):
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as context:
-            assert admin_client.get(LIST).status_code == 200
-        return len(context)
-
-    report("joined", email=alice.email)
-    one = queries()
-    for name in ("Bob B", "Carl C"):
-        report("joined", email=sign_up(event, name).email, participant_uuid=name)
-    assert queries() == one
-
-
-def choices(answer) -> list:
-    return answer.context["adminform"].form.fields["seat"].widget.choices
-
-
-@pytest.mark.once
-def test_organizer_chooses_among_the_people_of_the_session(admin_client, event, opening):
-    people = {name: sign_up(event, name) for name in ("Zoe Z", "carl C", "Bob B", "Alice A")}
-    signup.cancel(registration=sign_up(event, "Gone G"))
-    sign_up(event, "Elsewhere E", sessions=list(event.sessions.exclude(pk=opening.pk)))
-    report("joined", email="bob@example.org")
-    report("joined", user_name="A tablet", participant_uuid="B")
-
-    def seat(name: str) -> tuple[int, str]:
-        return people[name].seats.get(session=opening).pk, str(people[name])
-
-    unknown = Attendance.objects.get(seat=None)
-    assert list(choices(admin_client.get(path(unknown)))) == [
-        ("", "Choose a person"),
-        ("Not seen yet", [seat("Alice A"), seat("carl C"), seat("Zoe Z")]),
-        ("Seen already", [seat("Bob B")]),
-    ]
-
-
-@pytest.mark.once
-def test_organizer_matches_in_the_admin(admin_client, opening, alice):
-    report("joined")
-    seat = alice.seats.get(session=opening)
-    answer = admin_client.post(path(only()), {"seat": seat.pk}, follow=True)
-    assert "Alice Adams was there: 1 entry is theirs now." in answer.content.decode()
-    assert (only().seat, attended()) == (seat, [("Alice Adams", "opening")])
-
-
-@pytest.mark.once
-def test_organizer_who_was_wrong_is_told_what_stays(admin_client, opening, alice, bob):
-    report("joined", email=alice.email)
-    seat = bob.seats.get(session=opening)
-    answer = admin_client.post(path(only()), {"seat": seat.pk}, follow=True)
-    assert "stays ticked as attended" in answer.content.decode()
-    assert only().seat == seat
-    assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
-
-
-@pytest.mark.once
-def test_saving_without_a_change_ticks_nothing(admin_client, opening, alice):
-    report("joined", email=alice.email)
-    Seat.objects.update(attended=False)
-    admin_client.post(path(only()), {"seat": only().seat_id})
-    assert attended() == []
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("chosen", ["", "0", "nobody", "elsewhere"])
-def test_nobody_or_someone_elsewhere_is_refused_at_the_field(admin_client, opening, alice, chosen):
-    report("joined")
-    if chosen == "elsewhere":
-        chosen = alice.seats.exclude(session=opening).get().pk
-    answer = admin_client.post(path(only()), {"seat": chosen})
-    assert list(answer.context["adminform"].form.errors) == ["seat"]
-    assert (only().seat, attended()) == (None, [])
-
-
-@pytest.mark.once
-def test_match_of_one_who_canceled_since_can_be_saved(admin_client, opening, alice):
-    report("joined", email=alice.email)
-    signup.cancel(registration=alice)
-    assert admin_client.post(path(only()), {"seat": only().seat_id}).status_code == 302
-
-
-@pytest.mark.once
-def test_nothing_else_can_be_written(admin_client, opening, alice):
-    report("joined")
-    seat = alice.seats.get(session=opening)
-    admin_client.post(path(only()), {"seat": seat.pk, "name": "X", "email": "x@example.org"})
-    assert (only().name, only().email) == ("Alice A.", "")
-    assert admin_client.get(f"{LIST}add/").status_code == 403
-    assert admin_client.post(f"{LIST}{only().pk}/delete/", {"post": "yes"}).status_code == 403
-
-
-@pytest.mark.once
-def test_whoever_may_only_look_sees_and_cannot_match(client, django_user_model, opening, alice):
-    user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client.force_login(user)
-    report("joined")
-    page = client.get(path(only()))
-    assert page.status_code == 200
-    assert "Alice A." in page.content.decode()
-    seat = alice.seats.get(session=opening)
-    assert client.post(path(only()), {"seat": seat.pk}).status_code == 403
-    assert only().seat is None
-
-
-# Afterwards, by itself
+# After the meeting
 
 
 @pytest.fixture
 def ended(week, zoom_account) -> Meeting:
-    """A meeting of which no report told who was there, just over."""
+    """A meeting that has just ended, without reports about people."""
     week.zoom_mode, week.zoom_captions = "shared", False
     week.save()
     sync.sync_meetings()
@@ -667,7 +490,7 @@ def ended(week, zoom_account) -> Meeting:
 
 
 @pytest.mark.once
-def test_list_is_read_once_when_it_is_there(ended, week, zoom_account):
+def test_list_is_read_once_when_it_is_ready(ended, week, zoom_account):
     alice = sign_up(week)
     attendance.complete_ended()
     assert zoom_account.count("report_participants") == 0
@@ -679,7 +502,7 @@ def test_list_is_read_once_when_it_is_there(ended, week, zoom_account):
 
 
 @pytest.mark.once
-def test_list_is_asked_for_again_while_zoom_is_away_but_not_when_it_refuses(ended, zoom_account):
+def test_list_is_retried_after_an_outage_but_not_after_a_rejection(ended, zoom_account):
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=31), tick=False):
         zoom_account.fail("503", call="report_participants")
         attendance.complete_ended()

@@ -1,4 +1,4 @@
-"""What Zoom reports by webhook: who is let in at that door, and what shows on the session."""
+"""Zoom's webhooks: which are accepted, and what they change."""
 
 import datetime as dt
 import hashlib
@@ -19,32 +19,18 @@ from events.zoom import sync
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance, reports, webhooks
 from tests.people import sign_up
+from tests.registrations.zoom.conftest import UUID, ZOOM_ID
 from tests.services import eventually
 
 pytestmark = pytest.mark.django_db
 
 SECRET = "webhook-secret"
 URL = "/webhooks/zoom/"
-ZOOM_ID = 81234567890
-UUID = "4444AAAiAAAAAiAiAiiAii=="
 
 
 @pytest.fixture(autouse=True)
 def _secret(settings):
     settings.ZOOM_WEBHOOK_SECRET = SECRET
-
-
-@pytest.fixture
-def opening(db) -> Session:
-    """A session with its meeting at Zoom; the only one of a small week."""
-    event = Event.objects.create(name="Small week", slug="small", host="Us", status="published")
-    starts_at = timezone.now() + dt.timedelta(days=3)
-    ends_at = starts_at + dt.timedelta(hours=4)
-    session = event.sessions.create(
-        title="Opening session", slug="opening", starts_at=starts_at, ends_at=ends_at
-    )
-    Meeting.objects.create(session=session, zoom_id=ZOOM_ID, state="made")
-    return session
 
 
 def hexed(secret: str, message: bytes) -> str:
@@ -61,10 +47,10 @@ def written(moment: dt.datetime) -> str:
     return f"{moment.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def message(event: str, **details) -> bytes:
-    about = {"id": str(ZOOM_ID), "uuid": UUID, "topic": "Opening session", **details}
-    said = {"event": event, "event_ts": 1634400000123, "payload": {"object": about}}
-    return json.dumps(said).encode()
+def message(event: str, **changes) -> bytes:
+    details = {"id": str(ZOOM_ID), "uuid": UUID, "topic": "Opening session", **changes}
+    body = {"event": event, "event_ts": 1634400000123, "payload": {"object": details}}
+    return json.dumps(body).encode()
 
 
 JOINED = message(
@@ -82,7 +68,7 @@ JOINED = message(
 
 @pytest.fixture
 def post(client):
-    """Post a body; returns the answer's status."""
+    """Post a body, signed unless headers are given. Returns the status of the answer."""
 
     def post(body: bytes, headers: dict[str, str] | None = None) -> int:
         headers = signed(body) if headers is None else headers
@@ -92,8 +78,8 @@ def post(client):
     return post
 
 
-def heed(event: str, **details) -> None:
-    """Have a worker work on a report; another than those before, as the clock would make it."""
+def apply(event: str, **details) -> None:
+    """Save and apply a report. It has its own key, as one sent at another time would."""
     body = message(event, **details)
     payload = json.loads(body)["payload"]
     key = str(ZoomReport.objects.count())
@@ -101,11 +87,11 @@ def heed(event: str, **details) -> None:
     attendance.apply_reports()
 
 
-# The door
+# Receiving
 
 
 @pytest.mark.once
-def test_zoom_is_shown_that_we_know_the_secret(client):
+def test_url_validation_proves_that_we_know_the_secret(client):
     body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}'
     answer = client.post(URL, body, content_type="application/json", headers=signed(body))
     assert (answer.status_code, answer.json()) == (
@@ -118,24 +104,24 @@ def test_zoom_is_shown_that_we_know_the_secret(client):
 
 
 @pytest.mark.once
-def test_whoever_does_not_know_the_secret_is_shown_nothing(client):
+def test_url_validation_needs_a_valid_signature(client):
     body = b'{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1:{}"}}'
     headers = signed(body, secret="guessed")
     answer = client.post(URL, body, content_type="application/json", headers=headers)
     assert (answer.status_code, answer.content) == (403, b"")
 
 
-def test_report_is_kept_and_a_worker_told(
+def test_report_is_saved_and_a_worker_woken(
     post, monkeypatch, django_capture_on_commit_callbacks, django_assert_num_queries
 ):
-    told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", lambda task, delay_seconds: told.append(task))
+    woken: list[str] = []
+    monkeypatch.setattr(background, "wake_workers", lambda task, delay_seconds: woken.append(task))
     with (
         django_capture_on_commit_callbacks(execute=True),
         django_assert_num_queries(1),
     ):
         assert post(JOINED) == 204
-    assert told == ["registrations.tasks.apply_zoom_reports"]
+    assert woken == ["registrations.tasks.apply_zoom_reports"]
     report = ZoomReport.objects.get()
     assert (report.kind, report.zoom_id) == ("meeting.participant_joined", ZOOM_ID)
     assert report.payload == json.loads(JOINED)["payload"]
@@ -147,76 +133,76 @@ NOW = 1_900_000_000
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("headers", "words"),
+    ("headers", "reason"),
     [
-        ({}, "it has no moment"),
-        (signed(JOINED, timestamp=""), "it has no moment"),
-        (signed(JOINED, timestamp="soon"), "it has no moment"),
-        (signed(JOINED, timestamp="-5"), "it has no moment"),
-        (signed(JOINED, timestamp=f"{NOW}.0"), "it has no moment"),
-        (signed(JOINED, timestamp="1" * 13), "it has no moment"),
-        (signed(JOINED, timestamp=NOW - 301), "it is not of the last minutes"),
-        (signed(JOINED, timestamp=NOW + 301), "it is not of the last minutes"),
-        (signed(JOINED, timestamp=0), "it is not of the last minutes"),
-        (signed(JOINED, timestamp=NOW, secret="guessed"), "its signature is not Zoom's"),
-        (signed(JOINED + b" ", timestamp=NOW), "its signature is not Zoom's"),
-        ({"x-zm-request-timestamp": str(NOW)}, "its signature is not Zoom's"),
+        ({}, "no valid timestamp"),
+        (signed(JOINED, timestamp=""), "no valid timestamp"),
+        (signed(JOINED, timestamp="soon"), "no valid timestamp"),
+        (signed(JOINED, timestamp="-5"), "no valid timestamp"),
+        (signed(JOINED, timestamp=f"{NOW}.0"), "no valid timestamp"),
+        (signed(JOINED, timestamp="1" * 13), "no valid timestamp"),
+        (signed(JOINED, timestamp=NOW - 301), "the timestamp is too far from now"),
+        (signed(JOINED, timestamp=NOW + 301), "the timestamp is too far from now"),
+        (signed(JOINED, timestamp=0), "the timestamp is too far from now"),
+        (signed(JOINED, timestamp=NOW, secret="guessed"), "wrong signature"),
+        (signed(JOINED + b" ", timestamp=NOW), "wrong signature"),
+        ({"x-zm-request-timestamp": str(NOW)}, "wrong signature"),
         (
             {**signed(JOINED, timestamp=NOW), "x-zm-request-timestamp": str(NOW + 1)},
-            "its signature is not Zoom's",
+            "wrong signature",
         ),
         (
             {**signed(JOINED, timestamp=NOW), "x-zm-signature": "v0=\xe9\xe9"},
-            "its signature is not Zoom's",
+            "wrong signature",
         ),
     ],
 )
-def test_forged_and_old_ones_are_refused_without_a_query(
-    post, caplog, django_assert_num_queries, headers, words
+def test_forged_and_old_webhooks_are_rejected_without_a_query(
+    post, caplog, django_assert_num_queries, headers, reason
 ):
     with time_machine.travel(NOW, tick=False), django_assert_num_queries(0):
         assert post(JOINED, headers) == 403
     logged = [
         each.getMessage() for each in caplog.records if each.name == "registrations.zoom.webhooks"
     ]
-    assert logged == [f"A webhook in Zoom's name was refused: {words}"]
+    assert logged == [f"Rejected a Zoom webhook: {reason}"]
     assert not ZoomReport.objects.exists()
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("seconds", [-300, 300])
-def test_five_minutes_either_way_are_taken(post, seconds):
+def test_timestamp_may_be_five_minutes_off(post, seconds):
     with time_machine.travel(NOW, tick=False):
         assert post(JOINED, signed(JOINED, timestamp=NOW + seconds)) == 204
 
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "reason"),
     [
-        (b"", "it is no JSON"),
-        (b"{", "it is no JSON"),
-        (b"\xff\xfe{}", "it is no JSON"),
-        (b"[" * 30_000, "it is no JSON"),
-        (b"1" * 5_000, "it is no JSON"),
-        (b"[]", "it names no event, or says nothing of it"),
-        (b'"meeting.started"', "it names no event, or says nothing of it"),
-        (b"{}", "it names no event, or says nothing of it"),
-        (b'{"event":"meeting.started"}', "it names no event, or says nothing of it"),
-        (b'{"event":"meeting.started","payload":[]}', "it names no event, or says nothing of it"),
-        (b'{"event":5,"payload":{}}', "it names no event, or says nothing of it"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"[" * 30_000, "not JSON"),
+        (b"1" * 5_000, "not JSON"),
+        (b"[]", "no event or no payload"),
+        (b'"meeting.started"', "no event or no payload"),
+        (b"{}", "no event or no payload"),
+        (b'{"event":"meeting.started"}', "no event or no payload"),
+        (b'{"event":"meeting.started","payload":[]}', "no event or no payload"),
+        (b'{"event":5,"payload":{}}', "no event or no payload"),
         (
             b'{"event":"endpoint.url_validation","payload":{"plainToken":5}}',
-            "it asks for a proof without a token",
+            "a validation without a token",
         ),
     ],
 )
-def test_malformed_ones_are_refused_without_a_query(
-    post, caplog, django_assert_num_queries, body, words
+def test_malformed_webhooks_are_rejected_without_a_query(
+    post, caplog, django_assert_num_queries, body, reason
 ):
     with django_assert_num_queries(0):
         assert post(body) == 400
-    assert f"A webhook in Zoom's name was refused: {words}" in caplog.messages
+    assert f"Rejected a Zoom webhook: {reason}" in caplog.messages
 
 
 def padded(size: int) -> bytes:
@@ -224,17 +210,17 @@ def padded(size: int) -> bytes:
 
 
 @pytest.mark.once
-def test_giant_ones_are_refused(post, caplog, django_assert_num_queries):
+def test_large_body_is_rejected(post, caplog, django_assert_num_queries):
     assert post(padded(64 * 1024)) == 204
     ZoomReport.objects.all().delete()
     with django_assert_num_queries(0):
         assert post(padded(64 * 1024 + 1)) == 413
-    assert "A webhook in Zoom's name was refused: it is too large" in caplog.messages
+    assert "Rejected a Zoom webhook: the body is too large" in caplog.messages
     assert not ZoomReport.objects.exists()
 
 
 class Endless(io.RawIOBase):
-    """A body without end, which counts what is read of it."""
+    """An endless body that counts the bytes read."""
 
     read_bytes = 0
 
@@ -249,7 +235,7 @@ class Broken(io.RawIOBase):
 
 
 @pytest.mark.once
-def test_giant_ones_are_not_read_to_the_end():
+def test_large_body_is_not_read_to_the_end():
     body = Endless()
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(10**10), "wsgi.input": body}
     assert webhooks.zoom_webhook(WSGIRequest(environ)).status_code == 413
@@ -257,13 +243,13 @@ def test_giant_ones_are_not_read_to_the_end():
 
 
 @pytest.mark.once
-def test_one_that_breaks_off_is_refused():
+def test_broken_connection_is_rejected():
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "10", "wsgi.input": Broken()}
     assert webhooks.zoom_webhook(WSGIRequest(environ)).status_code == 400
 
 
 @pytest.mark.once
-def test_the_log_holds_nothing_of_what_was_sent(post, caplog):
+def test_log_contains_nothing_that_was_sent(post, caplog):
     post(JOINED, signed(JOINED, secret="guessed"))
     post(b'{"event": "alice@example.org"}')
     assert len(caplog.records) > 1
@@ -272,7 +258,7 @@ def test_the_log_holds_nothing_of_what_was_sent(post, caplog):
 
 
 @pytest.mark.once
-def test_without_a_secret_there_is_no_such_page(client, settings):
+def test_webhook_without_a_secret_is_not_found(client, settings):
     settings.ZOOM_WEBHOOK_SECRET = ""
     headers = signed(JOINED, secret="")
     posted = client.post(URL, JOINED, content_type="application/json", headers=headers)
@@ -280,11 +266,11 @@ def test_without_a_secret_there_is_no_such_page(client, settings):
 
 
 @pytest.mark.once
-def test_browsers_are_told_that_it_is_not_for_them(client):
+def test_get_is_not_allowed(client):
     assert client.get(URL).status_code == 405
 
 
-def test_the_same_report_again_changes_nothing(post, opening):
+def test_repeated_report_changes_nothing(post, opening):
     alice = sign_up(opening.event)
     headers = signed(JOINED)
     assert post(JOINED, headers) == 204
@@ -292,7 +278,7 @@ def test_the_same_report_again_changes_nothing(post, opening):
     kept, there = ZoomReport.objects.get(), Attendance.objects.get()
     assert there.seat.registration == alice
     Seat.objects.update(attended=False)
-    # As whoever listened would send it, and as Zoom does when it heard no answer.
+    # As someone who intercepted it would, and as Zoom does if it gets no answer.
     assert post(JOINED, headers) == 204
     assert post(JOINED, signed(JOINED, timestamp=int(time.time()) + 60)) == 204
     attendance.apply_reports()
@@ -303,7 +289,7 @@ def test_the_same_report_again_changes_nothing(post, opening):
     assert not Seat.objects.filter(attended=True).exists()
 
 
-def test_what_is_of_no_use_is_answered_and_not_kept(post):
+def test_unused_event_is_answered_and_not_saved(post):
     assert post(message("meeting.sharing_started")) == 204
     assert post(b'{"event":"app_deauthorized","payload":{}}') == 204
     assert not ZoomReport.objects.exists()
@@ -322,13 +308,13 @@ def test_what_is_of_no_use_is_answered_and_not_kept(post):
         (None, None),
     ],
 )
-def test_meeting_is_told_by_its_number(post, written, zoom_id):
+def test_meeting_number_is_parsed(post, written, zoom_id):
     assert post(message("meeting.started", id=written)) == 204
     assert ZoomReport.objects.get().zoom_id == zoom_id
 
 
 @pytest.mark.parametrize("payload", [{}, {"object": []}, {"object": None}, {"object": "x"}])
-def test_report_of_nothing_is_kept_and_changes_nothing(post, opening, payload):
+def test_report_without_a_meeting_changes_nothing(post, opening, payload):
     before = Meeting.objects.values_list("pk", "started_at", "state")
     expected = set(before)
     assert post(json.dumps({"event": "meeting.started", "payload": payload}).encode()) == 204
@@ -337,8 +323,8 @@ def test_report_of_nothing_is_kept_and_changes_nothing(post, opening, payload):
     assert set(before.all()) == expected
 
 
-def test_names_that_no_database_keeps_are_kept_readably(post, opening):
-    """PostgreSQL refuses NUL, halves of surrogate pairs and infinity."""
+def test_text_that_postgresql_cannot_store_is_replaced(post, opening):
+    """PostgreSQL rejects NUL, lone surrogates and infinity."""
     body = (
         b'{"event":"meeting.participant_joined","payload":{"big":1e999,"not":NaN,"object":{"id":%d,'
         b'"uuid":"u","participant":{"user_id":"1","user_name":"A\\u0000l\\ud800i\\ud83d\\ude00",'
@@ -349,7 +335,7 @@ def test_names_that_no_database_keeps_are_kept_readably(post, opening):
     assert Attendance.objects.get().name == "A\ufffdl?i\U0001f600"
 
 
-# What shows on the session
+# Applying
 
 NINE = dt.datetime(2021, 10, 16, 16, tzinfo=dt.UTC)
 TEN, ELEVEN, NOON = (NINE + dt.timedelta(hours=hours) for hours in (1, 2, 3))
@@ -381,24 +367,24 @@ def ended(at: dt.datetime, began: dt.datetime) -> tuple[str, dict]:
         ([started(NINE), started(ELEVEN), ended(TEN, NINE)], (ELEVEN, None)),
         ([started(ELEVEN), started(NINE), ended(TEN, NINE)], (ELEVEN, None)),
         ([ended(NOON, ELEVEN), ended(TEN, NINE), started(NINE)], (ELEVEN, NOON)),
-        # Zoom's two words on one start can be a second apart.
+        # Zoom's two reports of one start can differ by a second.
         ([started(NINE), ended(TEN, A_SECOND_EARLIER)], (A_SECOND_EARLIER, TEN)),
         ([ended(TEN, A_SECOND_EARLIER), started(NINE)], (A_SECOND_EARLIER, TEN)),
     ],
 )
-def test_started_and_ended_show_in_whatever_order_they_come(opening, reports, expected):
+def test_start_and_end_arrive_in_any_order(opening, reports, expected):
     for kind, details in [*reports, *reports]:
-        heed(kind, **details)
+        apply(kind, **details)
     assert times(opening) == expected
 
 
-def test_start_without_a_moment_is_when_it_was_reported(opening):
+def test_missing_start_time_is_when_the_report_arrived(opening):
     with time_machine.travel(NINE, tick=False):
-        heed("meeting.started", start_time="yesterday")
+        apply("meeting.started", start_time="yesterday")
     assert times(opening) == (NINE, None)
 
 
-def test_other_meetings_of_the_account_are_let_alone(opening):
+def test_other_meetings_of_the_account_are_ignored(opening):
     pasted = opening.event.sessions.create(
         title="Pasted", slug="pasted", starts_at=opening.starts_at, ends_at=opening.ends_at
     )
@@ -416,8 +402,8 @@ SHARE = "https://us02web.zoom.us/rec/share/Fz_Ab-12"
 
 
 def recorded(session: Session, **details) -> str:
-    """Where the session's recording is watched after this report."""
-    heed(
+    """The session's recording URL after this report."""
+    apply(
         "recording.completed",
         **{
             "start_time": written(session.starts_at),
@@ -443,11 +429,11 @@ def recorded(session: Session, **details) -> str:
         ({"share_url": f"{SHARE}{'x' * 500}"}, ""),
     ],
 )
-def test_recording_can_be_watched_from_the_session(opening, details, expected):
+def test_recording_url_is_saved(opening, details, expected):
     assert recorded(opening, **details) == expected
 
 
-def test_recording_that_an_organizer_entered_stays(opening):
+def test_recording_url_from_an_organizer_is_kept(opening):
     Session.objects.update(recording_url="https://video.example/ours")
     assert recorded(opening) == "https://video.example/ours"
 
@@ -463,73 +449,73 @@ def test_second_recording_does_not_replace_the_first(opening):
         # The evening before: a rehearsal.
         (dt.timedelta(hours=-14), 60, False),
         (dt.timedelta(minutes=-60), 44, False),
-        # Begun early, and gone on into the session.
+        # Started early, and continued into the session.
         (dt.timedelta(minutes=-60), 46, True),
         (dt.timedelta(hours=3), 90, True),
         (dt.timedelta(hours=5), 60, False),
     ],
 )
-def test_recording_of_a_rehearsal_is_let_alone(opening, begins, minutes, counts):
+def test_recording_of_a_rehearsal_is_ignored(opening, begins, minutes, counts):
     start = written(opening.starts_at + begins)
     assert recorded(opening, start_time=start, duration=minutes) == (SHARE if counts else "")
 
 
-def test_recording_of_nobody_knows_when_is_let_alone(opening):
+def test_recording_without_a_start_time_is_ignored(opening):
     assert recorded(opening, start_time="") == ""
 
 
-def standing(session: Session) -> tuple[str, str]:
+def state_of(session: Session) -> tuple[str, str]:
     meeting = Meeting.objects.get(session=session)
     return meeting.state, meeting.problem
 
 
-def test_meeting_deleted_by_hand_is_said(opening):
+def test_meeting_deleted_by_hand_is_marked(opening):
     Event.objects.update(zoom_mode="shared")
-    heed("meeting.deleted")
-    assert standing(opening) == ("gone", sync.GONE_MESSAGE)
+    apply("meeting.deleted")
+    assert state_of(opening) == ("gone", sync.GONE_MESSAGE)
 
 
 @pytest.mark.parametrize("state", ["pasted", "wanted", "gone"])
-def test_deleting_says_something_only_of_a_meeting_that_was_there(opening, state):
+def test_deletion_is_ignored_unless_the_meeting_existed(opening, state):
     Meeting.objects.filter(session=opening).update(state=state)
-    heed("meeting.deleted")
-    assert standing(opening) == (state, "")
+    apply("meeting.deleted")
+    assert state_of(opening) == (state, "")
 
 
-def test_deleting_for_a_canceled_session_is_our_own(opening):
+def test_deletion_for_a_canceled_session_is_ignored(opening):
     Session.objects.filter(pk=opening.pk).update(canceled_at=timezone.now())
-    heed("meeting.deleted")
-    assert standing(opening) == ("made", "")
+    apply("meeting.deleted")
+    assert state_of(opening) == ("made", "")
 
 
-# The workers
+# Workers
 
 
-def keep(number: int, kind: str = "meeting.started", **payload) -> ZoomReport:
+def save_report(number: int, kind: str = "meeting.started", **payload) -> ZoomReport:
     payload = payload or {"object": {"start_time": written(NINE)}}
     return ZoomReport.objects.create(key=str(number), kind=kind, zoom_id=ZOOM_ID, payload=payload)
 
 
-def test_report_that_cannot_be_worked_on_holds_up_no_other(opening, caplog):
-    keep(1, "meeting.participant_joined", object={"uuid": "u", "participant": "Alice Adams"})
-    keep(2)
+def test_bad_report_blocks_no_other(opening, caplog):
+    save_report(1, "meeting.participant_joined", object={"uuid": "u", "participant": "Alice Adams"})
+    save_report(2)
     attendance.apply_reports()
     assert times(opening) == (NINE, None)
     assert not ZoomReport.objects.filter(done_at=None).exists()
     (logged,) = (each for each in caplog.records if each.levelname == "ERROR")
-    assert "meeting.participant_joined, could not be worked on" in logged.getMessage()
+    assert "meeting.participant_joined, could not be applied" in logged.getMessage()
     caplog.clear()
     attendance.apply_reports()
     assert caplog.records == []
 
 
-def test_report_waits_while_the_database_is_in_trouble(opening, monkeypatch):
-    def trouble(*args):
+def test_report_is_kept_when_the_database_fails(opening, monkeypatch):
+    def fail(*args):
         raise OperationalError("deadlock detected")
 
-    keep(1)
+    save_report(1)
     with monkeypatch.context() as patch:
-        patch.setitem(reports.HANDLERS, "meeting.started", trouble)
+        patch.setitem(reports.HANDLERS, "meeting.started", fail)
         with pytest.raises(OperationalError):
             attendance.apply_reports()
     assert ZoomReport.objects.get().done_at is None
@@ -537,21 +523,21 @@ def test_report_waits_while_the_database_is_in_trouble(opening, monkeypatch):
     assert times(opening) == (NINE, None)
 
 
-def test_turn_that_ends_before_the_reports_asks_for_another(opening, monkeypatch):
-    told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", told.append)
+def test_run_that_reaches_its_limit_wakes_a_worker(opening, monkeypatch):
+    woken: list[str] = []
+    monkeypatch.setattr(background, "wake_workers", woken.append)
     for number in range(3):
-        keep(number)
+        save_report(number)
     attendance.apply_reports(limit=2)
     assert ZoomReport.objects.filter(done_at=None).count() == 1
-    assert told == ["registrations.tasks.apply_zoom_reports"]
+    assert woken == ["registrations.tasks.apply_zoom_reports"]
     attendance.apply_reports(limit=2)
-    assert len(told) == 1
+    assert len(woken) == 1
 
 
-def test_reports_are_forgotten_a_day_after_they_were_worked_on(opening):
-    """They hold names of people, of whom some are none of ours."""
-    keep(1)
+def test_applied_reports_are_deleted_after_a_day(opening):
+    """They contain names, also of people who aren't registered."""
+    save_report(1)
     attendance.apply_reports()
     now = timezone.now()
     attendance.apply_reports(now=now + dt.timedelta(hours=23))
@@ -560,8 +546,10 @@ def test_reports_are_forgotten_a_day_after_they_were_worked_on(opening):
     assert not ZoomReport.objects.exists()
 
 
-def test_whole_way_from_zoom_to_the_seat(transactional_db, week, zoom_account, live_server, worker):
-    """A server in Zoom's place reports to the site, and a real worker works on it."""
+def test_reports_travel_from_zoom_to_the_seat(
+    transactional_db, week, zoom_account, live_server, worker
+):
+    """The fake Zoom sends reports to the site, and a real worker applies them."""
     zoom = zoom_account
     zoom.webhooks.url = f"{live_server.url}{URL}"
     assert zoom.validate_webhook()
@@ -580,7 +568,7 @@ def test_whole_way_from_zoom_to_the_seat(transactional_db, week, zoom_account, l
     assert zoom.end(made.id) == 204
     assert zoom.recording_ready(made.id, password="pass") == 204
     eventually(lambda: Session.objects.get(pk=session.pk).recording_url, "the recording shows")
-    eventually(lambda: not ZoomReport.objects.filter(done_at=None).exists(), "all is worked on")
+    eventually(lambda: not ZoomReport.objects.filter(done_at=None).exists(), "all are applied")
 
     session.refresh_from_db()
     assert session.recording_url == f"http://localhost:{zoom.port}/rec/share/{made.id}?pwd=pass"

@@ -1,0 +1,524 @@
+"""Erasing deletes everything personal, and keeps the statistics."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import time_machine
+from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session as SignIn
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from events.models import Event, Meeting, Session, ZoomAccount
+from events.zoom import sync
+from events.zoom.client import Participant
+from registrations import readiness, signup, tasks
+from registrations.mail import writer
+from registrations.mail.unsubscribe import unsubscribe_url
+from registrations.models import (
+    AccessNeed,
+    Answer,
+    Attendance,
+    OutgoingMail,
+    PersonalLink,
+    Registration,
+    Seat,
+    StoredMessage,
+)
+from registrations.outbox import delivery
+from registrations.privacy import erasure
+from registrations.zoom import attendance, personal_links
+from tests.people import filled_form, sign_up
+from tests.registrations.admin.test_registrations import form_of
+from tests.registrations.privacy.people import (
+    EMAIL,
+    NAME,
+    TRACES,
+    downloaded,
+    end_of,
+    erase_page,
+    erased,
+    logged,
+    person_everywhere,
+    traces,
+)
+
+pytestmark = pytest.mark.django_db
+
+DAY = dt.timedelta(days=1)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def test_nothing_is_left_after_erasing(week, dulcinea, admin_user):
+    need = dulcinea.seats.last().access_needs.get(kind="other")
+    presence = Attendance.objects.get(participant="1")
+    for thing in (dulcinea, dulcinea.seats.first(), presence, Answer.objects.get(), need):
+        logged(admin_user, thing)
+    need.delete()
+    assert {trace.partition(" in ")[0] for trace in traces(*TRACES)} == set(TRACES)
+    assert Client().post(erase_page(dulcinea)).status_code == 200
+    assert traces(*TRACES, dulcinea.token.casefold()) == []
+    assert Counter(LogEntry.objects.values_list("object_repr", flat=True)) == {"Erased": 5}
+
+
+@pytest.mark.once
+def test_erasing_keeps_everyone_else(week, dulcinea):
+    sancho = person_everywhere(week, "Sancho Panza", "sancho@donkey.example")
+    before = downloaded(sancho)
+    erasure.erase(registration=dulcinea)
+    assert {**downloaded(sancho), "fetched_at": 0} == {**before, "fetched_at": 0}
+    assert Attendance.objects.filter(email__iexact=sancho.email).count() == 2
+
+
+@pytest.mark.once
+def test_erasing_keeps_the_statistics(week, dulcinea):
+    ids = set(dulcinea.mails.values_list("pk", "kind", "created_at"))
+    seats = dulcinea.seats.count()
+    erasure.erase(registration=dulcinea)
+    person = Registration.objects.get()
+    assert set(person.mails.values_list("pk", "kind", "created_at")) == ids
+    assert dict(person.mails.values_list("kind", "state")) == {"links": "dropped", "day": "failed"}
+    assert (person.seats.count(), person.created_at) == (seats, dulcinea.created_at)
+    assert Attendance.objects.filter(seat__registration=person).count() == 1
+    assert AccessNeed.objects.count() == Answer.objects.count() == 0
+
+
+def board(event: Event) -> dict[int, readiness.Tally]:
+    return readiness.Board(event, timezone.now()).tallies()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("mode", ["pasted", "personal"])
+def test_board_still_counts_erased_people(week, dulcinea, mode):
+    Event.objects.update(zoom_mode=mode)
+    week.refresh_from_db()
+    dulcinea.mails.filter(kind="links").update(state="sent", sent_at=timezone.now())
+    sign_up(week, "Sancho Panza")
+    for number, seat in enumerate(dulcinea.seats.all(), start=1):
+        meeting = seat.session.meeting
+        Meeting.objects.filter(pk=meeting.pk).update(zoom_id=number, state="made")
+        PersonalLink.objects.create(
+            seat=seat,
+            meeting=meeting,
+            zoom_id=number,
+            email=EMAIL,
+            state="issued",
+            registrant_id=f"registrant-{number}",
+            join_url=f"https://zoom.example/{EMAIL}",
+            issued_at=timezone.now(),
+        )
+    dulcinea.seats.filter(session__slug="opening").update(attended=True, opened_at=timezone.now())
+    with time_machine.travel(timezone.now() + 60 * DAY, tick=False):
+        before = board(week)
+        assert sum(tally.attended for tally in before.values()) == 1
+        erasure.erase(registration=dulcinea)
+        assert board(week) == before
+        assert readiness.Board(week, timezone.now()).people(words="quixote") == []
+        assert "" not in {each.name for each in readiness.Board(week, timezone.now()).people()}
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_spot_goes_to_the_next_on_the_waitlist(week, dulcinea):
+    session = week.sessions.first()
+    Session.objects.filter(pk=session.pk).update(capacity=1)
+    session.refresh_from_db()
+    sancho = sign_up(week, "Sancho Panza", sessions=[session])
+    assert sancho.seats.get().state == "waiting"
+    erasure.erase(registration=dulcinea)
+    assert sancho.seats.get().state == "seated"
+    assert sancho.mails.filter(kind="promoted").count() == 1
+    assert board(week)[session.pk].seated == 1
+
+
+@pytest.mark.once
+def test_unsent_email_is_dropped(week, dulcinea, mailoutbox):
+    erasure.erase(registration=dulcinea)
+    delivery.deliver_due(writer.writer_for)
+    assert mailoutbox == []
+    assert not OutgoingMail.objects.filter(state="waiting").exists()
+
+
+@pytest.mark.once
+def test_rejection_that_arrives_after_erasing_is_not_kept(week, dulcinea, smtp):
+    smtp.refuse(EMAIL, f"550 {EMAIL} is unknown")
+
+    def erase_before_sending(mails: Sequence[OutgoingMail]) -> Any:
+        write = writer.writer_for(mails)
+
+        def write_and_erase(mail: OutgoingMail) -> Any:
+            message = write(mail)
+            erasure.erase(registration=dulcinea)
+            return message
+
+        return write_and_erase
+
+    delivery.deliver_due(erase_before_sending)
+    assert smtp.messages == []
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_bounce_that_arrives_after_erasing_is_deleted_by_the_next_run(week, dulcinea):
+    erasure.erase(registration=dulcinea)
+    OutgoingMail.objects.update(last_error=f"bounced: {EMAIL}", provider_id=EMAIL)
+    erasure.erase_expired()
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
+    session = week.sessions.first()
+    Meeting.objects.filter(session=session).update(zoom_id=81234567890, state="made")
+    joined = session.starts_at
+    participant = Participant(
+        registrant_id="", user_id="1", name=NAME, email=EMAIL, joined_at=joined, left_at=None
+    )
+    attendance.save_participants(session, "uuid", [participant])
+    person = sign_up(week, NAME, email=EMAIL)
+    erasure.erase(registration=person)
+    left = joined + 90 * MINUTE
+    # The report about leaving, and Zoom's participant list.
+    attendance.save_participants(
+        session, "uuid", [participant._replace(joined_at=None, left_at=left)]
+    )
+    listed = participant._replace(
+        user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left
+    )
+    other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
+    monkeypatch.setattr(sync, "past_participants", lambda meeting: [listed, other])
+    attendance.complete(Session.objects.get(pk=session.pk))
+    assert traces("quixote", EMAIL) == []
+    assert list(Attendance.objects.order_by("pk").values_list("name", "left_at")) == [
+        ("", left),
+        ("Sancho Panza", left),
+    ]
+
+
+@pytest.mark.once
+def test_every_link_becomes_unknown(week, dulcinea):
+    unsubscribe = unsubscribe_url(dulcinea).partition("/unsubscribe/")[2]
+    pages = ["", "data.json", "erase/", "calendar.ics"]
+    pages = [f"/me/{dulcinea.token}/{page}" for page in pages]
+    pages += [f"/join/{dulcinea.token}/opening/", f"/unsubscribe/{unsubscribe}"]
+    for page in pages:
+        assert Client().get(page).status_code == 200 or "join" in page
+    erasure.erase(registration=dulcinea)
+    unknown = Client().get(f"/me/{'x' * 32}/")
+    for page in pages:
+        answer = Client().get(page)
+        assert (page, answer.status_code) == (page, 404)
+        if page.startswith("/me/"):
+            assert answer.content == unknown.content
+
+
+@pytest.mark.once
+def test_erasing_twice_changes_nothing_and_shows_a_clear_page(week, dulcinea):
+    first, second = (Client().post(erase_page(dulcinea)) for _tab in range(2))
+    assert (first.status_code, second.status_code) == (200, 404)
+    assert b"Your data is erased" in first.content
+    assert b"If you have just pressed the button, it is done" in second.content
+    person = Registration.objects.get()
+    assert erasure.erase(registration=dulcinea) is False
+    assert Registration.objects.get().erased_at == person.erased_at
+    unknown = Client().post(f"/me/{'x' * 32}/erase/")
+    assert (unknown.status_code, unknown.content) == (404, second.content)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_simultaneous_clicks_erase_once(week):
+    person = sign_up(week, NAME, email=EMAIL)
+
+    def click(_number: int) -> bool:
+        try:
+            return erasure.erase(registration=person)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(click, range(4))) == [False, False, False, True]
+    assert traces("quixote", EMAIL) == []
+
+
+@pytest.mark.once
+def test_viewing_the_page_or_forging_the_form_erases_nothing(week, dulcinea):
+    page = Client().get(erase_page(dulcinea))
+    assert b"There is no way back" in page.content
+    assert Client(enforce_csrf_checks=True).post(erase_page(dulcinea)).status_code == 403
+    assert Registration.objects.get().erased_at is None
+
+
+def test_registering_again_with_the_same_address_works(week, dulcinea):
+    erasure.erase(registration=dulcinea)
+    Client().post(f"/{week.slug}/register/", filled_form(week, email=EMAIL, name=NAME))
+    again = Registration.objects.active().get()
+    assert (again.name, again.email, again.seats.count()) == (NAME, EMAIL, 6)
+    erasure.erase(registration=again)
+    assert Registration.objects.exclude(erased_at=None).count() == 2
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_earlier_registration_is_erased_too_and_a_later_one_kept(week, dulcinea):
+    signup.cancel(registration=dulcinea)
+    again = sign_up(week, NAME, email=EMAIL)
+    erasure.erase(registration=dulcinea)
+    again.refresh_from_db()
+    assert (again.name, again.erased_at) == (NAME, None)
+    signup.cancel(registration=again)
+    third = sign_up(week, NAME, email=EMAIL)
+    erasure.erase(registration=third)
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_erased_registration_cannot_be_restored(week, dulcinea):
+    erasure.erase(registration=dulcinea)
+    assert signup.restore(registration=dulcinea) is False
+    assert Registration.objects.active().count() == 0
+
+
+@pytest.mark.once
+def test_link_is_revoked_at_zoom_and_then_deleted(week, zoom_account):
+    Event.objects.update(zoom_mode="personal", zoom_captions=False)
+    Session.objects.filter(pk__in=[each.pk for each in week.sessions.all()[1:]]).delete()
+    sync.sync_meetings()
+    person = sign_up(week, NAME, email=EMAIL)
+    personal_links.sync_links()
+    (meeting,) = zoom_account.meetings.values()
+    assert [each.status for each in meeting.registrants.values()] == ["approved"]
+    erasure.erase(registration=person)
+    assert traces(EMAIL) == [f"{EMAIL} in registrations_personallink"]
+    ZoomAccount.objects.update(resumes_at=timezone.now())
+    personal_links.sync_links()
+    assert [each.status for each in meeting.registrants.values()] != ["approved"]
+    assert traces(EMAIL) == []
+
+
+@pytest.mark.once
+def test_unrevoked_link_is_deleted_when_the_session_is_over(week, dulcinea):
+    session = week.sessions.first()
+    PersonalLink.objects.create(
+        seat=dulcinea.seats.get(session=session), meeting=session.meeting, zoom_id=1, email=EMAIL
+    )
+    erasure.erase(registration=dulcinea)
+    erasure.erase_expired(session.ends_at - MINUTE)
+    assert PersonalLink.objects.count() == 1
+    erasure.erase_expired(session.ends_at)
+    assert traces(*TRACES) == []
+
+
+# Accounts
+
+
+def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
+    user = User.objects.create_user(f"user of {email}", email, None, **about)
+    EmailAddress.objects.create(user=user, email=email, verified=verified, primary=True)
+    return user
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", ["account", "test"])
+def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind):
+    user = account()
+    browser = Client()
+    browser.force_login(user)
+    session = browser.session
+    session["authentication"] = EMAIL
+    session.save()
+    bystander = Client()
+    bystander.force_login(account("sancho@donkey.example"))
+    letter = StoredMessage.objects.create(
+        recipient=EMAIL, subject="Your code", text="code-987", void_at=timezone.now()
+    )
+    mail = OutgoingMail.objects.create(key="letter/1", kind=kind, letter=letter)
+    assert downloaded(dulcinea)["accounts"][0]["addresses"] == [
+        {"email": EMAIL, "verified": True, "primary": True}
+    ]
+    assert browser.post(erase_page(dulcinea)).status_code == 200
+    assert traces(*TRACES, "code-987") == []
+    mail.refresh_from_db()
+    assert mail.state == "dropped"
+    assert User.objects.count() == SignIn.objects.count() == 1
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("about", [{"is_staff": True}, {"is_superuser": True, "is_staff": True}])
+def test_organizers_account_is_kept(week, dulcinea, about):
+    account(**about)
+    erasure.erase(registration=dulcinea)
+    assert User.objects.count() == EmailAddress.objects.count() == 1
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("email", [EMAIL, "other@windmill.example"])
+def test_account_is_kept_while_one_of_its_addresses_is_registered(week, dulcinea, email):
+    user = account()
+    EmailAddress.objects.get_or_create(user=user, email=email, defaults={"verified": True})
+    other = Event.objects.create(name="Other week", slug="other", host="Us")
+    elsewhere = sign_up(other, NAME, email=email.upper())
+    erasure.erase(registration=dulcinea)
+    assert User.objects.count() == 1
+    erasure.erase(registration=elsewhere)
+    assert User.objects.count() == 0
+
+
+@pytest.mark.once
+def test_account_with_the_unverified_address_is_not_exported_or_deleted(week, dulcinea):
+    user = account("sancho@donkey.example")
+    EmailAddress.objects.create(user=user, email=EMAIL, verified=False)
+    assert downloaded(dulcinea)["accounts"] == []
+    erasure.erase(registration=dulcinea)
+    assert list(EmailAddress.objects.filter(user=user).values_list("email", flat=True)) == [
+        "sancho@donkey.example"
+    ]
+    assert traces(*TRACES) == []
+
+
+# After the event
+
+
+@pytest.fixture
+def small(week) -> Event:
+    """Another event, whose only session ends half a year later."""
+    event = Event.objects.create(name="Small", slug="small", host="Us", erase_after_days=7)
+    starts_at = end_of(week) + 180 * DAY
+    event.sessions.create(
+        title="One", slug="one", starts_at=starts_at, ends_at=starts_at + 60 * MINUTE
+    )
+    return event
+
+
+@pytest.mark.once
+def test_each_event_is_erased_when_it_is_due(week, small):
+    empty = Event.objects.create(name="Empty", slug="empty", host="Us")
+    for event in (week, small, empty):
+        sign_up(event, sessions=[])
+    cases = [
+        (end_of(week) + 90 * DAY - MINUTE, set()),
+        (end_of(week) + 90 * DAY, {week.slug}),
+        (end_of(small) + 7 * DAY - MINUTE, {week.slug}),
+        (end_of(small) + 7 * DAY, {week.slug, "small"}),
+        (end_of(small) + 3000 * DAY, {week.slug, "small"}),
+    ]
+    for now, expected in cases:
+        assert erasure.erase_expired(now) is False
+        assert (now, erased()) == (now, expected)
+
+
+@pytest.mark.once
+def test_more_days_postpone_erasing(week, dulcinea):
+    due = end_of(week) + 90 * DAY
+    Event.objects.update(erase_after_days=91)
+    erasure.erase_expired(due)
+    assert erased() == set()
+    erasure.erase_expired(due + DAY)
+    assert erased() == {week.slug}
+
+
+def test_event_that_ended_long_ago_leaves_time_to_check(week, dulcinea):
+    long_ago = dt.timedelta(days=400)
+    for session in week.sessions.all():
+        session.starts_at, session.ends_at = (
+            session.starts_at - long_ago,
+            session.ends_at - long_ago,
+        )
+        session.save()
+    floor = Event.objects.get(pk=week.pk).erase_not_before
+    erasure.erase_expired(floor - dt.timedelta(seconds=1))
+    assert erased() == set()
+    erasure.erase_expired(floor)
+    assert erased() == {week.slug}
+
+
+def test_changing_the_number_of_days_leaves_a_week_to_check(admin_client, week):
+    page = f"/admin/events/event/{week.pk}/change/"
+    form = form_of(admin_client, page)
+    with time_machine.travel("2030-01-01", tick=False):
+        admin_client.force_login(User.objects.get(is_superuser=True))
+        answer = admin_client.post(page, {**form, "erase_after_days": "7"})
+        assert answer.status_code == 302, answer.context["errors"]
+        week.refresh_from_db()
+        assert week.erase_not_before == timezone.now() + 7 * DAY
+
+
+def test_everyone_in_the_event_is_erased_once(week, dulcinea, admin_user):
+    logged(admin_user, dulcinea)
+    canceled, declined = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
+    signup.cancel(registration=canceled)
+    signup.decline(registrations=[declined])
+    # Not matched to anyone.
+    Attendance.objects.create(
+        session=week.sessions.first(), uuid="x", participant="9", name="Maria Windmill"
+    )
+    now = end_of(week) + 90 * DAY
+    erasure.erase_expired(now)
+    assert Registration.objects.filter(erased_at=None).count() == 0
+    assert traces(*TRACES) == []
+    assert (Seat.objects.count(), Attendance.objects.count()) == (18, 4)
+    before = list(Registration.objects.order_by("pk").values())
+    assert erasure.erase_expired(now + DAY) is False
+    assert list(Registration.objects.order_by("pk").values()) == before
+
+
+@pytest.mark.once
+def test_run_stops_at_its_limit_and_the_next_continues(week):
+    for number in range(3):
+        sign_up(week, f"P{number} Quixote", sessions=[])
+    now = end_of(week) + 90 * DAY
+    assert erasure.erase_expired(now, limit=2) is True
+    assert Registration.objects.exclude(erased_at=None).count() == 2
+    assert erasure.erase_expired(now, limit=2) is False
+    assert traces("quixote") == []
+
+
+@pytest.mark.once
+def test_log_of_deleted_rows_is_searched_once_per_run(week, admin_user):
+    people = [
+        person_everywhere(week, f"P{number} Quixote", f"p{number}@windmill.example")
+        for number in "12"
+    ]
+    for person in people:
+        logged(admin_user, Answer.objects.get(registration=person))
+    with CaptureQueriesContext(connection) as queries:
+        erasure.erase_expired(end_of(week) + 90 * DAY)
+    searches = [
+        each for each in queries if "django_admin_log" in each["sql"] and "EXISTS" in each["sql"]
+    ]
+    assert len(searches) == len((Answer, AccessNeed, Seat))
+    assert traces(*TRACES) == []
+
+
+@pytest.mark.once
+def test_error_for_one_person_stops_no_other(week, monkeypatch):
+    first, second = sign_up(week, "Ana Quixote"), sign_up(week, "Eva Quixote")
+    cancel = signup.cancel
+
+    def fail_for_first(*, registration: Registration) -> bool:
+        if registration == first:
+            raise ValueError("odd")
+        return cancel(registration=registration)
+
+    monkeypatch.setattr(signup, "cancel", fail_for_first)
+    assert erasure.erase_expired(end_of(week) + 90 * DAY) is False
+    assert list(Registration.objects.exclude(erased_at=None)) == [second]
+    assert Registration.objects.active().get() == first
+
+
+@pytest.mark.once
+def test_erasing_is_scheduled(settings, week, dulcinea):
+    names = {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert tasks.erase_expired.name in names
+    tasks.erase_expired()
+    assert erased() == set()
+    with time_machine.travel(end_of(week) + 90 * DAY, tick=False):
+        tasks.erase_expired()
+    assert erased() == {week.slug}
