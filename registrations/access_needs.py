@@ -11,48 +11,32 @@ from django.utils import timezone
 from events.models import Session
 from events.templatetags import times
 from registrations.mail import enqueue
-from registrations.models import AccessNeed, Registration, Seat
+from registrations.models import OTHER_NEED, AccessNeed, Registration, Seat
 
-Kind, State = AccessNeed.Kind, AccessNeed.State
+State = AccessNeed.State
 
 # Needs of sessions within this time stand on the organizers' first page.
 SOON = dt.timedelta(days=7)
 
 
-def requested_kinds(registration: Registration) -> dict[str, str]:
-    """What someone asked for, with their own words where it is something else."""
-    asked = {
-        Kind.CAPTIONS: registration.needs_captions,
-        Kind.ASL: registration.needs_asl,
-        Kind.INTERPRETATION: registration.needs_interpretation,
-        Kind.DIAL_IN: registration.needs_dial_in,
-        Kind.OTHER: bool(registration.needs_other),
-    }
-    return {
-        kind: registration.needs_other if kind == Kind.OTHER else ""
-        for kind, is_asked in asked.items()
-        if is_asked
-    }
-
-
 @transaction.atomic
-def update(*, registration: Registration, anew: bool = False) -> None:
-    """Bring the needs in line with what someone asks for, in each of their sessions to come.
+def update(*, registration: Registration, restart: bool = False) -> None:
+    """Bring someone's access needs in line with what they ask for, in their upcoming sessions.
 
-    What is no longer asked for goes, also when it was arranged. Other words are another request.
-    `anew`: nothing counts that was arranged before, as when someone comes back.
+    A need that is no longer asked for is deleted, even if it was arranged. New text of the other
+    need is a new request. `restart`: forget what was arranged, as when someone comes back.
     """
-    wanted = requested_kinds(registration)
+    requested = dict.fromkeys(registration.needs, "")
+    if registration.needs_other:
+        requested[OTHER_NEED] = registration.needs_other
     now = timezone.now()
     seats = registration.seats.filter(session__in=Session.objects.open_to_register(now))
     needs = AccessNeed.objects.filter(seat__in=seats)
-    unwanted = needs if anew else needs.exclude(kind__in=wanted)
-    unwanted.delete()
-    if Kind.OTHER in wanted:
-        words = wanted[Kind.OTHER]
-        needs.filter(kind=Kind.OTHER).exclude(words=words).update(
-            words=words,
-            state=State.REQUESTED,
+    (needs if restart else needs.exclude(kind__in=requested)).delete()
+    if registration.needs_other:
+        needs.filter(kind=OTHER_NEED).exclude(words=registration.needs_other).update(
+            words=registration.needs_other,
+            state=AccessNeed.State.REQUESTED,
             requested_at=now,
             arranged_at=None,
             confirmed_at=None,
@@ -60,8 +44,8 @@ def update(*, registration: Registration, anew: bool = False) -> None:
     AccessNeed.objects.bulk_create(
         [
             AccessNeed(seat=seat, kind=kind, words=words)
-            for seat in (seats if wanted else ())
-            for kind, words in wanted.items()
+            for seat in (seats if requested else ())
+            for kind, words in requested.items()
         ],
         ignore_conflicts=True,
     )

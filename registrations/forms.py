@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones, validate_time_zone
 from registrations import questions
-from registrations.models import Registration, Seat
+from registrations.models import Registration, Seat, need_choices
 from registrations.us_states import US_STATES
 from registrations.validators import (
     EMAIL_LENGTH,
@@ -22,8 +22,7 @@ from registrations.validators import (
 # What people tell of themselves that they may change.
 DETAILS = (
     *("name", "time_zone", "organization", "us_state"),
-    *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
-    "wants_doors_email",
+    *("needs", "needs_other", "wants_doors_email"),
 )
 
 
@@ -37,6 +36,24 @@ def email_field(required: str) -> forms.EmailField:
             "invalid": "This does not look like an email address, such as maria@example.org.",
         },
     )
+
+
+class NeedsField(forms.MultipleChoiceField):
+    """The kinds of access needs, as checkboxes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            choices=need_choices,
+            required=False,
+            widget=forms.CheckboxSelectMultiple,
+            error_messages={"invalid_choice": "Choose from the list."},
+            **options,
+        )
+
+    def clean(self, value: Any) -> list[str]:
+        """Each kind once, in the order of the list."""
+        chosen = super().clean(value)
+        return [kind for kind, _label in need_choices() if kind in chosen]
 
 
 class FindForm(forms.Form):
@@ -88,10 +105,7 @@ class RegistrationForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": "Choose strategies from the list."},
     )
-    needs_captions = forms.BooleanField(required=False, label="Live captions")
-    needs_asl = forms.BooleanField(required=False, label="ASL interpretation")
-    needs_interpretation = forms.BooleanField(required=False, label="Spanish interpretation")
-    needs_dial_in = forms.BooleanField(required=False, label="Joining by phone call")
+    needs = NeedsField(label="What would help you?")
     needs_other = forms.CharField(
         required=False,
         label="Something else",
@@ -209,6 +223,18 @@ class ChangeForm(RegistrationForm):
         posted = forms.MultipleHiddenInput().value_from_datadict(self.data, self.files, "had") or []
         return {session for pk, session in self._sessions.items() if str(pk) in posted}
 
+    @property
+    def _needs_before(self) -> set[str]:
+        field = self["needs"]
+        if not field.field.show_hidden_initial:
+            return set(self.initial["needs"])
+        return set(
+            forms.MultipleHiddenInput().value_from_datadict(
+                self.data, self.files, field.html_initial_name
+            )
+            or []
+        )
+
     def clean_sessions(self) -> list[Session]:
         chosen = set(super().clean_sessions())
         if self.fields["sessions"].required and not chosen & self._offered:
@@ -233,6 +259,9 @@ class ChangeForm(RegistrationForm):
             for question, answer in cleaned["answers"].items()
             if questions.name(question) in self.changed_data
         }
+        if "needs" in cleaned:
+            needs = set(cleaned.pop("needs"))
+            cleaned["changed_needs"] = {kind: kind in needs for kind in needs ^ self._needs_before}
         if "sessions" in cleaned:
             chosen = set(cleaned["sessions"])
             cleaned["offered"] = (chosen ^ self.had) & self._offered

@@ -20,6 +20,7 @@ from registrations.models import (
     Registration,
     Seat,
     email_key,
+    need_choices,
     new_token,
 )
 from registrations.outbox import mail_queue
@@ -86,7 +87,7 @@ def register(
             [interest(registration=registration, track=strategy) for strategy in strategies]
         )
     questions.save_answers(registration=registration, answers=answers or {})
-    if access_needs.requested_kinds(registration):
+    if registration.needs or registration.needs_other:
         access_needs.update(registration=registration)
     _kind, queue = CONFIRMATIONS[approval]
     queue([registration])
@@ -105,7 +106,7 @@ def approve(*, registrations: Iterable[Registration]) -> int:
         seats.lock_sessions(chosen.values_list("session", flat=True))
     for registration in declined:
         seats.reassign(registration=registration)
-        access_needs.update(registration=registration, anew=True)
+        access_needs.update(registration=registration, restart=True)
         # From now on their places count.
         Registration.objects.filter(pk=registration.pk).update(approval=Approval.APPROVED)
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
@@ -267,17 +268,25 @@ def change(
     sessions: Iterable[Session],
     strategies: Iterable[Track] | None = None,
     answers: Mapping[Question, questions.Value | None] | None = None,
+    changed_needs: Mapping[str, bool] | None = None,
     **details: Any,
 ) -> bool:
     """Write what someone changed of their registration. Returns whether their sessions did.
 
     Of the sessions `offered` they come to `sessions`; the others they have stay as they are. When
     any is another now they are owed their links anew. `strategies`, `answers` and `details` as for
-    `register`: what is not given stays as it is, and an answer that is None is taken back. Raises
+    `register`: what is not given stays as it is, and an answer that is None is taken back.
+    `changed_needs`: the kinds of needs that they now ask for, or no longer. Raises
     Registration.DoesNotExist when the registration was canceled or declined meanwhile.
     """
     live = Registration.objects.active().exclude(approval=Approval.DECLINED)
     registration = live.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
+    if changed_needs:
+        details["needs"] = [
+            kind
+            for kind, _label in need_choices()
+            if changed_needs.get(kind, kind in registration.needs)
+        ]
     for name, value in details.items():
         setattr(registration, name, value)
     registration.save(update_fields=list(details))
@@ -337,7 +346,7 @@ def restore(*, registration: Registration) -> bool:
     if found is None:
         return False
     seats.reassign(registration=found)
-    access_needs.update(registration=found, anew=True)
+    access_needs.update(registration=found, restart=True)
     found.canceled_at = None
     try:
         with transaction.atomic():

@@ -13,12 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from registrations.models import Question, Registration, Seat
 from registrations.questions import shown
 
-NEEDS = {
-    "needs_captions": "captions",
-    "needs_asl": "ASL",
-    "needs_interpretation": "interpretation",
-    "needs_dial_in": "dial-in",
-}
 COLUMNS = (
     *("Name", "Email", "Organization", "State", "Time zone", "Approval"),
     *("Registered (event's time)", "Canceled (event's time)"),
@@ -69,7 +63,7 @@ def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
     yield _titles([seat for seat in seats if seat not in waiting])
     yield _titles(waiting)
     yield _titles([seat for seat in seats if seat.attended])
-    yield "; ".join(_needs(person))
+    yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)
         yield shown(answer) if answer else ""
@@ -77,12 +71,6 @@ def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
 
 def _titles(seats: list[Seat]) -> str:
     return "; ".join(seat.session.title for seat in seats)
-
-
-def _needs(person: Registration) -> Iterator[str]:
-    yield from (word for name, word in NEEDS.items() if getattr(person, name))
-    if person.needs_other:
-        yield person.needs_other
 
 
 def _moment(when: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> str:

@@ -27,6 +27,7 @@ from registrations.admin.outgoing_mail import MailTimes
 from registrations.admin.readiness import ReadinessMixin, short_day
 from registrations.admin.retention import RetentionMixin
 from registrations.formatting import counted, moment, people
+from registrations.forms import NeedsField
 from registrations.models import (
     UNREACHED_STATES,
     AccessNeed,
@@ -34,6 +35,7 @@ from registrations.models import (
     Registration,
     Seat,
     email_key,
+    need_choices,
 )
 from registrations.validators import validate_address, validate_plain_line
 
@@ -65,16 +67,19 @@ class ChosenBefore(forms.MultipleHiddenInput):
 
 
 class RegistrationChangeForm(OpenedForm):
+    needs = NeedsField(label="Access needs")
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        # Whoever may only look has no fields.
-        if fields:
+        # Whoever may only look has no fields of the model.
+        if "time_zone" in fields:
             fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )
             fields["strategies"].queryset = self.instance.event.tracks.all()
-            fields["strategies"].hidden_widget = ChosenBefore
+            for name in ("strategies", "needs"):
+                fields[name].hidden_widget = ChosenBefore
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -174,6 +179,17 @@ class StandingFilter(admin.SimpleListFilter):
                 return queryset.active().filter(approval=approval)
 
 
+class NeedFilter(admin.SimpleListFilter):
+    title = "access needs"
+    parameter_name = "need"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return need_choices()
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
+        return queryset.needing(self.value()) if self.value() else queryset
+
+
 class UsStateFilter(admin.AllValuesFieldListFilter):
     """Those that somebody named: a link to none would have no words."""
 
@@ -198,10 +214,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         "event",
         StandingFilter,
         UnreachableFilter,
-        "needs_captions",
-        "needs_asl",
-        "needs_interpretation",
-        "needs_dial_in",
+        NeedFilter,
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -228,16 +241,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         ),
         (
             "Access needs",
-            {
-                "fields": [
-                    "needs_captions",
-                    "needs_asl",
-                    "needs_interpretation",
-                    "needs_dial_in",
-                    "needs_other",
-                    "arrangements",
-                ]
-            },
+            {"fields": ["needs", "needs_other", "arrangements"]},
         ),
         ("Answers to your questions", {"fields": ["answers"]}),
         (
@@ -303,7 +307,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
         person, email = Registration.objects.select_related("event").get(pk=obj.pk), obj.email
-        if any(name.startswith("needs_") for name in form.changed_data):
+        if {"needs", "needs_other"}.intersection(form.changed_data):
             access_needs.update(registration=person)
         if "email" not in form.changed_data or email == person.email:
             return
@@ -365,17 +369,7 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
 
     @admin.display(description="access needs", empty_value="")
     def access(self, registration: Registration) -> str:
-        return ", ".join(
-            word
-            for word, needed in (
-                ("captions", registration.needs_captions),
-                ("ASL", registration.needs_asl),
-                ("interpretation", registration.needs_interpretation),
-                ("dial-in", registration.needs_dial_in),
-                (registration.needs_other, registration.needs_other),
-            )
-            if needed
-        )
+        return ", ".join(registration.need_summary)
 
     @admin.display(description="answers")
     def answers(self, registration: Registration) -> str:

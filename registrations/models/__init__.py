@@ -1,5 +1,11 @@
 """The people: who comes to what, and what we told them."""
 
+from registrations.models.access_needs import (
+    NEED_KINDS,
+    OTHER_NEED,
+    AccessNeed,
+    need_choices,
+)
 from registrations.models.mail import (
     ENDED_STATES,
     UNREACHED_STATES,
@@ -14,7 +20,6 @@ from registrations.models.mail import (
 from registrations.models.questions import Answer, Question
 from registrations.models.registration import (
     TOKEN_LENGTH,
-    AccessNeed,
     Registration,
     RegistrationQuerySet,
     Seat,
@@ -27,6 +32,8 @@ from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuer
 
 __all__ = [
     "ENDED_STATES",
+    "NEED_KINDS",
+    "OTHER_NEED",
     "TOKEN_LENGTH",
     "UNREACHED_STATES",
     "AccessNeed",
@@ -48,5 +55,6 @@ __all__ = [
     "StoredMessage",
     "email_key",
     "join_url",
+    "need_choices",
     "new_token",
 ]

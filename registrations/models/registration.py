@@ -14,6 +14,7 @@ from django.utils import timezone
 from events.links import absolute
 from events.models import Event, Session, Track
 from events.timezones import validate_time_zone
+from registrations.models.access_needs import NEED_KINDS, NeedKind
 from registrations.models.mail import ENDED_STATES, UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
 
@@ -61,6 +62,11 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
             )
         )
 
+    def needing(self, kind: str) -> "RegistrationQuerySet":
+        """Those who asked for this kind of need."""
+        # SQLite has no `contains` for JSON. Nothing but the kind is in quotation marks.
+        return self.filter(needs__icontains=f'"{kind}"')
+
     def unreachable(self) -> "RegistrationQuerySet":
         """Those whose newest mail was refused, or whose mails come back or are called spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
@@ -87,10 +93,8 @@ class Registration(models.Model):
     strategies = models.ManyToManyField(
         Track, blank=True, related_name="interested", verbose_name="strategies of interest"
     )
-    needs_captions = models.BooleanField("captions", default=False)
-    needs_asl = models.BooleanField("ASL", default=False)
-    needs_interpretation = models.BooleanField("interpretation", default=False)
-    needs_dial_in = models.BooleanField("dial-in by phone", default=False)
+    # The kinds of `NEED_KINDS` that they asked for.
+    needs = models.JSONField("access needs", default=list, blank=True)
     needs_other = models.CharField("another need", max_length=200, blank=True)
     wants_doors_email = models.BooleanField(
         "a mail when doors open",
@@ -142,6 +146,17 @@ class Registration(models.Model):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def need_kinds(self) -> list[NeedKind]:
+        """The kinds of needs they asked for, in the order of the list."""
+        return [kind for kind in NEED_KINDS if kind.value in self.needs]
+
+    @property
+    def need_summary(self) -> list[str]:
+        """All that they asked for, in few words: captions, A chair by the door."""
+        other = [self.needs_other] if self.needs_other else []
+        return [kind.short_label for kind in self.need_kinds] + other
 
     @property
     def is_admitted(self) -> bool:
@@ -226,52 +241,6 @@ class Seat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.registration.name} in {self.session.title}"
-
-
-class AccessNeed(models.Model):
-    """What someone needs to take part in a session: requested, arranged, confirmed to them."""
-
-    class Kind(models.TextChoices):
-        CAPTIONS = "captions", "Live captions"
-        ASL = "asl", "ASL interpretation"
-        INTERPRETATION = "interpretation", "Spanish interpretation"
-        DIAL_IN = "dial-in", "Joining by phone call"
-        OTHER = "other", "Something else"
-
-    class State(models.TextChoices):
-        REQUESTED = "requested", "Requested"
-        ARRANGED = "arranged", "Arranged"
-        CONFIRMED = "confirmed", "Confirmed to the person"
-
-    seat = models.ForeignKey(Seat, on_delete=models.CASCADE, related_name="access_needs")
-    kind = models.CharField(max_length=20, choices=Kind.choices)
-    words = models.CharField("in their words", max_length=200, blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
-    note = models.CharField(
-        max_length=200, blank=True, help_text="Among organizers, such as who interprets."
-    )
-    requested_at = models.DateTimeField(default=timezone.now)
-    arranged_at = models.DateTimeField(null=True, blank=True)
-    confirmed_at = models.DateTimeField(null=True, blank=True)
-    # The start of the session that it was arranged for: whoever interprets comes at that hour.
-    arranged_for = models.DateTimeField(null=True, editable=False)
-
-    class Meta:
-        ordering = ["seat__session__starts_at", "kind", "pk"]
-        constraints = [
-            models.UniqueConstraint(
-                name="one_access_need_per_seat_and_kind", fields=["seat", "kind"]
-            ),
-            models.CheckConstraint(
-                name="access_need_has_the_moments_of_its_state",
-                condition=Q(state="requested", arranged_at=None, confirmed_at=None)
-                | Q(state="arranged", arranged_at__isnull=False, confirmed_at=None)
-                | Q(state="confirmed", arranged_at__isnull=False, confirmed_at__isnull=False),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.words or self.get_kind_display()
 
 
 def join_url(token: str, session: Session) -> str:

@@ -153,9 +153,7 @@ def _anonymize(person: Registration) -> None:
     person.mails.update(last_error="", provider_id="")
     myself.update(
         **dict.fromkeys(("name", "email", "organization", "us_state", "needs_other"), ""),
-        **dict.fromkeys(
-            ("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in"), False
-        ),
+        needs=[],
         email_key=f"erased/{person.pk}",
         time_zone=person.event.time_zone,
         wants_doors_email=False,

@@ -22,8 +22,14 @@ from registrations.models import (
 EXPORTED: dict[str, tuple[str, ...]] = {
     "registrations.registration": (
         *("name", "email", "email_since", "organization", "us_state", "time_zone", "strategies"),
-        *("needs_captions", "needs_asl", "needs_interpretation", "needs_dial_in", "needs_other"),
-        *("wants_doors_email", "unsubscribed_at", "created_at", "canceled_at"),
+        *(
+            "needs",
+            "needs_other",
+            "wants_doors_email",
+            "unsubscribed_at",
+            "created_at",
+            "canceled_at",
+        ),
         *("approval", "decided_at"),
     ),
     "registrations.seat": (

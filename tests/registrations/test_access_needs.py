@@ -17,13 +17,12 @@ from registrations import access_needs, seats, signup, tasks
 from registrations.admin import AccessNeedAdmin
 from registrations.admin.readiness import short_day
 from registrations.mail import enqueue, previews, writer
-from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
+from registrations.models import NEED_KINDS, AccessNeed, OutgoingMail, Registration, Seat
 from registrations.outbox import mail_queue
 from tests.people import filled_form, sign_up
 
 pytestmark = pytest.mark.django_db
 
-Kind, State = AccessNeed.Kind, AccessNeed.State
 LIST = "/admin/registrations/accessneed/"
 HOSTILE = "Large print & O'Brien {name} {{ 7 }}"
 
@@ -66,7 +65,7 @@ def test_form_asks_and_each_session_gets_the_need(client, week, opening, later):
         filled_form(
             week,
             sessions=[opening.pk, later.pk],
-            needs_asl="on",
+            needs=["asl"],
             needs_other="  Large print & O'Brien ",
         ),
     )
@@ -93,17 +92,32 @@ def test_who_asks_for_nothing_has_no_needs(week):
     assert needs(sign_up(week)) == set()
 
 
-@pytest.mark.parametrize("wish", ["captions", "asl", "interpretation", "dial_in"])
-def test_every_wish_is_a_need(week, opening, wish):
-    wishes: dict[str, Any] = {f"needs_{wish}": True}
-    alice = sign_up(week, sessions=[opening], **wishes)
-    assert needs(alice) == {(wish.replace("_", "-"), "opening", "requested")}
+def test_every_kind_is_offered_and_shown(client, admin_client, week, opening):
+    page = f"/{week.slug}/register/"
+    offered = re.findall(r'name="needs" value="([^"]+)"', client.get(page).content.decode())
+    assert offered == [kind.value for kind in NEED_KINDS]
+    client.post(page, filled_form(week, sessions=[opening.pk], needs=offered[::-1]))
+    alice = Registration.objects.get()
+    assert alice.needs == offered
+    assert needs(alice) == {(kind, "opening", "requested") for kind in offered}
+    own_page = client.get(f"/me/{alice.token}/").content.decode()
+    assert [kind for kind in NEED_KINDS if f"<li>{kind.label}</li>" not in own_page] == []
+    people = admin_client.get("/admin/registrations/registration/").content.decode()
+    assert ", ".join(kind.short_label for kind in NEED_KINDS) in people
+
+
+@pytest.mark.parametrize("kind", [kind.value for kind in NEED_KINDS])
+def test_organizer_filters_people_by_need(admin_client, week, kind):
+    sign_up(week, "Alice A", needs=[kind])
+    sign_up(week, "Bob B", needs=[other.value for other in NEED_KINDS if other.value != kind])
+    people = admin_client.get("/admin/registrations/registration/", {"need": kind})
+    assert [person.name for person in people.context["cl"].result_list] == ["Alice A"]
 
 
 def test_needs_follow_what_one_changes(week, opening, later):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
-    arranged(kind=Kind.ASL)
-    change(alice, sessions=[opening, later], needs_captions=False, needs_dial_in=True)
+    alice = sign_up(week, sessions=[opening], needs=["captions", "asl"])
+    arranged(kind="asl")
+    change(alice, sessions=[opening, later], changed_needs={"captions": False, "dial-in": True})
     assert needs(alice) == {
         ("asl", "opening", "arranged"),
         ("asl", later.slug, "requested"),
@@ -115,33 +129,33 @@ def test_needs_follow_what_one_changes(week, opening, later):
 
 
 def test_confirmed_need_goes_when_it_is_no_longer_asked_for(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     access_needs.confirm(needs=arranged())
-    change(alice, needs_asl=False)
+    change(alice, changed_needs={"asl": False})
     assert needs(alice) == set()
 
 
 def test_other_words_are_another_request(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_other="Large print", needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs_other="Large print", needs=["asl"])
     access_needs.confirm(needs=arranged())
     all_needs().update(note="Bob prints it")
     change(alice, needs_other="Large print")
     assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "confirmed")}
     change(alice, needs_other="Very large print")
     assert needs(alice) == {("asl", "opening", "confirmed"), ("other", "opening", "requested")}
-    need = AccessNeed.objects.get(kind=Kind.OTHER)
+    need = AccessNeed.objects.get(kind="other")
     assert (need.words, need.note) == ("Very large print", "Bob prints it")
 
 
 def test_what_was_in_a_session_that_is_over_stays(week, opening, later):
-    alice = sign_up(week, sessions=[opening, later], needs_asl=True)
+    alice = sign_up(week, sessions=[opening, later], needs=["asl"])
     with time_machine.travel(opening.ends_at):
-        change(alice, needs_asl=False, needs_captions=True)
+        change(alice, changed_needs={"asl": False, "captions": True})
     assert needs(alice) == {("asl", "opening", "requested"), ("captions", later.slug, "requested")}
 
 
 def test_keeping_twice_changes_nothing(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_other="Large print")
+    alice = sign_up(week, sessions=[opening], needs=["asl"], needs_other="Large print")
     access_needs.confirm(needs=arranged())
     before = list(all_needs().values())
     access_needs.update(registration=alice)
@@ -151,13 +165,13 @@ def test_keeping_twice_changes_nothing(week, opening):
 
 def test_registering_again_asks_for_nothing_more(week, opening):
     alice = sign_up(week, sessions=[opening])
-    sign_up(week, sessions=[opening], needs_asl=True)
+    sign_up(week, sessions=[opening], needs=["asl"])
     assert needs(alice) == set()
 
 
 def test_who_comes_back_asks_anew(week, opening):
     """What was arranged may have been called off."""
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     access_needs.confirm(needs=arranged())
     signup.cancel(registration=alice)
     signup.restore(registration=alice)
@@ -165,7 +179,7 @@ def test_who_comes_back_asks_anew(week, opening):
 
 
 def test_who_is_approved_after_a_no_asks_anew(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     arranged()
     signup.decline(registrations=[alice])
     signup.approve(registrations=[alice])
@@ -173,13 +187,13 @@ def test_who_is_approved_after_a_no_asks_anew(week, opening):
 
 
 def test_organizer_changes_what_someone_asks_for(organizer, week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     page = f"/admin/registrations/registration/{alice.pk}/change/"
     fields: dict[str, Any] = {
         "name": alice.name,
         "email": alice.email,
         "time_zone": alice.time_zone,
-        "needs_captions": "on",
+        "needs": ["captions"],
         "needs_other": "Large print",
     }
     for prefix in ("seats", "mails"):
@@ -200,14 +214,14 @@ def standing() -> set[str]:
 
 
 def test_needs_of_those_who_come_are_open(week, opening):
-    alice = sign_up(week, "Alice A", needs_asl=True, sessions=[opening])
-    declined = sign_up(week, "Dan D", needs_asl=True, sessions=[opening])
+    alice = sign_up(week, "Alice A", needs=["asl"], sessions=[opening])
+    declined = sign_up(week, "Dan D", needs=["asl"], sessions=[opening])
     signup.decline(registrations=[declined])
-    gone = sign_up(week, "Carol C", needs_asl=True, sessions=[opening])
+    gone = sign_up(week, "Carol C", needs=["asl"], sessions=[opening])
     signup.cancel(registration=gone)
     Event.objects.update(requires_approval=True)
     week.refresh_from_db()
-    pending = sign_up(week, "Bob B", needs_asl=True, sessions=[opening])
+    pending = sign_up(week, "Bob B", needs=["asl"], sessions=[opening])
     assert standing() == {"Alice"}
     signup.approve(registrations=[pending])
     assert standing() == {"Alice", "Bob"}
@@ -225,8 +239,8 @@ def full_opening(week: Event, opening: Session) -> tuple[Registration, Registrat
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     opening.refresh_from_db()
     return (
-        sign_up(week, "Alice A", needs_asl=True, sessions=[opening]),
-        sign_up(week, "Bob B", needs_asl=True, sessions=[opening]),
+        sign_up(week, "Alice A", needs=["asl"], sessions=[opening]),
+        sign_up(week, "Bob B", needs=["asl"], sessions=[opening]),
     )
 
 
@@ -254,7 +268,7 @@ def test_need_goes_along_from_the_waiting_list(week, opening):
 
 
 def test_only_what_is_requested_is_arranged(week, opening):
-    sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+    sign_up(week, sessions=[opening], needs=["captions", "asl"])
     assert access_needs.arrange(needs=all_needs()) == 2
     assert access_needs.arrange(needs=all_needs()) == 0
     access_needs.confirm(needs=all_needs().filter(kind="asl"))
@@ -266,7 +280,7 @@ def test_only_what_is_requested_is_arranged(week, opening):
 
 
 def test_only_what_is_arranged_is_confirmed_and_only_once(week, opening):
-    alice = sign_up(week, sessions=[opening], needs_asl=True, needs_captions=True)
+    alice = sign_up(week, sessions=[opening], needs=["captions", "asl"])
     arranged(kind="asl")
     assert access_needs.confirm(needs=all_needs()) == 1
     assert needs(alice) == {("asl", "opening", "confirmed"), ("captions", "opening", "requested")}
@@ -275,7 +289,7 @@ def test_only_what_is_arranged_is_confirmed_and_only_once(week, opening):
 
 
 def test_confirmation_and_its_mail_are_one(week, opening, monkeypatch):
-    alice = sign_up(week, sessions=[opening], needs_asl=True)
+    alice = sign_up(week, sessions=[opening], needs=["asl"])
     arranged()
 
     def broken(*_people: object) -> None:
@@ -292,7 +306,7 @@ def test_confirming_takes_the_same_queries_for_any_number(
     week, opening, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True, needs_captions=True)
+        sign_up(week, f"P{number} X", needs=["captions", "asl"])
     chosen = arranged()
     # The transaction's two; needs, their states, the mails.
     with django_assert_num_queries(5):
@@ -314,8 +328,8 @@ def confirmation(person: Registration) -> OutgoingMail:
 
 @pytest.mark.once
 def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, opening, later):
-    alice = sign_up(week, needs_asl=True, needs_other=HOSTILE, time_zone="America/New_York")
-    bob = sign_up(week, "Bob B", needs_dial_in=True, needs_other="Secret of Bob")
+    alice = sign_up(week, needs=["asl"], needs_other=HOSTILE, time_zone="America/New_York")
+    bob = sign_up(week, "Bob B", needs=["dial-in"], needs_other="Secret of Bob")
     arranged(seat__session=opening)
     arranged(seat__session=later, kind="asl")
     assert access_needs.confirm(needs=all_needs()) == 2
@@ -340,7 +354,7 @@ def test_mail_says_what_is_arranged_in_which_session_and_how_to_join(week, openi
 
 @pytest.mark.once
 def test_mail_tells_what_is_new(week, opening, later):
-    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+    alice = sign_up(week, needs=["asl"], sessions=[opening, later])
     access_needs.confirm(needs=arranged(seat__session=opening))
     first = confirmation(alice)
     access_needs.confirm(needs=arranged(seat__session=later))
@@ -355,7 +369,7 @@ def test_mail_tells_what_is_new(week, opening, later):
 
 @pytest.mark.once
 def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
-    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    alice = sign_up(week, needs=["asl"], sessions=[opening])
     access_needs.confirm(needs=arranged())
     alice.mails.filter(kind="access").update(state="failed")
     mail_queue.resend(OutgoingMail.objects.filter(kind="access"))
@@ -363,7 +377,7 @@ def test_mail_that_failed_says_the_same_when_it_is_sent_again(week, opening):
 
 
 def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later):
-    alice = sign_up(week, needs_asl=True, sessions=[opening, later])
+    alice = sign_up(week, needs=["asl"], sessions=[opening, later])
     access_needs.confirm(needs=arranged())
     tasks.queue_due_mails()
     moved = opening.starts_at + dt.timedelta(minutes=30)
@@ -374,7 +388,7 @@ def test_session_that_moves_asks_anew_for_what_was_arranged(week, opening, later
 
 @pytest.mark.parametrize("how", ["taken back", "left", "over", "canceled", "moved to the line"])
 def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
-    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    alice = sign_up(week, needs=["asl"], sessions=[opening])
     access_needs.confirm(needs=arranged())
     mail = OutgoingMail.objects.select_related("registration").get(kind="access")
     assert written(mail) is not None
@@ -394,7 +408,7 @@ def test_mail_that_has_nothing_to_say_any_more_is_not_sent(week, opening, how):
 
 @pytest.mark.once
 def test_two_who_need_the_same_get_the_same_words(week, opening):
-    people = [sign_up(week, name, needs_asl=True, sessions=[opening]) for name in ("A A", "B B")]
+    people = [sign_up(week, name, needs=["asl"], sessions=[opening]) for name in ("A A", "B B")]
     access_needs.confirm(needs=arranged())
     queued = [confirmation(person) for person in people]
     write: Any = writer.writer_for(queued)
@@ -409,7 +423,7 @@ def test_preparing_confirmations_takes_the_same_queries_for_any_number(
     week, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True, needs_other=f"Word {number}")
+        sign_up(week, f"P{number} X", needs=["asl"], needs_other=f"Word {number}")
     access_needs.confirm(needs=arranged())
     claimed = list(OutgoingMail.objects.filter(kind="access").select_related("registration"))
     with django_assert_num_queries(7):
@@ -436,7 +450,7 @@ def act(organizer: Client, action: str, *chosen: AccessNeed) -> str:
 def test_list_says_what_is_open_by_session(organizer, week, opening, later):
     full_opening(week, opening)
     sign_up(week, "Carol C", needs_other=HOSTILE, sessions=[later])
-    sign_up(week, "Dan D", needs_asl=True, sessions=[later])
+    sign_up(week, "Dan D", needs=["asl"], sessions=[later])
     arranged(seat__registration__name="Dan D")
     page = organizer.get(LIST).content.decode()
     assert page.count("1 still open</b> for ") == 2
@@ -449,7 +463,7 @@ def test_list_says_what_is_open_by_session(organizer, week, opening, later):
 
 
 def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
-    sign_up(week, needs_asl=True, sessions=[opening, later])
+    sign_up(week, needs=["asl"], sessions=[opening, later])
     user = organizer.get(LIST).wsgi_request.user
     with time_machine.travel(opening.ends_at):
         organizer.force_login(user)
@@ -459,7 +473,7 @@ def test_list_holds_what_can_still_be_seen_to(organizer, week, opening, later):
 
 @pytest.mark.once
 def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
-    alice = sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+    alice = sign_up(week, needs=["captions", "asl"], sessions=[opening])
     asl, captions = AccessNeed.objects.order_by("kind")
     assert "1 need marked as arranged." in act(organizer, "arrange", asl)
     page = act(organizer, "confirm", asl, captions)
@@ -475,7 +489,7 @@ def test_buttons_lead_from_requested_to_confirmed(organizer, week, opening):
 
 @pytest.mark.once
 def test_note_is_written_in_the_list_and_nothing_else(organizer, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     fields: dict[str, Any] = {
         "form-TOTAL_FORMS": 1,
@@ -502,7 +516,7 @@ def test_list_takes_the_same_queries_for_any_number(
     organizer, week, count, django_assert_num_queries
 ):
     for number in range(count):
-        sign_up(week, f"P{number} X", needs_asl=True)
+        sign_up(week, f"P{number} X", needs=["asl"])
     organizer.get(LIST)
     with django_assert_num_queries(9):
         organizer.get(LIST)
@@ -510,7 +524,7 @@ def test_list_takes_the_same_queries_for_any_number(
 
 @pytest.mark.once
 def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
-    sign_up(week, needs_asl=True, needs_captions=True, sessions=[opening])
+    sign_up(week, needs=["captions", "asl"], sessions=[opening])
     arranged(kind="captions")
     words = f"1 access need still open</b> for {access_needs.day(opening)}"
     ahead = opening.starts_at - dt.timedelta(days=7)
@@ -533,7 +547,7 @@ def test_first_page_says_what_is_open_within_a_week(organizer, week, opening):
 
 @pytest.mark.once
 def test_needs_are_for_organizers_only(client, django_user_model, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     assert client.get(LIST).status_code == 302
     client.force_login(django_user_model.objects.create_user("helper", password="x", is_staff=True))
@@ -546,7 +560,7 @@ def test_needs_are_for_organizers_only(client, django_user_model, week, opening)
 
 @pytest.mark.once
 def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
-    sign_up(week, needs_asl=True, sessions=[opening])
+    sign_up(week, needs=["asl"], sessions=[opening])
     need = AccessNeed.objects.get()
     assert organizer.get(f"{LIST}add/").status_code == 403
     assert organizer.post(f"{LIST}{need.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -560,9 +574,7 @@ def test_needs_are_neither_added_nor_deleted_by_hand(organizer, week, opening):
 
 @pytest.mark.once
 def test_own_page_says_how_far_it_is(client, week, opening):
-    alice = sign_up(
-        week, needs_asl=True, needs_captions=True, needs_other=HOSTILE, sessions=[opening]
-    )
+    alice = sign_up(week, needs=["captions", "asl"], needs_other=HOSTILE, sessions=[opening])
     sign_up(week, "Bob B", needs_other="Secret of Bob", sessions=[opening])
     arranged(kind="captions")
     access_needs.confirm(needs=arranged(kind="asl"))

@@ -233,7 +233,7 @@ def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, schem
     opening = week.sessions.get(slug="opening")
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
-    alice = sign_up(week, sessions=list(week.sessions.all()), needs_asl=True)
+    alice = sign_up(week, sessions=list(week.sessions.all()), needs=["asl"])
     gone = sign_up(week, "Charlie C")
     signup.cancel(registration=gone)
     page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

@@ -127,7 +127,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
 
 
 def test_need_from_requested_to_confirmed(organizer, week, opening):
-    alice = sign_up(week, needs_asl=True, sessions=[opening])
+    alice = sign_up(week, needs=["asl"], sessions=[opening])
     OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
     organizer.goto("/admin/")
     says(organizer, "1 access need still open")
@@ -235,8 +235,8 @@ def test_pages_fit_and_pass_the_accessibility_rules(open_as_organizer, week, ope
     choice = Question.objects.create(
         event=week, kind="choices", text="What do you bring?", choices="Food\nSongs"
     )
-    bob = sign_up(week, "Bob B", needs_asl=True, answers={choice: ["Food"]}, sessions=[opening])
-    sign_up(week, needs_asl=True, sessions=[opening])
+    bob = sign_up(week, "Bob B", needs=["asl"], answers={choice: ["Food"]}, sessions=[opening])
+    sign_up(week, needs=["asl"], sessions=[opening])
     axe = Axe()
     page = open_as_organizer(width=320, reduced_motion="reduce")
 

@@ -399,20 +399,18 @@ def save(client, person: Registration, form: dict[str, str], **changes):
 
 
 def test_needs_asked_for_meanwhile_survive(admin_client, week):
-    alice = sign_up(week, needs_dial_in=True, needs_captions=True)
+    alice = sign_up(week, needs=["captions", "dial-in"])
     form = form_of(admin_client, path(alice))
-    Registration.objects.update(needs_asl=True, needs_captions=False, needs_other="A chair")
+    Registration.objects.update(needs=["asl"], needs_other="A chair")
     alice.refresh_from_db()
     access_needs.update(registration=alice)
     access_needs.arrange(needs=AccessNeed.objects.filter(kind="asl"))
-    save(admin_client, alice, form, needs_dial_in=None, needs_interpretation="on", name="Alicia")
+    save(admin_client, alice, form, name="Alicia")
     alice.refresh_from_db()
-    assert (alice.name, alice.needs_other) == ("Alicia", "A chair")
-    assert set(access_needs.requested_kinds(alice)) == {"asl", "interpretation", "other"}
+    assert (alice.name, alice.needs, alice.needs_other) == ("Alicia", ["asl"], "A chair")
     kept = AccessNeed.objects.order_by("kind").values_list("kind", "state").distinct()
     assert list(kept) == [
         ("asl", "arranged"),
-        ("interpretation", "requested"),
         ("other", "requested"),
     ]
 
@@ -466,14 +464,14 @@ def test_attendance_noted_meanwhile_survives(admin_client, week):
 
 @pytest.mark.once
 def test_what_is_posted_without_the_pages_own_values_counts_as_it_is(admin_client, week):
-    alice = sign_up(week, organization="ACLU", needs_asl=True, strategies=[week.tracks.first()])
+    alice = sign_up(week, organization="ACLU", needs=["asl"], strategies=[week.tracks.first()])
     alice.seats.update(attended=True)
     form = form_of(admin_client, path(alice))
     bare = {name: value for name, value in form.items() if "initial-" not in name}
-    changes = {"organization": "", "needs_asl": None, "strategies": None, "seats-0-attended": None}
+    changes = {"organization": "", "needs": None, "strategies": None, "seats-0-attended": None}
     save(admin_client, alice, bare, **changes)
     alice.refresh_from_db()
-    assert (alice.organization, alice.needs_asl, alice.strategies.count()) == ("", False, 0)
+    assert (alice.organization, alice.needs, alice.strategies.count()) == ("", [], 0)
     assert alice.seats.filter(attended=False).get() == alice.seats.first()
 
 

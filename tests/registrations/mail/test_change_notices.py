@@ -227,7 +227,7 @@ def test_mistake_in_a_notice_that_was_taken_back_is_told_of(two, opening, settle
 
 
 def test_mistaken_time_in_word_on_access_is_told_of_when_it_is_taken_back(week, opening, settled):
-    alice = sign_up(week, needs_captions=True)
+    alice = sign_up(week, needs=["captions"])
     have_left()
     needs = AccessNeed.objects.filter(seat__registration=alice)
     access_needs.arrange(needs=needs)
@@ -639,7 +639,7 @@ def test_place_from_the_waiting_list_is_told_of_after_a_cancellation_by_mistake(
 def test_word_on_access_waits_while_its_session_is_canceled_by_mistake(
     week, opening, settled, sent
 ):
-    alice = sign_up(week, needs_captions=True)
+    alice = sign_up(week, needs=["captions"])
     have_left()
     needs = AccessNeed.objects.filter(seat__registration=alice, seat__session=opening)
     access_needs.arrange(needs=needs)

@@ -70,7 +70,7 @@ def known_to_us(week: Event, name: str = NAME, email: str = EMAIL) -> Registrati
         organization="Windmill Union",
         us_state="CA",
         strategies=week.tracks.all()[:2],
-        needs_asl=True,
+        needs=["asl"],
         needs_other="a chair by the door",
         wants_doors_email=True,
     )
@@ -141,7 +141,7 @@ def test_file_holds_what_is_held(week, dulcinea):
     told = data["registration"]
     assert (told["name"], told["email"], told["us_state"]) == (NAME, EMAIL, "CA")
     assert told["strategies"] == [track.name for track in week.tracks.all()[:2]]
-    assert (told["needs_asl"], told["needs_other"]) == (True, "a chair by the door")
+    assert (told["needs"], told["needs_other"]) == (["asl"], "a chair by the door")
     first = data["sessions"][0]
     assert (len(data["sessions"]), first["session"]) == (6, person.seats.first().session.title)
     assert [need["words"] for need in first["access_needs"] if need["kind"] == "other"] == [

@@ -302,7 +302,7 @@ def test_form_begins_with_what_one_entered_and_saves_it_unchanged(client, week):
     details: dict[str, Any] = {
         "organization": "Families & Friends",
         "us_state": "CA",
-        "needs_asl": True,
+        "needs": ["asl"],
     }
     details |= {"needs_other": "Large print", "time_zone": "Asia/Kathmandu"}
     alice = sign_up(
@@ -321,11 +321,11 @@ def test_details_are_changed(client, week, alice):
     form = form_of(client, alice)
     entered = {"name": "Alice O'Brien & Co", "time_zone": "America/Chicago", "us_state": "NY"}
     entered |= {"organization": "Friends", "needs_other": "Large print"}
-    ticked = {"needs_captions": "on", "wants_doors_email": "on", "email": "mallory@example.org"}
+    ticked = {"needs": ["captions"], "wants_doors_email": "on", "email": "mallory@example.org"}
     save(client, alice, form, strategies=[week.tracks.first().pk], **entered, **ticked)
     alice.refresh_from_db()
     assert {name: getattr(alice, name) for name in entered} == entered
-    assert (alice.needs_captions, alice.wants_doors_email) == (True, True)
+    assert (alice.needs, alice.wants_doors_email) == (["captions"], True)
     assert list(alice.strategies.all()) == [week.tracks.first()]
     assert alice.email == "alice@example.org"
 
@@ -361,7 +361,7 @@ def test_second_tab_undoes_nothing(client, alice, opening):
     assert (alice.name, alice.seats.count()) == ("Alice O'Brien", 5)
 
 
-TICKED = dict.fromkeys(("needs_captions", "needs_asl", "needs_dial_in"), "on")
+NEEDS = ["captions", "asl", "dial-in"]
 
 
 @pytest.fixture
@@ -374,14 +374,14 @@ def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, l
     alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
     story = week.questions.create(text="Your story?", kind="long")
     first, second = form_of(client, alice), form_of(client, alice)
-    entered = {"needs_asl": "on", "needs_other": "Large print", "us_state": "NY"}
+    entered = {"needs": ["asl"], "needs_other": "Large print", "us_state": "NY"}
     answers = {f"question_{lunch.pk}": ["Vegan"], f"question_{story.pk}": "Long"}
     chosen = [each.pk for each in week.tracks.all()[:2]]
     save(client, alice, second, strategies=chosen, **entered, **answers)
     access_needs.arrange(needs=AccessNeed.objects.all())
     save(client, alice, first, sessions=[*first["sessions"], opening.pk], name="Alice O'Brien")
     alice.refresh_from_db()
-    assert (alice.name, alice.us_state, alice.needs_asl) == ("Alice O'Brien", "NY", True)
+    assert (alice.name, alice.us_state, alice.needs) == ("Alice O'Brien", "NY", ["asl"])
     assert alice.needs_other == "Large print"
     assert alice.strategies.count() == 2
     assert set(alice.seats.values_list("access_needs__kind", flat=True)) == {"asl", "other"}
@@ -395,27 +395,37 @@ def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, l
 def test_second_tab_brings_nothing_back_that_was_taken_back(client, week, lunch):
     story = week.questions.create(text="Your story?", kind="long")
     answers = {lunch: ["Meat", "Soup"], story: "Long\n\n& true"}
-    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), answers=answers)
+    alice = sign_up(week, needs=["asl"], strategies=week.tracks.all(), answers=answers)
     first = form_of(client, alice)
-    Registration.objects.update(needs_asl=False)
+    Registration.objects.update(needs=[])
     alice.strategies.clear()
     alice.answers.all().delete()
     save(client, alice, first, name="Alice O'Brien")
     alice.refresh_from_db()
-    assert (alice.name, alice.needs_asl) == ("Alice O'Brien", False)
+    assert (alice.name, alice.needs) == ("Alice O'Brien", [])
     assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
 
 
+def test_second_tab_keeps_the_needs_ticked_in_the_first(client, week):
+    """Each kind of need is merged separately."""
+    alice = sign_up(week, needs=["captions", "dial-in"])
+    first, second = form_of(client, alice), form_of(client, alice)
+    save(client, alice, second, needs=["captions", "asl"])
+    save(client, alice, first, needs=["dial-in", "interpretation"])
+    alice.refresh_from_db()
+    assert alice.needs == ["asl", "interpretation"]
+
+
 def test_everything_can_be_unticked_and_emptied(client, week, lunch):
-    details: dict[str, Any] = dict.fromkeys(TICKED, True)
+    details: dict[str, Any] = {"needs": NEEDS}
     details |= {"organization": "Friends", "needs_other": "Large print", "us_state": "CA"}
     details |= {"strategies": week.tracks.all(), "answers": {lunch: ["Meat", "Soup"]}}
     alice = sign_up(week, **details)
-    form = {name: value for name, value in form_of(client, alice).items() if name not in TICKED}
-    del form[f"question_{lunch.pk}"]
+    form = form_of(client, alice)
+    del form["needs"], form[f"question_{lunch.pk}"]
     save(client, alice, form, strategies=[], organization="", needs_other="", us_state="")
     alice.refresh_from_db()
-    assert [name for name in TICKED if getattr(alice, name)] == []
+    assert alice.needs == []
     assert (alice.organization, alice.needs_other, alice.us_state) == ("", "", "")
     assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
     assert not AccessNeed.objects.exists()
@@ -427,7 +437,7 @@ def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
     form = form_of(client, alice)
     first, second, *_others = week.tracks.all()
     entered = {"organization": "Friends", "strategies": [first.pk], f"question_{lunch.pk}": "Soup"}
-    answer = save(client, alice, form, **entered, **TICKED, name="")
+    answer = save(client, alice, form, **entered, needs=NEEDS, name="")
     assert "aria-" not in "".join(re.findall(r'<input type="hidden"[^>]*>', answer.text))
     again = posted_of(answer.content.decode())
     assert {name: value for name, value in again.items() if name.startswith("initial-")} == {
@@ -437,20 +447,20 @@ def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
     alice.strategies.add(second)
     save(client, alice, again, name="Alice O'Brien")
     alice.refresh_from_db()
-    assert [name for name in TICKED if not getattr(alice, name)] == []
+    assert alice.needs == NEEDS
     assert (alice.name, alice.organization, alice.us_state) == ("Alice O'Brien", "Friends", "NY")
     assert list(alice.strategies.all()) == [first]
     assert alice.answers.get().value == ["Soup"]
 
 
 def test_data_that_do_not_say_how_the_form_began_are_written_as_they_are(client, week):
-    alice = sign_up(week, needs_asl=True, strategies=week.tracks.all(), organization="Friends")
+    alice = sign_up(week, needs=["asl"], strategies=week.tracks.all(), organization="Friends")
     form = form_of(client, alice)
     told = {name: value for name, value in form.items() if not name.startswith("initial-")}
-    del told["needs_asl"]
+    del told["needs"]
     save(client, alice, told, strategies=[], organization="")
     alice.refresh_from_db()
-    assert (alice.needs_asl, alice.organization, alice.strategies.count()) == (False, "", 0)
+    assert (alice.needs, alice.organization, alice.strategies.count()) == ([], "", 0)
 
 
 def test_form_that_does_not_know_a_session_drops_it_not(client, alice, opening):
@@ -619,7 +629,7 @@ def test_full_session_is_said_to_be_and_waited_for(client, week, opening):
         ("name", "", "Tell us your name."),
         ("name", "Win at www.evil.example", "Leave out web addresses"),
         ("time_zone", "Mars/Olympus", "Choose a time zone"),
-        ("state", "ZZ", "Choose a state from the list."),
+        ("us_state", "ZZ", "Choose a state from the list."),
         ("strategies", ["0"], "Choose strategies from the list."),
         ("needs_other", "<b>", "Leave out the signs"),
         ("needs_other", "x" * 201, "at most 200 characters"),
@@ -799,7 +809,7 @@ def test_canceling_warns_when_there_is_no_way_back(client, alice):
 
 
 def erased(person: Registration) -> None:
-    blank = dict.fromkeys(("name", "email", "email_key", "organization", "state"), "")
+    blank = dict.fromkeys(("name", "email", "email_key", "organization", "us_state"), "")
     now = timezone.now()
     Registration.objects.filter(pk=person.pk).update(canceled_at=now, erased_at=now, **blank)
 

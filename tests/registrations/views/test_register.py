@@ -72,7 +72,7 @@ def test_registering_stores_what_was_entered(client, week):
         organization="Families & Friends",
         us_state="CA",
         strategies=[track.pk],
-        needs_asl="on",
+        needs=["asl"],
         time_zone="America/Chicago",
     )
     assert answer.status_code == 200
@@ -84,8 +84,7 @@ def test_registering_stores_what_was_entered(client, week):
     assert registration.time_zone == "America/Chicago"
     assert list(registration.sessions.all()) == [first, second]
     assert list(registration.strategies.all()) == [track]
-    needs = ("captions", "asl", "interpretation", "dial_in")
-    assert [getattr(registration, f"needs_{need}") for need in needs] == [False, True, False, False]
+    assert registration.needs == ["asl"]
     mail = OutgoingMail.objects.get()
     assert (mail.kind, mail.registration, mail.state) == ("links", registration, "waiting")
 

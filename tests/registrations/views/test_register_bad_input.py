@@ -78,6 +78,10 @@ def errors_of(client, week, **changes) -> dict[str, list[str]]:
         ("organization", "Us\nThem"),
         ("us_state", "XX"),
         ("us_state", "CA\x00"),
+        ("needs", ["braille"]),
+        ("needs", ["other"]),
+        ("needs", ["\x00"]),
+        ("needs", [MEGABYTE]),
         ("strategies", ["0"]),
         ("strategies", ["\x00"]),
         ("strategies", [MEGABYTE]),
@@ -104,8 +108,8 @@ def test_errors_lose_nothing_that_was_entered(client, week):
             email="alice",
             organization="Families & Friends",
             sessions=[chosen.pk],
-            state="TX",
-            needs_captions="on",
+            us_state="TX",
+            needs=["captions"],
             time_zone="Asia/Tokyo",
         ),
     )
@@ -115,7 +119,7 @@ def test_errors_lose_nothing_that_was_entered(client, week):
     form = answer.context["form"]
     assert form["sessions"].value() == [str(chosen.pk)]
     assert ("Asia/Tokyo", "Asia/Tokyo") in form.fields["time_zone"].widget.choices
-    assert form["needs_captions"].value() is True
+    assert form["needs"].value() == ["captions"]
 
 
 @pytest.mark.once
@@ -167,11 +171,11 @@ def test_uploads_are_not_kept(client, week, monkeypatch):
         {},
         optional={
             field: st.text(max_size=300)
-            for field in ("name", "email", "time_zone", "organization", "us_state", "needs_asl")
+            for field in ("name", "email", "time_zone", "organization", "us_state")
         }
         | {
             field: st.lists(st.text(max_size=20), max_size=4)
-            for field in ("sessions", "strategies")
+            for field in ("sessions", "strategies", "needs")
         },
     )
 )

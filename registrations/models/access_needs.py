@@ -1,0 +1,77 @@
+"""What people can ask for to take part, and how far each request is."""
+
+from typing import NamedTuple
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class NeedKind(NamedTuple):
+    value: str
+    label: str
+    # For organizers' lists and the CSV export.
+    short_label: str
+
+
+# To offer another kind of need, add a line. No migration is needed.
+NEED_KINDS = [
+    NeedKind("captions", "Live captions", "captions"),
+    NeedKind("asl", "ASL interpretation", "ASL"),
+    NeedKind("interpretation", "Spanish interpretation", "interpretation"),
+    NeedKind("dial-in", "Joining by phone call", "dial-in"),
+]
+# A need that someone describes in their own words.
+OTHER_NEED = "other"
+
+
+def need_choices() -> list[tuple[str, str]]:
+    """The kinds of needs that people choose from, for a form."""
+    return [(kind.value, kind.label) for kind in NEED_KINDS]
+
+
+def access_need_choices() -> list[tuple[str, str]]:
+    """All kinds of `AccessNeed`. Migrations name this function, not its values."""
+    return [*need_choices(), (OTHER_NEED, "Something else")]
+
+
+class AccessNeed(models.Model):
+    """What someone needs to take part in a session: requested, arranged, confirmed to them."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "Requested"
+        ARRANGED = "arranged", "Arranged"
+        CONFIRMED = "confirmed", "Confirmed to the person"
+
+    seat = models.ForeignKey(
+        "registrations.Seat", on_delete=models.CASCADE, related_name="access_needs"
+    )
+    kind = models.CharField(max_length=20, choices=access_need_choices)
+    words = models.CharField("in their words", max_length=200, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    note = models.CharField(
+        max_length=200, blank=True, help_text="Among organizers, such as who interprets."
+    )
+    requested_at = models.DateTimeField(default=timezone.now)
+    arranged_at = models.DateTimeField(null=True, blank=True)
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    # The start of the session that it was arranged for. If the session moves, the interpreter
+    # may not be free at the new time.
+    arranged_for = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["seat__session__starts_at", "kind", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_access_need_per_seat_and_kind", fields=["seat", "kind"]
+            ),
+            models.CheckConstraint(
+                name="access_need_has_the_moments_of_its_state",
+                condition=Q(state="requested", arranged_at=None, confirmed_at=None)
+                | Q(state="arranged", arranged_at__isnull=False, confirmed_at=None)
+                | Q(state="confirmed", arranged_at__isnull=False, confirmed_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.words or self.get_kind_display()
