@@ -1,7 +1,7 @@
 """The outbox: what waits, what was sent, what failed, and whether sending works."""
 
 import zoneinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -68,7 +68,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
         *("recipient", status, "last_error", "kind", "session"),
         *("attempts", queued, sent),
     ]
-    fields = [
+    fields: ClassVar[Any] = [
         *("registration", "kind", "session", "announcement"),
         *(status, "last_error", "attempts", queued, next_attempt, sent),
     ]

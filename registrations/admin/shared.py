@@ -95,11 +95,9 @@ class VersionedForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # People who may only view the row get a form without fields.
-        if self.fields:
-            self.fields["version"] = forms.CharField(
-                required=False, initial=self.version(), widget=forms.HiddenInput
-            )
+        self.fields["version"] = forms.CharField(
+            required=False, initial=self.version(), widget=forms.HiddenInput
+        )
 
     def version(self) -> str:
         """Return the fingerprint of all that the page lets people change."""
@@ -107,7 +105,7 @@ class VersionedForm(forms.ModelForm):
 
     def clean(self) -> None:
         super().clean()
-        if self.fields and self.cleaned_data["version"] != self.fields["version"].initial:
+        if self.cleaned_data["version"] != self.fields["version"].initial:
             raise forms.ValidationError(
                 mark_safe(
                     "Someone else changed this while you had it open, so nothing was saved. "

@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from events import background
 from events.models import Event, Session, Track
 from registrations import tasks
-from registrations.admin.announcement_review import fingerprint
+from registrations.admin.announcement_review import content_fingerprint
 from registrations.mail import announcements, unsubscribe
 from registrations.models import Announcement, OutgoingMail, Seat
 from registrations.outbox import mail_queue
@@ -89,7 +89,7 @@ def review_url(announcement: Announcement) -> str:
 
 def press(client, announcement: Announcement, do: str, **fields):
     """Press a button of the review page, which showed what `announcement` holds."""
-    fields = {"do": do, "seen": fingerprint(announcement), **fields}
+    fields = {"do": do, "seen": content_fingerprint(announcement), **fields}
     answer = client.post(review_url(announcement), fields)
     announcement.refresh_from_db()
     return answer
@@ -503,7 +503,7 @@ def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, dr
 def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people, do, changes):
     later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     page = admin_client.get(review_url(draft)).content.decode()
-    assert page.count(f'name="seen" value="{fingerprint(draft)}"') == 2
+    assert page.count(f'name="seen" value="{content_fingerprint(draft)}"') == 2
     Announcement.objects.filter(pk=draft.pk).update(**changes)
     answer = press(admin_client, draft, do, people="4", send_at=later)
     assert answer["Location"] == review_url(draft)

@@ -4,6 +4,7 @@ import datetime as dt
 import re
 
 import pytest
+from django import forms
 from django.contrib.admin.models import LogEntry
 from django.core.mail import EmailMessage
 from django.db import connection
@@ -12,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.models import AgendaItem, Event, Meeting, Session
-from registrations import access_needs, signup
+from registrations import signup
 from registrations.admin import RegistrationChangeForm
 from registrations.mail import writer
 from registrations.models import AccessNeed, OutgoingMail, Registration
@@ -52,8 +53,6 @@ def _form_of(answer) -> dict[str, str]:
                 continue
             if value not in (None, False):
                 values[field.html_name] = value
-            if field.field.show_hidden_initial:
-                values[field.html_initial_name] = value
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -388,91 +387,110 @@ def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
     assert (alice.organization, alice.mails.count()) == ("Families United", 1)
 
 
-# A page that was left open
+# Someone else makes a change while a page is open
 
 
-def save(client, person: Registration, form: dict[str, str], **changes):
-    """Press Save on someone's page; what is None is not sent, as of a box without its tick."""
-    sent = {name: value for name, value in {**form, **changes}.items() if value is not None}
-    answer = client.post(path(person), sent)
-    assert answer.status_code == 302, answer.context["errors"]
+def request_captioning(alice: Registration) -> None:
+    Registration.objects.filter(pk=alice.pk).update(needs=["captions"])
 
 
-def test_needs_asked_for_meanwhile_survive(admin_client, week):
+def correct_address(alice: Registration) -> None:
+    signup.correct_email(registration=alice, email="alice@new.example.org")
+
+
+def choose_strategy(alice: Registration) -> None:
+    alice.strategies.set(alice.event.tracks.all()[:1])
+
+
+def record_attendance(alice: Registration) -> None:
+    alice.seats.filter(pk=alice.seats.first().pk).update(attended=True)
+
+
+def all_of(alice: Registration) -> tuple:
+    """Everything that an organizer can change on someone's page."""
+    alice.refresh_from_db()
+    columns = forms.model_to_dict(alice, exclude=["strategies"])
+    return columns, set(alice.strategies.all()), set(alice.seats.filter(attended=True))
+
+
+@pytest.mark.parametrize(
+    "change", [request_captioning, correct_address, choose_strategy, record_attendance]
+)
+def test_page_left_open_takes_nothing_back(admin_client, week, change):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    change(alice)
+    before, mails = all_of(alice), alice.mails.count()
+    answer = admin_client.post(path(alice), {**form, "name": "Alicia", "seats-1-attended": "on"})
+    (error,) = answer.context["adminform"].form.non_field_errors()
+    assert "Someone else changed this while you had it open, so nothing was saved." in error
+    assert (all_of(alice), alice.mails.count()) == (before, mails)
+
+
+def test_refused_page_keeps_what_was_typed_and_is_refused_again(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    correct_address(alice)
+    answer = admin_client.post(path(alice), {**form, "name": "Alicia"})
+    assert 'name="name" value="Alicia"' in answer.content.decode()
+    version = answer.context["adminform"].form["version"].value()
+    again = admin_client.post(path(alice), {**form, "name": "Alicia", "version": version})
+    assert "Someone else changed this" in again.content.decode()
+
+
+def test_page_opened_after_the_change_is_saved(admin_client, week):
+    alice = sign_up(week)
+    for change in (request_captioning, correct_address, choose_strategy, record_attendance):
+        change(alice)
+    form = form_of(admin_client, path(alice))
+    columns, strategies, attended = all_of(alice)
+    answer = admin_client.post(path(alice), {**form, "name": "Alicia", "seats-1-attended": "on"})
+    assert answer.status_code == 302
+    second = alice.seats.all()[1]
+    assert all_of(alice) == ({**columns, "name": "Alicia"}, strategies, attended | {second})
+
+
+@pytest.mark.once
+def test_page_with_a_mistake_can_be_corrected_and_saved(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    answer = admin_client.post(path(alice), {**form, "name": ""})
+    assert "This field is required." in answer.content.decode()
+    version = answer.context["adminform"].form["version"].value()
+    corrected = {**form, "name": "Alicia", "version": version}
+    assert admin_client.post(path(alice), corrected).status_code == 302
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("version", [None, "", "abc"])
+def test_page_without_its_version_is_refused(admin_client, week, version):
+    alice = sign_up(week)
+    form = {**form_of(admin_client, path(alice)), "name": "Alicia", "version": version}
+    posted = {name: value for name, value in form.items() if value is not None}
+    assert "Someone else changed this" in admin_client.post(path(alice), posted).content.decode()
+    alice.refresh_from_db()
+    assert alice.name != "Alicia"
+
+
+@pytest.mark.once
+def test_needs_that_an_organizer_enters_are_requested(admin_client, week):
     alice = sign_up(week, needs=["captions", "dial-in"])
     form = form_of(admin_client, path(alice))
-    Registration.objects.update(needs=["asl"], needs_other="A chair")
+    answer = admin_client.post(path(alice), {**form, "needs": ["asl"], "needs_other": "A chair"})
+    assert answer.status_code == 302
     alice.refresh_from_db()
-    access_needs.update(registration=alice)
-    access_needs.arrange(needs=AccessNeed.objects.filter(kind="asl"))
-    save(admin_client, alice, form, name="Alicia")
-    alice.refresh_from_db()
-    assert (alice.name, alice.needs, alice.needs_other) == ("Alicia", ["asl"], "A chair")
-    kept = AccessNeed.objects.order_by("kind").values_list("kind", "state").distinct()
-    assert list(kept) == [
-        ("asl", "arranged"),
-        ("other", "requested"),
-    ]
-
-
-def test_address_corrected_meanwhile_survives(admin_client, week):
-    alice = sign_up(week, email="alcie@example.org")
-    form = form_of(admin_client, path(alice))
-    signup.correct_email(registration=alice, email="alice@example.org")
-    before = Registration.objects.get()
-    for changes in ({"name": "Alicia"}, {"email": "alice@example.org"}):
-        save(admin_client, alice, form, **changes)
-    saved = Registration.objects.get()
-    assert (saved.name, saved.email, saved.token) == ("Alicia", before.email, before.token)
-    assert alice.mails.count() == 2
-
-
-def test_strategies_chosen_meanwhile_survive(admin_client, week):
-    first, second, third = week.tracks.all()[:3]
-    alice = sign_up(week, strategies=[first])
-    form = form_of(admin_client, path(alice))
-    alice.strategies.set([second])
-    save(admin_client, alice, form, name="Alicia")
-    assert list(alice.strategies.all()) == [second]
-    save(admin_client, alice, form, strategies=[third.pk])
-    assert list(alice.strategies.all()) == [third]
+    assert (alice.needs, alice.needs_other) == (["asl"], "A chair")
+    assert set(AccessNeed.objects.values_list("kind", flat=True)) == {"asl", "other"}
 
 
 @pytest.mark.once
-def test_strategies_of_someone_who_had_none_are_known_also_after_an_error(admin_client, week):
+def test_attendance_can_be_taken_back(admin_client, week):
     alice = sign_up(week)
-    page = admin_client.get(path(alice)).content.decode()
-    assert 'name="initial-strategies" id="initial-id_strategies_0"' in page
-    form = {**form_of(admin_client, path(alice)), "initial-strategies": ""}
-    chosen = {"strategies": [week.tracks.first().pk]}
-    answer = admin_client.post(path(alice), {**form, **chosen, "name": ""})
-    assert "This field is required." in answer.content.decode()
-    assert not re.findall(r'name="initial-strategies" value', answer.content.decode())
-
-
-def test_attendance_noted_meanwhile_survives(admin_client, week):
-    alice = sign_up(week)
+    record_attendance(alice)
     form = form_of(admin_client, path(alice))
-    first, second, third = alice.seats.all()[:3]
-    alice.seats.filter(pk=first.pk).update(attended=True)
-    save(admin_client, alice, form, **{"seats-1-attended": "on"})
-    assert set(alice.seats.filter(attended=True)) == {first, second}
-    save(admin_client, alice, form_of(admin_client, path(alice)), **{"seats-0-attended": None})
-    assert list(alice.seats.filter(attended=True)) == [second]
-    assert third.attended is False
-
-
-@pytest.mark.once
-def test_what_is_posted_without_the_pages_own_values_counts_as_it_is(admin_client, week):
-    alice = sign_up(week, organization="ACLU", needs=["asl"], strategies=[week.tracks.first()])
-    alice.seats.update(attended=True)
-    form = form_of(admin_client, path(alice))
-    bare = {name: value for name, value in form.items() if "initial-" not in name}
-    changes = {"organization": "", "needs": None, "strategies": None, "seats-0-attended": None}
-    save(admin_client, alice, bare, **changes)
-    alice.refresh_from_db()
-    assert (alice.organization, alice.needs, alice.strategies.count()) == ("", [], 0)
-    assert alice.seats.filter(attended=False).get() == alice.seats.first()
+    del form["seats-0-attended"]
+    assert admin_client.post(path(alice), form).status_code == 302
+    assert not alice.seats.filter(attended=True).exists()
 
 
 @pytest.mark.once
