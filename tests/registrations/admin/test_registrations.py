@@ -1,4 +1,4 @@
-"""The admin, as an organizer uses it at midnight."""
+"""The admin pages of registrations and events, and organizers' accounts."""
 
 import datetime as dt
 import re
@@ -30,7 +30,7 @@ def path(thing, page: str = "change") -> str:
 
 
 def form_of(client, url: str) -> dict[str, str]:
-    """The values of a change page's form, as a browser would post them back."""
+    """Return the values of a change form, as a browser would post them."""
     with timezone.override("America/Los_Angeles"):
         return _form_of(client.get(url))
 
@@ -91,8 +91,8 @@ def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, mode
 
 
 @pytest.mark.once
-def test_who_came_without_a_password_does_not_enter(client, django_user_model):
-    """As someone who signed in with a code, and is made an organizer meanwhile."""
+def test_admin_needs_a_sign_in_with_a_password(client, django_user_model):
+    """Alice signed in with a code before she became an organizer."""
     alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
     client.force_login(alice)
     assert client.get("/admin/").status_code == 302
@@ -103,7 +103,7 @@ def test_who_came_without_a_password_does_not_enter(client, django_user_model):
     assert client.get("/admin/").status_code == 200
 
 
-def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
+def test_times_are_shown_and_entered_in_the_events_zone(admin_client, opening):
     page = admin_client.get(path(opening)).content.decode()
     assert re.search(r'name="starts_at_1" value="09:00 AM"', page)
     assert "Pacific (Los Angeles)" in page
@@ -116,7 +116,7 @@ def test_times_are_read_and_written_in_the_events_zone(admin_client, opening):
 
 
 @pytest.mark.once
-def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
+def test_new_event_uses_the_zone_chosen_in_its_form(admin_client):
     form = {
         "name": "Next",
         "slug": "next",
@@ -143,7 +143,7 @@ def test_new_event_is_read_in_the_zone_that_is_chosen_for_it(admin_client):
 
 
 @pytest.mark.once
-def test_changing_the_zone_keeps_the_moments_and_says_so(admin_client, week):
+def test_changing_the_zone_keeps_the_times_and_says_so(admin_client, week):
     before = list(week.sessions.values_list("starts_at", flat=True))
     form = form_of(admin_client, path(week))
     answer = admin_client.post(path(week), {**form, "time_zone": "America/Chicago"}, follow=True)
@@ -153,12 +153,12 @@ def test_changing_the_zone_keeps_the_moments_and_says_so(admin_client, week):
 
 @pytest.mark.parametrize("odd", ["abc", "1x", "99999999999999999999", "-1"])
 @pytest.mark.parametrize("model", ["event", "session"])
-def test_odd_ids_are_no_server_error(admin_client, week, model, odd):
+def test_invalid_ids_cause_no_server_error(admin_client, week, model, odd):
     assert admin_client.get(f"/admin/events/{model}/{odd}/change/").status_code in {302, 404}
     assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
 
 
-def test_what_people_registered_for_is_not_deleted(admin_client, week, opening):
+def test_sessions_and_events_with_registrations_cannot_be_deleted(admin_client, week, opening):
     sign_up(week)
     for thing in (week, opening):
         admin_client.post(path(thing).replace("change", "delete"), {"post": "yes"})
@@ -169,7 +169,7 @@ def test_what_people_registered_for_is_not_deleted(admin_client, week, opening):
 
 
 @pytest.mark.once
-def test_session_nobody_registered_for_can_be_deleted(admin_client, week, opening):
+def test_session_without_registrations_can_be_deleted(admin_client, week, opening):
     admin_client.post(path(opening).replace("change", "delete"), {"post": "yes"})
     assert not Session.objects.filter(pk=opening.pk).exists()
 
@@ -181,14 +181,14 @@ def test_new_agenda_item_goes_to_the_end(week, opening):
 
 
 @pytest.mark.once
-def test_change_page_says_that_a_session_is_canceled(admin_client, opening):
+def test_change_page_shows_that_a_session_is_canceled(admin_client, opening):
     assert "This session is canceled" not in admin_client.get(path(opening)).content.decode()
     act(admin_client, Session, "cancel", opening)
     assert "This session is canceled" in admin_client.get(path(opening)).content.decode()
 
 
 @pytest.mark.once
-def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
+def test_registration_page_shows_delivery_errors(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     alice.mails.update(state="failed", last_error="550 5.1.1 No such user")
     assert "550 5.1.1 No such user" in admin_client.get(path(alice)).content.decode()
@@ -198,7 +198,7 @@ def test_registration_page_shows_what_became_of_the_mails(admin_client, week):
 
 
 @pytest.mark.once
-def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_client, opening):
+def test_editing_a_session_creates_a_revision_and_pasting_a_link_does_not(admin_client, opening):
     form = form_of(admin_client, path(opening))
     form["meeting-0-join_url"] = "https://zoom.us/j/99"
     before = opening.updated_at
@@ -213,14 +213,14 @@ def test_moving_a_session_is_a_new_revision_and_pasting_a_link_is_not(admin_clie
 
 
 @pytest.mark.once
-def test_link_that_is_no_link_is_answered_at_the_field(admin_client, opening):
+def test_invalid_link_is_explained_at_the_field(admin_client, opening):
     form = form_of(admin_client, path(opening))
     answer = admin_client.post(path(opening), {**form, "meeting-0-join_url": "zoom 123"})
     assert "Paste the whole https:// link." in answer.content.decode()
 
 
 @pytest.mark.once
-def test_session_without_a_link_is_warned_of(admin_client, week, opening):
+def test_missing_link_causes_a_warning(admin_client, week, opening):
     Meeting.objects.filter(session=opening).update(join_url="")
     assert "missing" in admin_client.get(path(Session, "changelist")).content.decode()
     assert "1 missing" in admin_client.get(path(Event, "changelist")).content.decode()
@@ -230,14 +230,14 @@ def test_session_without_a_link_is_warned_of(admin_client, week, opening):
 
 
 @pytest.mark.once
-def test_week_with_every_link_is_complete(admin_client, week):
+def test_event_with_all_links_is_complete(admin_client, week):
     text = admin_client.get(path(Event, "changelist")).content.decode()
     assert "complete" in text
     assert "missing" not in text
 
 
 @pytest.mark.once
-def test_agenda_longer_than_the_session_is_warned_of(admin_client, opening):
+def test_agenda_longer_than_the_session_causes_a_warning(admin_client, opening):
     AgendaItem.objects.filter(session=opening).update(minutes=600)
     form = form_of(admin_client, path(opening))
     saved = admin_client.post(path(opening), form, follow=True).content.decode()
@@ -250,12 +250,12 @@ def act(client, model, action: str, *things) -> str:
 
 
 def sure_of(page: str) -> str:
-    """What the button sends of the page that asks once more."""
+    """Return the value of the confirmation button."""
     return re.search(r'name="sure" value="(\w+)"', page)[1]
 
 
 def act_surely(client, action: str, *people: Registration) -> str:
-    """Choose an action that is asked once more, and press the button there."""
+    """Choose an action that needs confirmation, and confirm it."""
     sure = sure_of(act(client, Registration, action, *people))
     fields = {"action": action, "_selected_action": [each.pk for each in people], "sure": sure}
     return client.post(path(Registration, "changelist"), fields, follow=True).content.decode()
@@ -273,7 +273,7 @@ def test_canceling_and_restoring_a_session(admin_client, opening):
 
 
 @pytest.mark.once
-def test_mailing_the_links_again(admin_client, week):
+def test_sending_the_links_again(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     OutgoingMail.objects.filter(registration=alice).update(
         state="sent", sent_at=timezone.now(), created_at=timezone.now() - dt.timedelta(hours=1)
@@ -284,7 +284,7 @@ def test_mailing_the_links_again(admin_client, week):
 
 
 @pytest.mark.once
-def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
+def test_sending_the_links_again_takes_the_same_queries_for_1_person_as_for_3(
     week, django_assert_num_queries
 ):
     people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D")]
@@ -296,7 +296,7 @@ def test_mailing_the_links_again_takes_the_same_queries_for_1_person_as_for_4(
 
 
 @pytest.mark.once
-def test_canceling_registrations_is_asked_once_more(admin_client, week):
+def test_canceling_registrations_needs_confirmation(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     signup.cancel(registration=bob)
     page = act(admin_client, Registration, "cancel", alice, bob)
@@ -323,7 +323,7 @@ def test_canceled_registrations_are_counted_and_logged(admin_client, admin_user,
 
 
 @pytest.mark.once
-def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_client, week):
+def test_correcting_an_address_sends_new_links_and_revokes_the_old_ones(admin_client, week):
     alice = sign_up(week, email="alcie@example.org")
     form = form_of(admin_client, path(alice))
     admin_client.post(path(alice), {**form, "email": "Alice@example.org"})
@@ -335,7 +335,7 @@ def test_correcting_an_address_sends_new_links_there_and_ends_the_old(admin_clie
 
 
 @pytest.mark.once
-def test_correcting_the_address_of_someone_canceled_mails_nothing(admin_client, week):
+def test_correcting_the_address_of_a_canceled_registration_sends_nothing(admin_client, week):
     alice = sign_up(week)
     alice.mails.update(state="sent", sent_at=timezone.now())
     signup.cancel(registration=alice)
@@ -345,7 +345,7 @@ def test_correcting_the_address_of_someone_canceled_mails_nothing(admin_client, 
     assert alice.mails.count() == 1
 
 
-def test_address_taken_meanwhile_is_said_and_changes_nothing(admin_client, week, monkeypatch):
+def test_address_taken_meanwhile_is_reported_and_not_saved(admin_client, week, monkeypatch):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
     sign_up(week, "Bob B")
@@ -356,7 +356,7 @@ def test_address_taken_meanwhile_is_said_and_changes_nothing(admin_client, week,
     assert (alice.email, alice.email_key) == ("alice@example.org", "alice@example.org")
 
 
-def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
+def test_address_of_someone_else_is_refused(admin_client, week):
     alice = sign_up(week)
     sign_up(week, "Bob B")
     form = form_of(admin_client, path(alice))
@@ -367,7 +367,7 @@ def test_address_of_someone_else_is_refused_at_the_field(admin_client, week):
 
 
 @pytest.mark.once
-def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, week):
+def test_names_are_validated_as_on_the_public_form(admin_client, week):
     alice = sign_up(week, "Alice A")
     form = form_of(admin_client, path(alice))
     answer = admin_client.post(path(alice), {**form, "name": "Alice <b>"})
@@ -379,7 +379,7 @@ def test_name_that_no_visitor_may_enter_is_refused_at_the_field(admin_client, we
 
 
 @pytest.mark.once
-def test_saving_someone_else_s_details_sends_nothing(admin_client, week):
+def test_saving_details_sends_nothing(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
     admin_client.post(path(alice), {**form, "organization": "Families United"})
@@ -494,7 +494,7 @@ def test_attendance_can_be_taken_back(admin_client, week):
 
 
 @pytest.mark.once
-def test_outbox_is_to_look_at_only(admin_client, week, smtp):
+def test_outbox_is_read_only(admin_client, week, smtp):
     smtp.refuse("alice@example.org", "550 5.1.1 No such user <here>")
     alice = sign_up(week)
     delivery.deliver_due(lambda mails: lambda mail: _plain(mail))
@@ -512,13 +512,13 @@ def _plain(mail):
 
 
 @pytest.mark.once
-def test_admin_is_for_organizers(client, week):
+def test_admin_redirects_visitors_to_the_login(client, week):
     answer = client.get("/admin/", follow=True)
     assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
 
 
 @pytest.mark.once
-def test_guessing_a_password_is_limited(client, django_user_model, settings):
+def test_password_attempts_are_limited(client, django_user_model, settings):
     settings.CACHES = {
         **settings.CACHES,
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
@@ -533,7 +533,7 @@ def test_guessing_a_password_is_limited(client, django_user_model, settings):
 
 
 @pytest.mark.once
-def test_organizer_signs_in(client, django_user_model):
+def test_organizer_can_sign_in(client, django_user_model):
     django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
     answer = client.post(
         "/accounts/login/?next=/admin/events/event/",
@@ -543,7 +543,7 @@ def test_organizer_signs_in(client, django_user_model):
 
 
 @pytest.mark.once
-def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
+def test_password_reset_is_sent_by_a_worker_and_reveals_no_accounts(
     client, django_user_model, mailoutbox
 ):
     django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
@@ -561,7 +561,7 @@ def test_forgotten_password_is_mailed_by_a_worker_and_tells_a_stranger_nothing(
 
 
 @pytest.mark.once
-def test_nobody_signs_up(client, django_user_model):
+def test_sign_up_is_closed(client, django_user_model):
     client.post(
         "/accounts/signup/",
         {"email": "m@example.org", "password1": "a long one 9", "password2": "a long one 9"},
@@ -570,6 +570,6 @@ def test_nobody_signs_up(client, django_user_model):
 
 
 @pytest.mark.once
-def test_registrations_are_made_on_the_public_page(admin_client, week):
+def test_registrations_cannot_be_added_in_the_admin(admin_client, week):
     assert admin_client.get(path(Registration, "add")).status_code == 403
     assert signup.resend_links(registrations=[sign_up(week)]) == 0
