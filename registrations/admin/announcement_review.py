@@ -162,7 +162,7 @@ def review_response(
         "title": announcement.subject,
         "announcement": announcement,
         "progress": progress,
-        "progress_words": progress_text(announcement, progress, now),
+        "progress_text": progress_text(announcement, progress, now),
         "went_wrong": went_wrong(announcement, progress),
         "to_whom": to_whom(announcement),
         "may_change": may_change,

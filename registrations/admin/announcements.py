@@ -127,7 +127,7 @@ class AnnouncementList(ChangeList):
 @admin.register(Announcement)
 class AnnouncementAdmin(admin.ModelAdmin):
     form = AnnouncementForm
-    list_display = ["subject", "progress", "sent", "audience_in_words", "event", "written"]
+    list_display = ["subject", "progress", "sent", "recipients", "event", "written"]
     list_filter = ["event", "state"]
     list_select_related = ["event", "session", "track"]
     search_fields = ["subject", "body"]
@@ -238,7 +238,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
         return f"{announcement.mails_sent:,}" if announcement.started_at else ""
 
     @admin.display(description="to whom")
-    def audience_in_words(self, announcement: Announcement) -> str:
+    def recipients(self, announcement: Announcement) -> str:
         return to_whom(announcement)
 
     @admin.display(description="written", ordering="created_at")

@@ -222,7 +222,7 @@ def kinds_of(event: Event, shown: Kind | None = None) -> list[dict[str, Any]]:
             "shown": kind == shown,
             "own": kind in own,
             "preview_url": reverse("admin:registrations_mailtext_preview", args=[event.pk, kind]),
-            "words_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
+            "text_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
             if kind in own
             else f"{add_url}?event={event.pk}&kind={kind}",
         }

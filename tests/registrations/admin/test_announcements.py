@@ -470,7 +470,7 @@ def test_sending_now_starts_with_the_next_periodic_run(admin_client, draft, peop
     answer = press(admin_client, draft, "now", people="4")
     assert said(answer) == ["It goes out to 4 people within seconds."]
     page = admin_client.get(review_url(draft))
-    assert (page.context["progress_words"], page["Refresh"]) == ("Starting", "5")
+    assert (page.context["progress_text"], page["Refresh"]) == ("Starting", "5")
     assert buttons(page) == ["take back"]
     tasks.queue_due_mails()
     draft.refresh_from_db()
@@ -529,7 +529,7 @@ def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft
     assert said(answer) == ["It goes out on Oct 16, 2026, 9:30 AM PDT, to those who fit then."]
     assert draft.send_at == dt.datetime(2026, 10, 16, 16, 30, tzinfo=dt.UTC)
     assert draft.state == "scheduled"
-    assert page.context["progress_words"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
+    assert page.context["progress_text"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
     assert 'value="2026-10-16T09:30"' in page.content.decode()
     assert "Refresh" not in page
 
