@@ -114,9 +114,9 @@ class EventAdmin(admin.ModelAdmin):
     def changeform_view(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        object_id: Any = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: Any = None,
     ) -> HttpResponse:
         event: Event | None = by_id(Event.objects.all(), pk=object_id)
         # All of them, because their agendas name the event's speakers.

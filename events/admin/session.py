@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db import models
 from django.db.models import QuerySet
@@ -129,9 +130,7 @@ class AgendaInline(admin.TabularInline):
 
 
 @admin.action(description="Cancel the selected sessions")
-def cancel(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]
-) -> None:
+def cancel(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.cancel_session(session=session) for session in queryset)
     messages.success(
         request,
@@ -141,16 +140,14 @@ def cancel(
 
 
 @admin.action(description="Take back the cancellation of the selected sessions")
-def restore(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]
-) -> None:
+def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.restore_session(session=session) for session in queryset)
     messages.success(
         request, f"{done} on again. People who were told of the cancellation are told of this."
     )
 
 
-def recreate_meeting(model_admin: admin.ModelAdmin, request: HttpRequest, session: Session) -> None:
+def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     meeting = session.meeting_or_none
     if meeting is None or not sync.recreate(meeting=meeting):
         messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
@@ -162,7 +159,7 @@ def recreate_meeting(model_admin: admin.ModelAdmin, request: HttpRequest, sessio
     )
 
 
-def retry_sync(model_admin: admin.ModelAdmin, request: HttpRequest, session: Session) -> None:
+def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     sync.retry_now(event=session.event)
     messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
 
@@ -214,9 +211,9 @@ class SessionAdmin(admin.ModelAdmin):
     def changeform_view(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        object_id: Any = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: Any = None,
     ) -> HttpResponse:
         event = event_of(request, object_id)
         sessions = event.sessions.filter(pk=object_id) if event and object_id else []

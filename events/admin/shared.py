@@ -5,7 +5,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
@@ -90,7 +90,7 @@ Button = Callable[[Any, HttpRequest, Any], None]
 
 
 def buttons_view(
-    model_admin: admin.ModelAdmin, buttons: Mapping[str, Button]
+    model_admin: ModelAdmin, buttons: Mapping[str, Button]
 ) -> Callable[..., HttpResponse]:
     """Make the view for the extra buttons of a change page: `do` in the POST names one."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -53,16 +54,12 @@ class SeatFilter(admin.SimpleListFilter):
 
 
 @admin.action(description="Mark as arranged", permissions=["change"])
-def arrange(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]
-) -> None:
+def arrange(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
     set_state(request, queryset, access_needs.arrange, "marked as arranged")
 
 
 @admin.action(description="Back to requested", permissions=["change"])
-def reopen(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]
-) -> None:
+def reopen(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
     set_state(request, queryset, access_needs.reopen, "to be arranged again")
 
 
@@ -81,9 +78,7 @@ def set_state(
 
 
 @admin.action(description="Confirm to the people by mail", permissions=["change"])
-def confirm(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]
-) -> None:
+def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
     chosen = list(queryset)
     mailed = access_needs.confirm(needs=chosen)
     log_action(request, chosen, "Confirmed where arranged.")
@@ -129,9 +124,7 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         """Save only the note: someone else may have changed the state meanwhile."""
         obj.save(update_fields=["note"])
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         needs = access_needs.active_needs(timezone.now())
         event = by_id(Event.objects.all(), pk=request.GET.get("seat__session__event__id__exact"))
         if event:

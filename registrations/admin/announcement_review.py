@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
@@ -108,9 +109,7 @@ def went_wrong(announcement: Announcement, progress: announcements.Progress) -> 
     return is_over and bool(progress.failed or not progress.sent)
 
 
-def review_page(
-    model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str
-) -> HttpResponse:
+def review_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     announcement = find_announcement(model_admin, request, object_id)
     with timezone.override(announcement.event.zone):
         if request.method != "POST":
@@ -132,7 +131,7 @@ def review_page(
     return response or redirect("admin:registrations_announcement_review", announcement.pk)
 
 
-def mail_html(model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+def mail_html(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     """Return the email as one of the people gets it, for the frame in the page."""
     announcement = find_announcement(model_admin, request, object_id)
     person = preview_person(request, announcement, request.GET.get("person"))
@@ -141,7 +140,7 @@ def mail_html(model_admin: admin.ModelAdmin, request: HttpRequest, object_id: st
 
 
 def find_announcement(
-    model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str
+    model_admin: ModelAdmin, request: HttpRequest, object_id: str
 ) -> Announcement:
     announcement: Announcement | None = model_admin.get_object(request, unquote(object_id))
     if announcement is None:
@@ -150,7 +149,7 @@ def find_announcement(
 
 
 def review_response(
-    model_admin: admin.ModelAdmin,
+    model_admin: ModelAdmin,
     request: HttpRequest,
     announcement: Announcement,
     later_form: LaterForm | None = None,
@@ -190,7 +189,7 @@ def review_response(
 
 
 def send_test(
-    model_admin: admin.ModelAdmin, request: HttpRequest, announcement: Announcement
+    model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> HttpResponse:
     person = preview_person(request, announcement, request.POST.get("person"))
     email = getattr(request.user, "email", "")
@@ -203,9 +202,7 @@ def send_test(
 
 
 @transaction.atomic
-def send_now(
-    model_admin: admin.ModelAdmin, request: HttpRequest, announcement: Announcement
-) -> None:
+def send_now(model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement) -> None:
     announcement = lock_editable(announcement)
     count = announcements.audience(announcement).count()
     if not is_as_seen(request, announcement):
@@ -226,7 +223,7 @@ def send_now(
 
 @transaction.atomic
 def send_later(
-    model_admin: admin.ModelAdmin, request: HttpRequest, announcement: Announcement
+    model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> HttpResponse | None:
     announcement = lock_editable(announcement)
     if not is_as_seen(request, announcement):
@@ -246,9 +243,7 @@ def send_later(
 def simple_button(change: Callable[..., Any], log_text: str, message: str) -> Button:
     """Make a button that makes one change, logs it and shows a message."""
 
-    def press(
-        model_admin: admin.ModelAdmin, request: HttpRequest, announcement: Announcement
-    ) -> None:
+    def press(model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement) -> None:
         change(announcement=announcement)
         model_admin.log_change(request, announcement, log_text)
         messages.success(request, message)
@@ -257,7 +252,7 @@ def simple_button(change: Callable[..., Any], log_text: str, message: str) -> Bu
 
 
 def resend_failed(
-    model_admin: admin.ModelAdmin, request: HttpRequest, announcement: Announcement
+    model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> None:
     again = announcements.resend_failed(announcement=announcement)
     model_admin.log_change(request, announcement, f"Sent again: {mails(again)}.")

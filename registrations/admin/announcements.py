@@ -1,5 +1,6 @@
 """Writing announcements, and their list. Sending them is in `announcement_review`."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -61,6 +62,9 @@ class AnnouncementForm(forms.ModelForm):
                 choices=[("", "Any"), *((each.pk, str(each)) for each in rows)]
             )
         fields["us_state"].choices = [("", "Any"), *US_STATES]
+        validate = partial(validate_text, kind=Kind.ANNOUNCEMENT)
+        fields["subject"].validators += [validate_line, validate]
+        fields["body"].validators += [validate, validate_markdown]
         fields["body"].widget.attrs["rows"] = 16
         fields["body"].help_text = format_html(
             "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
@@ -73,18 +77,6 @@ class AnnouncementForm(forms.ModelForm):
         if self.instance.event_id:
             return self.instance.event
         return by_id(Event.objects.all(), pk=str(self.initial.get("event", "")))
-
-    def clean_subject(self) -> str:
-        subject: str = self.cleaned_data["subject"]
-        validate_line(subject)
-        validate_text(subject, Kind.ANNOUNCEMENT)
-        return subject
-
-    def clean_body(self) -> str:
-        body: str = self.cleaned_data["body"]
-        validate_text(body, Kind.ANNOUNCEMENT)
-        validate_markdown(body)
-        return body
 
     def clean(self) -> None:
         super().clean()
@@ -189,9 +181,9 @@ class AnnouncementAdmin(admin.ModelAdmin):
     def changeform_view(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        object_id: Any = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: Any = None,
     ) -> HttpResponse:
         form_page = super().changeform_view
         if request.method != "POST":
@@ -208,7 +200,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
             return form_page(request, object_id, form_url, extra_context)
 
     def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Show who pressed which button, with times in the event's zone."""
         announcement = self.get_object(request, unquote(object_id))

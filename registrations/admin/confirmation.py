@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest, HttpResponse
 
@@ -23,7 +24,7 @@ def _fingerprint(chosen: list[Registration]) -> str:
 
 
 def confirmation_page(
-    model_admin: admin.ModelAdmin,
+    model_admin: ModelAdmin,
     request: HttpRequest,
     chosen: list[Registration],
     *,

@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Iterator
 
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -24,7 +25,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 
 @admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
 def export_csv(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse:
     ids = list(queryset.values_list("pk", flat=True))
     # Excel only recognizes UTF-8 by this byte order mark.

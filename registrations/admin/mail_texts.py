@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -113,14 +114,12 @@ class MailTextAdmin(admin.ModelAdmin):
         return with_default_event(super().get_changeform_initial_data(request))
 
     def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         context = {"all_kinds": ALL_KINDS, **(extra_context or {})}
         return super().add_view(request, form_url, context)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
         event = chosen or default_event()
         context = {"of_event": event, "kinds": kinds_of(event) if event else []}
@@ -136,7 +135,7 @@ class MailTextAdmin(admin.ModelAdmin):
 
 
 def preview_page(
-    model_admin: admin.ModelAdmin, request: HttpRequest, event_id: str, kind: str
+    model_admin: ModelAdmin, request: HttpRequest, event_id: str, kind: str
 ) -> HttpResponse:
     """Show a kind of email with the saved texts."""
     return preview_response(model_admin, request, *event_and_kind(event_id, kind))
@@ -160,7 +159,7 @@ def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> Ht
 
 
 def preview_html(
-    model_admin: admin.ModelAdmin, request: HttpRequest, event_id: str, kind: str
+    model_admin: ModelAdmin, request: HttpRequest, event_id: str, kind: str
 ) -> HttpResponse:
     """Return the email itself, for the frame in a preview."""
     event, known_kind = event_and_kind(event_id, kind)
@@ -182,7 +181,7 @@ def event_and_kind(event_id: str, kind: str) -> tuple[Event, Kind]:
 
 
 def preview_response(
-    model_admin: admin.ModelAdmin,
+    model_admin: ModelAdmin,
     request: HttpRequest,
     event: Event,
     kind: Kind,

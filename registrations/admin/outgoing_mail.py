@@ -4,6 +4,7 @@ import zoneinfo
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -46,7 +47,7 @@ def sent(mail: OutgoingMail) -> str:
 
 
 @admin.action(description="Send the selected failed ones again", permissions=["resend"])
-def send_again(model_admin: admin.ModelAdmin, request: HttpRequest, queryset: Any) -> None:
+def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
     chosen = len(queryset)
     with transaction.atomic():
         again = mail_queue.resend(queryset)
@@ -95,7 +96,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
         return request.user.has_perm("registrations.change_registration")
 
 
-def status_page(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
+def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Show whether emails are being sent, and if not, why."""
     now = timezone.now()
     zone, mail_status = current_zone(now), monitoring.mail_status(now)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import models
@@ -31,6 +32,8 @@ class QuestionForm(forms.ModelForm):
         # People who may only view questions get a form without fields.
         if not fields:
             return
+        for name in ("text", "help_text"):
+            fields[name].validators.append(validate_visible)
         fields["choices"].help_text = "For one or several choices: each on a line of its own."
         # Only a new question has this field. It must belong to an existing event.
         if "event" in fields:
@@ -49,16 +52,6 @@ class QuestionForm(forms.ModelForm):
             return self.instance.event
         chosen = self.data.get("event") if self.is_bound else self.initial.get("event")
         return by_id(Event.objects.all(), pk=str(chosen))
-
-    def clean_text(self) -> str:
-        text: str = self.cleaned_data["text"]
-        validate_visible(text)
-        return text
-
-    def clean_help_text(self) -> str:
-        text: str = self.cleaned_data["help_text"]
-        validate_visible(text)
-        return text
 
     def clean_kind(self) -> str:
         kind: str = self.cleaned_data["kind"]
@@ -165,9 +158,7 @@ class QuestionAdmin(admin.ModelAdmin):
         return format_html('<a href="{}">{}</a>', url, question.answer_count)
 
 
-def answers_page(
-    model_admin: admin.ModelAdmin, request: HttpRequest, object_id: str
-) -> HttpResponse:
+def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     """Show how often each choice was taken, and every person's answer."""
     question: Question | None = by_id(Question.objects.select_related("event"), pk=object_id)
     if question is None:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, QuerySet
@@ -59,21 +60,13 @@ class RegistrationChangeForm(VersionedForm):
                 choices=offered_time_zones(self.instance.time_zone)
             )
             fields["strategies"].queryset = self.instance.event.tracks.all()
+            for name in ("name", "needs_other"):
+                fields[name].validators.append(validate_plain_line)
 
     def version(self) -> str:
         """Include the attendance, which people change in the table below the form."""
         seats = self.instance.seats.order_by("pk").values_list("pk", "attended")
         return fingerprint(super().version(), list(seats))
-
-    def clean_name(self) -> str:
-        name: str = self.cleaned_data["name"]
-        validate_plain_line(name)
-        return name
-
-    def clean_needs_other(self) -> str:
-        text: str = self.cleaned_data["needs_other"]
-        validate_plain_line(text)
-        return text
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -173,7 +166,7 @@ class UsStateFilter(admin.AllValuesFieldListFilter):
 
 @admin.action(description="Take their links away, and mail new ones", permissions=["change"])
 def renew_links(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     # People who wait for approval have a link too, to their own page.
     chosen = [person for person in queryset if person.is_admitted or person.is_pending]
@@ -197,7 +190,7 @@ def renew_links(
 
 @admin.action(description="Approve: they get their links", permissions=["change"])
 def approve(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
     done, left = decide(request, queryset, signup.approve, Approval.APPROVED)
     if done:
@@ -208,7 +201,7 @@ def approve(
 
 @admin.action(description="Decline: links they have end…", permissions=["change"])
 def decline(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
@@ -254,7 +247,7 @@ def decide(
 
 @admin.action(description="Mail the links again", permissions=["change"])
 def send_links_again(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
     sent = signup.resend_links(registrations=queryset)
     messages.success(request, f"{counted(sent, 'mail is', 'mails are')} on the way.")
@@ -266,7 +259,7 @@ def send_links_again(
 
 @admin.action(description="Cancel the selected registrations…", permissions=["change"])
 def cancel(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     chosen = [person for person in queryset if not person.canceled_at]
     if not chosen:
@@ -284,11 +277,11 @@ def cancel(
     return None
 
 
-def approve_one(model_admin: admin.ModelAdmin, request: HttpRequest, person: Registration) -> None:
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
     approve(model_admin, request, Registration.objects.filter(pk=person.pk))
 
 
-def decline_one(model_admin: admin.ModelAdmin, request: HttpRequest, person: Registration) -> None:
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
     decline_confirmed(request, Registration.objects.filter(pk=person.pk))
 
 
@@ -350,9 +343,7 @@ class RegistrationAdmin(ReadinessMixin, ChangeOnlyAdmin):
             *super().get_urls(),
         ]
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
         waiting = pending.order_by("event").values_list("event", "event__name")
         context = {

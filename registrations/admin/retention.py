@@ -1,6 +1,7 @@
 """The page that shows when personal data is erased, and the action that erases it now."""
 
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -15,7 +16,7 @@ from registrations.privacy import erasure
 AT_ONCE = 100
 
 
-def retention_page(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
+def retention_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Show what will be erased automatically, and when."""
     return page_response(
         model_admin,
@@ -28,7 +29,7 @@ def retention_page(model_admin: admin.ModelAdmin, request: HttpRequest) -> HttpR
 
 @admin.action(description="Erase their personal data…", permissions=["change"])
 def erase(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     chosen = list(queryset.filter(erased_at=None).select_related("event")[: AT_ONCE + 1])
     if not chosen:

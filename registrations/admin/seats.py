@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin import ModelAdmin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -30,9 +31,7 @@ class SessionFilter(admin.SimpleListFilter):
 
 
 @admin.action(description="Give a place: they get their link", permissions=["change"])
-def give_place(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]
-) -> None:
+def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
     done, left = apply_to_each(request, queryset, seats.promote, "Given a place.")
     admitted = sum(seat.registration.is_admitted for seat in done)
     if admitted:
@@ -51,7 +50,7 @@ def give_place(
 
 @admin.action(description="Move to the end of the waiting list", permissions=["change"])
 def move_to_waiting(
-    model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]
 ) -> None:
     done, left = apply_to_each(request, queryset, seats.move_to_waiting, "Moved to the line.")
     if done:
@@ -68,7 +67,7 @@ def move_to_waiting(
 
 
 @admin.action(description="Take out of the session: their link ends", permissions=["change"])
-def take_out(model_admin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
+def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
     """Release seats, but not in sessions that are over: attendance there must stay known."""
     now = timezone.now()
     chosen = [seat for seat in queryset if seat.session.ends_at > now]
@@ -112,9 +111,7 @@ class SeatAdmin(ChangeOnlyAdmin):
         rows: Any = super().get_queryset(request)
         return seats.with_waitlist_position(rows.occupying())
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         limited = list(
             Session.objects.open_to_register(timezone.now())
             .exclude(capacity=None)

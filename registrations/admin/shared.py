@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -41,7 +42,7 @@ class ChangeOnlyInline(admin.TabularInline):
 
 
 def page(
-    model_admin: admin.ModelAdmin,
+    model_admin: ModelAdmin,
     view: Callable[..., HttpResponse],
     *,
     methods: Iterable[str] = ("GET", "HEAD"),
@@ -61,7 +62,7 @@ def page(
 
 
 def page_response(
-    model_admin: admin.ModelAdmin, request: HttpRequest, template: str, **context: Any
+    model_admin: ModelAdmin, request: HttpRequest, template: str, **context: Any
 ) -> TemplateResponse:
     """Render a template below admin/registrations/, with what the admin's base needs."""
     context = {
