@@ -63,10 +63,10 @@ class RegistrationChangeForm(VersionedForm):
             for name in ("name", "needs_other"):
                 fields[name].validators.append(validate_plain_line)
 
-    def version(self) -> str:
+    def version(self, row: Registration) -> str:
         """Include the attendance, which people change in the table below the form."""
-        seats = self.instance.seats.order_by("pk").values_list("pk", "attended")
-        return fingerprint(super().version(), list(seats))
+        seats = row.seats.order_by("pk").values_list("pk", "attended")
+        return fingerprint(super().version(row), list(seats))
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]

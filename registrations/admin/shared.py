@@ -97,16 +97,18 @@ class VersionedForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["version"] = forms.CharField(
-            required=False, initial=self.version(), widget=forms.HiddenInput
+            required=False, initial=self.version(self.instance), widget=forms.HiddenInput
         )
 
-    def version(self) -> str:
+    def version(self, row: Any) -> str:
         """Return the fingerprint of all that the page lets people change."""
-        return fingerprint(forms.model_to_dict(self.instance, fields=self.fields))
+        return fingerprint(forms.model_to_dict(row, fields=self.fields))
 
     def clean(self) -> None:
         super().clean()
-        if self.cleaned_data["version"] != self.fields["version"].initial:
+        # Locked, so that no one else changes it before it is saved.
+        rows = self._meta.model._default_manager.select_for_update(no_key=True)
+        if self.cleaned_data["version"] != self.version(rows.get(pk=self.instance.pk)):
             raise forms.ValidationError(
                 mark_safe(
                     "Someone else changed this while you had it open, so nothing was saved. "

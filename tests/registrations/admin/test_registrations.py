@@ -2,12 +2,14 @@
 
 import datetime as dt
 import re
+import threading
+import time
 
 import pytest
 from django import forms
 from django.contrib.admin.models import LogEntry
 from django.core.mail import EmailMessage
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -448,6 +450,30 @@ def test_page_opened_after_the_change_is_saved(admin_client, week):
     assert answer.status_code == 302
     second = alice.seats.all()[1]
     assert all_of(alice) == ({**columns, "name": "Alicia"}, strategies, attended | {second})
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_change_that_is_being_saved_is_waited_for(admin_client, week):
+    alice = sign_up(week)
+    form = form_of(admin_client, path(alice))
+    is_locked = threading.Event()
+
+    def rename() -> None:
+        with transaction.atomic():
+            Registration.objects.filter(pk=alice.pk).update(name="Alice Brown")
+            is_locked.set()
+            time.sleep(0.5)
+        connection.close()
+
+    other = threading.Thread(target=rename)
+    other.start()
+    is_locked.wait()
+    answer = admin_client.post(path(alice), {**form, "organization": "ACLU"})
+    other.join()
+    assert "Someone else changed this" in answer.content.decode()
+    alice.refresh_from_db()
+    assert (alice.name, alice.organization) == ("Alice Brown", "")
 
 
 @pytest.mark.once
