@@ -1,6 +1,5 @@
 """Sessions in the admin."""
 
-import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
@@ -80,8 +79,10 @@ class MadeMeetingInline(MeetingInline):
     def standing(self, meeting: Meeting) -> str:
         if meeting.session is None:
             return "Not made yet: within a minute after you save"
-        words, is_trouble = zoom_status.meeting_status(meeting.session, timezone.now())
-        shown = format_html('<b class="warning">{}</b>', words) if is_trouble else words
+        status = zoom_status.meeting_status(meeting.session, timezone.now())
+        shown = status.text
+        if status.is_problem:
+            shown = format_html('<b class="warning">{}</b>', status.text)
         if not meeting.problem:
             return shown
         return format_html('{}<span class="said">{}</span>', shown, meeting.problem)
@@ -268,9 +269,9 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
                 request,
                 "Of a new phone number people are told by mail, once your edits have rested.",
             )
-        words, is_trouble = zoom_status.meeting_status(session, timezone.now())
-        level = messages.WARNING if is_trouble else messages.INFO
-        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {words}.")
+        status = zoom_status.meeting_status(session, timezone.now())
+        level = messages.WARNING if status.is_problem else messages.INFO
+        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")
 
     @admin.display(description="when", ordering="starts_at")
     def when(self, session: Session) -> str:
@@ -291,33 +292,12 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
 
     @admin.display(description="Zoom link")
     def link(self, session: Session) -> str:
-        now = timezone.now()
-        if session.event.creates_meetings:
-            return self._made_link(session, now)
-        if session.join_url:
-            return "there"
-        if session.is_canceled or session.ends_at < now:
-            return "not needed"
-        return format_html('<b class="warning">{}</b>', "missing")
-
-    def _made_link(self, session: Session, now: dt.datetime) -> str:
-        meeting, live = session.meeting_or_none, zoom_status.activity(session, now)
-        if live == zoom_status.MeetingActivity.RUNNING:
-            return format_html('<b class="badge badge--sending">{}</b>', live)
-        if live:
-            return live
-        if session.is_canceled or session.ends_at < now:
-            return "not needed"
-        if meeting and meeting.state == Meeting.State.GONE:
-            return format_html('<b class="warning">{}</b>', "deleted at Zoom")
-        if meeting and meeting.problem:
-            words = "there, with a problem" if meeting.join_url else "not made: a problem"
-            return format_html('<b class="warning">{}</b>', words)
-        if session.join_url:
-            return "there"
-        if not sync.is_configured():
-            return format_html('<b class="warning">{}</b>', "no Zoom credentials")
-        return "being made" if session.takes_place else "not made yet"
+        status = zoom_status.meeting_status(session, timezone.now())
+        if status.is_running:
+            return format_html('<b class="badge badge--sending">{}</b>', status.label)
+        if status.is_problem:
+            return format_html('<b class="warning">{}</b>', status.label)
+        return status.label
 
     @admin.action(description="Cancel the selected sessions")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:

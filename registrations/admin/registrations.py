@@ -21,10 +21,10 @@ from django.views.decorators.http import require_POST
 from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import confirmation
+from registrations.admin import confirmation, readiness
 from registrations.admin.csv_export import ExportMixin
 from registrations.admin.outgoing_mail import MailTimes
-from registrations.admin.readiness import ReadinessMixin, short_day
+from registrations.admin.readiness import short_day
 from registrations.admin.retention import RetentionMixin
 from registrations.formatting import counted, moment, people
 from registrations.models import (
@@ -183,7 +183,7 @@ class UsStateFilter(admin.AllValuesFieldListFilter):
 
 
 @admin.register(Registration)
-class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.ModelAdmin):
+class RegistrationAdmin(RetentionMixin, ExportMixin, admin.ModelAdmin):
     form = RegistrationChangeForm
     list_display = [
         "who",
@@ -254,7 +254,11 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(require_POST(self.decide_view))
         name = "registrations_registration_decide"
-        return [path("<path:object_id>/decide/", view, name=name), *super().get_urls()]
+        return [
+            path("<path:object_id>/decide/", view, name=name),
+            *readiness.urls(self),
+            *super().get_urls(),
+        ]
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -1,7 +1,6 @@
 """The people: who comes to what, and what we told them."""
 
 from registrations.models.mail import (
-    ENDED_STATES,
     UNREACHED_STATES,
     Announcement,
     Heartbeat,
@@ -26,7 +25,6 @@ from registrations.models.registration import (
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
 
 __all__ = [
-    "ENDED_STATES",
     "TOKEN_LENGTH",
     "UNREACHED_STATES",
     "AccessNeed",

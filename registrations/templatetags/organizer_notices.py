@@ -57,10 +57,13 @@ def readiness_in_short(context: template.RequestContext) -> dict[str, Any]:
     user, now = context["user"], timezone.now()
     may_see = any(user.has_perm(f"registrations.{do}_registration") for do in ("view", "change"))
     event = Event.objects.current(now) if may_see else None
-    session = readiness.next_session(event.sessions.taking_place(), now) if event else None
-    if event is None or session is None:
+    if event is None:
         return {}
-    board = readiness.Board(event, now, session=session)
+    sessions = event.sessions.taking_place().select_related("event", "meeting")
+    session = readiness.next_session(sessions, now)
+    if session is None:
+        return {}
+    board = readiness.Board(event, now, sessions=[session])
     lacking = board.tallies()[session.pk].without_link
     return {"event": event, "session": session, "lacking": people(lacking) if lacking else ""}
 
