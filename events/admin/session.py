@@ -1,6 +1,5 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
-import datetime as dt
 from typing import Any
 
 from django import forms
@@ -27,8 +26,8 @@ from events.admin.shared import (
 )
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
 from events.templatetags.times import clock, day, hours
-from events.zoom import status as zoom_status
 from events.zoom import sync
+from events.zoom.status import meeting_status, needs_attention
 
 
 class ZoomLinkFilter(admin.SimpleListFilter):
@@ -41,7 +40,7 @@ class ZoomLinkFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
         match self.value():
             case "attention":
-                return queryset.filter(zoom_status.needs_attention(timezone.now()))
+                return queryset.filter(needs_attention(timezone.now()))
             case "missing":
                 return queryset.without_link(timezone.now())
             case "there":
@@ -85,11 +84,11 @@ class SyncedMeetingInline(MeetingInline):
     def standing(self, meeting: Meeting) -> str:
         if meeting.session is None:
             return "Not made yet: within a minute after you save"
-        text, is_trouble = zoom_status.meeting_status(meeting.session, timezone.now())
-        status = warning(text) if is_trouble else text
+        status = meeting_status(meeting.session, timezone.now())
+        text = warning(status.text) if status.is_problem else status.text
         if not meeting.problem:
-            return status
-        return format_html('{}<span class="said">{}</span>', status, meeting.problem)
+            return text
+        return format_html('{}<span class="said">{}</span>', text, meeting.problem)
 
     @admin.display(description="Zoom link")
     def link(self, meeting: Meeting) -> str:
@@ -267,14 +266,10 @@ class SessionAdmin(admin.ModelAdmin):
 
     @admin.display(description="Zoom link")
     def link(self, session: Session) -> str:
-        now = timezone.now()
-        if session.event.creates_meetings:
-            return synced_link_status(session, now)
-        if session.join_url:
-            return "there"
-        if session.is_canceled or session.ends_at < now:
-            return "not needed"
-        return warning("missing")
+        status = meeting_status(session, timezone.now())
+        if status.is_running:
+            return format_html('<b class="badge badge--sending">{}</b>', status.label)
+        return warning(status.label) if status.is_problem else status.label
 
 
 def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
@@ -308,26 +303,6 @@ def show_synced_meeting(request: HttpRequest, session: Session, changed: bool) -
             request,
             "Of a new phone number people are told by mail, once your edits have rested.",
         )
-    text, is_trouble = zoom_status.meeting_status(session, timezone.now())
-    level = messages.WARNING if is_trouble else messages.INFO
-    messages.add_message(request, level, f"The Zoom meeting of “{session}”. {text}.")
-
-
-def synced_link_status(session: Session, now: dt.datetime) -> str:
-    """Describe the link of a session whose meeting this site creates at Zoom."""
-    meeting, activity = session.meeting_or_none, zoom_status.activity(session, now)
-    if activity == zoom_status.MeetingActivity.RUNNING:
-        return format_html('<b class="badge badge--sending">{}</b>', activity)
-    if activity:
-        return activity
-    if session.is_canceled or session.ends_at < now:
-        return "not needed"
-    if meeting and meeting.state == Meeting.State.GONE:
-        return warning("deleted at Zoom")
-    if meeting and meeting.problem:
-        return warning("there, with a problem" if meeting.join_url else "not made: a problem")
-    if session.join_url:
-        return "there"
-    if not sync.is_configured():
-        return warning("no Zoom credentials")
-    return "being made" if session.takes_place else "not made yet"
+    status = meeting_status(session, timezone.now())
+    level = messages.WARNING if status.is_problem else messages.INFO
+    messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")

@@ -33,7 +33,7 @@ from registrations.admin.mail_text_validation import (
     validate_markdown,
     validate_text,
 )
-from registrations.admin.shared import page
+from registrations.admin.shared import admin_page
 from registrations.formatting import moment
 from registrations.mail.announcements import Progress
 from registrations.mail.default_texts import Kind
@@ -142,11 +142,11 @@ class AnnouncementAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        review = page(self, review_page, methods=["GET", "HEAD", "POST"])
+        review = admin_page(self, review_page, methods=["GET", "HEAD", "POST"])
         name = "registrations_announcement"
         return [
             path("<path:object_id>/review/", review, name=f"{name}_review"),
-            path("<path:object_id>/review/mail/", page(self, mail_html), name=f"{name}_mail"),
+            path("<path:object_id>/review/mail/", admin_page(self, mail_html), name=f"{name}_mail"),
             *super().get_urls(),
         ]
 

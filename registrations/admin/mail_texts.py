@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
 from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
-from registrations.admin.shared import page, page_response
+from registrations.admin.shared import admin_page, page_response
 from registrations.mail import previews
 from registrations.mail.default_texts import DEFAULTS, Kind, MailTexts
 from registrations.models import MailText
@@ -102,11 +102,11 @@ class MailTextAdmin(admin.ModelAdmin):
 
     def get_urls(self) -> list[Any]:
         preview, name = "preview/<str:event_id>/<str:kind>/", "registrations_mailtext_preview"
-        unsaved = page(self, unsaved_preview_page, methods=["GET", "HEAD", "POST"])
+        unsaved = admin_page(self, unsaved_preview_page, methods=["GET", "HEAD", "POST"])
         return [
             path("preview/", unsaved, name=f"{name}_unsaved"),
-            path(preview, page(self, preview_page), name=name),
-            path(f"{preview}html/", page(self, preview_html), name=f"{name}_html"),
+            path(preview, admin_page(self, preview_page), name=name),
+            path(f"{preview}html/", admin_page(self, preview_html), name=f"{name}_html"),
             *super().get_urls(),
         ]
 

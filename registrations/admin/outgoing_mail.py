@@ -13,7 +13,7 @@ from django.utils import timezone
 from events.admin.shared import warning
 from events.models import Event
 from registrations import monitoring
-from registrations.admin.shared import ChangeOnlyAdmin, page, page_response
+from registrations.admin.shared import ChangeOnlyAdmin, admin_page, page_response
 from registrations.formatting import ago_and_when, current_zone, mails, moment
 from registrations.models import UNREACHED_STATES, OutgoingMail
 from registrations.outbox import mail_queue
@@ -83,7 +83,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         name = "registrations_outgoingmail_status"
-        return [path("status/", page(self, status_page), name=name), *super().get_urls()]
+        return [path("status/", admin_page(self, status_page), name=name), *super().get_urls()]
 
     @admin.display(description="to", ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, with_default_event
 from events.models import Event, Session
 from registrations import questions
-from registrations.admin.shared import page, page_response
+from registrations.admin.shared import admin_page, page_response
 from registrations.formatting import people
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
@@ -122,7 +122,7 @@ class QuestionAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[Any]:
         name = "registrations_question_answers"
         return [
-            path("<path:object_id>/answers/", page(self, answers_page), name=name),
+            path("<path:object_id>/answers/", admin_page(self, answers_page), name=name),
             *super().get_urls(),
         ]
 

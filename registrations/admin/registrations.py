@@ -19,18 +19,18 @@ from events.admin.shared import buttons_view, save_entered_fields, warning
 from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import outgoing_mail
+from registrations.admin import outgoing_mail, readiness
 from registrations.admin.confirmation import confirmation_page, is_confirmed
 from registrations.admin.csv_export import export_csv
-from registrations.admin.readiness import ReadinessMixin, short_day
+from registrations.admin.readiness import short_day
 from registrations.admin.retention import erase, retention_page
 from registrations.admin.shared import (
     ChangeOnlyAdmin,
     ChangeOnlyInline,
     VersionedForm,
+    admin_page,
     fingerprint,
     log_action,
-    page,
 )
 from registrations.formatting import counted, moment, people
 from registrations.forms import NeedsField
@@ -286,7 +286,7 @@ def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registrat
 
 
 @admin.register(Registration)
-class RegistrationAdmin(ReadinessMixin, ChangeOnlyAdmin):
+class RegistrationAdmin(ChangeOnlyAdmin):
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
@@ -338,7 +338,8 @@ class RegistrationAdmin(ReadinessMixin, ChangeOnlyAdmin):
         name = "registrations_registration"
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
         return [
-            path("retention/", page(self, retention_page), name=f"{name}_retention"),
+            *readiness.urls(self),
+            path("retention/", admin_page(self, retention_page), name=f"{name}_retention"),
             path("<path:object_id>/decide/", buttons, name=f"{name}_decide"),
             *super().get_urls(),
         ]

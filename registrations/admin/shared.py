@@ -41,7 +41,7 @@ class ChangeOnlyInline(admin.TabularInline):
         return False
 
 
-def page(
+def admin_page(
     model_admin: ModelAdmin,
     view: Callable[..., HttpResponse],
     *,

@@ -15,7 +15,7 @@ from events.links import absolute
 from events.models import Event, Session, Track
 from events.timezones import validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
-from registrations.models.mail import ENDED_STATES, UNREACHED_STATES, OutgoingMail
+from registrations.models.mail import UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
 
 TOKEN_LENGTH = 32
@@ -45,17 +45,17 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.active().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_outcome(self) -> Any:
-        """Annotate `last_outcome`: what came of the newest mail that came to an end, or None.
+        """Annotate `last_outcome`: what became of the newest email that was sent or failed.
 
-        That a server took a mail says little: a bounce or a complaint stands until the address
-        is put right.
+        That a server accepted an email says little: a bounce or a complaint counts until the
+        address is corrected, and a complaint more than a bounce.
         """
-        mails = OutgoingMail.objects.filter(registration=OuterRef("pk")).order_by("-pk")
-        came_back = mails.filter(
-            state__in=[OutgoingMail.State.BOUNCED, OutgoingMail.State.COMPLAINED],
-            created_at__gte=OuterRef("email_since"),
-        )
-        ended = mails.filter(state__in=ENDED_STATES)
+        state = OutgoingMail.State
+        emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
+        came_back = emails.filter(
+            state__in=[state.BOUNCED, state.COMPLAINED], created_at__gte=OuterRef("email_since")
+        ).order_by("-state")
+        ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         return self.annotate(
             last_outcome=Coalesce(
                 Subquery(came_back.values("state")[:1]), Subquery(ended.values("state")[:1])
@@ -68,7 +68,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.filter(needs__icontains=f'"{kind}"')
 
     def unreachable(self) -> "RegistrationQuerySet":
-        """Those whose newest mail was refused, or whose mails come back or are called spam."""
+        """People whose newest email was rejected, or whose emails bounce or count as spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
 
 

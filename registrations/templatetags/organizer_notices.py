@@ -54,12 +54,15 @@ def mail_notice(now: dt.datetime) -> Notice | None:
 
 def readiness_notice(now: dt.datetime) -> Notice | None:
     event = Event.objects.current(now)
-    session = readiness.next_session(event.sessions.taking_place(), now) if event else None
-    if event is None or session is None:
+    if event is None:
+        return None
+    sessions = event.sessions.taking_place().select_related("event", "meeting")
+    session = readiness.next_session(sessions, now)
+    if session is None:
         return None
     url = reverse("admin:registrations_registration_readiness", args=[event.pk])
     links = [(url, "See who has a working link, and who came")]
-    count = readiness.Board(event, now, session=session).tallies()[session.pk].without_link
+    count = readiness.Board(event, now, sessions=[session]).tallies()[session.pk].without_link
     if not count:
         line = format_html("<b>Nobody lacks a working link</b> for {}.", session)
         return Notice([line], links, css_class="calm")

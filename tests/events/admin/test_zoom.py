@@ -257,15 +257,15 @@ def in_memory(meeting: dict, session: dict) -> Session:
         ({"state": "wanted"}, PAST, "None: the session is over"),
     ],
 )
-def test_standing_is_told_in_plain_words(credentials, meeting, session, words):
-    standing = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
-    assert standing.words == words
-    assert standing.is_trouble == bool("problem" in meeting or meeting.get("state") == "gone")
+def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, session, words):
+    status = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
+    assert status.text == words
+    assert status.is_problem == bool("problem" in meeting or meeting.get("state") == "gone")
 
 
-def test_standing_while_zoom_is_away(credentials):
+def test_meeting_status_while_zoom_is_away(credentials):
     ZoomAccount.objects.create(problem="Away.", resumes_at=timezone.now() + HOUR)
-    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).words
+    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).text
     assert words == "Not made yet: as soon as Zoom can be reached again"
 
 
@@ -276,11 +276,9 @@ def test_standing_while_zoom_is_away(credentials):
         ("wanted", "Not made: the site has no Zoom credentials"),
     ],
 )
-def test_standing_without_credentials(state, words):
-    assert zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now()) == (
-        words,
-        True,
-    )
+def test_meeting_status_without_credentials(state, words):
+    status = zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now())
+    assert (status.text, status.is_problem) == (words, True)
 
 
 def test_meeting_that_took_place_shows_when(admin_client, shared):
@@ -395,18 +393,18 @@ def test_list_says_nothing_of_what_runs_where_links_are_pasted():
 @pytest.mark.parametrize(
     ("started", "ended", "expected"),
     [
-        (None, None, None),
-        (NOW - HOUR, None, zoom_status.MeetingActivity.RUNNING),
-        (NOW - 31 * HOUR, None, None),
-        (NOW - HOUR, NOW, zoom_status.MeetingActivity.ENDED),
-        # Somebody tried the meeting out before.
-        (NOW - 3 * HOUR, NOW - 3 * HOUR, None),
+        (None, None, "At Zoom: the session is over"),
+        (NOW - HOUR, None, "Running since 10:00 AM"),
+        (NOW - 31 * HOUR, None, "At Zoom: the session is over"),
+        (NOW - HOUR, NOW, "Ended at 11:00 AM"),
+        # A rehearsal.
+        (NOW - 3 * HOUR, NOW - 3 * HOUR, "At Zoom: the session is over"),
     ],
 )
-def test_whether_a_session_runs(started, ended, expected):
-    session = Session(starts_at=NOW - 2 * HOUR, ends_at=NOW)
-    session.meeting = Meeting(started_at=started, ended_at=ended)
-    assert zoom_status.activity(session, NOW) == expected
+def test_status_says_since_when_a_meeting_is_running_or_has_ended(started, ended, expected):
+    times = {"starts_at": NOW - 2 * HOUR, "ends_at": NOW}
+    session = in_memory({"started_at": started, "ended_at": ended}, times)
+    assert zoom_status.meeting_status(session, NOW).text == expected
 
 
 def attention(client) -> list[Session]:
