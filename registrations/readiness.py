@@ -207,7 +207,7 @@ class Undelivered:
     error: str = ""
     # The errors of waiting emails with links, by session; None: with all links.
     waiting: dict[int | None, str] = field(default_factory=dict)
-    # A links email is waiting: the links that the person has may have been renewed.
+    # The newest links are waiting: those that the person has may have been renewed.
     has_new_links: bool = False
 
     def email_status(self, session: int, *, was_shown: bool) -> tuple[EmailStatus, str]:
@@ -228,18 +228,23 @@ class Undelivered:
 def _load_undelivered(event: Event) -> dict[int, Undelivered]:
     waiting = Q(state=OutgoingMail.State.WAITING, kind__in=LINK_KINDS)
     outcome = event.registrations.with_last_outcome().filter(pk=OuterRef("registration"))
+    newer = {"registration": OuterRef("registration"), "pk__gt": OuterRef("pk")}
+    links = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS)
+    newer_links = links.filter(state=OutgoingMail.State.SENT, **newer)
     emails = OutgoingMail.objects.filter(
         waiting | Q(state__in=UNREACHED_STATES), registration__event=event
-    ).annotate(last_outcome=Subquery(outcome.values("last_outcome")))
-    rows = emails.order_by("pk").values_list(
-        "registration", "session", "state", "kind", "last_error", "last_outcome"
+    ).annotate(
+        last_outcome=Subquery(outcome.values("last_outcome")),
+        is_newest=Q(kind=OutgoingMail.Kind.LINKS) & ~Exists(newer_links),
     )
     undelivered: dict[int, Undelivered] = {}
-    for pk, session, state, kind, error, last_outcome in rows:
+    for pk, session, state, error, last_outcome, is_newest in emails.order_by("pk").values_list(
+        "registration", "session", "state", "last_error", "last_outcome", "is_newest"
+    ):
         person = undelivered.setdefault(pk, Undelivered(last_outcome))
         if state == OutgoingMail.State.WAITING:
             person.waiting[session] = error
-            person.has_new_links |= kind == OutgoingMail.Kind.LINKS
+            person.has_new_links |= is_newest
         else:
             person.error = error or person.error
     return undelivered
