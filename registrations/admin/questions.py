@@ -164,15 +164,15 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
     if question is None:
         raise Http404
     answers = questions.answers_that_count(question).order_by("pk")
-    answers_shown = Paginator(answers, PER_PAGE).get_page(request.GET.get("p"))
+    page = Paginator(answers, PER_PAGE).get_page(request.GET.get("p"))
     return page_response(
         model_admin,
         request,
         "question/answers.html",
         title=str(question),
         question=question,
-        answered=people(answers_shown.paginator.count),
+        answered=people(page.paginator.count),
         tally=questions.tally(question),
-        page=answers_shown,
-        rows=[(answer.registration, questions.shown(answer)) for answer in answers_shown],
+        page=page,
+        rows=[(answer.registration, questions.shown(answer)) for answer in page],
     )
