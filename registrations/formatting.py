@@ -1,4 +1,4 @@
-"""Numbers and moments as organizers read them."""
+"""Numbers and times as text for organizers."""
 
 import datetime as dt
 import zoneinfo
@@ -15,7 +15,7 @@ def moment(when: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
 
 
 def current_zone(now: dt.datetime) -> zoneinfo.ZoneInfo:
-    """By whose clock organizers read what belongs to no event: the current event's."""
+    """Return the zone for times that belong to no event: the current event's."""
     return (Event.objects.current(now) or Event()).zone
 
 
@@ -33,7 +33,7 @@ def mails(count: int) -> str:
 
 
 def ago(when: dt.datetime, now: dt.datetime) -> str:
-    """7 seconds ago; 2 days ago: the largest unit is enough."""
+    """7 seconds ago; 2 days ago"""
     seconds = int((now - when).total_seconds())
     for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= size:
@@ -47,7 +47,7 @@ def ago_and_when(when: dt.datetime | None, now: dt.datetime, zone: zoneinfo.Zone
 
 
 def time_left(left: dt.timedelta | None) -> str:
-    """About 3 minutes left; a moment left; "" when nobody can tell."""
+    """about 3 minutes left; a moment left; "" when it is unknown"""
     if left is None:
         return ""
     minutes = round(left.total_seconds() / 60)

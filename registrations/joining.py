@@ -1,102 +1,184 @@
-"""The door of a session: closed, open, over, and when to knock again."""
+"""Where a session stands for one person, and the Zoom link that lets them in."""
 
 import datetime as dt
 import enum
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import DatabaseError
+from django.db.models import Prefetch
 from django.utils import timezone
 
-from events.models import Session
-from registrations.models import PersonalLink, Seat
+from events.models import Event, Session
+from registrations import seats
+from registrations.models import PersonalLink, Registration, Seat
 
 logger = logging.getLogger(__name__)
 
-# A waiting page asks again at least this often, so that it learns of a session moved earlier.
-LONGEST_WAIT = 300
-RETRY_WITHOUT_LINK = 15
-# The page's script knocks within two seconds of the opening, everyone at another moment.
-GRACE = 2
-# A session may run over: for a while its link stays at hand for whoever dropped out.
+# A session may run over: for this long its Zoom link stays available to people who dropped out.
 OVERRUN = dt.timedelta(hours=1)
+# An open page checks again at least this often, so that it notices a session that has moved.
+JOIN_PAGE_MAX_WAIT = 300
+JOIN_PAGE_WAIT_WITHOUT_LINK = 15
+MY_PAGE_MAX_WAIT = dt.timedelta(minutes=10)
+# The page's script reloads within this many seconds of the opening, to spread the load.
+JITTER = 2
 
 
-class DoorState(enum.StrEnum):
-    WAITING = "waiting"
-    NO_LINK = "no link"
-    OPEN = "open"
+class SessionPhase(enum.StrEnum):
+    """Where a session stands for someone who has a seat in it or is on its waitlist."""
+
+    WAITLISTED = "waitlisted"
+    UPCOMING = "upcoming"
+    DOORS_OPEN = "doors open"
+    RUNNING = "running"
+    # Zoom reports that the meeting ended before the session's end: the hosts may restart it.
+    PAUSED = "paused"
     ENDED = "ended"
     CANCELED = "canceled"
 
 
-@dataclass(frozen=True)
-class Door:
-    """Where a session stands at one moment; `seconds` is the time until its doors open."""
+JOINABLE = {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
 
-    session: Session
-    state: DoorState
+
+@dataclass(frozen=True)
+class SeatStatus:
+    """A seat at one moment: the session's phase, and the Zoom link ("" while there is none)."""
+
+    seat: Seat
     now: dt.datetime
-    seconds: int
+    phase: SessionPhase
     zoom_url: str
 
     @property
-    def started(self) -> bool:
-        return self.now >= self.session.starts_at
+    def session(self) -> Session:
+        return self.seat.session
 
     @property
-    def ask_again_after(self) -> int | None:
-        """Seconds until the page should look again; None when there is nothing to wait for."""
-        if self.state == DoorState.WAITING:
-            return min(self.seconds + GRACE, LONGEST_WAIT)
-        return RETRY_WITHOUT_LINK if self.state == DoorState.NO_LINK else None
+    def is_joinable(self) -> bool:
+        """Whether the doors are open, with or without a Zoom link."""
+        return self.phase in JOINABLE
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the person can still join."""
+        return self.is_joinable or self.phase == SessionPhase.UPCOMING
+
+    @property
+    def seconds_to_doors(self) -> int:
+        return max(0, math.ceil((self.session.doors_open_at - self.now).total_seconds()))
+
+    @property
+    def join_page_refresh(self) -> int | None:
+        """Seconds until the join page should reload; None when there is nothing to wait for."""
+        if self.phase == SessionPhase.UPCOMING:
+            return min(self.seconds_to_doors + JITTER, JOIN_PAGE_MAX_WAIT)
+        return JOIN_PAGE_WAIT_WITHOUT_LINK if self.is_joinable and not self.zoom_url else None
 
     @property
     def overrun_url(self) -> str:
-        """The Zoom link of a session that has just ended, should it still be going."""
+        """The Zoom link of a session that has just ended, in case people are still talking."""
         recently = self.now < self.session.ends_at + OVERRUN
-        return self.zoom_url if self.state == DoorState.ENDED and recently else ""
+        return self.zoom_url if self.phase == SessionPhase.ENDED and recently else ""
+
+    @property
+    def waitlist_position(self) -> int:
+        return seats.waitlist_position(self.seat)
+
+    @property
+    def is_waitlist_closed(self) -> bool:
+        """Whether it's too late for anyone to be promoted from the waitlist."""
+        keeps = self.session.event.late_places == Event.LatePlaces.KEEP
+        return keeps and self.now > self.session.starts_at - seats.LATE_WINDOW
 
 
-def door(seat: Seat, now: dt.datetime) -> Door:
-    """The state of a session's door, for whoever has this seat, at an (aware) moment."""
-    session, zoom_url = seat.session, zoom_url_for(seat, now)
-    seconds = max(0, math.ceil((session.doors_open_at - now).total_seconds()))
+def seat_status(seat: Seat, now: dt.datetime) -> SeatStatus:
+    zoom_url = _zoom_url(seat, now)
+    return SeatStatus(seat, now, _phase(seat, now, zoom_url), zoom_url)
+
+
+def _phase(seat: Seat, now: dt.datetime, zoom_url: str) -> SessionPhase:
+    """By the clock, unless Zoom reports that the meeting is running or has ended."""
+    session, is_running = seat.session, _is_running_at_zoom(seat.session)
     if session.is_canceled:
-        state = DoorState.CANCELED
-    elif now >= session.ends_at:
-        state = DoorState.ENDED
-    elif seconds:
-        state = DoorState.WAITING
-    elif not zoom_url:
-        state = DoorState.NO_LINK
-    else:
-        state = DoorState.OPEN
-    return Door(session=session, state=state, now=now, seconds=seconds, zoom_url=zoom_url)
+        return SessionPhase.CANCELED
+    if now >= session.ends_at:
+        overruns = is_running and zoom_url and now < session.ends_at + OVERRUN
+        return SessionPhase.RUNNING if overruns else SessionPhase.ENDED
+    if seat.state == Seat.State.WAITING:
+        return SessionPhase.WAITLISTED
+    if now < session.doors_open_at:
+        return SessionPhase.UPCOMING
+    has_started = now >= session.starts_at
+    if is_running is False and has_started:
+        return SessionPhase.PAUSED
+    return SessionPhase.RUNNING if is_running or has_started else SessionPhase.DOORS_OPEN
 
 
-def zoom_url_for(seat: Seat, now: dt.datetime) -> str:
+def _is_running_at_zoom(session: Session) -> bool | None:
+    """None when Zoom hasn't reported anything since the doors opened: a rehearsal doesn't count."""
+    meeting = session.meeting_or_none
+    if meeting is None or not meeting.started_at or meeting.started_at < session.doors_open_at:
+        return None
+    return meeting.ended_at is None
+
+
+def _zoom_url(seat: Seat, now: dt.datetime) -> str:
     """The Zoom link that lets this person in, or "" while there is none."""
     session, meeting = seat.session, seat.session.meeting_or_none
+    if seat.state == Seat.State.WAITING:
+        return ""
     if meeting is None or meeting.state != meeting.State.MADE:
         return session.join_url
     if not session.event.has_personal_links:
         return session.join_url
     link: PersonalLink | None = getattr(seat, "personal_link", None)
-    about = (meeting.zoom_id, seat.registration.email)
-    if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == about:
+    current = (meeting.zoom_id, seat.registration.email)
+    if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == current:
         return link.join_url
     is_refused = link is not None and link.state == link.State.REFUSED
-    # Rather by Zoom's own form of registration than not at all.
+    # Zoom's own registration form is better than no way in.
     return session.join_url if is_refused or now >= session.starts_at else ""
 
 
+def shown_seats(registration: Registration) -> list[Seat]:
+    """The person's seats and waitlist entries in published sessions, with all that pages show."""
+    sessions = Prefetch("session", queryset=Session.objects.with_details())
+    shown = registration.seats.filter(session__status=Session.Status.PUBLISHED)
+    return list(shown.select_related("personal_link").prefetch_related(sessions, "access_needs"))
+
+
+def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | None:
+    """Seconds until an open page should look again; None when nothing will change anymore."""
+    upcoming = [
+        moment - now
+        for status in statuses
+        for moment in _phase_changes(status.session)
+        if moment > now
+    ]
+    if not upcoming:
+        return None
+    return math.ceil(min(*upcoming, MY_PAGE_MAX_WAIT).total_seconds())
+
+
+def _phase_changes(session: Session) -> list[dt.datetime]:
+    """The moments at which the page shows something else."""
+    return [
+        session.starts_at - seats.LATE_WINDOW,
+        session.doors_open_at,
+        session.starts_at,
+        session.ends_at,
+        session.ends_at + OVERRUN,
+    ]
+
+
 def record_opened(seat: Seat) -> None:
-    """Remember that someone was led on to Zoom. That it cannot be noted keeps nobody out."""
+    """Record that the person was sent on to Zoom. A database error must not keep them out."""
     if seat.opened_at:
         return
     try:
         Seat.objects.filter(pk=seat.pk, opened_at=None).update(opened_at=timezone.now())
     except DatabaseError as error:
-        logger.warning("That seat %s was opened could not be noted: %s", seat.pk, error)
+        logger.warning("Could not record that seat %s was opened: %s", seat.pk, error)

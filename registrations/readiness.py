@@ -1,54 +1,45 @@
-"""Who has a working link, who has not and why: the questions, and the verb that mends.
+"""Who has a working link, who doesn't and why, and the function that fixes what it can.
 
-A link works when the mail that gives it reached the person, and the join page that it opens can
-lead on to Zoom. Whatever the number of people, each question takes the same few queries.
+A link works when an email with it has reached the person, and the join page that it opens can
+redirect to Zoom. The number of queries doesn't depend on the number of people.
 """
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import (
-    Case,
-    CharField,
-    Exists,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    TextChoices,
-    Value,
-    When,
-)
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, TextChoices, When
 from django.utils import timezone
 
-from events.models import Event, Meeting, Session
+from events.models import Event, Session
 from events.zoom import sync
 from registrations import signup
 from registrations.models import (
-    ENDED_STATES,
     UNREACHED_STATES,
     OutgoingMail,
     PersonalLink,
     Registration,
     Seat,
+    SeatQuerySet,
 )
 from registrations.zoom import personal_links
 
-State = OutgoingMail.State
-Kind = OutgoingMail.Kind
-
-# Mails that hold join links: those about no one session hold all of them.
-CARRYING = (
-    *(Kind.LINKS, Kind.SCHEDULE, Kind.PROMOTED, Kind.CHANGED),
-    *(Kind.DAY, Kind.HOUR, Kind.DOORS),
+# Emails with join links: of their session if they have one, otherwise of all sessions.
+LINK_KINDS = (
+    OutgoingMail.Kind.LINKS,
+    OutgoingMail.Kind.SCHEDULE,
+    OutgoingMail.Kind.PROMOTED,
+    OutgoingMail.Kind.CHANGED,
+    OutgoingMail.Kind.DAY,
+    OutgoingMail.Kind.HOUR,
+    OutgoingMail.Kind.DOORS,
 )
 
 
-class Mail(TextChoices):
+class EmailStatus(TextChoices):
     """Whether the link of a session reached a person's mailbox."""
 
     ACCEPTED = "accepted", "Mail accepted"
@@ -59,8 +50,8 @@ class Mail(TextChoices):
     SPAM = "spam", "Our mail was reported as spam"
 
 
-class Link(TextChoices):
-    """Whether the join page can lead a person on to Zoom."""
+class LinkStatus(TextChoices):
+    """Whether the join page can redirect a person to Zoom."""
 
     THERE = "there", "Zoom link there"
     MISSING = "missing", "The session has no Zoom link"
@@ -69,14 +60,13 @@ class Link(TextChoices):
     REFUSED = "refused", "Zoom refused the address"
 
 
-WORKING = (Mail.ACCEPTED, Link.THERE)
-UNREACHED = (Mail.REFUSED, Mail.CAME_BACK, Mail.SPAM)
-# Mailed once more by `mend`.
-OWED = (Mail.NONE, Mail.REFUSED, Mail.CAME_BACK)
+UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
+# `fix` sends these people their links again.
+RESENDABLE = (EmailStatus.NONE, EmailStatus.REFUSED, EmailStatus.CAME_BACK)
 
 
-class Standing(TextChoices):
-    """What people on the board can be looked up by."""
+class Progress(TextChoices):
+    """What people on the board can be filtered by."""
 
     NO_LINK = "no-link", "No working link"
     UNREACHED = "unreached", "Mail came back or was refused"
@@ -84,293 +74,295 @@ class Standing(TextChoices):
     ATTENDED = "attended", "Attended"
 
 
-def seats_of(event: Event, *, session: Session | None = None) -> Any:
-    """The places of those who come to a session, or to any that is held, with `mail` and `link`.
-
-    The link works when both are well, see WORKING:
-
-    - `mail`: a server accepted a mail with this session's link, since the person has this place
-      and this address; none with all links is on its way; and they are reachable, as in
-      `RegistrationQuerySet.unreachable`;
-    - `link`: of personal links, the person's own is issued, for the meeting and the address that
-      count now; else the session has a link that leads to a meeting.
-    """
-    seats = Seat.objects.filter(registration__event=event)
-    if session is not None:
-        seats = seats.filter(session=session)
-    # Erased after the session, somebody still had come to it.
-    erased = seats.seated().filter(
-        registration__approval=Registration.Approval.APPROVED,
-        registration__erased_at__isnull=False,
-        registration__canceled_at__gte=F("session__ends_at"),
-    )
-    held = (seats.admitted() | erased).filter(session__in=event.sessions.taking_place())
-    return held.annotate(mail=_mail(seats), link=_link(event))
-
-
-def _mail(seats: QuerySet[Seat]) -> Case:
-    """By sets of ids that do not depend on the seat: the database makes each of them once."""
-    mails = OutgoingMail.objects.all()
-    standing = mails.filter(created_at__gte=F("registration__email_since"))
-    newer = mails.filter(
-        registration=OuterRef("registration"), pk__gt=OuterRef("pk"), state__in=ENDED_STATES
-    )
-    refused = mails.filter(~Exists(newer), state=State.FAILED)
-
-    def about(found: QuerySet[OutgoingMail]) -> Q:
-        return Q(registration__in=found.values("registration"))
-
-    # What someone holds may be links that were taken away: those that are on their way count.
-    newer_links = mails.filter(
-        registration=OuterRef("registration"),
-        pk__gt=OuterRef("pk"),
-        kind=Kind.LINKS,
-        state=State.SENT,
-    )
-    links_anew = mails.filter(~Exists(newer_links), kind=Kind.LINKS, state=State.WAITING)
-    on_its_way = When(_carried(seats, State.WAITING), then=Value(Mail.ON_ITS_WAY))
-    return Case(
-        When(about(standing.filter(state=State.COMPLAINED)), then=Value(Mail.SPAM)),
-        When(about(standing.filter(state=State.BOUNCED)), then=Value(Mail.CAME_BACK)),
-        When(about(refused), then=Case(on_its_way, default=Value(Mail.REFUSED))),
-        When(about(links_anew), then=Value(Mail.ON_ITS_WAY)),
-        When(_carried(seats, State.SENT), then=Value(Mail.ACCEPTED)),
-        on_its_way,
-        default=Value(Mail.NONE),
-        output_field=CharField(),
-    )
-
-
-def _carried(seats: QuerySet[Seat], state: State) -> Q:
-    """Seats whose link stands in a mail of this state, to the address that the person has now."""
-
-    def in_mails(**about: Any) -> Q:
-        found = seats.filter(
-            Q(registration__mails__created_at__gte=F("seated_at")),
-            Q(registration__mails__created_at__gte=F("registration__email_since")),
-            registration__mails__state=state,
-            registration__mails__kind__in=CARRYING,
-            **about,
-        )
-        return Q(pk__in=found.order_by().values("pk"))
-
-    return in_mails(registration__mails__session=None) | in_mails(
-        registration__mails__session=F("session")
-    )
-
-
-def _link(event: Event) -> Case:
-    gone = When(session__meeting__state=Meeting.State.GONE, then=Value(Link.GONE))
-    pasted = When(session__meeting__join_url__gt="", then=Value(Link.THERE))
-    if event.has_personal_links:
-        # As in `PersonalLinkQuerySet.leading_in`.
-        of_now = Q(
-            personal_link__zoom_id=F("session__meeting__zoom_id"),
-            personal_link__email=F("registration__email"),
-        )
-        issued = of_now & Q(personal_link__state=PersonalLink.State.ISSUED)
-        refused = of_now & Q(personal_link__state=PersonalLink.State.REFUSED)
-        whens = [
-            gone,
-            When(issued, then=Value(Link.THERE)),
-            When(session__meeting__zoom_id=None, then=Value(Link.MISSING)),
-            When(refused, then=Value(Link.REFUSED)),
-        ]
-        default = Link.WANTED
-    else:
-        # Whatever became of a meeting of ours, organizers answer for a link that they paste.
-        whens = [gone, pasted] if event.creates_meetings else [pasted]
-        default = Link.MISSING
-    return Case(*whens, default=Value(default), output_field=CharField())
-
-
 class Person(NamedTuple):
-    """Someone on the board, by the registration's id."""
+    """A registration. An erased one has no name."""
 
     pk: int
     name: str
     email: str
 
 
-class Place(NamedTuple):
-    """Someone's place in a session, and how far they have come with it."""
+class SeatReadiness(NamedTuple):
+    """How far a person is with one session."""
 
-    registration_id: int
+    person: Person
     session_id: int
-    mail: str
-    link: str
+    email: EmailStatus
+    email_error: str
+    link: LinkStatus
+    link_error: str
     opened_at: dt.datetime | None
     attended: bool
 
     @property
     def works(self) -> bool:
-        return (self.mail, self.link) == WORKING
+        return self.email is EmailStatus.ACCEPTED and self.link is LinkStatus.THERE
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why the link doesn't work, with what the mail server or Zoom said; empty if it does."""
+        reasons = {}
+        if self.email is not EmailStatus.ACCEPTED:
+            reasons[str(self.email.label)] = self.email_error
+        if self.link is not LinkStatus.THERE:
+            reasons[str(self.link.label)] = self.link_error
+        return reasons
 
 
-@dataclass
-class Tally:
-    """How many of a session's people have come how far; `reasons` why links do not work."""
+class Tally(NamedTuple):
+    """How many of a session's people have come how far; `reasons` why links don't work."""
 
-    seated: int = 0
-    issued: int = 0
-    accepted: int = 0
-    unreached: int = 0
-    opened: int = 0
-    attended: int = 0
-    without_link: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    seated: int
+    issued: int
+    accepted: int
+    unreached: int
+    opened: int
+    attended: int
+    without_link: int
+    reasons: Counter[str]
 
-    def add(self, mail: str, link: str, *, opened: bool, attended: bool, count: int) -> None:
-        reasons = [str(Mail(mail).label)] if mail != Mail.ACCEPTED else []
-        reasons += [str(Link(link).label)] if link != Link.THERE else []
-        self.seated += count
-        self.issued += count * (link == Link.THERE)
-        self.accepted += count * (mail == Mail.ACCEPTED)
-        self.unreached += count * (mail in UNREACHED)
-        self.opened += count * opened
-        self.attended += count * attended
-        self.without_link += count * bool(reasons)
-        self.reasons.update(dict.fromkeys(reasons, count))
+
+def tally(seats: list[SeatReadiness]) -> Tally:
+    reasons = [seat.reasons for seat in seats if not seat.works]
+    return Tally(
+        seated=len(seats),
+        issued=sum(seat.link is LinkStatus.THERE for seat in seats),
+        accepted=sum(seat.email is EmailStatus.ACCEPTED for seat in seats),
+        unreached=sum(seat.email in UNREACHED for seat in seats),
+        opened=sum(seat.opened_at is not None for seat in seats),
+        attended=sum(seat.attended for seat in seats),
+        without_link=len(reasons),
+        reasons=Counter(reason for each in reasons for reason in each),
+    )
 
 
 def next_session(sessions: Iterable[Session], now: dt.datetime) -> Session | None:
-    """Of sessions in their order the one that runs or comes next, or None when all are over."""
+    """The first of the sessions, in order, that isn't over; None when all are."""
     return next((session for session in sessions if session.ends_at > now), None)
 
 
 class Board:
-    """The places of an event, or of one of its sessions, as they stood at one moment."""
+    """The seats in an event's sessions, or in the given ones, at one moment."""
 
-    def __init__(self, event: Event, now: dt.datetime, *, session: Session | None = None) -> None:
-        self._event, self._now = event, now
-        self.sessions = list(event.sessions.taking_place().select_related("event", "meeting"))
-        seats = seats_of(event, session=session).order_by()
-        # Of thousands of people these are many: a Place is made of those only that are shown.
-        self._rows = list(seats.values_list(*Place._fields))
-
-    def places(self, people: Collection[int]) -> dict[tuple[int, int], Place]:
-        """Where these people stand, by registration and session."""
-        return {(row[0], row[1]): Place._make(row) for row in self._rows if row[0] in people}
+    def __init__(
+        self, event: Event, now: dt.datetime, *, sessions: Iterable[Session] | None = None
+    ) -> None:
+        if sessions is None:
+            sessions = event.sessions.taking_place().select_related("event", "meeting")
+        self.now, self.sessions = now, list(sessions)
+        self.seats = list(_load_seats(event, self.sessions))
 
     def tallies(self) -> dict[int, Tally]:
         """A tally for each session, by its id."""
-        tallies = {session.pk: Tally() for session in self.sessions}
-        alike = Counter(
-            (session, mail, link, opened_at is not None, attended)
-            for _person, session, mail, link, opened_at, attended in self._rows
-        )
-        for (session, mail, link, opened, attended), count in alike.items():
-            tallies[session].add(mail, link, opened=opened, attended=attended, count=count)
-        return tallies
+        seats: dict[int, list[SeatReadiness]] = {session.pk: [] for session in self.sessions}
+        for seat in self.seats:
+            seats[seat.session_id].append(seat)
+        return {session: tally(found) for session, found in seats.items()}
+
+    def upcoming_seats(self) -> list[SeatReadiness]:
+        """The seats in sessions that aren't over."""
+        upcoming = {session.pk for session in self.sessions if session.ends_at > self.now}
+        return [seat for seat in self.seats if seat.session_id in upcoming]
 
     def people(
         self,
         *,
         session: Session | None = None,
-        standing: Standing | None = None,
-        words: str = "",
+        progress: Progress | None = None,
+        search: str = "",
     ) -> list[Person]:
-        """People who come to the session, or to any, by name; `words` are of name or email."""
-        fit, wanted = self._fitting(session, standing), words.casefold().split()
-        found = []
-        people = self._event.registrations.filter(erased_at=None).order_by("pk")
-        for row in people.values_list(*Person._fields):
-            person = Person._make(row)
-            known = f"{person.name} {person.email}".casefold()
-            if person.pk in fit and all(word in known for word in wanted):
-                found.append(person)
-        return sorted(found, key=lambda person: person.name.casefold())
-
-    def _fitting(self, session: Session | None, standing: Standing | None) -> set[int]:
-        """The registrations with such a place. Nobody needs a link for what is over."""
-        rows = self._rows
+        """People by name. `search` matches parts of names and email addresses."""
+        seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
         if session is not None:
-            rows = [row for row in rows if row[1] == session.pk]
-        match standing:
-            case None:
-                return {person for person, *_place in rows}
-            case Standing.NO_LINK:
-                to_come = {each.pk for each in self.sessions if each.ends_at > self._now}
-                return {
-                    person
-                    for person, of, mail, link, _opened_at, _attended in rows
-                    if (mail, link) != WORKING and of in to_come
-                }
-            case Standing.UNREACHED:
-                return {person for person, _of, mail, *_rest in rows if mail in UNREACHED}
-            case Standing.ATTENDED:
-                return {person for person, *_rest, attended in rows if attended}
-            case Standing.NOT_OPENED:
-                opened = {person for person, *_rest, opened_at, _attended in rows if opened_at}
-                return {person for person, *_place in rows} - opened
+            seats = [seat for seat in seats if seat.session_id == session.pk]
+        terms = search.casefold().split()
+        found = [
+            person
+            for person in _with_progress(seats, progress)
+            if person.name
+            and all(term in f"{person.name} {person.email}".casefold() for term in terms)
+        ]
+        return sorted(found, key=lambda person: (person.name.casefold(), person.pk))
 
 
-def said_of_links(people: Collection[int]) -> dict[tuple[int, int], str]:
-    """What Zoom said last of these people's links, by registration and session."""
-    links = PersonalLink.objects.filter(seat__registration__in=people).exclude(problem="")
-    return {
-        (registration, session): problem
-        for registration, session, problem in links.values_list(
-            "seat__registration", "seat__session", "problem"
-        )
+def _with_progress(seats: list[SeatReadiness], progress: Progress | None) -> set[Person]:
+    match progress:
+        case Progress.NO_LINK:
+            return {seat.person for seat in seats if not seat.works}
+        case Progress.UNREACHED:
+            return {seat.person for seat in seats if seat.email in UNREACHED}
+        case Progress.ATTENDED:
+            return {seat.person for seat in seats if seat.attended}
+        case Progress.NOT_OPENED:
+            opened = {seat.person for seat in seats if seat.opened_at}
+            return {seat.person for seat in seats} - opened
+    return {seat.person for seat in seats}
+
+
+@dataclass
+class Undelivered:
+    """A person's emails that are waiting or weren't delivered, and what became of the last one."""
+
+    last_outcome: str | None
+    error: str = ""
+    # The errors of waiting emails with links, by session; None: with all links.
+    waiting: dict[int | None, str] = field(default_factory=dict)
+    # The newest links are waiting: those that the person has may have been renewed.
+    has_new_links: bool = False
+
+    def email_status(self, session: int, *, was_shown: bool) -> tuple[EmailStatus, str]:
+        """The status of the session's link, and the error it is about."""
+        if self.last_outcome == OutgoingMail.State.COMPLAINED:
+            return EmailStatus.SPAM, self.error
+        if self.last_outcome == OutgoingMail.State.BOUNCED:
+            return EmailStatus.CAME_BACK, self.error
+        waiting = self.waiting.get(None, self.waiting.get(session))
+        is_refused = self.last_outcome == OutgoingMail.State.FAILED
+        if is_refused and waiting is None:
+            return EmailStatus.REFUSED, self.error
+        if was_shown and not is_refused and not self.has_new_links:
+            return EmailStatus.ACCEPTED, ""
+        return (EmailStatus.NONE, "") if waiting is None else (EmailStatus.ON_ITS_WAY, waiting)
+
+
+def _load_undelivered(event: Event) -> dict[int, Undelivered]:
+    waiting = Q(state=OutgoingMail.State.WAITING, kind__in=LINK_KINDS)
+    outcome = event.registrations.with_last_outcome().filter(pk=OuterRef("registration"))
+    newer = {"registration": OuterRef("registration"), "pk__gt": OuterRef("pk")}
+    links = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS)
+    newer_links = links.filter(state=OutgoingMail.State.SENT, **newer)
+    emails = OutgoingMail.objects.filter(
+        waiting | Q(state__in=UNREACHED_STATES), registration__event=event
+    ).annotate(
+        last_outcome=Subquery(outcome.values("last_outcome")),
+        is_newest=Q(kind=OutgoingMail.Kind.LINKS) & ~Exists(newer_links),
+    )
+    undelivered: dict[int, Undelivered] = {}
+    for pk, session, state, error, last_outcome, is_newest in emails.order_by("pk").values_list(
+        "registration", "session", "state", "last_error", "last_outcome", "is_newest"
+    ):
+        person = undelivered.setdefault(pk, Undelivered(last_outcome))
+        if state == OutgoingMail.State.WAITING:
+            person.waiting[session] = error
+            person.has_new_links |= is_newest
+        else:
+            person.error = error or person.error
+    return undelivered
+
+
+def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
+    registrations = event.registrations.order_by().values_list(*Person._fields)
+    people = {row[0]: Person._make(row) for row in registrations}
+    undelivered = _load_undelivered(event)
+    links = {
+        (session.pk, state): _link_status(session, state)
+        for session in sessions
+        for state in (None, *PersonalLink.State.values)
     }
+    rows = _seats_in(sessions).values_list(
+        *("registration", "session", "was_shown", "link_state", "personal_link__problem"),
+        *("opened_at", "attended"),
+    )
+    for pk, session, was_shown, link_state, link_error, opened_at, attended in rows:
+        email, error = EmailStatus.ACCEPTED if was_shown else EmailStatus.NONE, ""
+        if pk in undelivered:
+            email, error = undelivered[pk].email_status(session, was_shown=was_shown)
+        link = links[session, link_state]
+        yield SeatReadiness(
+            people[pk], session, email, error, link, link_error or "", opened_at, attended
+        )
 
 
-def said_of_mails(people: Collection[int]) -> dict[tuple[int, bool], str]:
-    """What was said last of these people's mails: of those that wait (True), and did not get there.
+def _seats_in(sessions: list[Session]) -> SeatQuerySet:
+    """The seats of attendees, with `was_shown` and `link_state`.
 
-    The key is the registration's id and which of the two it is.
+    - `was_shown`: an email with the session's link was sent, since the person has this seat and
+      this address;
+    - `link_state`: of the person's own Zoom link for the current meeting and address, or None.
     """
-    mails = OutgoingMail.objects.filter(registration__in=people).exclude(last_error="")
-    troubled = mails.filter(state__in=(*UNREACHED_STATES, State.WAITING)).order_by("pk")
-    return {
-        (registration, state == State.WAITING): words
-        for registration, state, words in troubled.values_list(
-            "registration", "state", "last_error"
+    seats = Seat.objects.filter(session__in=sessions)
+    # People who attended and were erased afterwards still count.
+    erased = seats.seated().filter(
+        registration__approval=Registration.Approval.APPROVED,
+        registration__erased_at__isnull=False,
+        registration__canceled_at__gte=F("session__ends_at"),
+    )
+    emails = OutgoingMail.objects.filter(
+        Q(session=None) | Q(session=OuterRef("session")),
+        Q(created_at__gte=OuterRef("seated_at")),
+        Q(created_at__gte=OuterRef("registration__email_since")),
+        registration=OuterRef("registration"),
+        state=OutgoingMail.State.SENT,
+        kind__in=LINK_KINDS,
+    )
+    # As in `PersonalLinkQuerySet.usable`.
+    is_current = Q(
+        personal_link__zoom_id=F("session__meeting__zoom_id"),
+        personal_link__email=F("registration__email"),
+    )
+    return (
+        (seats.admitted() | erased)
+        .order_by()
+        .annotate(
+            was_shown=Exists(emails),
+            link_state=Case(When(is_current, then=F("personal_link__state"))),
         )
-    }
+    )
 
 
-@dataclass(frozen=True)
-class Fixed:
-    """What `mend` did: how many people it mails again and how many not, and what it asks Zoom."""
+def _link_status(session: Session, link_state: str | None) -> LinkStatus:
+    """`link_state` is of the person's own link for the session's current meeting."""
+    meeting = session.meeting_or_none
+    if session.meeting_is_gone:
+        return LinkStatus.GONE
+    if not session.event.has_personal_links:
+        return LinkStatus.THERE if session.join_url else LinkStatus.MISSING
+    if meeting is None or meeting.zoom_id is None:
+        return LinkStatus.MISSING
+    if link_state == PersonalLink.State.ISSUED:
+        return LinkStatus.THERE
+    return LinkStatus.REFUSED if link_state == PersonalLink.State.REFUSED else LinkStatus.WANTED
 
-    mailed: int
-    mailed_lately: int
-    in_peace: int
+
+class Fixed(NamedTuple):
+    """What `fix` did: how many people it emailed or not, and what it asked Zoom for."""
+
+    emailed: int
+    emailed_recently: int
+    reported_spam: int
     asks_zoom: bool
     personal_links: int
 
 
 def fix(*, event: Event) -> Fixed:
-    """Do again all that came to nothing, for the sessions that are not over.
+    """Retry everything that has failed, for the sessions that aren't over.
 
-    People whom no mail with their links has reached are mailed them. An address from which mail
-    came back is held to be right from now on, until mail comes back again. Whoever reported our
-    mail as spam is left in peace. Zoom is asked again for the personal links that it refused, and
-    every meeting is looked at anew; one that somebody deleted there is not remade.
+    People whom no email with their links has reached get another one. If their emails bounced, the
+    address counts as correct until one bounces again. People who reported our email as spam get
+    none. Personal links that Zoom rejected are requested again, and every meeting is checked; one
+    that somebody deleted at Zoom isn't recreated.
     """
-    mailed, mailed_lately, in_peace = _mail_again(event)
-    asks_zoom, tried = event.creates_meetings and sync.is_configured(), 0
+    emailed, emailed_recently, reported_spam = _resend_links(event)
+    asks_zoom, links = event.creates_meetings and sync.is_configured(), 0
     if asks_zoom:
         sync.retry_now(event=event)
     if asks_zoom and event.has_personal_links:
-        tried = personal_links.try_again(event=event)
-    return Fixed(mailed, mailed_lately, in_peace, asks_zoom, tried)
+        links = personal_links.try_again(event=event)
+    return Fixed(emailed, emailed_recently, reported_spam, asks_zoom, links)
 
 
 @transaction.atomic
-def _mail_again(event: Event) -> tuple[int, int, int]:
-    # One at a time: whoever presses the button meanwhile finds the mails on their way.
+def _resend_links(event: Event) -> tuple[int, int, int]:
+    # One at a time: a second click finds the emails of the first one waiting.
     Event.objects.select_for_update(no_key=True).get(pk=event.pk)
     now = timezone.now()
-    seats = seats_of(event).filter(session__ends_at__gt=now, mail__in=(*OWED, Mail.SPAM))
-    found: dict[str, set[int]] = {mail: set() for mail in Mail}
-    for pk, mail in seats.order_by().values_list("registration", "mail").distinct():
-        found[mail].add(pk)
-    owed = set[int]().union(*(found[mail] for mail in OWED))
-    mailed = signup.resend_links(registrations=Registration.objects.filter(pk__in=owed).only("pk"))
-    anew = OutgoingMail.objects.filter(kind=Kind.LINKS, created_at__gte=now)
-    came_back = event.registrations.filter(pk__in=found[Mail.CAME_BACK])
-    came_back.filter(pk__in=anew.values("registration")).update(email_since=now)
-    return mailed, len(owed) - mailed, len(found[Mail.SPAM])
+    ids: dict[EmailStatus, set[int]] = {status: set() for status in EmailStatus}
+    for seat in Board(event, now).upcoming_seats():
+        ids[seat.email].add(seat.person.pk)
+    resendable = set[int]().union(*(ids[status] for status in RESENDABLE))
+    people = Registration.objects.filter(pk__in=resendable).only("pk")
+    emailed = signup.resend_links(registrations=people)
+    queued = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS, created_at__gte=now)
+    bounced = event.registrations.filter(pk__in=ids[EmailStatus.CAME_BACK])
+    bounced.filter(pk__in=queued.values("registration")).update(email_since=now)
+    return emailed, len(resendable) - emailed, len(ids[EmailStatus.SPAM])

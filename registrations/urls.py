@@ -4,7 +4,7 @@ from registrations.views import (
     accounts,
     calendar,
     find,
-    joining,
+    join,
     my_page,
     privacy,
     register,
@@ -12,7 +12,7 @@ from registrations.views import (
 )
 from registrations.zoom import webhooks
 
-# A token is [A-Za-z0-9_-], just what `slug` lets through: no odd byte reaches the database.
+# Tokens consist of [A-Za-z0-9_-], as `slug` does, so no other byte reaches the database.
 urlpatterns = [
     path("me/", accounts.my_weeks, name="my_weeks"),
     path("me/<slug:token>/", my_page.me, name="me"),
@@ -21,12 +21,12 @@ urlpatterns = [
     path("me/<slug:token>/resend/", my_page.resend, name="resend"),
     path("me/<slug:token>/renew/", my_page.renew, name="renew"),
     path("me/<slug:token>/cancel/", my_page.cancel, name="cancel"),
-    path("me/<slug:token>/return/", my_page.restore, name="come_back"),
+    path("me/<slug:token>/return/", my_page.restore, name="restore"),
     path("me/<slug:token>/data.json", privacy.my_data, name="my_data"),
     path("me/<slug:token>/erase/", privacy.erase, name="erase"),
     path("calendar/<slug:token>.ics", calendar.feed, name="feed"),
     path("unsubscribe/<str:signed>/", unsubscribe.unsubscribe, name="unsubscribe"),
-    path("join/<slug:token>/<slug:session_slug>/", joining.join, name="join"),
+    path("join/<slug:token>/<slug:session_slug>/", join.join, name="join"),
     path("webhooks/zoom/", webhooks.zoom_webhook, name="zoom_webhook"),
     path("<slug:event_slug>/register/", register.register, name="register"),
     path("<slug:event_slug>/find/", find.find, name="find"),

@@ -1,4 +1,4 @@
-"""Where organizers keep the week."""
+"""Admin pages for events and their sessions."""
 
 from events.admin.event import EventAdmin
 from events.admin.session import SessionAdmin

@@ -1,50 +1,48 @@
-"""Events in the admin."""
+"""The admin pages of events."""
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import EventTimeMixin, by_id
+from events.admin.shared import by_id, in_event_time, render_now, warning
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import all_time_zones, offered_time_zones
 from events.zoom import status as zoom_status
 from events.zoom import sync
 
+# Nothing is erased within this time after `erase_after_days` was changed.
+ERASURE_NOTICE = dt.timedelta(days=7)
+
 
 class EventForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Whoever may only look has no fields.
+        # People who may only view the event get a form without fields.
         if self.fields:
             self.fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )
 
     def clean_zoom_mode(self) -> str:
-        """What was chosen before the credentials went may stay: other edits must go through."""
+        """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
         mode: str = self.cleaned_data["zoom_mode"]
-        chosen = mode != Event.ZoomMode.PASTED and "zoom_mode" in self.changed_data
-        if chosen and not sync.is_configured():
+        is_new = "zoom_mode" in self.changed_data
+        if is_new and mode != Event.ZoomMode.PASTED and not sync.is_configured():
             raise ValidationError(
                 "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
                 "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."
             )
         return mode
-
-
-# After a change of when personal data is erased, at least so long nothing is.
-NOTICE = dt.timedelta(days=7)
 
 
 class TrackInline(admin.TabularInline):
@@ -60,7 +58,7 @@ class SpeakerInline(admin.TabularInline):
 
 
 @admin.register(Event)
-class EventAdmin(EventTimeMixin, admin.ModelAdmin):
+class EventAdmin(admin.ModelAdmin):
     form = EventForm
     list_display = ["name", "state", "begins", "session_count", "links"]
     list_filter = ["status"]
@@ -113,19 +111,19 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
         ("Personal data", {"fields": ["erase_after_days"]}),
     ]
 
-    def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
-        return by_id(Event.objects.all(), pk=object_id)
-
-    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
-        """All: their agendas name the event's speakers."""
-        return event.sessions.order_by("pk") if object_id else []
-
-    def zone_of(self, request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
-        """The zone that the form itself names counts at once."""
-        chosen = request.POST.get("time_zone", "")
-        if chosen in all_time_zones():
-            return zoneinfo.ZoneInfo(chosen)
-        return super().zone_of(request, event)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: Any = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        event: Event | None = by_id(Event.objects.all(), pk=object_id)
+        # All of them, because their agendas name the event's speakers.
+        sessions = event.sessions.order_by("pk") if event else []
+        with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
+            context |= extra_context or {}
+            return render_now(super().changeform_view(request, object_id, form_url, context))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()
@@ -139,7 +137,7 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Event, form: Any, change: bool) -> None:
         if "erase_after_days" in form.changed_data:
-            obj.erase_not_before = timezone.now() + NOTICE
+            obj.erase_not_before = timezone.now() + ERASURE_NOTICE
         super().save_model(request, obj, form, change)
         if change and "time_zone" in form.changed_data:
             messages.warning(
@@ -148,29 +146,7 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
                 "Look through the list of sessions.",
             )
         if change and "zoom_mode" in form.changed_data:
-            self._say_what_becomes_of_links(request, obj, form.initial["zoom_mode"])
-
-    def _say_what_becomes_of_links(self, request: HttpRequest, event: Event, before: str) -> None:
-        if event.creates_meetings:
-            messages.info(
-                request,
-                "The meetings are made at Zoom within a minute or so. Links that were pasted "
-                "serve until then. The list of sessions says how far it is.",
-            )
-            return
-        stay = Meeting.objects.at_zoom().filter(session__event=event).count()
-        if not stay:
-            return
-        words = (
-            "The meetings that were made stay at Zoom, and their links stay as they are, but "
-            "they are not kept in step any more: what you change here, change at Zoom too."
-        )
-        if before == Event.ZoomMode.PERSONAL:
-            words += (
-                " Personal links are not given out any more: turn registration off at Zoom, or "
-                "it asks everyone to register there."
-            )
-        messages.warning(request, words)
+            explain_zoom_mode(request, obj, form.initial["zoom_mode"])
 
     @admin.display(description="status", ordering="status")
     def state(self, event: Event) -> str:
@@ -191,7 +167,37 @@ class EventAdmin(EventTimeMixin, admin.ModelAdmin):
     def links(self, event: Any) -> str:
         if trouble := event.sessions_in_trouble:
             need = "needs attention" if trouble == 1 else "need attention"
-            words = need if event.creates_meetings else "missing"
-            return format_html('<b class="warning">{} {}</b>', trouble, words)
+            return warning(f"{trouble} {need if event.creates_meetings else 'missing'}")
         missing = event.sessions_without_link
         return f"{missing} not made yet" if missing else "complete"
+
+
+def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
+    """Return the zone that the posted form chooses, else the event's."""
+    chosen = request.POST.get("time_zone", "")
+    if chosen in all_time_zones():
+        return zoneinfo.ZoneInfo(chosen)
+    return (event or Event()).zone
+
+
+def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:
+    """After a change of the Zoom mode, say what happens to the links."""
+    if event.creates_meetings:
+        messages.info(
+            request,
+            "The meetings are made at Zoom within a minute or so. Links that were pasted "
+            "serve until then. The list of sessions says how far it is.",
+        )
+        return
+    if not Meeting.objects.at_zoom().filter(session__event=event).exists():
+        return
+    text = (
+        "The meetings that were made stay at Zoom, and their links stay as they are, but "
+        "they are not kept in step any more: what you change here, change at Zoom too."
+    )
+    if mode_before == Event.ZoomMode.PERSONAL:
+        text += (
+            " Personal links are not given out any more: turn registration off at Zoom, or "
+            "it asks everyone to register there."
+        )
+    messages.warning(request, text)

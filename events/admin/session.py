@@ -1,32 +1,36 @@
-"""Sessions in the admin."""
+"""The admin pages of sessions, with their agenda and their Zoom meeting."""
 
-import datetime as dt
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.widgets import AdminTextareaWidget
-from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
 
 from events import schedule
-from events.admin.shared import EventTimeMixin, by_id
+from events.admin.shared import (
+    buttons_view,
+    by_id,
+    default_event,
+    in_event_time,
+    render_now,
+    save_entered_fields,
+    warning,
+    with_default_event,
+)
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
 from events.templatetags.times import clock, day, hours
-from events.zoom import status as zoom_status
 from events.zoom import sync
+from events.zoom.status import meeting_status, needs_attention
 
 
-class HasLinkFilter(admin.SimpleListFilter):
+class ZoomLinkFilter(admin.SimpleListFilter):
     title = "Zoom link"
     parameter_name = "link"
 
@@ -36,7 +40,7 @@ class HasLinkFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
         match self.value():
             case "attention":
-                return queryset.filter(zoom_status.needs_attention(timezone.now()))
+                return queryset.filter(needs_attention(timezone.now()))
             case "missing":
                 return queryset.without_link(timezone.now())
             case "there":
@@ -64,8 +68,8 @@ class MeetingInline(admin.StackedInline):
     can_delete = False
 
 
-class MadeMeetingInline(MeetingInline):
-    """A meeting that is kept in step with Zoom: only what Zoom does not know can be entered."""
+class SyncedMeetingInline(MeetingInline):
+    """A meeting that is synced with Zoom: only what Zoom doesn't know can be entered."""
 
     readonly_fields = ["standing", "link", "meeting_id", "passcode", "ran"]
 
@@ -80,11 +84,11 @@ class MadeMeetingInline(MeetingInline):
     def standing(self, meeting: Meeting) -> str:
         if meeting.session is None:
             return "Not made yet: within a minute after you save"
-        words, is_trouble = zoom_status.meeting_status(meeting.session, timezone.now())
-        shown = format_html('<b class="warning">{}</b>', words) if is_trouble else words
+        status = meeting_status(meeting.session, timezone.now())
+        text = warning(status.text) if status.is_problem else status.text
         if not meeting.problem:
-            return shown
-        return format_html('{}<span class="said">{}</span>', shown, meeting.problem)
+            return text
+        return format_html('{}<span class="said">{}</span>', text, meeting.problem)
 
     @admin.display(description="Zoom link")
     def link(self, meeting: Meeting) -> str:
@@ -104,8 +108,8 @@ class MadeMeetingInline(MeetingInline):
         started, ended = meeting.started_at, meeting.ended_at
         if started is None:
             return "not yet"
-        words = f"Started {day(started, zone)}, {clock(started, zone)}"
-        return f"{words}, ended {clock(ended, zone)}" if ended else words
+        text = f"Started {day(started, zone)}, {clock(started, zone)}"
+        return f"{text}, ended {clock(ended, zone)}" if ended else text
 
 
 class AgendaInline(admin.TabularInline):
@@ -124,16 +128,51 @@ class AgendaInline(admin.TabularInline):
         return formset
 
 
+@admin.action(description="Cancel the selected sessions")
+def cancel(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+    done = sum(schedule.cancel_session(session=session) for session in queryset)
+    messages.success(
+        request,
+        f"{done} canceled. Their pages, join links and calendars say so now. People who are "
+        "registered are told by mail, unless you take it back within a few minutes.",
+    )
+
+
+@admin.action(description="Take back the cancellation of the selected sessions")
+def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+    done = sum(schedule.restore_session(session=session) for session in queryset)
+    messages.success(
+        request, f"{done} on again. People who were told of the cancellation are told of this."
+    )
+
+
+def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
+    meeting = session.meeting_or_none
+    if meeting is None or not sync.recreate(meeting=meeting):
+        messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
+        return
+    model_admin.log_change(request, session, "Zoom meeting made anew.")
+    messages.success(
+        request,
+        "The meeting is made anew at Zoom within a minute. Links that people have lead to it.",
+    )
+
+
+def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
+    sync.retry_now(event=session.event)
+    messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
+
+
 @admin.register(Session)
-class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
+class SessionAdmin(admin.ModelAdmin):
     list_display = ["title", "link", "when", "kind", "state"]
-    list_filter = ["event", HasLinkFilter, "kind", "status"]
+    list_filter = ["event", ZoomLinkFilter, "kind", "status"]
     list_select_related = ["event", "meeting"]
     search_fields = ["title", "summary"]
     prepopulated_fields = {"slug": ["title"]}
     readonly_fields = ["canceled"]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
-    actions = ["cancel", "restore"]
+    actions = [cancel, restore]
     fieldsets = [
         (
             None,
@@ -162,82 +201,47 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(require_POST(self.zoom_view))
+        buttons = buttons_view(self, {"remake": recreate_meeting, "try": retry_sync})
         return [
-            path("<path:object_id>/zoom/", view, name="events_session_zoom"),
+            path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *super().get_urls(),
         ]
 
-    def zoom_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The buttons about a session's meeting at Zoom."""
-        session: Session | None = self.get_object(request, unquote(object_id))
-        if session is None:
-            raise Http404
-        if not self.has_change_permission(request, session):
-            raise PermissionDenied
-        button = {"remake": self._remake, "try": self._try_again}.get(request.POST.get("do", ""))
-        if button is None:
-            raise BadRequest
-        button(request, session)
-        return redirect("admin:events_session_change", session.pk)
-
-    def _remake(self, request: HttpRequest, session: Session) -> None:
-        meeting = session.meeting_or_none
-        if meeting is None or not sync.recreate(meeting=meeting):
-            messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
-            return
-        self.log_change(request, session, "Zoom meeting made anew.")
-        messages.success(
-            request,
-            "The meeting is made anew at Zoom within a minute. Links that people have lead to it.",
-        )
-
-    def _try_again(self, request: HttpRequest, session: Session) -> None:
-        sync.retry_now(event=session.event)
-        messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
-
-    def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
-        if object_id:
-            return by_id(Event.objects.all(), sessions__pk=object_id)
-        chosen = request.POST.get("event") or request.GET.get("event")
-        if chosen:
-            return by_id(Event.objects.all(), pk=chosen)
-        return Event.objects.current(timezone.now()) or Event.objects.first()
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: Any = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        event = event_of(request, object_id)
+        sessions = event.sessions.filter(pk=object_id) if event and object_id else []
+        with in_event_time(request, event, (event or Event()).zone, sessions) as context:
+            context |= extra_context or {}
+            return render_now(super().changeform_view(request, object_id, form_url, context))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        event = self.event_of(request, None)
-        return {
-            "event": event.pk if event else None,
-            **super().get_changeform_initial_data(request),
-        }
-
-    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
-        return event.sessions.filter(pk=object_id) if object_id else []
+        return with_default_event(super().get_changeform_initial_data(request))
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
-        event = obj.event if obj else self.event_of(request, None)
+        event = obj.event if obj else event_of(request, None)
         creates_meetings = event is not None and event.creates_meetings
-        return [MadeMeetingInline if creates_meetings else MeetingInline, AgendaInline]
+        return [SyncedMeetingInline if creates_meetings else MeetingInline, AgendaInline]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Of a meeting write what was entered and no more: workers write the rest meanwhile."""
-        if formset.model is not Meeting:
+        if formset.model is Meeting:
+            save_entered_fields(formset)
+        else:
             super().save_formset(request, form, formset, change)
-            return
-        formset.save(commit=False)
-        for meeting in formset.new_objects:
-            meeting.save()
-        for meeting, fields in formset.changed_objects:
-            meeting.save(update_fields=fields)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         session = Session.objects.with_details().get(pk=form.instance.pk)
         changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
         if session.event.creates_meetings:
-            self._say_how_it_stands_at_zoom(request, session, changed)
+            show_synced_meeting(request, session, changed)
         else:
-            self._say_what_was_pasted(request, session, changed)
+            show_pasted_meeting(request, session, changed)
         planned = sum(item.minutes for item in session.agenda.all())
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:
@@ -246,32 +250,6 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
                 f"The agenda of “{session}” takes {planned} minutes, the session {length}.",
             )
 
-    def _say_what_was_pasted(self, request: HttpRequest, session: Session, changed: bool) -> None:
-        if changed:
-            messages.info(
-                request,
-                "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
-                "passcode or phone number they are told by mail, once your edits have rested.",
-            )
-        if not session.join_url and not session.is_canceled:
-            messages.warning(
-                request,
-                f"“{session}” has no Zoom link yet. People who are registered will "
-                "wait at its door until you paste one under “Zoom meeting”.",
-            )
-
-    def _say_how_it_stands_at_zoom(
-        self, request: HttpRequest, session: Session, changed: bool
-    ) -> None:
-        if changed and not session.event.has_personal_links:
-            messages.info(
-                request,
-                "Of a new phone number people are told by mail, once your edits have rested.",
-            )
-        words, is_trouble = zoom_status.meeting_status(session, timezone.now())
-        level = messages.WARNING if is_trouble else messages.INFO
-        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {words}.")
-
     @admin.display(description="when", ordering="starts_at")
     def when(self, session: Session) -> str:
         zone = session.event.zone
@@ -279,58 +257,52 @@ class SessionAdmin(EventTimeMixin, admin.ModelAdmin):
 
     @admin.display(description="status")
     def state(self, session: Session) -> str:
-        return (
-            "Canceled" if session.is_canceled else session.Status(session.status).name.capitalize()
-        )
+        status = session.Status(session.status).name.capitalize()
+        return "Canceled" if session.is_canceled else status
 
     @admin.display(description="canceled")
     def canceled(self, session: Session) -> str:
-        if not session.is_canceled:
-            return "no"
-        return format_html('<b class="warning">{}</b>', "This session is canceled")
+        return warning("This session is canceled") if session.is_canceled else "no"
 
     @admin.display(description="Zoom link")
     def link(self, session: Session) -> str:
-        now = timezone.now()
-        if session.event.creates_meetings:
-            return self._made_link(session, now)
-        if session.join_url:
-            return "there"
-        if session.is_canceled or session.ends_at < now:
-            return "not needed"
-        return format_html('<b class="warning">{}</b>', "missing")
+        status = meeting_status(session, timezone.now())
+        if status.is_running:
+            return format_html('<b class="badge badge--sending">{}</b>', status.label)
+        return warning(status.label) if status.is_problem else status.label
 
-    def _made_link(self, session: Session, now: dt.datetime) -> str:
-        meeting, live = session.meeting_or_none, zoom_status.activity(session, now)
-        if live == zoom_status.MeetingActivity.RUNNING:
-            return format_html('<b class="badge badge--sending">{}</b>', live)
-        if live:
-            return live
-        if session.is_canceled or session.ends_at < now:
-            return "not needed"
-        if meeting and meeting.state == Meeting.State.GONE:
-            return format_html('<b class="warning">{}</b>', "deleted at Zoom")
-        if meeting and meeting.problem:
-            words = "there, with a problem" if meeting.join_url else "not made: a problem"
-            return format_html('<b class="warning">{}</b>', words)
-        if session.join_url:
-            return "there"
-        if not sync.is_configured():
-            return format_html('<b class="warning">{}</b>', "no Zoom credentials")
-        return "being made" if session.takes_place else "not made yet"
 
-    @admin.action(description="Cancel the selected sessions")
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-        done = sum(schedule.cancel_session(session=session) for session in queryset)
-        messages.success(
+def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
+    """Return the event of a session; for a new one, the event chosen in the form or the URL."""
+    if session_id:
+        return by_id(Event.objects.all(), sessions__pk=session_id)
+    chosen = request.POST.get("event") or request.GET.get("event")
+    return by_id(Event.objects.all(), pk=chosen) if chosen else default_event()
+
+
+def show_pasted_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
+    """After saving, say what a changed or missing Zoom link means for attendees."""
+    if changed:
+        messages.info(
             request,
-            f"{done} canceled. Their pages, join links and calendars say so now. People who are "
-            "registered are told by mail, unless you take it back within a few minutes.",
+            "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
+            "passcode or phone number they are told by mail, once your edits have rested.",
+        )
+    if not session.join_url and not session.is_canceled:
+        messages.warning(
+            request,
+            f"“{session}” has no Zoom link yet. People who are registered will "
+            "wait at its door until you paste one under “Zoom meeting”.",
         )
 
-    @admin.action(description="Take back the cancellation of the selected sessions")
-    def restore(self, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-        done = sum(schedule.restore_session(session=session) for session in queryset)
-        messages.success(
-            request, f"{done} on again. People who were told of the cancellation are told of this."
+
+def show_synced_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
+    """After saving, say how far the meeting at Zoom is."""
+    if changed and not session.event.has_personal_links:
+        messages.info(
+            request,
+            "Of a new phone number people are told by mail, once your edits have rested.",
         )
+    status = meeting_status(session, timezone.now())
+    level = messages.WARNING if status.is_problem else messages.INFO
+    messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")

@@ -1,14 +1,21 @@
-"""What the admin pages of events and sessions share."""
+"""Helpers for the admin pages of events and sessions, and of registrations."""
 
 import contextlib
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from events import schedule
 from events.models import Event, Session
@@ -16,51 +23,88 @@ from events.templatetags.times import zone_name
 from events.zoom import status as zoom_status
 
 
-class EventTimeMixin:
-    """Dates and hours are read and written in the event's own time zone."""
-
-    def event_of(self, request: HttpRequest, object_id: str | None) -> Event | None:
-        """The event that the page is about."""
-        raise NotImplementedError
-
-    def zone_of(self, request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
-        return (event or Event()).zone
-
-    def edited(self, event: Event, object_id: str | None) -> Iterable[Session]:
-        """The sessions of which people may learn something new when the page is saved."""
-        raise NotImplementedError
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        event = self.event_of(request, object_id)
-        zone = self.zone_of(request, event)
-        edited = self.edited(event, object_id) if request.method == "POST" and event else []
-        with timezone.override(zone), contextlib.ExitStack() as edits:
-            for session in edited:
-                edits.enter_context(schedule.edit_session(session.pk))
-            context = {
-                "times_in": zone_name(zone),
-                "event": event,
-                "needs_attention": needing_attention(event) if event else [],
-                **(extra_context or {}),
-            }
-            response = super().changeform_view(request, object_id, form_url, context)  # type: ignore[misc]
-            # Rendered here: after this block its times would be another zone's.
-            return response.render() if isinstance(response, TemplateResponse) else response
-
-
 def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
-    """The first of the rows with these ids, which come from an address or a form."""
+    """Return the first row with these ids, which come from a URL or a form, or None."""
     if all(str(value).isdecimal() for value in ids.values()):
         return rows.filter(**ids).first()
     return None
 
 
-def needing_attention(event: Event) -> list[Session]:
+def default_event() -> Event | None:
+    """Return the event that a page is about when nobody chose one."""
+    return Event.objects.current(timezone.now()) or Event.objects.first()
+
+
+def with_default_event(initial: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the default event to a form's initial values, unless they name one."""
+    event = default_event()
+    return {"event": event.pk if event else None, **initial}
+
+
+def warning(text: str) -> SafeString:
+    return format_html('<b class="warning">{}</b>', text)
+
+
+@contextlib.contextmanager
+def in_event_time(
+    request: HttpRequest,
+    event: Event | None,
+    zone: zoneinfo.ZoneInfo,
+    sessions: Iterable[Session],
+) -> Iterator[dict[str, Any]]:
+    """Handle a change form in the event's time zone. Yields context for its template.
+
+    `sessions` are those that a POST may change: attendees get a notice of it.
+    """
+    with timezone.override(zone), contextlib.ExitStack() as edits:
+        if request.method == "POST":
+            for session in sessions:
+                edits.enter_context(schedule.edit_session(session.pk))
+        yield {
+            "times_in": zone_name(zone),
+            "event": event,
+            "needs_attention": _sessions_needing_attention(event) if event else [],
+        }
+
+
+def _sessions_needing_attention(event: Event) -> list[Session]:
     sessions = event.sessions.filter(zoom_status.needs_attention(timezone.now()))
     return list(sessions.select_related("event", "meeting"))
+
+
+def render_now(response: HttpResponse) -> HttpResponse:
+    """Render a page inside `timezone.override`: later, its times would be in another zone."""
+    return response.render() if isinstance(response, TemplateResponse) else response
+
+
+def save_entered_fields(formset: Any) -> None:
+    """Save new rows, and only the changed fields of others: workers write the rest meanwhile."""
+    formset.save(commit=False)
+    for row in formset.new_objects:
+        row.save()
+    for row, fields in formset.changed_objects:
+        row.save(update_fields=fields)
+
+
+Button = Callable[[Any, HttpRequest, Any], None]
+
+
+def buttons_view(
+    model_admin: ModelAdmin, buttons: Mapping[str, Button]
+) -> Callable[..., HttpResponse]:
+    """Make the view for the extra buttons of a change page: `do` in the POST names one."""
+
+    @require_POST
+    def press(request: HttpRequest, object_id: str) -> HttpResponse:
+        row = model_admin.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not model_admin.has_change_permission(request, row):
+            raise PermissionDenied
+        button = buttons.get(request.POST.get("do", ""))
+        if button is None:
+            raise BadRequest
+        button(model_admin, request, row)
+        return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)
+
+    return model_admin.admin_site.admin_view(press)

@@ -1,10 +1,11 @@
-"""How we stand with Zoom, in a few lines on the pages about events and sessions."""
+"""Notices about the connection to Zoom."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
 from django.conf import settings
+from django.contrib import admin
 from django.utils import timezone
 
 from events.models import Event, ZoomAccount
@@ -15,13 +16,12 @@ register = template.Library()
 
 @register.inclusion_tag("admin/events/zoom_notice.html", takes_context=True)
 def zoom_notice(context: template.RequestContext) -> dict[str, Any]:
-    """What an organizer who may see events should know; nothing when all is well."""
-    user = context["user"]
-    if not any(user.has_perm(f"events.{do}_event") for do in ("view", "change")):
+    """Show problems with Zoom to organizers who may see events."""
+    if not admin.site.get_model_admin(Event).has_view_permission(context["request"]):
         return {}
     if not sync.is_configured():
-        wanting = Event.objects.exclude(zoom_mode=Event.ZoomMode.PASTED)
-        return {"without_credentials": list(wanting)}
+        affected = Event.objects.exclude(zoom_mode=Event.ZoomMode.PASTED)
+        return {"without_credentials": list(affected)}
     problem = sync.account_problem()
     notice: dict[str, Any] = {"problem": problem, "fake_zoom": fake_zoom_url()}
     if problem:

@@ -1,82 +1,99 @@
-"""How sessions stand with Zoom, in words for organizers, where the meetings are made for them."""
+"""Where a session's meeting at Zoom stands, in words for organizers."""
 
 import datetime as dt
-import enum
 from typing import NamedTuple
 
 from django.db.models import Q
+from django.utils.dateformat import format as date_format
 
 from events.models import Event, Meeting, Session
 from events.zoom import sync
 
-State = Meeting.State
-
-# Zoom ends a meeting after thirty hours; without word of an end it is over by then.
+# Zoom ends a meeting after 30 hours, so by then it has ended even if no report of it came.
 LONGEST_MEETING = dt.timedelta(hours=30)
 
 
-class MeetingActivity(enum.StrEnum):
-    RUNNING = "running now"
-    ENDED = "ended"
-
-
 class MeetingStatus(NamedTuple):
-    words: str
-    is_trouble: bool = False
+    """A short label for a list of sessions, and a text for a session's own page."""
 
-
-def activity(session: Session, now: dt.datetime) -> MeetingActivity | None:
-    """Whether its meeting runs or has ended, as far as Zoom told. One ended before it was a try."""
-    meeting = session.meeting_or_none
-    if meeting is None or meeting.started_at is None:
-        return None
-    if meeting.ended_at is not None:
-        return MeetingActivity.ENDED if meeting.ended_at > session.starts_at else None
-    return MeetingActivity.RUNNING if now - meeting.started_at < LONGEST_MEETING else None
+    label: str
+    text: str
+    is_problem: bool = False
+    is_running: bool = False
 
 
 def needs_attention(now: dt.datetime) -> Q:
-    """Sessions still to come that an organizer should look at, or nobody gets in."""
-    ahead = Q(canceled_at=None, ends_at__gt=now)
+    """Upcoming sessions that an organizer should look at, or nobody gets in."""
+    upcoming = Q(canceled_at=None, ends_at__gt=now)
     pasted = Q(event__zoom_mode=Event.ZoomMode.PASTED)
     no_link = Q(meeting=None) | Q(meeting__join_url="")
-    trouble = Q(meeting__state=State.GONE) | Q(meeting__problem__gt="")
+    problem = Q(meeting__state=Meeting.State.GONE) | Q(meeting__problem__gt="")
     if not sync.is_configured():
-        trouble |= no_link
-    return ahead & (pasted & no_link | ~pasted & trouble)
+        problem |= no_link
+    return upcoming & (pasted & no_link | ~pasted & problem)
 
 
 def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
-    """At Zoom, in step; Not made yet: within a minute; Deleted at Zoom by someone"""
+    """Where the session's meeting stands, whether organizers paste its link or we create it."""
     meeting = session.meeting_or_none
-    if meeting and meeting.state == State.GONE:
-        return MeetingStatus(str(State.GONE.label), is_trouble=True)
-    if meeting and meeting.state == State.MADE:
-        return _status_of_created(session, meeting, now)
+    is_past = session.ends_at <= now
+    is_at_zoom = meeting is not None and meeting.state == Meeting.State.MADE
+    if not session.event.creates_meetings:
+        return _pasted_status(session, is_needed=not (is_past or session.is_canceled))
+    if meeting and (status := _activity(session, meeting, now)):
+        return status
+    if is_past:
+        text = f"{'At Zoom' if is_at_zoom else 'None'}: the session is over"
+        return MeetingStatus("not needed", text)
     if session.is_canceled:
-        return MeetingStatus("None: the session is canceled")
-    if session.ends_at <= now:
-        return MeetingStatus("None: the session is over")
-    if not session.takes_place:
-        return MeetingStatus("Not made yet: when the session is published")
-    if not sync.is_configured():
-        return MeetingStatus("Not made: the site has no Zoom credentials", is_trouble=True)
-    if meeting and meeting.problem:
-        return MeetingStatus("Not made yet: it is tried again by itself", is_trouble=True)
-    if sync.is_paused():
-        return MeetingStatus("Not made yet: as soon as Zoom can be reached again")
-    return MeetingStatus("Not made yet: within a minute")
+        text = "At Zoom, deleted there soon" if is_at_zoom else "None"
+        return MeetingStatus("not needed", f"{text}: the session is canceled")
+    if meeting and meeting.is_gone:
+        return MeetingStatus("deleted at Zoom", str(Meeting.State.GONE.label), is_problem=True)
+    if meeting and is_at_zoom:
+        return _created_status(session, meeting)
+    return _pending_status(session, meeting)
 
 
-def _status_of_created(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingStatus:
-    if session.ends_at <= now:
-        return MeetingStatus("At Zoom: the session is over")
-    if session.is_canceled:
-        return MeetingStatus("At Zoom, deleted there soon: the session is canceled")
+def _pasted_status(session: Session, *, is_needed: bool) -> MeetingStatus:
+    if session.join_url:
+        return MeetingStatus("there", "Link pasted")
+    label = "missing" if is_needed else "not needed"
+    return MeetingStatus(label, "No Zoom link yet", is_problem=is_needed)
+
+
+def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingStatus | None:
+    """Whether it is running or has ended, as reported by Zoom. A rehearsal doesn't count."""
+    if meeting.started_at is None:
+        return None
+    moment = meeting.ended_at or meeting.started_at
+    clock = date_format(moment.astimezone(session.event.zone), "g:i A")
+    if meeting.ended_at is not None:
+        ended = MeetingStatus("ended", f"Ended at {clock}")
+        return ended if meeting.ended_at > session.starts_at else None
+    running = MeetingStatus("running now", f"Running since {clock}", is_running=True)
+    return running if now - meeting.started_at < LONGEST_MEETING else None
+
+
+def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:
     if not sync.is_configured():
-        words = "At Zoom, but not kept in step: the site has no Zoom credentials"
-        return MeetingStatus(words, is_trouble=True)
+        text = "At Zoom, but not kept in step: the site has no Zoom credentials"
+        return MeetingStatus("there, no Zoom credentials", text, is_problem=True)
     if meeting.problem:
-        return MeetingStatus("At Zoom, with a problem", is_trouble=True)
-    in_step = sync.is_synced(session)
-    return MeetingStatus("At Zoom, in step" if in_step else "Being put in step")
+        return MeetingStatus("there, with a problem", "At Zoom, with a problem", is_problem=True)
+    is_synced = sync.is_synced(session)
+    return MeetingStatus("there", "At Zoom, in step" if is_synced else "Being put in step")
+
+
+def _pending_status(session: Session, meeting: Meeting | None) -> MeetingStatus:
+    if not session.takes_place:
+        return MeetingStatus("not made yet", "Not made yet: when the session is published")
+    if not sync.is_configured():
+        text = "Not made: the site has no Zoom credentials"
+        return MeetingStatus("no Zoom credentials", text, is_problem=True)
+    if meeting and meeting.problem:
+        text = "Not made yet: it is tried again by itself"
+        return MeetingStatus("not made: a problem", text, is_problem=True)
+    if sync.is_paused():
+        return MeetingStatus("being made", "Not made yet: as soon as Zoom can be reached again")
+    return MeetingStatus("being made", "Not made yet: within a minute")

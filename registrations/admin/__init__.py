@@ -1,4 +1,4 @@
-"""The people and their mails, for organizers."""
+"""Admin pages for registrations, their sessions and their emails."""
 
 from registrations.admin.access_needs import AccessNeedAdmin
 from registrations.admin.announcements import AnnouncementAdmin

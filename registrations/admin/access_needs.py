@@ -1,15 +1,14 @@
-"""What people need to take part, and how far organizers are with it."""
+"""What people need to take part, and what organizers have arranged."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin import ModelAdmin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -18,14 +17,13 @@ from events.admin.shared import by_id
 from events.models import Event
 from registrations import access_needs
 from registrations.admin.readiness import short_day
+from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
 from registrations.formatting import counted, people
 from registrations.models import AccessNeed, Seat
 
-State = AccessNeed.State
 
-
-class OverFilter(admin.SimpleListFilter):
-    """Without a word the list holds what can still be seen to."""
+class SessionsFilter(admin.SimpleListFilter):
+    """By default, the list has only the needs of upcoming sessions."""
 
     title = "sessions"
     parameter_name = "sessions"
@@ -44,7 +42,7 @@ class OverFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=access_needs.active_needs(timezone.now()))
 
 
-class PlaceFilter(admin.SimpleListFilter):
+class SeatFilter(admin.SimpleListFilter):
     title = "place"
     parameter_name = "place"
 
@@ -55,46 +53,78 @@ class PlaceFilter(admin.SimpleListFilter):
         return queryset.filter(seat__state=self.value()) if self.value() else queryset
 
 
+@admin.action(description="Mark as arranged", permissions=["change"])
+def arrange(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
+    set_state(request, queryset, access_needs.arrange, "marked as arranged")
+
+
+@admin.action(description="Back to requested", permissions=["change"])
+def reopen(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
+    set_state(request, queryset, access_needs.reopen, "to be arranged again")
+
+
+def set_state(
+    request: HttpRequest,
+    queryset: QuerySet[AccessNeed],
+    change: Callable[..., int],
+    description: str,
+) -> None:
+    chosen = list(queryset)
+    done = change(needs=chosen)
+    log_action(request, chosen, f"{description.capitalize()}.")
+    messages.success(request, f"{counted(done, 'need', 'needs')} {description}.")
+    if left := len(chosen) - done:
+        messages.info(request, f"{left} left as they were.")
+
+
+@admin.action(description="Confirm to the people by mail", permissions=["change"])
+def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
+    chosen = list(queryset)
+    mailed = access_needs.confirm(needs=chosen)
+    log_action(request, chosen, "Confirmed where arranged.")
+    if mailed:
+        messages.success(request, f"A mail is on its way to {people(mailed)}.")
+    rows = AccessNeed.objects.filter(pk__in=[need.pk for need in chosen])
+    if left := rows.exclude(state=AccessNeed.State.CONFIRMED).count():
+        messages.warning(
+            request,
+            f"{counted(left, 'need', 'needs')} left out: not arranged yet, of someone on a "
+            "waiting list, or of a session that is over.",
+        )
+
+
 @admin.register(AccessNeed)
-class AccessNeedAdmin(admin.ModelAdmin):
-    """Needs come from what people ask for; here organizers say how far they are."""
+class AccessNeedAdmin(ChangeOnlyAdmin):
+    """Needs come from registrations. Here organizers record what they have arranged."""
 
     list_display = ["what", "session", "person", "place", "standing", "note"]
     list_display_links = None
     list_editable = ["note"]
     list_filter = [
-        OverFilter,
+        SessionsFilter,
         "state",
         "kind",
-        PlaceFilter,
+        SeatFilter,
         ("seat__session", admin.RelatedOnlyFieldListFilter),
         ("seat__session__event", admin.RelatedOnlyFieldListFilter),
     ]
     list_select_related = ["seat__registration", "seat__session__event"]
     search_fields = ["text", "note", "seat__registration__name", "seat__registration__email"]
-    # Those with a place before those who wait for one.
+    # "seated" sorts before "waiting".
     ordering = ["seat__session__starts_at", "seat__session", "seat__state", "kind", "pk"]
-    # The column's heading is no label.
+    # Screen readers need a label: the column's heading is none.
     formfield_overrides = {
         models.CharField: {"widget": forms.TextInput(attrs={"aria-label": "Note", "size": 24})}
     }
-    actions = ["arrange", "reopen", "confirm"]
+    actions = [arrange, reopen, confirm]
     fields = ["what", "session", "person", "place", "standing", "note"]
     readonly_fields = ["what", "session", "person", "place", "standing"]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def save_model(self, request: HttpRequest, obj: AccessNeed, form: Any, change: bool) -> None:
-        """Write the note and no more: somebody else may have arranged it meanwhile."""
+        """Save only the note: someone else may have changed the state meanwhile."""
         obj.save(update_fields=["note"])
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         needs = access_needs.active_needs(timezone.now())
         event = by_id(Event.objects.all(), pk=request.GET.get("seat__session__event__id__exact"))
         if event:
@@ -114,8 +144,7 @@ class AccessNeedAdmin(admin.ModelAdmin):
     @admin.display(description="person", ordering="seat__registration__name")
     def person(self, need: AccessNeed) -> str:
         registration = need.seat.registration
-        page = reverse("admin:registrations_registration_change", args=[registration.pk])
-        return format_html('<a href="{}">{}</a>', page, registration.name)
+        return person_link(registration, registration.name)
 
     @admin.display(description="place", ordering="seat__state")
     def place(self, need: AccessNeed) -> str:
@@ -127,46 +156,6 @@ class AccessNeedAdmin(admin.ModelAdmin):
 
     @admin.display(description="state", ordering="state")
     def standing(self, need: AccessNeed) -> str:
-        word = need.get_state_display()
-        return format_html("<b>{}</b>", word) if need.state == State.REQUESTED else word
-
-    @admin.action(description="Mark as arranged", permissions=["change"])
-    def arrange(self, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
-        self._note(request, queryset, access_needs.arrange, "marked as arranged")
-
-    @admin.action(description="Back to requested", permissions=["change"])
-    def reopen(self, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
-        self._note(request, queryset, access_needs.reopen, "to be arranged again")
-
-    def _note(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[AccessNeed],
-        verb: Callable[..., int],
-        words: str,
-    ) -> None:
-        chosen = list(queryset)
-        done = verb(needs=chosen)
-        self._log(request, chosen, words)
-        messages.success(request, f"{counted(done, 'need', 'needs')} {words}.")
-        if done < len(chosen):
-            messages.info(request, f"{len(chosen) - done} left as they were.")
-
-    @admin.action(description="Confirm to the people by mail", permissions=["change"])
-    def confirm(self, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
-        chosen = list(queryset)
-        mailed = access_needs.confirm(needs=chosen)
-        self._log(request, chosen, "confirmed where arranged")
-        if mailed:
-            messages.success(request, f"A mail is on its way to {people(mailed)}.")
-        left = AccessNeed.objects.filter(pk__in=[need.pk for need in chosen])
-        if still := left.exclude(state=State.CONFIRMED).count():
-            messages.warning(
-                request,
-                f"{counted(still, 'need', 'needs')} left out: not arranged yet, of someone on a "
-                "waiting list, or of a session that is over.",
-            )
-
-    def _log(self, request: HttpRequest, needs: list[AccessNeed], words: str) -> None:
-        """Who pressed can be read under History."""
-        LogEntry.objects.log_actions(request.user.pk, needs, CHANGE, f"{words.capitalize()}.")  # type: ignore[arg-type]
+        text = need.get_state_display()
+        is_open = need.state == AccessNeed.State.REQUESTED
+        return format_html("<b>{}</b>", text) if is_open else text

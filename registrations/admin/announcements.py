@@ -1,5 +1,6 @@
-"""Announcements: writing one, and the list of them. What comes after is in `reviewing`."""
+"""Writing announcements, and their list. Sending them is in `announcement_review`."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -11,17 +12,18 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import by_id
+from events.admin.shared import by_id, render_now, warning, with_default_event
 from events.models import Event
 from events.templatetags.times import zone_name
 from registrations.admin.announcement_review import (
     EDITABLE_STATES,
-    ReviewMixin,
-    progress_words,
+    mail_html,
+    progress_text,
+    review_page,
     to_whom,
     went_wrong,
 )
@@ -31,33 +33,38 @@ from registrations.admin.mail_text_validation import (
     validate_markdown,
     validate_text,
 )
+from registrations.admin.shared import admin_page
 from registrations.formatting import moment
+from registrations.mail.announcements import Progress
 from registrations.mail.default_texts import Kind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
 from registrations.us_states import US_STATES
 
 Audience = Announcement.Audience
 
-# The people that a session narrows down.
-OF_A_SESSION = {Audience.SESSION, Audience.WAITING, Audience.NOT_ATTENDED}
+# The audiences that can be limited to one session.
+SESSION_AUDIENCES = {Audience.SESSION, Audience.WAITING, Audience.NOT_ATTENDED}
 
 
 class AnnouncementForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        # Whoever may only look has no fields.
+        # People who may only view announcements get a form without fields.
         if not fields:
             return
         event = by_id(Event.objects.all(), pk=self.data.get("event")) or self._event()
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
         for name in ("session", "track"):
-            # Offered is the event's own; of another one, `clean` says what is wrong.
-            offered = fields[name].queryset.filter(event=event)
+            # Only the choices are limited to the event: `clean` has a better error message.
+            rows = fields[name].queryset.filter(event=event)
             fields[name].widget = forms.Select(
-                choices=[("", "Any"), *((each.pk, str(each)) for each in offered)]
+                choices=[("", "Any"), *((each.pk, str(each)) for each in rows)]
             )
         fields["us_state"].choices = [("", "Any"), *US_STATES]
+        validate = partial(validate_text, kind=Kind.ANNOUNCEMENT)
+        fields["subject"].validators += [validate_line, validate]
+        fields["body"].validators += [validate, validate_markdown]
         fields["body"].widget.attrs["rows"] = 16
         fields["body"].help_text = format_html(
             "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
@@ -71,18 +78,6 @@ class AnnouncementForm(forms.ModelForm):
             return self.instance.event
         return by_id(Event.objects.all(), pk=str(self.initial.get("event", "")))
 
-    def clean_subject(self) -> str:
-        subject: str = self.cleaned_data["subject"]
-        validate_line(subject)
-        validate_text(subject, Kind.ANNOUNCEMENT)
-        return subject
-
-    def clean_body(self) -> str:
-        body: str = self.cleaned_data["body"]
-        validate_text(body, Kind.ANNOUNCEMENT)
-        validate_markdown(body)
-        return body
-
     def clean(self) -> None:
         super().clean()
         event, audience = self.cleaned_data.get("event"), self.cleaned_data.get("audience")
@@ -91,7 +86,7 @@ class AnnouncementForm(forms.ModelForm):
             self.add_error("session", "This session belongs to another event.")
         elif audience == Audience.SESSION and not session:
             self._require("session", "Choose the session whose people you mean.")
-        elif session and audience and audience not in OF_A_SESSION:
+        elif session and audience and audience not in SESSION_AUDIENCES:
             self.add_error(
                 "session",
                 "Leave this empty, or choose “People in one session” above: "
@@ -108,23 +103,23 @@ class AnnouncementForm(forms.ModelForm):
                 "as it stands, the strategy would change nothing.",
             )
 
-    def _require(self, name: str, words: str) -> None:
+    def _require(self, name: str, message: str) -> None:
         if name not in self.errors:
-            self.add_error(name, ValidationError(words, code="required"))
+            self.add_error(name, ValidationError(message, code="required"))
 
 
 class AnnouncementList(ChangeList):
     def url_for_result(self, result: Any) -> str:
-        """A draft is opened to be written on, any other to see how it fares."""
+        """Link a draft to its form, and any other announcement to its progress."""
         if result.state == Announcement.State.DRAFT:
             return super().url_for_result(result)
         return reverse("admin:registrations_announcement_review", args=[result.pk])
 
 
 @admin.register(Announcement)
-class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
+class AnnouncementAdmin(admin.ModelAdmin):
     form = AnnouncementForm
-    list_display = ["subject", "progress", "sent", "audience_in_words", "event", "written"]
+    list_display = ["subject", "progress", "sent", "recipients", "event", "written"]
     list_filter = ["event", "state"]
     list_select_related = ["event", "session", "track"]
     search_fields = ["subject", "body"]
@@ -146,76 +141,74 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
         ),
     ]
 
+    def get_urls(self) -> list[Any]:
+        review = admin_page(self, review_page, methods=["GET", "HEAD", "POST"])
+        name = "registrations_announcement"
+        return [
+            path("<path:object_id>/review/", review, name=f"{name}_review"),
+            path("<path:object_id>/review/mail/", admin_page(self, mail_html), name=f"{name}_mail"),
+            *super().get_urls(),
+        ]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Announcement]:
         states = OutgoingMail.State
-        open_states = [states.WAITING, states.PAUSED]
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                mails_total=Count("mails"),
-                mails_sent=Count("mails", filter=Q(mails__state=states.SENT)),
-                mails_waiting=Count("mails", filter=Q(mails__state__in=open_states)),
-                mails_failed=Count("mails", filter=Q(mails__state__in=UNREACHED_STATES)),
-            )
+        is_waiting = Q(mails__state__in=[states.WAITING, states.PAUSED])
+        is_unreached = Q(mails__state__in=UNREACHED_STATES)
+        rows = super().get_queryset(request)
+        return rows.annotate(
+            mails_total=Count("mails"),
+            mails_sent=Count("mails", filter=Q(mails__state=states.SENT)),
+            mails_waiting=Count("mails", filter=is_waiting),
+            mails_failed=Count("mails", filter=is_unreached),
         )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return AnnouncementList
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        event = Event.objects.current(timezone.now()) or Event.objects.first()
-        return {
-            "event": event.pk if event else None,
-            **super().get_changeform_initial_data(request),
-        }
+        return with_default_event(super().get_changeform_initial_data(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What has been started cannot be written anew."""
+        """An announcement that has been started can't be edited."""
         editable = obj is None or obj.state in EDITABLE_STATES
         return editable and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """One draft at a time."""
+        """Only a draft can be deleted, on its own page."""
         draft = obj is not None and obj.state == Announcement.State.DRAFT
         return draft and super().has_delete_permission(request, obj)
 
     def changeform_view(
         self,
         request: HttpRequest,
-        object_id: str | None = None,
+        object_id: Any = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: Any = None,
     ) -> HttpResponse:
+        form_page = super().changeform_view
         if request.method != "POST":
-            return super().changeform_view(request, object_id, form_url, extra_context)
+            return form_page(request, object_id, form_url, extra_context)
         with transaction.atomic():
-            # Held, so that it cannot start while it is written on.
-            edited = by_id(Announcement.objects.select_for_update(), pk=object_id)
-            if edited and edited.state not in EDITABLE_STATES:
-                if not self.has_change_permission(request):
-                    return super().changeform_view(request, object_id, form_url, extra_context)
+            # Locked, so that it can't start while it is being saved.
+            locked = by_id(Announcement.objects.select_for_update(), pk=object_id)
+            is_started = locked and locked.state not in EDITABLE_STATES
+            if is_started and self.has_change_permission(request):
                 messages.error(
                     request, "It has been started meanwhile, so your edits were not saved."
                 )
-                return redirect("admin:registrations_announcement_review", edited.pk)
-            return super().changeform_view(request, object_id, form_url, extra_context)
+                return redirect("admin:registrations_announcement_review", locked.pk)
+            return form_page(request, object_id, form_url, extra_context)
 
     def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Who pressed what, by the clock of the event."""
-        found = self.get_object(request, unquote(object_id))
-        if found is None:
-            return super().history_view(request, object_id, extra_context)
-        zone = found.event.zone
-        clock = {"subtitle": f"By the clock of the event: {zone_name(zone)}"}
+        """Show who pressed which button, with times in the event's zone."""
+        announcement = self.get_object(request, unquote(object_id))
+        zone = announcement.event.zone if announcement else Event().zone
+        context = {"subtitle": f"By the clock of the event: {zone_name(zone)}"}
         with timezone.override(zone):
-            context = {**clock, **(extra_context or {})}
-            response: Any = super().history_view(request, object_id, context)
-            # Rendered here: outside its times would be another zone's.
-            rendered: HttpResponse = response.render()
-        return rendered
+            context |= extra_context or {}
+            return render_now(super().history_view(request, object_id, context))
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return redirect("admin:registrations_announcement_review", obj.pk)
@@ -225,24 +218,19 @@ class AnnouncementAdmin(ReviewMixin, admin.ModelAdmin):
 
     @admin.display(description="progress", ordering="state")
     def progress(self, announcement: Any) -> str:
-        counts = {
-            "sent": announcement.mails_sent,
-            "waiting": announcement.mails_waiting,
-            "failed": announcement.mails_failed,
-        }
-        words = progress_words(
-            announcement, timezone.now(), total=announcement.mails_total, **counts
-        )
-        if went_wrong(announcement, **counts):
-            return format_html('<b class="warning">{}</b>', words)
-        return words
+        sent, waiting = announcement.mails_sent, announcement.mails_waiting
+        total, failed = announcement.mails_total, announcement.mails_failed
+        dropped = total - sent - waiting - failed
+        progress = Progress(total, sent, waiting, failed, dropped, time_left=None)
+        text = progress_text(announcement, progress, timezone.now())
+        return warning(text) if went_wrong(announcement, progress) else text
 
     @admin.display(description="sent", ordering="mails_sent")
     def sent(self, announcement: Any) -> str:
         return f"{announcement.mails_sent:,}" if announcement.started_at else ""
 
     @admin.display(description="to whom")
-    def audience_in_words(self, announcement: Announcement) -> str:
+    def recipients(self, announcement: Announcement) -> str:
         return to_whom(announcement)
 
     @admin.display(description="written", ordering="created_at")

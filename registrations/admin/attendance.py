@@ -1,4 +1,4 @@
-"""Who was in the sessions' meetings, as Zoom reports it, and whom nobody knows yet."""
+"""Who attended, as Zoom reports it. Organizers match names that the site can't."""
 
 from typing import Any
 
@@ -7,44 +7,45 @@ from django.contrib import admin, messages
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
-from django.utils.html import format_html
 
+from events.admin.shared import warning
 from events.templatetags.times import clock
+from registrations.admin.shared import ChangeOnlyAdmin
 from registrations.formatting import counted, moment
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance
 
 
 class AttendanceForm(forms.ModelForm):
-    """Says who it was, among those who are registered for the session."""
+    """Matches an attendee to someone who is registered for the session."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        # Whoever may only look has no fields.
+        # People who may only view attendance get a form without fields.
         if not fields:
             return
         field = fields["seat"]
         field.widget = forms.Select()
         field.label = "Who it was"
         field.required = True
-        wrong = "Choose somebody who is registered for this session."
-        field.error_messages |= {"required": wrong, "invalid_choice": wrong}
+        error = "Choose somebody who is registered for this session."
+        field.error_messages |= {"required": error, "invalid_choice": error}
         field.help_text = "Someone who is registered for this session. They count as attended."
-        field.queryset = people_of(self.instance)
+        field.queryset = possible_seats(self.instance)
         field.choices = self._choices(field.queryset)
 
     def _choices(self, seats: QuerySet[Any]) -> list[Any]:
-        """First those who have not been seen in the session."""
+        """List people who haven't been seen in the session before the others."""
         groups: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
         for seat in seats:
             groups[seat.seen].append((seat.pk, str(seat.registration)))
-        named = (("Not seen yet", groups[False]), ("Seen already", groups[True]))
-        return [("", "Choose a person"), *((name, people) for name, people in named if people)]
+        labeled = (("Not seen yet", groups[False]), ("Seen already", groups[True]))
+        return [("", "Choose a person"), *((label, people) for label, people in labeled if people)]
 
 
-def people_of(presence: Attendance) -> QuerySet[Any]:
-    """The seats of the session that somebody could have been in, by name."""
+def possible_seats(presence: Attendance) -> QuerySet[Any]:
+    """Return the session's seats that may belong to this attendee, sorted by name."""
     seats = Seat.objects.filter(session=presence.session_id)
     seats = seats.filter(Q(registration__canceled_at=None) | Q(pk=presence.seat_id))
     seen = Exists(Attendance.objects.filter(seat=OuterRef("pk")))
@@ -69,7 +70,7 @@ class KnownFilter(admin.SimpleListFilter):
 
 
 @admin.register(Attendance)
-class AttendanceAdmin(admin.ModelAdmin):
+class AttendanceAdmin(ChangeOnlyAdmin):
     form = AttendanceForm
     list_display = ["who", "person", "email", "session", "joined", "left", "minutes"]
     list_filter = [KnownFilter, "session__event", "session"]
@@ -81,12 +82,6 @@ class AttendanceAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attendance]:
         return super().get_queryset(request).select_related(*self.list_select_related)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def save_model(self, request: HttpRequest, obj: Attendance, form: Any, change: bool) -> None:
         if "seat" not in form.changed_data or obj.seat is None:
@@ -127,5 +122,5 @@ class AttendanceAdmin(admin.ModelAdmin):
     @admin.display(description="who it was", ordering="seat__registration__name")
     def person(self, presence: Attendance) -> str:
         if presence.seat is None:
-            return format_html('<b class="warning">{}</b>', "unknown")
+            return warning("unknown")
         return presence.seat.registration.name or "erased"

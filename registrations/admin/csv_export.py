@@ -1,4 +1,4 @@
-"""People as a table, for a spreadsheet."""
+"""The CSV export of registrations."""
 
 import csv
 import datetime as dt
@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Iterator
 
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -18,43 +19,42 @@ COLUMNS = (
     *("Registered (event's time)", "Canceled (event's time)"),
     *("Sessions", "On the waiting list of", "Attended", "Access needs"),
 )
-# A spreadsheet takes a cell that begins so for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Spreadsheets run a cell that starts with one of these as a formula.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-class ExportMixin:
-    """The action, for the admin of registrations."""
-
-    @admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
-    def export_csv(self, request: HttpRequest, queryset: QuerySet[Registration]) -> HttpResponse:
-        ids = list(queryset.values_list("pk", flat=True))
-        # Without the sign in front, Excel takes UTF-8 for something else.
-        response = HttpResponse("\ufeff" + csv_of(ids), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = 'attachment; filename="registrations.csv"'
-        response["Cache-Control"] = "no-store"
-        return response
+@admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
+def export_csv(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> HttpResponse:
+    ids = list(queryset.values_list("pk", flat=True))
+    # Excel only recognizes UTF-8 by this byte order mark.
+    response = HttpResponse("\ufeff" + csv_of(ids), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="registrations.csv"'
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def csv_of(ids: list[int]) -> str:
-    """These people, but for who was erased; a column for each question of their events."""
+    """Return the people as CSV, without erased ones, and a column per question."""
     people = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
     questions = list(Question.objects.filter(event__in=people.order_by().values("event")))
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(map(harmless, (*COLUMNS, *(question.text for question in questions))))
+    writer.writerow(map(escape_formula, (*COLUMNS, *(question.text for question in questions))))
     rows = people.select_related("event").prefetch_related("seats__session", "answers")
     for person in rows:
-        writer.writerow(map(harmless, _cells(person, questions)))
+        writer.writerow(map(escape_formula, _cells(person, questions)))
     return table.getvalue()
 
 
-def harmless(text: str) -> str:
-    """The cell as text, whatever it begins with."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+def escape_formula(text: str) -> str:
+    """Keep spreadsheets from running a cell as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
-    seats, zone = list(person.seats.all()), person.event.zone
+    seats, zone = person.seats.all(), person.event.zone
     waiting = [seat for seat in seats if seat.state == Seat.State.WAITING]
     answers = {answer.question_id: answer for answer in person.answers.all()}
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)

@@ -1,4 +1,4 @@
-"""What organizers may write into a mail."""
+"""Checks of the texts that organizers write for emails."""
 
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
@@ -10,26 +10,26 @@ from registrations.mail.merge import NAME
 
 
 def validate_line(text: str) -> None:
-    """Refuse line breaks, which no header has."""
+    """Reject line breaks: an email header has none."""
     if len(text.splitlines()) > 1:
         raise ValidationError("Write the subject on one line.")
 
 
 def validate_text(text: str, kind: str) -> None:
-    """Refuse unknown placeholders, and the sign that our own stand-ins are made of."""
+    """Reject unknown placeholders, and the character that starts our own merge fields."""
     if NAME[0] in text:
         raise ValidationError("There is an invisible character in this text. Type it anew.")
     default_texts.validate_placeholders(text, kind)
 
 
 def validate_markdown(text: str) -> None:
-    """Refuse what would not arrive as it was meant."""
-    if words := markdown.problems(text):
-        raise ValidationError(words)
+    """Reject Markdown that would not look as intended."""
+    if problems := markdown.problems(text):
+        raise ValidationError(problems)
 
 
 def placeholders(kind: Kind) -> SafeString:
-    """What may stand in braces in this kind of mail, with its meaning."""
+    """List the placeholders of a kind of email, with their meaning."""
     rows = [(f"{{{name}}}", PLACEHOLDERS[name]) for name in ALLOWED[kind]]
     return format_html(
         '<ul class="placeholders">{}</ul>',

@@ -1,62 +1,58 @@
-"""Organizers' own words for the mails that go out by themselves, and how each mail looks."""
+"""Organizers' own texts for the automatic emails, and previews of every email."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
-from django.views.decorators.http import require_http_methods, require_safe
 
-from events.admin.shared import by_id
+from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
 from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
+from registrations.admin.shared import admin_page, page_response
 from registrations.mail import previews
 from registrations.mail.default_texts import DEFAULTS, Kind, MailTexts
-from registrations.mail.previews import preview_response
 from registrations.models import MailText
 
 KINDS = [Kind(value) for value, _label in MailText._meta.get_field("kind").choices or []]
-# An announcement alone has no such greeting, and no opening words.
-GREETED = "“Hello <name>,” stands before it by itself"
-# Words that are looked at before they are saved.
-UNSAVED = "unsaved_mail_words"
-
-
-def kind_of(value: Any) -> Kind | None:
-    return Kind(value) if value in {kind.value for kind in KINDS} else None
-
-
+# Announcements have neither this greeting nor an opening. They aren't in KINDS.
+GREETING = "“Hello <name>,” stands before it by itself"
+# The session key for texts that are previewed before they are saved.
+UNSAVED = "unsaved_mail_texts"
 ALL_KINDS = [
     {"label": kind.label, "placeholders": placeholders(kind), **DEFAULTS[kind]._asdict()}
     for kind in KINDS
 ]
 
 
+def kind_of(value: Any) -> Kind | None:
+    return Kind(value) if value in {kind.value for kind in KINDS} else None
+
+
 class MailTextForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        # Whoever may only look has no fields.
+        # People who may only view texts get a form without fields.
         if not fields:
             return
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
-        fields["opening"].help_text = format_html("{}.", GREETED)
+        fields["opening"].help_text = format_html("{}.", GREETING)
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
-        ours = DEFAULTS[kind]
-        fields["subject"].help_text = f"Empty: “{ours.subject}”"
+        default = DEFAULTS[kind]
+        fields["subject"].help_text = f"Empty: “{default.subject}”"
         fields["opening"].help_text = format_html(
             "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
             "Of the words in “{}” you may use, here and in the subject:{}",
-            ours.opening,
-            GREETED,
+            default.opening,
+            GREETING,
             kind.label,
             placeholders(kind),
         )
@@ -105,128 +101,29 @@ class MailTextAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        view, posting = self.admin_site.admin_view, require_http_methods(["GET", "HEAD", "POST"])
-        preview = "preview/<str:event_id>/<str:kind>/"
-        name = "registrations_mailtext_preview"
+        preview, name = "preview/<str:event_id>/<str:kind>/", "registrations_mailtext_preview"
+        unsaved = admin_page(self, unsaved_preview_page, methods=["GET", "HEAD", "POST"])
         return [
-            path("preview/", view(posting(self.unsaved_view)), name=f"{name}_unsaved"),
-            path(preview, view(require_safe(self.preview_view)), name=name),
-            path(f"{preview}html/", view(require_safe(self.html_view)), name=f"{name}_html"),
+            path("preview/", unsaved, name=f"{name}_unsaved"),
+            path(preview, admin_page(self, preview_page), name=name),
+            path(f"{preview}html/", admin_page(self, preview_html), name=f"{name}_html"),
             *super().get_urls(),
         ]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        event = Event.objects.current(timezone.now()) or Event.objects.first()
-        return {
-            "event": event.pk if event else None,
-            **super().get_changeform_initial_data(request),
-        }
+        return with_default_event(super().get_changeform_initial_data(request))
 
     def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        return super().add_view(
-            request, form_url, {"all_kinds": ALL_KINDS, **(extra_context or {})}
-        )
+        context = {"all_kinds": ALL_KINDS, **(extra_context or {})}
+        return super().add_view(request, form_url, context)
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
-        event = chosen or Event.objects.current(timezone.now()) or Event.objects.first()
-        context = {"of_event": event, "kinds": self._kinds(event, None) if event else []}
+        event = chosen or default_event()
+        context = {"of_event": event, "kinds": kinds_of(event) if event else []}
         return super().changelist_view(request, {**context, **(extra_context or {})})
-
-    def preview_view(self, request: HttpRequest, event_id: str, kind: str) -> HttpResponse:
-        """A kind of mail with the words that are saved."""
-        event, known = self._asked(request, event_id, kind)
-        return self._preview(request, event, known)
-
-    def unsaved_view(self, request: HttpRequest) -> HttpResponse:
-        """A kind of mail with the words in the form, of which nothing is saved."""
-        # Its address, opened anew, has no words.
-        if request.method != "POST":
-            return redirect("admin:registrations_mailtext_changelist")
-        if not (self.has_change_permission(request) or self.has_add_permission(request)):
-            raise PermissionDenied
-        posted = request.POST
-        event, kind = self._asked(request, posted.get("event", ""), posted.get("kind", ""))
-        saved = MailText.objects.filter(event=event, kind=kind).first()
-        form = self.get_form(request, saved)(posted, instance=saved)
-        if not form.is_valid():
-            return self._preview(request, event, kind, errors=form.errors)
-        words = MailTexts(form.cleaned_data["subject"], form.cleaned_data["opening"])
-        request.session[UNSAVED] = [event.pk, kind, *words]
-        return self._preview(request, event, kind, words)
-
-    def html_view(self, request: HttpRequest, event_id: str, kind: str) -> HttpResponse:
-        """The mail itself, for a frame."""
-        event, known = self._asked(request, event_id, kind)
-        of_event, of_kind, *words = request.session.get(UNSAVED, [0, ""])
-        unsaved = "unsaved" in request.GET and (of_event, of_kind) == (event.pk, known)
-        try:
-            mail = previews.sample(known, event, MailTexts(*words) if unsaved else None)
-        except LookupError as error:
-            raise Http404 from error
-        return preview_response(str(mail.alternatives[0][0]))
-
-    def _asked(self, request: HttpRequest, event_id: str, kind: str) -> tuple[Event, Kind]:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        event, known = by_id(Event.objects.all(), pk=event_id), kind_of(kind)
-        if event is None or known is None:
-            raise Http404
-        return event, known
-
-    def _preview(
-        self,
-        request: HttpRequest,
-        event: Event,
-        kind: Kind,
-        words: MailTexts | None = None,
-        errors: Any = None,
-    ) -> HttpResponse:
-        mail, trouble = None, ""
-        try:
-            mail = None if errors else previews.sample(kind, event, words)
-        except LookupError as error:
-            trouble = str(error.args[0])
-        html_url = reverse("admin:registrations_mailtext_preview_html", args=[event.pk, kind])
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": kind.label,
-            "subtitle": str(event),
-            "of_event": event,
-            "mail": mail,
-            "trouble": trouble,
-            "errors": errors,
-            "unsaved": words is not None,
-            "html_url": f"{html_url}?unsaved=yes" if words else html_url,
-            "kinds": self._kinds(event, kind),
-            "may_write": self.has_add_permission(request),
-        }
-        template = "admin/registrations/mailtext/preview.html"
-        return TemplateResponse(request, template, context)
-
-    def _kinds(self, event: Event, shown: Kind | None) -> list[dict[str, Any]]:
-        """Every kind of mail of an event: where it can be seen, and where its words are changed."""
-        own = {text.kind: text for text in event.mail_texts.all()}
-        add = reverse("admin:registrations_mailtext_add")
-        return [
-            {
-                "label": kind.label,
-                "shown": kind == shown,
-                "own": kind in own,
-                "preview_url": reverse(
-                    "admin:registrations_mailtext_preview", args=[event.pk, kind]
-                ),
-                "words_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
-                if kind in own
-                else f"{add}?event={event.pk}&kind={kind}",
-            }
-            for kind in KINDS
-        ]
 
     @admin.display(description="subject")
     def own_subject(self, text: MailText) -> str:
@@ -235,3 +132,98 @@ class MailTextAdmin(admin.ModelAdmin):
     @admin.display(description="opening words")
     def own_opening(self, text: MailText) -> str:
         return text.opening[:80] or "ours"
+
+
+def preview_page(
+    model_admin: ModelAdmin, request: HttpRequest, event_id: str, kind: str
+) -> HttpResponse:
+    """Show a kind of email with the saved texts."""
+    return preview_response(model_admin, request, *event_and_kind(event_id, kind))
+
+
+def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> HttpResponse:
+    """Show a kind of email with the texts from the form, without saving them."""
+    # Someone reloaded the page by its address, without the form's texts.
+    if request.method != "POST":
+        return redirect("admin:registrations_mailtext_changelist")
+    if not (model_admin.has_change_permission(request) or model_admin.has_add_permission(request)):
+        raise PermissionDenied
+    event, kind = event_and_kind(request.POST.get("event", ""), request.POST.get("kind", ""))
+    saved = MailText.objects.filter(event=event, kind=kind).first()
+    form = model_admin.get_form(request, saved)(request.POST, instance=saved)
+    if not form.is_valid():
+        return preview_response(model_admin, request, event, kind, errors=form.errors)
+    texts = MailTexts(form.cleaned_data["subject"], form.cleaned_data["opening"])
+    request.session[UNSAVED] = [event.pk, kind, *texts]
+    return preview_response(model_admin, request, event, kind, texts)
+
+
+def preview_html(
+    model_admin: ModelAdmin, request: HttpRequest, event_id: str, kind: str
+) -> HttpResponse:
+    """Return the email itself, for the frame in a preview."""
+    event, known_kind = event_and_kind(event_id, kind)
+    unsaved_event, unsaved_kind, *texts = request.session.get(UNSAVED, [0, ""])
+    is_unsaved = "unsaved" in request.GET
+    is_unsaved &= (unsaved_event, unsaved_kind) == (event.pk, known_kind)
+    try:
+        mail = previews.sample(known_kind, event, MailTexts(*texts) if is_unsaved else None)
+    except LookupError as error:
+        raise Http404 from error
+    return previews.preview_response(str(mail.alternatives[0][0]))
+
+
+def event_and_kind(event_id: str, kind: str) -> tuple[Event, Kind]:
+    event, known_kind = by_id(Event.objects.all(), pk=event_id), kind_of(kind)
+    if event is None or known_kind is None:
+        raise Http404
+    return event, known_kind
+
+
+def preview_response(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    event: Event,
+    kind: Kind,
+    unsaved_texts: MailTexts | None = None,
+    errors: Any = None,
+) -> HttpResponse:
+    mail, trouble = None, ""
+    try:
+        mail = None if errors else previews.sample(kind, event, unsaved_texts)
+    except LookupError as error:
+        trouble = str(error.args[0])
+    html_url = reverse("admin:registrations_mailtext_preview_html", args=[event.pk, kind])
+    return page_response(
+        model_admin,
+        request,
+        "mailtext/preview.html",
+        title=kind.label,
+        subtitle=str(event),
+        of_event=event,
+        mail=mail,
+        trouble=trouble,
+        errors=errors,
+        unsaved=unsaved_texts is not None,
+        html_url=f"{html_url}?unsaved=yes" if unsaved_texts else html_url,
+        kinds=kinds_of(event, shown=kind),
+        may_write=model_admin.has_add_permission(request),
+    )
+
+
+def kinds_of(event: Event, shown: Kind | None = None) -> list[dict[str, Any]]:
+    """List every kind of email of an event, with links to its preview and to its texts."""
+    own = {text.kind: text for text in event.mail_texts.all()}
+    add_url = reverse("admin:registrations_mailtext_add")
+    return [
+        {
+            "label": kind.label,
+            "shown": kind == shown,
+            "own": kind in own,
+            "preview_url": reverse("admin:registrations_mailtext_preview", args=[event.pk, kind]),
+            "text_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
+            if kind in own
+            else f"{add_url}?event={event.pk}&kind={kind}",
+        }
+        for kind in KINDS
+    ]

@@ -1,157 +1,124 @@
-"""What is owed, what was sent, what went wrong, and whether mail flows."""
+"""The outbox: what waits, what was sent, what failed, and whether sending works."""
 
 import zoneinfo
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib.admin import ModelAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import path
 from django.utils import timezone
-from django.utils.html import format_html
 
+from events.admin.shared import warning
 from events.models import Event
 from registrations import monitoring
+from registrations.admin.shared import ChangeOnlyAdmin, admin_page, page_response
 from registrations.formatting import ago_and_when, current_zone, mails, moment
 from registrations.models import UNREACHED_STATES, OutgoingMail
 from registrations.outbox import mail_queue
 
-NO_WORDS = "No reason was given."
 
-
-def status_context() -> dict[str, Any]:
-    now = timezone.now()
-    zone = current_zone(now)
-    found = monitoring.mail_status(now)
-    return {
-        "status": found,
-        "days": monitoring.FAILED_WITHIN.days,
-        "at": moment(now, zone),
-        "parts": [
-            (part.label, found.is_alive(part), ago_and_when(seen_at, now, zone))
-            for part, seen_at in found.seen.items()
-        ],
-        "waiting": [
-            (each.kind, mails(each.count), ago_and_when(each.since, now, zone))
-            for each in found.waiting
-        ],
-        "failures": [(words or NO_WORDS, mails(count)) for words, count in found.failures],
-        "troubles": [(words, mails(count)) for words, count in found.troubles],
-        "counts": [(label, f"{count:,}") for label, count in found.counts.items()],
-    }
-
-
-def _zone(mail: OutgoingMail) -> zoneinfo.ZoneInfo:
-    """Its event's; the accounts belong to none."""
+def event_zone(mail: OutgoingMail) -> zoneinfo.ZoneInfo:
+    """Return the event's zone. Emails of accounts belong to no event."""
     return (mail.registration.event if mail.registration else Event()).zone
 
 
-class MailTimes:
-    """A mail's state and moments, as the event's clock shows them."""
+@admin.display(description="state", ordering="state")
+def status(mail: OutgoingMail) -> str:
+    text = mail.get_state_display()
+    return warning(text) if mail.state in UNREACHED_STATES else text
 
-    @admin.display(description="state", ordering="state")
-    def status(self, mail: OutgoingMail) -> str:
-        if mail.state in UNREACHED_STATES:
-            return format_html('<b class="warning">{}</b>', mail.get_state_display())
-        return mail.get_state_display()
 
-    @admin.display(description="queued", ordering="created_at")
-    def queued(self, mail: OutgoingMail) -> str:
-        return moment(mail.created_at, _zone(mail))
+@admin.display(description="queued", ordering="created_at")
+def queued(mail: OutgoingMail) -> str:
+    return moment(mail.created_at, event_zone(mail))
 
-    @admin.display(description="next attempt")
-    def next(self, mail: OutgoingMail) -> str:
-        waiting = mail.state == OutgoingMail.State.WAITING
-        return moment(mail.due_at, _zone(mail)) if waiting else "none"
 
-    @admin.display(description="sent", ordering="sent_at")
-    def sent(self, mail: OutgoingMail) -> str:
-        return moment(mail.sent_at, _zone(mail)) if mail.sent_at else "no"
+@admin.display(description="next attempt")
+def next_attempt(mail: OutgoingMail) -> str:
+    is_waiting = mail.state == OutgoingMail.State.WAITING
+    return moment(mail.due_at, event_zone(mail)) if is_waiting else "none"
+
+
+@admin.display(description="sent", ordering="sent_at")
+def sent(mail: OutgoingMail) -> str:
+    return moment(mail.sent_at, event_zone(mail)) if mail.sent_at else "no"
+
+
+@admin.action(description="Send the selected failed ones again", permissions=["resend"])
+def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
+    chosen = len(queryset)
+    with transaction.atomic():
+        again = mail_queue.resend(queryset)
+    if again:
+        messages.success(request, f"{mails(again)} will be tried again within seconds.")
+    if again < chosen:
+        messages.warning(
+            request,
+            f"{chosen - again} left as they are: only what failed or came back is sent again, "
+            "and nothing of a stopped announcement.",
+        )
 
 
 @admin.register(OutgoingMail)
-class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
-    """To look at only, but that what failed can be sent again."""
+class OutgoingMailAdmin(ChangeOnlyAdmin):
+    """Read-only, but organizers can send failed emails again."""
 
     list_display = [
-        "recipient",
-        "status",
-        "last_error",
-        "kind",
-        "session",
-        "attempts",
-        "queued",
-        "sent",
+        *("recipient", status, "last_error", "kind", "session"),
+        *("attempts", queued, sent),
     ]
-    fields = [
-        "registration",
-        "kind",
-        "session",
-        "announcement",
-        "status",
-        "last_error",
-        "attempts",
-        "queued",
-        "next",
-        "sent",
+    fields: ClassVar[Any] = [
+        *("registration", "kind", "session", "announcement"),
+        *(status, "last_error", "attempts", queued, next_attempt, sent),
     ]
     list_filter = ["state", "kind", "registration__event"]
     list_select_related = ["registration__event", "session", "letter"]
     search_fields = [
-        "registration__name",
-        "registration__email",
-        "letter__recipient",
-        "last_error",
+        *("registration__name", "registration__email"),
+        *("letter__recipient", "last_error"),
     ]
-    actions = ["send_again"]
+    actions = [send_again]
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.status_view)
-        return [
-            path("status/", view, name="registrations_outgoingmail_status"),
-            *super().get_urls(),
-        ]
+        name = "registrations_outgoingmail_status"
+        return [path("status/", admin_page(self, status_page), name=name), *super().get_urls()]
 
     @admin.display(description="to", ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:
         return mail.recipient
 
-    @admin.action(description="Send the selected failed ones again", permissions=["resend"])
-    def send_again(self, request: HttpRequest, queryset: Any) -> None:
-        chosen = len(queryset)
-        with transaction.atomic():
-            again = mail_queue.resend(queryset)
-        if again:
-            messages.success(request, f"{mails(again)} will be tried again within seconds.")
-        if again < chosen:
-            messages.warning(
-                request,
-                f"{chosen - again} left as they are: only what failed or came back is sent again, "
-                "and nothing of a stopped announcement.",
-            )
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("registrations.change_registration")
 
-    def status_view(self, request: HttpRequest) -> HttpResponse:
-        """Whether mail flows, and if not, why."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Does mail flow?",
-            "opts": self.opts,
-            **status_context(),
-        }
-        return TemplateResponse(request, "admin/registrations/outgoingmail/status.html", context)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """Show whether emails are being sent, and if not, why."""
+    now = timezone.now()
+    zone, mail_status = current_zone(now), monitoring.mail_status(now)
+    return page_response(
+        model_admin,
+        request,
+        "outgoingmail/status.html",
+        title="Does mail flow?",
+        status=mail_status,
+        days=monitoring.FAILED_WITHIN.days,
+        at=moment(now, zone),
+        processes=[
+            (process.label, mail_status.is_alive(process), ago_and_when(seen_at, now, zone))
+            for process, seen_at in mail_status.seen.items()
+        ],
+        waiting=[
+            (each.kind, mails(each.count), ago_and_when(each.since, now, zone))
+            for each in mail_status.waiting
+        ],
+        failures=[
+            (error or "No reason was given.", mails(count)) for error, count in mail_status.failures
+        ],
+        troubles=[(error, mails(count)) for error, count in mail_status.troubles],
+        counts=[(label, f"{count:,}") for label, count in mail_status.counts.items()],
+    )

@@ -1,31 +1,37 @@
-"""Who comes, what became of the mails to them, and who was there."""
+"""The people who registered: their details, sessions, emails, and what organizers can do."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.contrib.admin import ModelAdmin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import linebreaksbr
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
-from django.views.decorators.http import require_POST
 
+from events.admin.shared import buttons_view, save_entered_fields, warning
 from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import confirmation
-from registrations.admin.csv_export import ExportMixin
-from registrations.admin.outgoing_mail import MailTimes
-from registrations.admin.readiness import ReadinessMixin, short_day
-from registrations.admin.retention import RetentionMixin
+from registrations.admin import outgoing_mail, readiness
+from registrations.admin.confirmation import confirmation_page, is_confirmed
+from registrations.admin.csv_export import export_csv
+from registrations.admin.readiness import short_day
+from registrations.admin.retention import erase, retention_page
+from registrations.admin.shared import (
+    ChangeOnlyAdmin,
+    ChangeOnlyInline,
+    VersionedForm,
+    admin_page,
+    fingerprint,
+    log_action,
+)
 from registrations.formatting import counted, moment, people
 from registrations.forms import NeedsField
 from registrations.models import (
@@ -42,44 +48,23 @@ from registrations.validators import validate_address
 Approval = Registration.Approval
 
 
-class OpenedForm(forms.ModelForm):
-    """Its `changed_data` is what this organizer changed, of the page as it was when opened.
-
-    The database may hold something else by now. What is posted without the page's hidden values
-    is compared with that.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        opened = any(self.add_initial_prefix(name) in self.data for name in self.fields)
-        for field in self.fields.values():
-            field.show_hidden_initial = opened or not self.is_bound
-
-
-class ChosenBefore(forms.MultipleHiddenInput):
-    """Says also that nothing was chosen."""
-
-    def format_value(self, value: Any) -> Any:
-        return ["", *super().format_value(value)]
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        return [each for each in super().value_from_datadict(data, files, name) or [] if each]
-
-
-class RegistrationChangeForm(OpenedForm):
+class RegistrationChangeForm(VersionedForm):
     needs = NeedsField(label="Access needs")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
-        # Whoever may only look has no fields of the model.
+        # People who may only view registrations get a form without these.
         if "time_zone" in fields:
             fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )
             fields["strategies"].queryset = self.instance.event.tracks.all()
-            for name in ("strategies", "needs"):
-                fields[name].hidden_widget = ChosenBefore
+
+    def version(self, row: Registration) -> str:
+        """Include the attendance, which people change in the table below the form."""
+        seats = row.seats.order_by("pk").values_list("pk", "attended")
+        return fingerprint(super().version(row), list(seats))
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -92,43 +77,32 @@ class RegistrationChangeForm(OpenedForm):
         return email
 
 
-class SeatInline(admin.TabularInline):
+class SeatInline(ChangeOnlyInline):
     model = Seat
-    form = OpenedForm
-    extra = 0
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
-    # The column's heading is no label.
+    # Screen readers need a label: the column's heading is none.
     formfield_overrides = {
         models.BooleanField: {"widget": forms.CheckboxInput(attrs={"aria-label": "Attended"})}
     }
-    can_delete = False
     verbose_name_plural = "sessions"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).select_related("registration", "session")
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
-
-class MailInline(MailTimes, admin.TabularInline):
+class MailInline(ChangeOnlyInline):
     model = OutgoingMail
-    extra = 0
-    fields = ["kind", "session", "status", "last_error", "attempts", "queued", "next", "sent"]
-    readonly_fields = [
-        *("kind", "session", "status", "last_error", "attempts"),
-        *("queued", "next", "sent"),
+    fields: ClassVar[Any] = [
+        *("kind", "session", outgoing_mail.status, "last_error", "attempts"),
+        *(outgoing_mail.queued, outgoing_mail.next_attempt, outgoing_mail.sent),
     ]
-    can_delete = False
+    readonly_fields: ClassVar[Any] = fields
     verbose_name_plural = "mails to this person"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutgoingMail]:
-        mails = super().get_queryset(request)
-        return mails.select_related("registration__event", "session")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        rows = super().get_queryset(request)
+        return rows.select_related("registration__event", "session")
 
 
 class UnreachableFilter(admin.SimpleListFilter):
@@ -142,7 +116,7 @@ class UnreachableFilter(admin.SimpleListFilter):
         return queryset.unreachable() if self.value() == "failed" else queryset
 
 
-class StandingFilter(admin.SimpleListFilter):
+class ComingFilter(admin.SimpleListFilter):
     title = "coming"
     parameter_name = "coming"
 
@@ -181,28 +155,141 @@ class NeedFilter(admin.SimpleListFilter):
 
 
 class UsStateFilter(admin.AllValuesFieldListFilter):
-    """Those that somebody named: a link to none would have no words."""
+    """Offers only the states that people entered: a link for none would be empty."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.lookup_choices = self.lookup_choices.exclude(us_state="")
 
 
-@admin.register(Registration)
-class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.ModelAdmin):
-    form = RegistrationChangeForm
-    list_display = [
-        "who",
-        "coming",
-        "email",
-        "mail",
-        "origin",
-        "access",
-        "registered",
+@admin.action(description="Take their links away, and mail new ones", permissions=["change"])
+def renew_links(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> HttpResponse | None:
+    # People who wait for approval have a link too, to their own page.
+    chosen = [person for person in queryset if person.is_admitted or person.is_pending]
+    if not chosen:
+        messages.warning(request, "They have no links: they were declined, or have canceled.")
+        return None
+    if not is_confirmed(request, chosen):
+        title = f"Take the links of {people(len(chosen))} away?"
+        return confirmation_page(model_admin, request, chosen, title=title)
+    done = signup.renew_links(registrations=chosen)
+    log_action(request, chosen, "Took the links away, and mailed new ones.")
+    messages.success(
+        request,
+        f"New links are on their way to {people(done)}. The old ones work no more, nor do "
+        "their personal links at Zoom.",
+    )
+    if left := len(queryset) - done:
+        messages.warning(request, f"{left} left out: declined, or canceled.")
+    return None
+
+
+@admin.action(description="Approve: they get their links", permissions=["change"])
+def approve(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> None:
+    done, left = decide(request, queryset, signup.approve, Approval.APPROVED)
+    if done:
+        messages.success(request, f"{people(done)} approved. Their links are on the way.")
+    if left:
+        messages.warning(request, f"{left} left out: approved already, or canceled.")
+
+
+@admin.action(description="Decline: links they have end…", permissions=["change"])
+def decline(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> HttpResponse | None:
+    """Decline people, with a confirmation when any of them has links already."""
+    admitted = [person for person in queryset if person.is_admitted]
+    if admitted and not is_confirmed(request, admitted):
+        title = f"Decline {people(len(admitted))} who had your yes?"
+        return confirmation_page(model_admin, request, admitted, title=title)
+    decline_confirmed(request, queryset)
+    return None
+
+
+def decline_confirmed(request: HttpRequest, queryset: QuerySet[Registration]) -> None:
+    done, left = decide(request, queryset, signup.decline, Approval.DECLINED)
+    if done:
+        messages.success(
+            request,
+            f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
+            "Approve them to take it back: then new links go out.",
+        )
+        if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
+            messages.warning(
+                request,
+                "Where Zoom links are not personal, they may still know a meeting's ID and "
+                "passcode from an earlier mail.",
+            )
+    if left:
+        messages.warning(request, f"{left} left out: declined already, or canceled.")
+
+
+def decide(
+    request: HttpRequest,
+    queryset: QuerySet[Registration],
+    change: Callable[..., int],
+    approval: Approval,
+) -> tuple[int, int]:
+    """Approve or decline people. Returns how many were changed, and how many were not."""
+    chosen = [
+        person for person in queryset if not person.canceled_at and person.approval != approval
     ]
+    done = change(registrations=chosen)
+    log_action(request, chosen, f"{approval.label}.")
+    return done, len(queryset) - done
+
+
+@admin.action(description="Mail the links again", permissions=["change"])
+def send_links_again(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> None:
+    sent = signup.resend_links(registrations=queryset)
+    messages.success(request, f"{counted(sent, 'mail is', 'mails are')} on the way.")
+    if left := len(queryset) - sent:
+        messages.warning(
+            request, f"{left} were left out: not coming, or mailed within ten minutes."
+        )
+
+
+@admin.action(description="Cancel the selected registrations…", permissions=["change"])
+def cancel(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> HttpResponse | None:
+    chosen = [person for person in queryset if not person.canceled_at]
+    if not chosen:
+        messages.warning(request, "They have canceled already.")
+        return None
+    if not is_confirmed(request, chosen):
+        title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+        return confirmation_page(model_admin, request, chosen, title=title)
+    done = [person for person in chosen if signup.cancel(registration=person)]
+    log_action(request, done, "Canceled.")
+    registrations = counted(len(done), "registration", "registrations")
+    messages.success(request, f"{registrations} canceled. Their links no longer work.")
+    if left := len(queryset) - len(done):
+        messages.warning(request, f"{left} left out: canceled already.")
+    return None
+
+
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    approve(model_admin, request, Registration.objects.filter(pk=person.pk))
+
+
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decline_confirmed(request, Registration.objects.filter(pk=person.pk))
+
+
+@admin.register(Registration)
+class RegistrationAdmin(ChangeOnlyAdmin):
+    form = RegistrationChangeForm
+    list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        StandingFilter,
+        ComingFilter,
         UnreachableFilter,
         NeedFilter,
         ("us_state", UsStateFilter),
@@ -217,8 +304,8 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
     view_on_site = False
     inlines = [SeatInline, MailInline]
     actions = [
-        *("approve", "decline", "send_links_again", "renew_links", "cancel"),
-        *("export_csv", "erase"),
+        *(approve, decline, send_links_again, renew_links, cancel),
+        *(export_csv, erase),
     ]
     fieldsets = [
         (
@@ -246,13 +333,16 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
     ]
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(require_POST(self.decide_view))
-        name = "registrations_registration_decide"
-        return [path("<path:object_id>/decide/", view, name=name), *super().get_urls()]
+        name = "registrations_registration"
+        buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
+        return [
+            *readiness.urls(self),
+            path("retention/", admin_page(self, retention_page), name=f"{name}_retention"),
+            path("<path:object_id>/decide/", buttons, name=f"{name}_decide"),
+            *super().get_urls(),
+        ]
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
         waiting = pending.order_by("event").values_list("event", "event__name")
         context = {
@@ -262,38 +352,23 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The buttons on a person's page."""
-        person = self.get_object(request, unquote(object_id))
-        if person is None:
-            raise Http404
-        if not self.has_change_permission(request, person):
-            raise PermissionDenied
-        button = {"approve": self.approve, "decline": self._decline}.get(request.POST.get("do", ""))
-        if button is None:
-            raise BadRequest
-        button(request, Registration.objects.filter(pk=person.pk))
-        return redirect("admin:registrations_registration_change", person.pk)
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
-        registrations: Any = super().get_queryset(request)
-        return registrations.with_last_outcome()
+        rows: Any = super().get_queryset(request)
+        return rows.with_last_outcome()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        found: Any = super().get_object(request, object_id, from_field)
-        if found:
-            found.shows_own_page = self.has_change_permission(request, found)
-        return found
+        person: Any = super().get_object(request, object_id, from_field)
+        if person:
+            person.shows_own_page = self.has_change_permission(request, person)
+        return person
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """To cancel is enough, and it can be looked up later who was there."""
-        return False
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing can be entered for someone whose data was erased."""
+        is_erased = bool(obj and obj.erased_at)
+        return not is_erased and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Registration, form: Any, change: bool) -> None:
-        """Write what this organizer changed and no more: the rest may be another by now."""
+        """Save only the changed columns: others, such as the approval, may change meanwhile."""
         columns = {field.name for field in obj._meta.concrete_fields}
         obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
         person, email = Registration.objects.select_related("event").get(pk=obj.pk), obj.email
@@ -311,17 +386,8 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
             elif person.is_pending:
                 messages.info(request, f"We tell {email} that you look at the registration first.")
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Strategies too are written only when this organizer changed them."""
-        if "strategies" not in form.changed_data:
-            form.cleaned_data.pop("strategies", None)
-        super().save_related(request, form, formsets, change)
-
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Write what was ticked and no more: a place may have come free meanwhile."""
-        formset.save(commit=False)
-        for thing, fields in formset.changed_objects:
-            thing.save(update_fields=fields)
+        save_entered_fields(formset)
 
     @admin.display(description="name", ordering="name")
     def who(self, registration: Registration) -> str:
@@ -338,14 +404,13 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
 
     @admin.display(description="mail", empty_value="")
     def mail(self, registration: Any) -> str:
-        """That mail does not get there, and that the person wants no announcements."""
-        words = []
+        """Show that emails don't arrive, and that someone wants no announcements."""
+        texts = []
         if registration.last_outcome in UNREACHED_STATES:
-            said = OutgoingMail.State(registration.last_outcome).label
-            words.append(format_html('<b class="warning">{}</b>', said))
+            texts.append(warning(OutgoingMail.State(registration.last_outcome).label))
         if registration.unsubscribed_at:
-            words.append(format_html('<span class="quiet">{}</span>', "announcements: no"))
-        return format_html_join(mark_safe("<br>"), "{}", zip(words))
+            texts.append(format_html('<span class="quiet">{}</span>', "announcements: no"))
+        return format_html_join(mark_safe("<br>"), "{}", zip(texts))
 
     @admin.display(description="announcements")
     def announcements(self, registration: Registration) -> str:
@@ -363,12 +428,12 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
 
     @admin.display(description="answers")
     def answers(self, registration: Registration) -> str:
-        """Each question and, below it, what the person said."""
-        said = [
+        """Show each question with the answer below it."""
+        rows = [
             (answer.question, linebreaksbr(questions.shown(answer)))
             for answer in registration.answers.select_related("question")
         ]
-        return format_html_join("", "<p><b>{}</b><br>{}</p>", said) or "none"
+        return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")
     def arrangements(self, registration: Registration) -> str:
@@ -388,127 +453,23 @@ class RegistrationAdmin(RetentionMixin, ReadinessMixin, ExportMixin, admin.Model
             return "Erased" if registration.erased_at else "Canceled"
         if registration.is_admitted:
             return "Yes"
-        word = registration.get_approval_display()
-        return format_html('<b class="badge">{}</b>', word) if registration.is_pending else word
+        text = registration.get_approval_display()
+        return format_html('<b class="badge">{}</b>', text) if registration.is_pending else text
 
     @admin.display(description="approval")
     def decision(self, registration: Registration) -> str:
         """Declined on Nov 22, 2026, 4:51 AM PST"""
-        word, when = registration.get_approval_display(), registration.decided_at
+        text, when = registration.get_approval_display(), registration.decided_at
         if when:
-            return f"{word} on {moment(when, registration.event.zone)}"
-        return "Not asked for" if registration.approval == Approval.APPROVED else word
+            return f"{text} on {moment(when, registration.event.zone)}"
+        return "Not asked for" if registration.approval == Approval.APPROVED else text
 
     @admin.display(description="own page")
     def own_page(self, registration: Registration) -> str:
-        """A secret, so it is for those only who may change the registration."""
+        """Link the page only for people who may change the registration: the URL is secret."""
         if not getattr(registration, "shows_own_page", False):
             return "hidden"
         return format_html(
             '<a href="{}">Open it</a> (secret: whoever has this address can join as this person)',
             registration.get_absolute_url(),
         )
-
-    @admin.action(description="Take their links away, and mail new ones", permissions=["change"])
-    def renew_links(
-        self, request: HttpRequest, queryset: QuerySet[Registration]
-    ) -> HttpResponse | None:
-        """Asked once more on a page of its own. Who waits for a yes has a link too."""
-        chosen = [each for each in queryset if each.is_admitted or each.is_pending]
-        if not chosen:
-            messages.warning(request, "They have no links: they were declined, or have canceled.")
-            return None
-        if not confirmation.is_confirmed(request, chosen):
-            title = f"Take the links of {people(len(chosen))} away?"
-            return confirmation.confirmation_page(self, request, chosen, title=title)
-        done = signup.renew_links(registrations=chosen)
-        words = "Took the links away, and mailed new ones."
-        LogEntry.objects.log_actions(request.user.pk, chosen, CHANGE, words)  # type: ignore[arg-type]
-        messages.success(
-            request,
-            f"New links are on their way to {people(done)}. The old ones work no more, nor do "
-            "their personal links at Zoom.",
-        )
-        if left := len(queryset) - done:
-            messages.warning(request, f"{left} left out: declined, or canceled.")
-        return None
-
-    @admin.action(description="Approve: they get their links", permissions=["change"])
-    def approve(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-        done, left = self._decide(request, queryset, signup.approve, Approval.APPROVED)
-        if done:
-            messages.success(request, f"{people(done)} approved. Their links are on the way.")
-        if left:
-            messages.warning(request, f"{left} left out: approved already, or canceled.")
-
-    @admin.action(description="Decline: links they have end…", permissions=["change"])
-    def decline(
-        self, request: HttpRequest, queryset: QuerySet[Registration]
-    ) -> HttpResponse | None:
-        """Asked once more on a page of its own when anyone has links already."""
-        linked = [each for each in queryset if each.is_admitted]
-        if linked and not confirmation.is_confirmed(request, linked):
-            title = f"Decline {people(len(linked))} who had your yes?"
-            return confirmation.confirmation_page(self, request, linked, title=title)
-        self._decline(request, queryset)
-        return None
-
-    def _decline(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-        done, left = self._decide(request, queryset, signup.decline, Approval.DECLINED)
-        if done:
-            messages.success(
-                request,
-                f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
-                "Approve them to take it back: then new links go out.",
-            )
-            if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
-                messages.warning(
-                    request,
-                    "Where Zoom links are not personal, they may still know a meeting's ID and "
-                    "passcode from an earlier mail.",
-                )
-        if left:
-            messages.warning(request, f"{left} left out: declined already, or canceled.")
-
-    def _decide(
-        self,
-        request: HttpRequest,
-        queryset: Any,
-        verb: Callable[..., int],
-        approval: Approval,
-    ) -> tuple[int, int]:
-        """To how many it was new, and to how many not. Who pressed can be read under History."""
-        chosen = len(queryset)
-        new = [each for each in queryset if not each.canceled_at and each.approval != approval]
-        done = verb(registrations=new)
-        LogEntry.objects.log_actions(request.user.pk, new, CHANGE, f"{approval.label}.")  # type: ignore[arg-type]
-        return done, chosen - done
-
-    @admin.action(description="Mail the links again", permissions=["change"])
-    def send_links_again(self, request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-        sent = signup.resend_links(registrations=queryset)
-        mails = "mail is" if sent == 1 else "mails are"
-        messages.success(request, f"{sent} {mails} on the way.")
-        if sent < len(queryset):
-            messages.warning(
-                request,
-                f"{len(queryset) - sent} were left out: not coming, or mailed within ten minutes.",
-            )
-
-    @admin.action(description="Cancel the selected registrations…", permissions=["change"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[Registration]) -> HttpResponse | None:
-        """Asked once more on a page of its own."""
-        chosen = [each for each in queryset if not each.canceled_at]
-        if not chosen:
-            messages.warning(request, "They have canceled already.")
-            return None
-        if not confirmation.is_confirmed(request, chosen):
-            title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
-            return confirmation.confirmation_page(self, request, chosen, title=title)
-        done = [person for person in chosen if signup.cancel(registration=person)]
-        LogEntry.objects.log_actions(request.user.pk, done, CHANGE, "Canceled.")  # type: ignore[arg-type]
-        registrations = counted(len(done), "registration", "registrations")
-        messages.success(request, f"{registrations} canceled. Their links no longer work.")
-        if left := len(queryset) - len(done):
-            messages.warning(request, f"{left} left out: canceled already.")
-        return None

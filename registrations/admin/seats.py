@@ -1,18 +1,18 @@
-"""Places and waiting lists: who has a place in which session, and who is called next."""
+"""Seats and waitlists: who has a spot in which session, and who is next."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin import ModelAdmin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from events.models import Session
 from registrations import seats
+from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
 from registrations.formatting import counted, moment, people
 from registrations.models import Seat
 
@@ -30,9 +30,74 @@ class SessionFilter(admin.SimpleListFilter):
         return queryset.filter(session=int(value)) if value.isdecimal() else queryset
 
 
+@admin.action(description="Give a place: they get their link", permissions=["change"])
+def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
+    done, left = apply_to_each(request, queryset, seats.promote, "Given a place.")
+    admitted = sum(seat.registration.is_admitted for seat in done)
+    if admitted:
+        messages.success(
+            request,
+            f"{people(admitted)} called. The link is on its way, also where it is full.",
+        )
+    if pending := len(done) - admitted:
+        messages.success(
+            request,
+            f"{people(pending)} given a place: they get their links once you approve them.",
+        )
+    if left:
+        messages.warning(request, f"{left} left out: they have a place already.")
+
+
+@admin.action(description="Move to the end of the waiting list", permissions=["change"])
+def move_to_waiting(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]
+) -> None:
+    done, left = apply_to_each(request, queryset, seats.move_to_waiting, "Moved to the line.")
+    if done:
+        messages.success(
+            request,
+            f"{people(len(done))} moved. Their links there end; nothing is mailed to them.",
+        )
+    if left:
+        messages.warning(
+            request,
+            f"{left} left out: they wait already, or the place would come straight back to "
+            "them, because nobody else waits for it.",
+        )
+
+
+@admin.action(description="Take out of the session: their link ends", permissions=["change"])
+def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
+    """Release seats, but not in sessions that are over: attendance there must stay known."""
+    now = timezone.now()
+    chosen = [seat for seat in queryset if seat.session.ends_at > now]
+    if chosen:
+        for seat in chosen:
+            log_action(request, [seat.registration], f"Taken out of {seat.session.title}.")
+        seats.release(seats=chosen)
+        messages.success(
+            request,
+            f"{counted(len(chosen), 'place', 'places')} taken. Their links there end, their other "
+            "sessions stay, and whoever is next in line is called. Nothing is mailed to those who "
+            "lost a place.",
+        )
+    if left := len(queryset) - len(chosen):
+        messages.warning(request, f"{left} left as they were: the session is over.")
+
+
+def apply_to_each(
+    request: HttpRequest, queryset: QuerySet[Seat], change: Callable[..., bool], message: str
+) -> tuple[list[Seat], int]:
+    """Change each seat. Returns those that were changed, and how many were not."""
+    done = [seat for seat in queryset if change(seat=seat)]
+    for seat in done:
+        log_action(request, [seat.registration], f"{message} ({seat.session.title})")
+    return done, len(queryset) - len(done)
+
+
 @admin.register(Seat)
-class SeatAdmin(admin.ModelAdmin):
-    """A seat is made by registering; here organizers overrule the waiting list."""
+class SeatAdmin(ChangeOnlyAdmin):
+    """Seats come from registrations. Here organizers override the waitlist."""
 
     list_display = ["person", "session", "standing", "since"]
     list_display_links = None
@@ -40,21 +105,13 @@ class SeatAdmin(admin.ModelAdmin):
     list_select_related = ["registration", "session__event"]
     search_fields = ["registration__name", "registration__email"]
     ordering = ["session__starts_at", F("waiting_since").asc(nulls_last=True), "pk"]
-    actions = ["give_place", "move_to_waiting", "take_out"]
+    actions = [give_place, move_to_waiting, take_out]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
-        found: Any = super().get_queryset(request)
-        return seats.with_waitlist_position(found.occupying())
+        rows: Any = super().get_queryset(request)
+        return seats.with_waitlist_position(rows.occupying())
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         limited = list(
             Session.objects.open_to_register(timezone.now())
             .exclude(capacity=None)
@@ -66,8 +123,7 @@ class SeatAdmin(admin.ModelAdmin):
 
     @admin.display(description="person", ordering="registration__name")
     def person(self, seat: Seat) -> str:
-        page = reverse("admin:registrations_registration_change", args=[seat.registration_id])
-        return format_html('<a href="{}">{}</a>', page, seat.registration)
+        return person_link(seat.registration, seat.registration)
 
     @admin.display(description="place", ordering="state")
     def standing(self, seat: Any) -> str:
@@ -78,71 +134,3 @@ class SeatAdmin(admin.ModelAdmin):
     @admin.display(description="since")
     def since(self, seat: Seat) -> str:
         return moment(seat.waiting_since or seat.seated_at, seat.session.event.zone)
-
-    @admin.action(description="Give a place: they get their link", permissions=["change"])
-    def give_place(self, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-        done, left = self._each(request, queryset, seats.promote, "Given a place.")
-        admitted = sum(seat.registration.is_admitted for seat in done)
-        if admitted:
-            messages.success(
-                request,
-                f"{people(admitted)} called. The link is on its way, also where it is full.",
-            )
-        if pending := len(done) - admitted:
-            messages.success(
-                request,
-                f"{people(pending)} given a place: they get their links once you approve them.",
-            )
-        if left:
-            messages.warning(request, f"{left} left out: they have a place already.")
-
-    @admin.action(description="Move to the end of the waiting list", permissions=["change"])
-    def move_to_waiting(self, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-        done, left = self._each(request, queryset, seats.move_to_waiting, "Moved to the line.")
-        if done:
-            messages.success(
-                request,
-                f"{people(len(done))} moved. Their links there end; nothing is mailed to them.",
-            )
-        if left:
-            messages.warning(
-                request,
-                f"{left} left out: they wait already, or the place would come straight back to "
-                "them, because nobody else waits for it.",
-            )
-
-    @admin.action(description="Take out of the session: their link ends", permissions=["change"])
-    def take_out(self, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-        """Not of a session that has ended: who was there stays known."""
-        now = timezone.now()
-        chosen = [seat for seat in queryset if seat.session.ends_at > now]
-        if chosen:
-            self._log(request, chosen, "Taken out of {}.")
-            seats.release(seats=chosen)
-            places = counted(len(chosen), "place", "places")
-            messages.success(
-                request,
-                f"{places} taken. Their links there end, their other sessions stay, and whoever is "
-                "next in line is called. Nothing is mailed to those who lost a place.",
-            )
-        if left := len(queryset) - len(chosen):
-            messages.warning(request, f"{left} left as they were: the session is over.")
-
-    def _each(
-        self, request: HttpRequest, queryset: QuerySet[Seat], verb: Callable[..., bool], words: str
-    ) -> tuple[list[Seat], int]:
-        """For which the verb did something, and for how many not; noted under their History."""
-        chosen = list(queryset)
-        done = [seat for seat in chosen if verb(seat=seat)]
-        self._log(request, done, f"{words} ({{}})")
-        return done, len(chosen) - len(done)
-
-    def _log(self, request: HttpRequest, chosen: list[Seat], words: str) -> None:
-        for seat in chosen:
-            said = words.format(seat.session.title)
-            LogEntry.objects.log_actions(
-                request.user.pk,  # type: ignore[arg-type]
-                [seat.registration],
-                CHANGE,
-                said,
-            )

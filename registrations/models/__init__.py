@@ -7,7 +7,6 @@ from registrations.models.access_needs import (
     need_choices,
 )
 from registrations.models.mail import (
-    ENDED_STATES,
     UNREACHED_STATES,
     Announcement,
     Heartbeat,
@@ -31,7 +30,6 @@ from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuer
 from registrations.validators import email_key
 
 __all__ = [
-    "ENDED_STATES",
     "NEED_KINDS",
     "OTHER_NEED",
     "TOKEN_LENGTH",

@@ -231,7 +231,6 @@ UNREACHED_STATES = (
     OutgoingMail.State.BOUNCED,
     OutgoingMail.State.COMPLAINED,
 )
-ENDED_STATES = (OutgoingMail.State.SENT, *UNREACHED_STATES)
 
 
 class MailText(models.Model):

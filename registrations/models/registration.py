@@ -14,7 +14,7 @@ from events.links import absolute
 from events.models import Event, Session, Track
 from events.timezones import validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
-from registrations.models.mail import ENDED_STATES, UNREACHED_STATES, OutgoingMail
+from registrations.models.mail import UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
 from registrations.validators import (
     EMAIL_LENGTH,
@@ -41,20 +41,20 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.active().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_outcome(self) -> Any:
-        """Annotate `last_outcome`: the final state of the newest finished email, or None.
+        """Annotate `last_outcome`: what became of the newest email that was sent or failed.
 
-        A bounce or a complaint counts until the address is corrected: that a later email was
-        accepted says little.
+        That a server accepted an email says little: a bounce or a complaint counts until the
+        address is corrected, and a complaint more than a bounce.
         """
-        mails = OutgoingMail.objects.filter(registration=OuterRef("pk")).order_by("-pk")
-        bounced = mails.filter(
-            state__in=[OutgoingMail.State.BOUNCED, OutgoingMail.State.COMPLAINED],
-            created_at__gte=OuterRef("email_since"),
-        )
-        finished = mails.filter(state__in=ENDED_STATES)
+        state = OutgoingMail.State
+        emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
+        came_back = emails.filter(
+            state__in=[state.BOUNCED, state.COMPLAINED], created_at__gte=OuterRef("email_since")
+        ).order_by("-state")
+        ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         return self.annotate(
             last_outcome=Coalesce(
-                Subquery(bounced.values("state")[:1]), Subquery(finished.values("state")[:1])
+                Subquery(came_back.values("state")[:1]), Subquery(ended.values("state")[:1])
             )
         )
 
@@ -64,7 +64,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.filter(needs__icontains=f'"{kind}"')
 
     def unreachable(self) -> "RegistrationQuerySet":
-        """People whose newest email failed, bounced or was reported as spam."""
+        """People whose newest email was rejected, or whose emails bounce or count as spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
 
 

@@ -1,4 +1,4 @@
-"""Where someone whose link no longer works can have it mailed again."""
+"""Tags for the public pages about a registration."""
 
 import datetime as dt
 from typing import Any
@@ -15,16 +15,16 @@ from registrations.models import Registration
 
 register = template.Library()
 
-# First words of the addresses that stand in people's mails.
-MAILED = ("/me/", "/join/", "/calendar/")
-# So long after its end people may still look for an event's recordings.
+# How the paths of emailed links start.
+EMAILED_PATHS = ("/me/", "/join/", "/calendar/")
+# People may still look for recordings this long after an event.
 RECENT = dt.timedelta(days=90)
 
 
 @register.simple_tag(takes_context=True)
 def events_of_lost_link(context: template.Context) -> list[Any]:
-    """At a mailed address the events that it may be of; elsewhere none."""
-    if not str(context.get("request_path", "")).startswith(MAILED):
+    """On the error page of an emailed link, return the events that it may belong to."""
+    if not str(context.get("request_path", "")).startswith(EMAILED_PATHS):
         return []
     events = Event.objects.published().with_times()
     recent = events.filter(last_ends_at__gt=timezone.now() - RECENT)
@@ -33,16 +33,16 @@ def events_of_lost_link(context: template.Context) -> list[Any]:
 
 @register.simple_tag
 def answers_of(registration: Registration) -> list[tuple[str, str]]:
-    """Each question that someone answered, and what they said."""
+    """Return each question that someone answered, and the answer."""
     answers = registration.answers.select_related("question")
     return [(answer.question.text, questions.shown(answer)) for answer in answers]
 
 
 @register.simple_tag
 def subscription(registration: Registration) -> dict[str, str]:
-    """By who is to show it: an app on this device, Google, Outlook.com, Microsoft 365; and bare."""
+    """Return the links that subscribe to someone's calendar feed, by calendar."""
     address = absolute(reverse("feed", args=[registration.token]))
-    # This scheme opens the device's own calendar; of others than it Google takes no feed.
+    # This scheme opens the device's own calendar. Google accepts no other for a feed.
     webcal = f"webcal://{address.partition('://')[2]}"
     microsoft = urlencode({"url": address, "name": registration.event.name}, quote_via=quote)
     return {

@@ -1,4 +1,4 @@
-"""All of someone's weeks, for whoever likes to sign in; nobody has to."""
+"""All the weeks a person is registered for, if they like to sign in. Nobody has to."""
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.decorators import login_required
@@ -14,14 +14,14 @@ from registrations.models import Registration, email_key
 @require_safe
 @login_required(login_url="account_request_login_code")
 def my_weeks(request: HttpRequest) -> HttpResponse:
-    """By the addresses that they have proven to be theirs, the newest week first."""
-    proven = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
-    addresses = list(proven.values_list("email", flat=True))
-    theirs = Registration.objects.active().filter(
+    """Registrations under the user's verified addresses, the newest week first."""
+    verified = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
+    addresses = list(verified.values_list("email", flat=True))
+    registrations = Registration.objects.active().filter(
         email_key__in=map(email_key, addresses), event__status=Event.Status.PUBLISHED
     )
-    weeks = theirs.exclude(approval=Registration.Approval.DECLINED).select_related("event")
-    begun = F("begins_at").desc(nulls_last=True)
-    weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at")).order_by(begun, "-pk")
+    weeks = registrations.exclude(approval=Registration.Approval.DECLINED).select_related("event")
+    weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at"))
+    weeks = weeks.order_by(F("begins_at").desc(nulls_last=True), "-pk")
     context = {"addresses": addresses, "weeks": weeks}
     return render(request, "registrations/my_weeks.html", context)

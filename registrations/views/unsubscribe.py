@@ -1,4 +1,4 @@
-"""Stopping announcements with one click."""
+"""Unsubscribing from announcements with one click."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -6,23 +6,24 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from registrations.mail import unsubscribe as announcements_choice
+from registrations.mail import unsubscribe as subscriptions
 
 
 @csrf_exempt
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, signed: str) -> HttpResponse:
-    """Stop announcements, or take that back. A POST without cookies will do (RFC 8058)."""
-    registration = announcements_choice.registration_for(signed)
-    if announcements_choice.is_sample(signed):
+    """Stop announcements, or get them again. A POST works without cookies (RFC 8058)."""
+    registration = subscriptions.registration_for(signed)
+    if subscriptions.is_sample(signed):
         return render(request, "registrations/unsubscribe_sample.html")
     if registration is None:
         raise Http404
     if request.method == "POST":
-        again = "again" in request.POST
-        verb = announcements_choice.subscribe if again else announcements_choice.unsubscribe
-        verb(registration=registration)
+        if "again" in request.POST:
+            subscriptions.subscribe(registration=registration)
+        else:
+            subscriptions.unsubscribe(registration=registration)
         registration.refresh_from_db()
     context = {"registration": registration, "event": registration.event}
     return render(request, "registrations/unsubscribe.html", context)

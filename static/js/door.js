@@ -1,12 +1,12 @@
-// Counts down to the opening of the doors and then asks the server, which knows.
+// Counts down until the doors open, and then reloads the page: the server decides what comes next.
 
 const countdown = document.getElementById("countdown");
-const said = document.getElementById("countdown-said");
+const announcement = document.getElementById("countdown-announcement");
 const total = Number(countdown.dataset.seconds);
-const JITTER = 2; // Seconds: not everyone knocks at the same moment.
+const JITTER = 2; // Seconds, to spread the load.
 const started = { ticks: performance.now(), clock: Date.now() };
-let lastSaid = null;
-let knocking = false;
+let lastAnnounced = null;
+let reloading = false;
 
 function remaining() {
   return total - (performance.now() - started.ticks) / 1000;
@@ -24,34 +24,34 @@ function digits(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
 }
 
-// A screen reader hears of it at these moments, and not every second.
-function say(seconds) {
+// Screen readers announce these moments, not every second.
+function announce(seconds) {
   const minutes = [1, 5, 10, 15, 30, 60].find((each) => seconds <= each * 60);
-  if (minutes === undefined || minutes === lastSaid) return;
-  const passedOne = lastSaid !== null;
-  lastSaid = minutes;
-  if (passedOne) said.textContent = `The doors open in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
+  if (minutes === undefined || minutes === lastAnnounced) return;
+  const isLater = lastAnnounced !== null;
+  lastAnnounced = minutes;
+  if (isLater) announcement.textContent = `The doors open in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
 }
 
-function knock() {
-  if (knocking) return;
-  knocking = true;
+function reload() {
+  if (reloading) return;
+  reloading = true;
   countdown.textContent = "One moment";
   setTimeout(() => location.reload(), 1000 * Math.random() * JITTER);
 }
 
 function tick() {
   const seconds = Math.ceil(remaining());
-  if (seconds <= 0) return knock();
+  if (seconds <= 0) return reload();
   countdown.textContent = digits(seconds);
-  say(seconds);
+  announce(seconds);
   setTimeout(tick, 1000 * (remaining() - seconds + 1));
 }
 
-// While a device sleeps, timers rest and the monotonic clock may too; the wall clock does not.
+// While a device sleeps, its timers and maybe the monotonic clock stop. The wall clock goes on.
 document.addEventListener("visibilitychange", () => {
   const elapsed = Math.max(performance.now() - started.ticks, Date.now() - started.clock) / 1000;
-  if (!document.hidden && elapsed >= total) knock();
+  if (!document.hidden && elapsed >= total) reload();
 });
 
 countdown.hidden = false;

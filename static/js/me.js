@@ -1,49 +1,49 @@
-// Shows how the sessions stand when that has changed, without a reload. The server says when to ask.
+// Updates the sessions on the page without a reload, at the moments that the server names.
 
-const LEAST = 60; // Seconds from one look to the next.
-const JITTER = 30; // Seconds: not everyone asks at the same moment.
+const MIN_WAIT = 60; // Seconds from one check to the next.
+const JITTER = 30; // Seconds, to spread the load.
 let due;
 
-const partsOf = (page) => [...page.querySelectorAll("[data-live]")];
-const namesOf = (parts) => parts.map((part) => part.dataset.live).join();
-const handlesOf = (part) => [...part.querySelectorAll("a, summary")];
+const partsOf = (page) => [...page.querySelectorAll("[data-refresh]")];
+const namesOf = (parts) => parts.map((part) => part.dataset.refresh).join();
+const focusablesOf = (part) => [...part.querySelectorAll("a, summary")];
 
 function wait(seconds) {
   due = Date.now() + 1000 * seconds;
-  setTimeout(lookIfDue, 1000 * (seconds + 1 + Math.random() * JITTER));
+  setTimeout(checkIfDue, 1000 * (seconds + 1 + Math.random() * JITTER));
 }
 
 function replace(part, fresh) {
   fresh.querySelector("details")?.toggleAttribute("open", part.querySelector("details[open]") !== null);
   if (part.isEqualNode(fresh)) return;
-  const held = handlesOf(part).indexOf(document.activeElement);
+  const focused = focusablesOf(part).indexOf(document.activeElement);
   part.replaceWith(fresh);
-  handlesOf(fresh)[held]?.focus({ preventScroll: true });
+  focusablesOf(fresh)[focused]?.focus({ preventScroll: true });
 }
 
 async function read() {
-  const answer = await fetch(location.href);
-  return { ok: answer.ok, status: answer.status, text: await answer.text() };
+  const response = await fetch(location.href);
+  return { ok: response.ok, status: response.status, text: await response.text() };
 }
 
-async function look() {
+async function check() {
   due = Infinity;
   const answer = await read().catch(() => null);
-  if (!answer) return wait(LEAST); // A phone that has just woken up has no network yet.
+  if (!answer) return wait(MIN_WAIT); // A phone that just woke up has no network yet.
   if (answer.status === 404) return location.reload();
-  if (!answer.ok) return wait(10 * LEAST);
+  if (!answer.ok) return wait(10 * MIN_WAIT);
   const page = new DOMParser().parseFromString(answer.text, "text/html");
   const [parts, fresh] = [partsOf(document), partsOf(page)];
   if (namesOf(parts) !== namesOf(fresh)) return location.reload();
   parts.forEach((part, number) => replace(part, fresh[number]));
   const next = page.querySelector("[data-seconds]");
-  if (next) wait(Math.max(LEAST, Number(next.dataset.seconds)));
+  if (next) wait(Math.max(MIN_WAIT, Number(next.dataset.seconds)));
 }
 
-function lookIfDue() {
-  if (!document.hidden && Date.now() >= due) look();
+function checkIfDue() {
+  if (!document.hidden && Date.now() >= due) check();
 }
 
-// Nobody looks at a hidden page; whoever comes back to it sees what holds then.
-document.addEventListener("visibilitychange", lookIfDue);
+// A hidden page is not updated until someone comes back to it.
+document.addEventListener("visibilitychange", checkIfDue);
 wait(Number(document.querySelector("[data-seconds]").dataset.seconds));

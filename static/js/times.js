@@ -1,4 +1,4 @@
-// Adds the visitor's own time beside each session's, when their zone tells another hour.
+// Adds the visitor's own time next to each session's time, if their time zone differs.
 
 const language = "en-US";
 
@@ -17,11 +17,11 @@ function zoneName(moment) {
   return parts.find((part) => part.type === "timeZoneName").value;
 }
 
-function tellsTheSame(moment, timeZone) {
+function looksTheSame(moment, timeZone) {
   try {
     return day(moment) === day(moment, timeZone) && clock(moment) === clock(moment, timeZone);
   } catch {
-    return false; // A zone that this browser does not know.
+    return false; // This browser doesn't know the time zone.
   }
 }
 
@@ -37,7 +37,7 @@ for (const time of document.querySelectorAll("time[data-ends]")) {
   const starts = new Date(time.dateTime);
   const ends = new Date(time.dataset.ends);
   const { zone } = time.dataset;
-  if (tellsTheSame(starts, zone) && tellsTheSame(ends, zone)) continue;
+  if (looksTheSame(starts, zone) && looksTheSame(ends, zone)) continue;
   const endDay = day(starts) === day(ends) ? "" : ` (${day(ends).split(",")[0]})`;
   const yours = document.createElement("span");
   yours.className = "yours";

@@ -238,8 +238,8 @@ def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, schem
     signup.cancel(registration=gone)
     page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     own = f"/me/{alice.token}/"
-    paths = [f"{own}?said=saved", f"{own}change/", f"{own}renew/", f"{own}cancel/"]
-    paths += [f"/me/{gone.token}/?said=taken", f"/{week.slug}/find/", "/me/x/"]
+    paths = [f"{own}?notice=saved", f"{own}change/", f"{own}renew/", f"{own}cancel/"]
+    paths += [f"/me/{gone.token}/?notice=taken", f"/{week.slug}/find/", "/me/x/"]
     for path in paths:
         page.goto(path)
         found = Axe().run(page).response["violations"]

@@ -1,4 +1,4 @@
-"""Zoom in the organizers' admin: what is made for them, what is wrong, and what they can do."""
+"""Zoom in the admin: meetings that the site creates, problems, and what organizers can do."""
 
 import datetime as dt
 import re
@@ -44,7 +44,7 @@ def credentials(settings) -> None:
 
 @pytest.fixture
 def shared(week: Event, credentials: None) -> Event:
-    """The week with a meeting at Zoom for each session, in step."""
+    """The week with a synced meeting at Zoom for each session."""
     Event.objects.update(zoom_mode=Event.ZoomMode.SHARED)
     for session in week.sessions.with_details():
         session.meeting.zoom_id = 81234567890 + session.pk
@@ -66,7 +66,7 @@ def made(shared: Event, zoom_account: FakeZoom) -> Event:
 
 @pytest.fixture
 def viewer(client, django_user_model):
-    """Someone who may look at everything, and change nothing."""
+    """A client of someone who may view everything, and change nothing."""
     user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
@@ -74,7 +74,7 @@ def viewer(client, django_user_model):
 
 
 def keep_in_step() -> None:
-    """Tick until all is done, with no pause between."""
+    """Sync several times, without the usual pauses."""
     for _tick in range(3):
         ZoomAccount.objects.update(resumes_at=timezone.now())
         Meeting.objects.update(due_at=timezone.now(), checked_at=None)
@@ -86,13 +86,13 @@ def first(event: Event) -> Session:
 
 
 def change(session: Session, **changes) -> Session:
-    """Change what workers and webhooks write, and give the session as it is then."""
+    """Change columns that workers and webhooks write, and return the session."""
     Meeting.objects.filter(session=session).update(**changes)
     return first(session.event)
 
 
 def text(client, url: str) -> str:
-    """The words of a page, without its marks."""
+    """Return the text of a page, without tags."""
     answer = client.get(url, follow=True)
     assert answer.status_code == 200
     return words_of(answer)
@@ -116,13 +116,13 @@ def list_words(session: Session) -> str:
 
 
 @pytest.mark.parametrize("mode", ["shared", "personal"])
-def test_without_credentials_only_pasting_can_be_chosen(admin_client, week, mode):
+def test_without_credentials_only_pasted_links_can_be_chosen(admin_client, week, mode):
     form = form_of(admin_client, path(week))
     answer = admin_client.post(path(week), {**form, "zoom_mode": mode})
     assert answer.context["adminform"].form.errors == {"zoom_mode": [NO_CREDENTIALS]}
 
 
-def test_event_whose_credentials_are_gone_can_be_edited_all_the_same(admin_client, week):
+def test_event_can_be_edited_after_the_credentials_were_removed(admin_client, week):
     Event.objects.update(zoom_mode="shared")
     form = form_of(admin_client, path(week))
     assert admin_client.post(path(week), {**form, "name": "Another"}).status_code == 302
@@ -130,7 +130,7 @@ def test_event_whose_credentials_are_gone_can_be_edited_all_the_same(admin_clien
     assert (week.name, week.zoom_mode) == ("Another", "shared")
 
 
-def test_choosing_to_have_meetings_made(admin_client, week, credentials):
+def test_organizer_can_choose_to_have_meetings_created(admin_client, week, credentials):
     form = form_of(admin_client, path(week))
     filled = {**form, "zoom_mode": "personal", "zoom_waiting_room": "on"}
     answer = admin_client.post(path(week), filled, follow=True)
@@ -139,7 +139,7 @@ def test_choosing_to_have_meetings_made(admin_client, week, credentials):
     assert (week.zoom_mode, week.zoom_waiting_room) == ("personal", True)
 
 
-def test_going_back_to_pasting_says_what_becomes_of_the_links(admin_client, shared):
+def test_going_back_to_pasted_links_explains_what_happens_to_the_links(admin_client, shared):
     link = first(shared).join_url
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
@@ -148,21 +148,21 @@ def test_going_back_to_pasting_says_what_becomes_of_the_links(admin_client, shar
     assert first(shared).join_url == link
 
 
-def test_going_back_from_personal_links_says_that_zoom_asks_to_register(admin_client, shared):
+def test_going_back_from_personal_links_explains_that_zoom_asks_to_register(admin_client, shared):
     Event.objects.update(zoom_mode="personal")
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
     assert "turn registration off at Zoom" in words_of(answer)
 
 
-def test_going_back_before_any_meeting_was_made_needs_no_words(admin_client, week, credentials):
+def test_going_back_without_any_meeting_explains_nothing(admin_client, week, credentials):
     Event.objects.update(zoom_mode="shared")
     form = form_of(admin_client, path(week))
     answer = admin_client.post(path(week), {**form, "zoom_mode": "pasted"}, follow=True)
     assert "stay at Zoom" not in words_of(answer)
 
 
-def test_whoever_may_only_look_sees_the_pages(viewer, shared):
+def test_viewers_see_the_pages(viewer, shared):
     assert "Zoom links" in text(viewer, path(shared))
     assert first(shared).join_url in viewer.get(path(first(shared))).content.decode()
 
@@ -170,7 +170,7 @@ def test_whoever_may_only_look_sees_the_pages(viewer, shared):
 # A session
 
 
-def test_meeting_that_is_made_can_only_be_read(admin_client, shared):
+def test_created_meeting_is_read_only(admin_client, shared):
     session = first(shared)
     page = admin_client.get(path(session)).content.decode()
     for shown in (session.join_url, session.meeting.meeting_id, session.meeting.passcode):
@@ -184,7 +184,7 @@ def test_meeting_that_is_made_can_only_be_read(admin_client, shared):
     }
 
 
-def test_dial_in_numbers_are_written_and_nothing_else_of_the_meeting(admin_client, shared):
+def test_saving_dial_in_numbers_changes_nothing_else_of_the_meeting(admin_client, shared):
     session = first(shared)
     form = form_of(admin_client, path(session))
     form["meeting-0-dial_in"] = "+1 669 900 6833"
@@ -203,7 +203,7 @@ def test_dial_in_numbers_are_written_and_nothing_else_of_the_meeting(admin_clien
     assert (meeting.join_url, meeting.attempts) == ("https://zoom.us/j/99", 7)
 
 
-def test_saving_a_session_says_how_its_meeting_stands(admin_client, week, credentials):
+def test_saving_a_session_shows_the_status_of_its_meeting(admin_client, week, credentials):
     Meeting.objects.all().delete()
     Event.objects.update(zoom_mode="shared")
     session = first(week)
@@ -214,20 +214,20 @@ def test_saving_a_session_says_how_its_meeting_stands(admin_client, week, creden
     assert not Meeting.objects.filter(session=session).exists()
 
 
-def test_new_session_is_told_of_no_link_to_paste(admin_client, shared):
+def test_new_session_has_no_link_field_when_meetings_are_created(admin_client, shared):
     page = admin_client.get(f"{path(Session, 'add')}?event={shared.pk}").content.decode()
     assert "Not made yet: within a minute after you save" in page
     assert "meeting-0-join_url" not in page
 
 
-def test_pasted_links_are_entered_as_ever(admin_client, week, credentials):
+def test_pasted_links_can_be_entered(admin_client, week, credentials):
     assert "meeting-0-join_url" in form_of(admin_client, path(first(week)))
     assert "meeting-0-join_url" in admin_client.get(path(Session, "add")).content.decode()
     assert "At Zoom" not in text(admin_client, path(first(week)))
 
 
 def in_memory(meeting: dict, session: dict) -> Session:
-    """A session to come whose meeting is at Zoom, with these changes since."""
+    """Return an unsaved upcoming session with a meeting at Zoom, with these changes."""
     event = Event(name="Week", zoom_mode=Event.ZoomMode.SHARED)
     now = timezone.now()
     found = Session(event=event, title="Opening", starts_at=now + HOUR, ends_at=now + 2 * HOUR)
@@ -257,15 +257,15 @@ def in_memory(meeting: dict, session: dict) -> Session:
         ({"state": "wanted"}, PAST, "None: the session is over"),
     ],
 )
-def test_standing_is_told_in_plain_words(credentials, meeting, session, words):
-    standing = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
-    assert standing.words == words
-    assert standing.is_trouble == bool("problem" in meeting or meeting.get("state") == "gone")
+def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, session, words):
+    status = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
+    assert status.text == words
+    assert status.is_problem == bool("problem" in meeting or meeting.get("state") == "gone")
 
 
-def test_standing_while_zoom_is_away(credentials):
+def test_meeting_status_while_zoom_is_away(credentials):
     ZoomAccount.objects.create(problem="Away.", resumes_at=timezone.now() + HOUR)
-    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).words
+    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).text
     assert words == "Not made yet: as soon as Zoom can be reached again"
 
 
@@ -276,14 +276,12 @@ def test_standing_while_zoom_is_away(credentials):
         ("wanted", "Not made: the site has no Zoom credentials"),
     ],
 )
-def test_standing_without_credentials(state, words):
-    assert zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now()) == (
-        words,
-        True,
-    )
+def test_meeting_status_without_credentials(state, words):
+    status = zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now())
+    assert (status.text, status.is_problem) == (words, True)
 
 
-def test_meeting_that_ran_says_when(admin_client, shared):
+def test_meeting_that_took_place_shows_when(admin_client, shared):
     session = first(shared)
     change(session, started_at=session.starts_at, ended_at=session.ends_at)
     shown = text(admin_client, path(session))
@@ -293,9 +291,7 @@ def test_meeting_that_ran_says_when(admin_client, shared):
 # Deleted by hand, and problems
 
 
-def test_meeting_deleted_by_hand_is_made_anew_when_an_organizer_says_so(
-    admin_client, made, zoom_account
-):
+def test_organizer_recreates_a_meeting_that_was_deleted_at_zoom(admin_client, made, zoom_account):
     session = first(made)
     zoom_account.delete_by_hand(session.meeting.zoom_id)
     keep_in_step()
@@ -314,7 +310,7 @@ def test_meeting_deleted_by_hand_is_made_anew_when_an_organizer_says_so(
     assert "Make it anew" not in text(admin_client, path(session))
 
 
-def test_meeting_that_is_there_is_not_made_anew(admin_client, shared):
+def test_existing_meeting_is_not_recreated(admin_client, shared):
     before = first(shared).meeting
     answer = admin_client.post(button(first(shared)), {"do": "remake"}, follow=True)
     assert "Nothing was done: this meeting is not gone from Zoom." in words_of(answer)
@@ -322,9 +318,7 @@ def test_meeting_that_is_there_is_not_made_anew(admin_client, shared):
     assert not LogEntry.objects.exists()
 
 
-def test_zooms_own_words_are_shown_and_it_is_asked_again_on_an_organizers_word(
-    admin_client, shared
-):
+def test_zooms_error_is_shown_and_an_organizer_can_try_again(admin_client, shared):
     session = change(
         first(shared), problem="User does not exist: x@y.z.", due_at=timezone.now() + HOUR
     )
@@ -334,14 +328,14 @@ def test_zooms_own_words_are_shown_and_it_is_asked_again_on_an_organizers_word(
     assert first(shared).meeting.due_at <= timezone.now()
 
 
-def test_buttons_are_for_those_who_may_change(viewer, shared):
+def test_buttons_need_permission_to_change_sessions(viewer, shared):
     session = change(first(shared), state="gone", problem="Gone.")
     assert "Make it anew at Zoom" not in text(viewer, path(session))
     assert viewer.post(button(session), {"do": "remake"}).status_code == 403
     assert first(shared).meeting.state == "gone"
 
 
-def test_odd_presses_do_nothing(admin_client, shared):
+def test_invalid_requests_of_buttons_do_nothing(admin_client, shared):
     session = change(first(shared), state="gone")
     assert admin_client.get(button(session)).status_code == 405
     assert admin_client.post(button(session), {"do": "burn"}).status_code == 400
@@ -349,7 +343,7 @@ def test_odd_presses_do_nothing(admin_client, shared):
     assert first(shared).meeting.state == "gone"
 
 
-def test_event_page_names_the_sessions_that_need_attention(admin_client, shared):
+def test_event_page_lists_sessions_that_need_attention(admin_client, shared):
     assert "Needs attention" not in text(admin_client, path(shared))
     session = change(first(shared), state="gone")
     shown = text(admin_client, path(shared))
@@ -377,16 +371,16 @@ UNMADE = {"state": "wanted", "join_url": ""}
         ({"started_at": LONG_AGO, "ended_at": NOW}, PAST, "ended"),
     ],
 )
-def test_list_says_how_each_link_stands(credentials, meeting, session, words):
+def test_list_shows_the_status_of_each_link(credentials, meeting, session, words):
     assert list_words(in_memory(meeting, session)) == words
 
 
-def test_what_runs_stands_out_in_the_list(credentials):
+def test_running_session_is_highlighted_in_the_list(credentials):
     running = in_memory({"started_at": timezone.now()}, {})
     assert 'class="badge' in SessionAdmin(Session, admin.site).link(running)
 
 
-def test_list_says_that_the_site_has_no_credentials():
+def test_list_shows_that_the_site_has_no_credentials():
     assert list_words(in_memory(UNMADE, {})) == "no Zoom credentials"
 
 
@@ -399,18 +393,18 @@ def test_list_says_nothing_of_what_runs_where_links_are_pasted():
 @pytest.mark.parametrize(
     ("started", "ended", "expected"),
     [
-        (None, None, None),
-        (NOW - HOUR, None, zoom_status.MeetingActivity.RUNNING),
-        (NOW - 31 * HOUR, None, None),
-        (NOW - HOUR, NOW, zoom_status.MeetingActivity.ENDED),
-        # Somebody tried the meeting out before.
-        (NOW - 3 * HOUR, NOW - 3 * HOUR, None),
+        (None, None, "At Zoom: the session is over"),
+        (NOW - HOUR, None, "Running since 10:00 AM"),
+        (NOW - 31 * HOUR, None, "At Zoom: the session is over"),
+        (NOW - HOUR, NOW, "Ended at 11:00 AM"),
+        # A rehearsal.
+        (NOW - 3 * HOUR, NOW - 3 * HOUR, "At Zoom: the session is over"),
     ],
 )
-def test_whether_a_session_runs(started, ended, expected):
-    session = Session(starts_at=NOW - 2 * HOUR, ends_at=NOW)
-    session.meeting = Meeting(started_at=started, ended_at=ended)
-    assert zoom_status.activity(session, NOW) == expected
+def test_status_says_since_when_a_meeting_is_running_or_has_ended(started, ended, expected):
+    times = {"starts_at": NOW - 2 * HOUR, "ends_at": NOW}
+    session = in_memory({"started_at": started, "ended_at": ended}, times)
+    assert zoom_status.meeting_status(session, NOW).text == expected
 
 
 def attention(client) -> list[Session]:
@@ -418,7 +412,7 @@ def attention(client) -> list[Session]:
     return list(answer.context["cl"].result_list)
 
 
-def test_sessions_that_need_attention_are_found(admin_client, shared, settings):
+def test_filter_finds_sessions_that_need_attention(admin_client, shared, settings):
     gone, refused, unmade, over, canceled, _well = shared.sessions.all()
     Meeting.objects.filter(session=gone).update(state="gone")
     Meeting.objects.filter(session__in=[refused, over, canceled]).update(problem="No.")
@@ -435,7 +429,7 @@ def test_sessions_that_need_attention_are_found(admin_client, shared, settings):
     assert attention(admin_client) == [unmade]
 
 
-def test_list_of_events_says_how_the_links_stand(admin_client, shared):
+def test_list_of_events_shows_the_status_of_the_links(admin_client, shared):
     assert "complete" in text(admin_client, path(Event, "changelist"))
     session = change(first(shared), state="wanted", join_url="")
     assert "1 not made yet" in text(admin_client, path(Event, "changelist"))
@@ -463,7 +457,7 @@ def pages(event: Event) -> list[str]:
     return ["/admin/", *lists, path(event), path(first(event)), path(Session, "add")]
 
 
-def test_refused_credentials_are_told_on_every_page_about_events(
+def test_rejected_credentials_are_shown_on_every_page_about_events(
     admin_client, shared, zoom_account, settings
 ):
     secret, settings.ZOOM_CLIENT_SECRET = settings.ZOOM_CLIENT_SECRET, "wrong"
@@ -479,13 +473,13 @@ def test_refused_credentials_are_told_on_every_page_about_events(
     assert "No way to Zoom" not in text(admin_client, "/admin/")
 
 
-def test_zoom_being_away_is_told(admin_client, shared, zoom_account):
+def test_unreachable_zoom_is_shown(admin_client, shared, zoom_account):
     zoom_account.down()
     keep_in_step()
     assert "Zoom did not answer." in text(admin_client, "/admin/")
 
 
-def test_events_that_want_meetings_without_credentials_are_told_of(admin_client, week):
+def test_events_that_need_missing_credentials_are_shown(admin_client, week):
     for url in pages(week):
         assert "No Zoom credentials" not in text(admin_client, url)
     Event.objects.update(zoom_mode="shared")
@@ -493,7 +487,7 @@ def test_events_that_want_meetings_without_credentials_are_told_of(admin_client,
         assert f"Nobody makes or changes the meetings of {week} ." in text(admin_client, url)
 
 
-def test_notices_are_for_those_who_see_events(client, django_user_model, shared):
+def test_notices_need_permission_to_view_events(client, django_user_model, shared):
     ZoomAccount.objects.create(problem="Away.")
     user = django_user_model.objects.create_user("other", "o@example.org", "x", is_staff=True)
     client.force_login(user)
@@ -534,7 +528,7 @@ def test_event_with_pasted_links_shows_no_notice(client, week, credentials):
 # In the browser
 
 
-def test_making_a_meeting_anew_on_a_phone(new_page, live_server, admin_client, shared):
+def test_recreating_a_meeting_on_a_phone(new_page, live_server, admin_client, shared):
     session = change(first(shared), state="gone", problem="Gone.")
     ZoomAccount.objects.create(problem="Away.", problem_since=timezone.now())
     page = new_page(**PHONE | {"viewport": {"width": 360, "height": 740}}, color_scheme="dark")

@@ -1,4 +1,4 @@
-"""Announcements in the admin: writing one, looking at it, sending it, seeing how far it is."""
+"""Announcements in the admin: writing, reviewing and sending them, and their progress."""
 
 import datetime as dt
 import html
@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from events import background
 from events.models import Event, Session, Track
 from registrations import tasks
-from registrations.admin.announcement_review import fingerprint
+from registrations.admin.announcement_review import content_fingerprint
 from registrations.mail import announcements, unsubscribe
 from registrations.models import Announcement, OutgoingMail, Seat
 from registrations.outbox import mail_queue
@@ -39,7 +39,7 @@ WAITING = {"state": "waiting", "waiting_since": dt.datetime(2021, 10, 1, tzinfo=
 
 @pytest.fixture
 def announce(week):
-    """Make an announcement to everyone, but for what the test says otherwise."""
+    """Create an announcement to everyone, or with other fields."""
 
     def announce(**fields) -> Announcement:
         defaults = {"event": week, "subject": "News", "body": "Dear {name}, **hello**."}
@@ -65,7 +65,7 @@ def started(announce, people) -> Announcement:
 
 @pytest.fixture
 def viewer(client, django_user_model):
-    """Someone who may look at announcements, and no more."""
+    """A client of someone who may only view announcements."""
     user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_announcement"))
     client.force_login(user)
@@ -88,8 +88,8 @@ def review_url(announcement: Announcement) -> str:
 
 
 def press(client, announcement: Announcement, do: str, **fields):
-    """Press a button of the review page, which showed what `announcement` holds."""
-    fields = {"do": do, "seen": fingerprint(announcement), **fields}
+    """Press a button of the review page, which showed `announcement` as it is."""
+    fields = {"do": do, "seen": content_fingerprint(announcement), **fields}
     answer = client.post(review_url(announcement), fields)
     announcement.refresh_from_db()
     return answer
@@ -100,7 +100,7 @@ def said(answer) -> list[str]:
 
 
 def text(answer) -> str:
-    """A page's words, without its tags."""
+    """Return a page's text, without tags."""
     page = re.sub(r"</?(a|b|span)\b[^>]*>", "", answer.content.decode())
     page = re.sub(r"<head>.*</head>|<[^>]+>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(page).split())
@@ -111,13 +111,13 @@ def buttons(answer) -> list[str]:
 
 
 def filled(week, **changes) -> dict:
-    """What a browser posts when an organizer fills in the form."""
+    """Return what a browser posts when an organizer fills in the form."""
     fields = {"event": week.pk, "subject": "News", "body": "Hello", "audience": "all"}
     return {**fields, "session": "", "track": "", "organization": "", "us_state": "", **changes}
 
 
 def errors(client, week, **changes) -> dict:
-    """What the form says of these fields; nothing when it takes them."""
+    """Return the form's errors for these values."""
     answer = client.post(ADD, filled(week, **changes))
     return answer.context["adminform"].form.errors if answer.status_code == 200 else {}
 
@@ -192,7 +192,7 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
         ),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field(admin_client, week, changes, expected):
+def test_invalid_input_is_explained_at_the_field(admin_client, week, changes, expected):
     assert errors(admin_client, week, **changes) == expected
 
 
@@ -216,7 +216,7 @@ def test_strategy_of_another_event_is_refused(admin_client, week):
 
 
 @pytest.mark.once
-def test_session_and_strategy_that_would_change_nothing_are_refused(admin_client, week):
+def test_session_and_strategy_without_effect_are_refused(admin_client, week):
     session, track = week.sessions.first().pk, week.tracks.first().pk
     assert list(errors(admin_client, week, session=session)) == ["session"]
     assert list(errors(admin_client, week, track=track)) == ["track"]
@@ -225,7 +225,7 @@ def test_session_and_strategy_that_would_change_nothing_are_refused(admin_client
 
 
 @pytest.mark.once
-def test_only_the_events_own_sessions_are_offered(admin_client, week, draft):
+def test_form_offers_only_sessions_of_the_event(admin_client, week, draft):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     times = {"starts_at": timezone.now(), "ends_at": timezone.now() + dt.timedelta(hours=1)}
     Session.objects.create(event=other, title="Elsewhere", slug="t", **times)
@@ -235,7 +235,7 @@ def test_only_the_events_own_sessions_are_offered(admin_client, week, draft):
 
 
 @pytest.mark.once
-def test_started_one_is_to_look_at_only(admin_client, week, started):
+def test_started_announcement_is_read_only(admin_client, week, started):
     page = admin_client.get(change_url(started))
     assert (page.status_code, b'name="subject"' in page.content) == (200, False)
     answer = admin_client.post(change_url(started), filled(week, subject="Late"))
@@ -246,7 +246,7 @@ def test_started_one_is_to_look_at_only(admin_client, week, started):
 
 
 @pytest.mark.once
-def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, draft):
+def test_scheduled_announcement_can_be_edited_and_stays_scheduled(admin_client, week, draft):
     announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
     admin_client.post(change_url(draft), filled(week, subject="Better"))
     draft.refresh_from_db()
@@ -255,7 +255,7 @@ def test_scheduled_one_can_be_edited_and_stays_scheduled(admin_client, week, dra
 
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
-def test_edit_that_crosses_the_start_is_not_saved(admin_client, week, draft):
+def test_edit_during_the_start_is_not_saved(admin_client, week, draft):
     announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
     has_begun = threading.Event()
 
@@ -294,7 +294,7 @@ def test_only_drafts_can_be_deleted(admin_client, announce, started):
 # The list
 
 
-def test_list_says_how_far_each_is(admin_client, announce, people, week):
+def test_list_shows_the_progress_of_each_announcement(admin_client, announce, people, week):
     send_at = dt.datetime(2099, 10, 16, 16, tzinfo=dt.UTC)
     announce()
     announce(state="scheduled", send_at=send_at)
@@ -347,7 +347,7 @@ def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, announce, 
 
 
 @pytest.mark.once
-def test_list_opens_a_draft_to_write_on_and_others_to_look_at(admin_client, draft, started):
+def test_list_links_drafts_to_the_form_and_others_to_the_review(admin_client, draft, started):
     page = admin_client.get(LIST).content.decode()
     assert f'href="{change_url(draft)}"' in page
     assert f'href="{review_url(started)}"' in page
@@ -356,7 +356,7 @@ def test_list_opens_a_draft_to_write_on_and_others_to_look_at(admin_client, draf
 # The review
 
 
-def test_review_says_to_how_many_it_would_go_and_who_is_left_out(admin_client, draft, people):
+def test_review_shows_how_many_people_get_it_and_who_is_left_out(admin_client, draft, people):
     unsubscribe.unsubscribe(registration=people[0])
     people[1].mails.update(state="bounced", sent_at=timezone.now())
     page = text(admin_client.get(review_url(draft)))
@@ -366,7 +366,7 @@ def test_review_says_to_how_many_it_would_go_and_who_is_left_out(admin_client, d
 
 
 @pytest.mark.once
-def test_review_says_whom_it_is_narrowed_to(admin_client, announce, week):
+def test_review_shows_the_limits_of_the_audience(admin_client, announce, week):
     session = week.sessions.get(slug="resentencing")
     announcement = announce(
         audience="session", session=session, organization="Families United", us_state="OH"
@@ -390,7 +390,7 @@ def test_review_takes_the_same_queries_for_1_person_as_for_4(admin_client, draft
 
 
 @pytest.mark.once
-def test_preview_is_what_the_chosen_person_gets(admin_client, draft, people):
+def test_preview_shows_the_email_of_the_chosen_person(admin_client, draft, people):
     page = admin_client.get(f"{review_url(draft)}?person={people[1].pk}")
     assert page.context["mail"].to == ["bob@example.org"]
     assert page.context["number"] == "2 of 4"
@@ -402,7 +402,7 @@ def test_preview_is_what_the_chosen_person_gets(admin_client, draft, people):
 
 
 @pytest.mark.parametrize("odd", ["", *ODD])
-def test_person_who_is_not_among_them_is_no_choice(admin_client, draft, people, odd):
+def test_person_outside_the_audience_cannot_be_chosen(admin_client, draft, people, odd):
     unsubscribe.unsubscribe(registration=people[3])
     for chosen in (odd, people[3].pk):
         page = admin_client.get(f"{review_url(draft)}?person={chosen}")
@@ -410,7 +410,7 @@ def test_person_who_is_not_among_them_is_no_choice(admin_client, draft, people, 
 
 
 @pytest.mark.once
-def test_preview_holds_no_secret_of_the_person(admin_client, draft, people):
+def test_preview_contains_no_secret_links(admin_client, draft, people):
     page = admin_client.get(review_url(draft))
     mail = admin_client.get(page.context["html_url"]).content.decode()
     for shown in (page.content.decode(), mail):
@@ -418,7 +418,7 @@ def test_preview_holds_no_secret_of_the_person(admin_client, draft, people):
 
 
 @pytest.mark.once
-def test_preview_comes_in_a_frame_that_runs_nothing(admin_client, draft, people):
+def test_preview_frame_allows_no_scripts(admin_client, draft, people):
     mail = admin_client.get(f"{review_url(draft)}mail/")
     assert mail["Content-Security-Policy"] == (
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
@@ -428,7 +428,7 @@ def test_preview_comes_in_a_frame_that_runs_nothing(admin_client, draft, people)
 
 
 @pytest.mark.once
-def test_unsafe_markdown_does_not_survive(admin_client, announce, people):
+def test_unsafe_markdown_is_escaped(admin_client, announce, people):
     announcement = announce(
         body="<script>alert(1)</script>\n\n[click](javascript:alert(2))\n\n<img src=x onerror=y>"
     )
@@ -439,7 +439,7 @@ def test_unsafe_markdown_does_not_survive(admin_client, announce, people):
 
 
 @pytest.mark.once
-def test_preview_without_anybody_is_of_someone_made_up(admin_client, draft):
+def test_preview_without_recipients_shows_a_made_up_person(admin_client, draft):
     page = admin_client.get(review_url(draft))
     assert "0 people Nobody fits, so there is nobody to send it to now." in text(page)
     assert "now" not in buttons(page)
@@ -457,7 +457,7 @@ def test_odd_ids_are_not_found(admin_client, week, odd, page):
 
 
 @pytest.mark.once
-def test_button_that_is_none_is_a_bad_request(admin_client, draft):
+def test_unknown_button_is_a_bad_request(admin_client, draft):
     assert admin_client.post(review_url(draft), {"do": "explode"}).status_code == 400
     assert admin_client.post(review_url(draft)).status_code == 400
 
@@ -466,11 +466,11 @@ def test_button_that_is_none_is_a_bad_request(admin_client, draft):
 
 
 @pytest.mark.once
-def test_sending_now_starts_it_with_the_next_tick(admin_client, draft, people):
+def test_sending_now_starts_with_the_next_periodic_run(admin_client, draft, people):
     answer = press(admin_client, draft, "now", people="4")
     assert said(answer) == ["It goes out to 4 people within seconds."]
     page = admin_client.get(review_url(draft))
-    assert (page.context["progress_words"], page["Refresh"]) == ("Starting", "5")
+    assert (page.context["progress_text"], page["Refresh"]) == ("Starting", "5")
     assert buttons(page) == ["take back"]
     tasks.queue_due_mails()
     draft.refresh_from_db()
@@ -479,7 +479,7 @@ def test_sending_now_starts_it_with_the_next_tick(admin_client, draft, people):
 
 @pytest.mark.once
 @pytest.mark.parametrize("seen", ["3", "5", "", "abc", None])
-def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, draft, people, seen):
+def test_changed_number_of_people_is_shown_before_sending(admin_client, draft, people, seen):
     answer = press(admin_client, draft, "now", **({} if seen is None else {"people": seen}))
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
@@ -500,10 +500,10 @@ def test_number_that_changed_since_it_was_seen_is_shown_instead(admin_client, dr
     ],
 )
 @pytest.mark.parametrize("do", ["now", "later"])
-def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people, do, changes):
+def test_announcement_edited_since_the_review_is_not_sent(admin_client, draft, people, do, changes):
     later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     page = admin_client.get(review_url(draft)).content.decode()
-    assert page.count(f'name="seen" value="{fingerprint(draft)}"') == 2
+    assert page.count(f'name="seen" value="{content_fingerprint(draft)}"') == 2
     Announcement.objects.filter(pk=draft.pk).update(**changes)
     answer = press(admin_client, draft, do, people="4", send_at=later)
     assert answer["Location"] == review_url(draft)
@@ -514,14 +514,14 @@ def test_what_changed_since_it_was_seen_is_not_sent(admin_client, draft, people,
 
 
 @pytest.mark.once
-def test_nobody_is_nobody_to_send_it_to(admin_client, draft):
+def test_announcement_without_recipients_is_not_sent(admin_client, draft):
     answer = press(admin_client, draft, "now", people="0")
     assert said(answer) == ["Nothing was sent: it would go to nobody now."]
     assert draft.state == "draft"
 
 
 @pytest.mark.once
-def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_user, draft):
+def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft):
     with time_machine.travel("2026-10-01T12:00Z", tick=False):
         admin_client.force_login(admin_user)
         answer = press(admin_client, draft, "later", send_at="2026-10-16T09:30")
@@ -529,7 +529,7 @@ def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_us
     assert said(answer) == ["It goes out on Oct 16, 2026, 9:30 AM PDT, to those who fit then."]
     assert draft.send_at == dt.datetime(2026, 10, 16, 16, 30, tzinfo=dt.UTC)
     assert draft.state == "scheduled"
-    assert page.context["progress_words"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
+    assert page.context["progress_text"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
     assert 'value="2026-10-16T09:30"' in page.content.decode()
     assert "Refresh" not in page
 
@@ -547,7 +547,7 @@ def test_sending_later_reads_the_hour_by_the_events_clock(admin_client, admin_us
         ("9999-12-31T23:59", "This is more than a year ahead. Is it the right year?"),
     ],
 )
-def test_moment_that_cannot_be_is_said_at_the_field(admin_client, draft, send_at, expected):
+def test_invalid_time_is_explained_at_the_field(admin_client, draft, send_at, expected):
     answer = press(admin_client, draft, "later", send_at=send_at)
     assert answer.context["later"].errors == {"send_at": [expected]}
     assert html.escape(expected) in answer.content.decode()
@@ -555,7 +555,7 @@ def test_moment_that_cannot_be_is_said_at_the_field(admin_client, draft, send_at
 
 
 @pytest.mark.once
-def test_hour_that_the_clock_skips_is_refused(admin_client, admin_user, draft):
+def test_hour_skipped_by_daylight_saving_time_is_refused(admin_client, admin_user, draft):
     with time_machine.travel("2027-03-01T12:00Z", tick=False):
         admin_client.force_login(admin_user)
         answer = press(admin_client, draft, "later", send_at="2027-03-14T02:30")
@@ -563,7 +563,7 @@ def test_hour_that_the_clock_skips_is_refused(admin_client, admin_user, draft):
 
 
 @pytest.mark.once
-def test_taking_it_back_makes_it_a_draft(admin_client, draft):
+def test_taking_a_scheduled_announcement_back_makes_it_a_draft(admin_client, draft):
     announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
     assert "take back" in buttons(admin_client.get(review_url(draft)))
     press(admin_client, draft, "take back")
@@ -572,7 +572,7 @@ def test_taking_it_back_makes_it_a_draft(admin_client, draft):
 
 @pytest.mark.once
 @pytest.mark.parametrize("do", ["take back", "pause", "resume", "stop", "again"])
-def test_button_of_another_state_is_answered_kindly(admin_client, draft, do):
+def test_button_for_another_state_shows_a_friendly_message(admin_client, draft, do):
     answer = press(admin_client, draft, do)
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
@@ -582,7 +582,7 @@ def test_button_of_another_state_is_answered_kindly(admin_client, draft, do):
 
 
 @pytest.mark.once
-def test_sending_what_has_been_started_is_answered_kindly(admin_client, started):
+def test_sending_a_started_announcement_shows_a_friendly_message(admin_client, started):
     later = (timezone.now() + dt.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     for do, fields in (("now", {"people": "4"}), ("later", {"send_at": later})):
         answer = press(admin_client, started, do, **fields)
@@ -591,14 +591,14 @@ def test_sending_what_has_been_started_is_answered_kindly(admin_client, started)
 
 
 @pytest.mark.once
-def test_who_pressed_what_is_written_down(admin_client, draft, people):
+def test_history_shows_who_pressed_which_button(admin_client, draft, people):
     press(admin_client, draft, "now", people="4")
     history = reverse("admin:registrations_announcement_history", args=[draft.pk])
     assert "Sent to 4 people." in admin_client.get(history).content.decode()
 
 
 @pytest.mark.once
-def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, draft, people):
+def test_history_uses_the_events_time_zone(admin_client, admin_user, week, draft, people):
     week.time_zone = "Pacific/Honolulu"
     week.save()
     with time_machine.travel("2026-10-16T12:34Z", tick=False):
@@ -610,7 +610,7 @@ def test_history_is_by_the_clock_of_the_event(admin_client, admin_user, week, dr
     assert admin_client.get(f"{LIST}0/history/").status_code == 302
 
 
-# A test to oneself
+# Test emails
 
 
 def queued_tests() -> list[OutgoingMail]:
@@ -618,7 +618,7 @@ def queued_tests() -> list[OutgoingMail]:
 
 
 @pytest.mark.once
-def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people):
+def test_test_email_goes_to_the_organizer_as_the_shown_person_gets_it(admin_client, draft, people):
     answer = press(admin_client, draft, "test", person=people[2].pk)
     assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}"
     assert said(answer) == ["A test is on its way to admin@example.com."]
@@ -631,14 +631,16 @@ def test_test_goes_to_oneself_as_the_person_shown(admin_client, draft, people):
 
 
 @pytest.mark.once
-def test_test_without_anybody_is_as_someone_made_up(admin_client, draft):
+def test_test_email_without_recipients_shows_a_made_up_person(admin_client, draft):
     press(admin_client, draft, "test")
     (mail,) = queued_tests()
     assert "Siobhán O'Brien & Co" in mail.letter.text
 
 
 @pytest.mark.once
-def test_test_needs_an_address_and_says_where_to_enter_it(client, draft, django_user_model):
+def test_test_email_needs_an_address_and_links_to_where_to_enter_it(
+    client, draft, django_user_model
+):
     organizer = django_user_model.objects.create_superuser("organizer", "", "x")
     client.force_login(organizer)
     assert said(press(client, draft, "test")) == [
@@ -650,7 +652,7 @@ def test_test_needs_an_address_and_says_where_to_enter_it(client, draft, django_
 
 @pytest.mark.once
 @pytest.mark.parametrize("error", [OperationalError("gone"), OSError("gone")])
-def test_test_on_a_dead_broker_waits_for_the_sweep(
+def test_test_email_waits_for_the_periodic_run_when_the_broker_is_down(
     admin_client, draft, monkeypatch, django_capture_on_commit_callbacks, error
 ):
     asked = []
@@ -671,7 +673,7 @@ def test_test_on_a_dead_broker_waits_for_the_sweep(
     assert [mail.state for mail in queued_tests()] == ["waiting"]
 
 
-def test_test_is_at_the_mail_server_within_seconds(admin_client, draft, smtp_sink, worker):
+def test_test_email_reaches_the_mail_server_within_seconds(admin_client, draft, smtp_sink, worker):
     worker()
     press(admin_client, draft, "test")
     (received,) = smtp_sink.wait_for(1)
@@ -687,7 +689,7 @@ def test_test_is_at_the_mail_server_within_seconds(admin_client, draft, smtp_sin
 
 
 @pytest.mark.once
-def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
+def test_sending_now_waits_for_the_periodic_run_when_the_broker_is_down(
     admin_client, draft, people, monkeypatch, django_capture_on_commit_callbacks
 ):
     def dead(*args, **options):
@@ -700,11 +702,11 @@ def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
     assert (answer.status_code, draft.state) == (302, "scheduled")
 
 
-# While it is sent, and after
+# During sending, and afterwards
 
 
 @pytest.mark.once
-def test_progress_is_shown_and_looked_at_again(admin_client, started):
+def test_progress_page_refreshes(admin_client, started):
     sent, failed, *_rest = started.mails.order_by("pk")
     OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
     OutgoingMail.objects.filter(pk=failed.pk).update(state="failed")
@@ -717,7 +719,7 @@ def test_progress_is_shown_and_looked_at_again(admin_client, started):
 
 
 @pytest.mark.once
-def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
+def test_failures_are_an_alarm_once_sending_is_over(admin_client, started):
     started.mails.update(state="sent", sent_at=timezone.now())
     failed = started.mails.first()
     OutgoingMail.objects.filter(pk=failed.pk).update(state="failed", sent_at=None)
@@ -732,7 +734,7 @@ def test_what_failed_is_an_alarm_once_nothing_waits(admin_client, started):
 
 
 @pytest.mark.once
-def test_stopped_one_shows_how_many_were_sent(admin_client, started):
+def test_stopped_announcement_shows_how_many_were_sent(admin_client, started):
     sent, failed, *_rest = started.mails.order_by("pk")
     OutgoingMail.objects.filter(pk=sent.pk).update(state="sent", sent_at=timezone.now())
     OutgoingMail.objects.filter(pk=failed.pk).update(state="failed")
@@ -745,7 +747,7 @@ def test_stopped_one_shows_how_many_were_sent(admin_client, started):
 
 
 @pytest.mark.once
-def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
+def test_stopping_is_confirmed_on_a_page_that_does_not_refresh(admin_client, started):
     assert 'href="?stop=1"' in admin_client.get(review_url(started)).content.decode()
     page = admin_client.get(f"{review_url(started)}?stop=1")
     assert ("Refresh" in page, buttons(page)) == (False, ["pause", "stop"])
@@ -755,7 +757,7 @@ def test_stopping_is_asked_on_a_page_that_stays(admin_client, started):
 
 
 @pytest.mark.once
-def test_failed_ones_are_listed_by_their_link(admin_client, started):
+def test_failed_emails_are_linked(admin_client, started):
     started.mails.filter(pk=started.mails.first().pk).update(state="failed")
     page = admin_client.get(review_url(started)).content.decode()
     url = re.search(r'href="([^"]+announcement__id__exact[^"]+)"', page)[1]
@@ -764,7 +766,7 @@ def test_failed_ones_are_listed_by_their_link(admin_client, started):
 
 
 @pytest.mark.once
-def test_page_of_what_is_sent_rests(admin_client, started):
+def test_page_of_a_sent_announcement_does_not_refresh(admin_client, started):
     started.mails.update(state="sent", sent_at=timezone.now())
     page = admin_client.get(review_url(started))
     assert ("Refresh" in page, buttons(page)) == (False, [])
@@ -791,7 +793,7 @@ def test_pausing_resuming_and_stopping(admin_client, started):
     assert buttons(admin_client.get(review_url(started))) == []
 
 
-def test_failed_ones_are_sent_again_but_no_complaint(admin_client, started):
+def test_failed_emails_are_sent_again_but_not_spam_complaints(admin_client, started):
     states = ["failed", "bounced", "complained", "sent"]
     for mail, state in zip(started.mails.all(), states, strict=True):
         sent_at = None if state == "failed" else timezone.now()
@@ -809,19 +811,21 @@ def test_failed_ones_are_sent_again_but_no_complaint(admin_client, started):
 
 
 @pytest.mark.once
-def test_mail_of_a_started_one_is_shown_as_its_first_reader_gets_it(admin_client, started, people):
+def test_email_of_a_started_announcement_is_shown_for_its_first_recipient(
+    admin_client, started, people
+):
     sign_up(started.event, "Eve E")
     mail = admin_client.get(f"{review_url(started)}mail/").content.decode()
     assert "Dear Alice A" in mail
 
 
-def test_person_on_the_waiting_list_is_counted_once(admin_client, announce, people, week):
+def test_person_on_several_waitlists_is_counted_once(admin_client, announce, people, week):
     Seat.objects.filter(registration=people[0]).update(**WAITING)
     announcement = announce(audience="waiting")
     assert "1 person would get it now." in text(admin_client.get(review_url(announcement)))
 
 
-# Who may
+# Permissions
 
 
 @pytest.mark.once
@@ -834,7 +838,9 @@ def test_viewers_see_the_pages_without_buttons(viewer, draft, started):
 
 
 @pytest.mark.once
-def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, started, people):
+def test_names_are_hidden_from_people_who_may_not_view_registrations(
+    viewer, draft, started, people
+):
     for url in (review_url(draft), f"{review_url(draft)}?person={people[1].pk}"):
         page = viewer.get(url)
         shown = page.content.decode() + viewer.get(page.context["html_url"]).content.decode()
@@ -848,7 +854,7 @@ def test_who_may_not_look_at_registrations_sees_nobody_s_name(viewer, draft, sta
 
 
 @pytest.mark.once
-def test_test_of_who_may_not_look_at_registrations_names_nobody(
+def test_test_email_of_people_who_may_not_view_registrations_names_no_one(
     viewer, draft, people, django_user_model
 ):
     writer = django_user_model.objects.get(username="viewer")
@@ -860,7 +866,9 @@ def test_test_of_who_may_not_look_at_registrations_names_nobody(
 
 
 @pytest.mark.once
-def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, django_user_model):
+def test_names_are_shown_to_people_who_may_view_registrations(
+    viewer, draft, people, django_user_model
+):
     looker = django_user_model.objects.get(username="viewer")
     looker.user_permissions.add(Permission.objects.get(codename="view_registration"))
     page = viewer.get(f"{review_url(draft)}?person={people[1].pk}")
@@ -871,13 +879,13 @@ def test_who_may_look_at_registrations_sees_the_people(viewer, draft, people, dj
 @pytest.mark.parametrize(
     "do", ["test", "now", "later", "take back", "pause", "resume", "stop", "again"]
 )
-def test_viewers_press_nothing(viewer, started, do):
+def test_viewers_cannot_press_buttons(viewer, started, do):
     assert press(viewer, started, do, people="4").status_code == 403
     assert started.state == "sending"
 
 
 @pytest.mark.once
-def test_viewers_write_nothing(viewer, week, draft, started):
+def test_viewers_cannot_write_or_delete(viewer, week, draft, started):
     for url in (ADD, change_url(draft), change_url(started)):
         assert viewer.post(url, filled(week)).status_code == 403
     delete = reverse("admin:registrations_announcement_delete", args=[draft.pk])
@@ -885,7 +893,9 @@ def test_viewers_write_nothing(viewer, week, draft, started):
 
 
 @pytest.mark.once
-def test_who_may_not_look_at_announcements_sees_none(client, django_user_model, draft):
+def test_announcements_are_hidden_from_people_who_may_not_view_them(
+    client, django_user_model, draft
+):
     stranger = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(stranger)
     for url in (LIST, review_url(draft), f"{review_url(draft)}mail/"):
@@ -893,7 +903,7 @@ def test_who_may_not_look_at_announcements_sees_none(client, django_user_model, 
 
 
 @pytest.mark.once
-def test_pressing_needs_a_csrf_token(draft, django_user_model, people):
+def test_buttons_need_a_csrf_token(draft, django_user_model, people):
     client = Client(enforce_csrf_checks=True)
     client.force_login(django_user_model.objects.create_superuser("o", "o@example.org", "x"))
     assert press(client, draft, "now", people="4").status_code == 403

@@ -1,4 +1,4 @@
-"""Mails in the admin: organizers' own words, what became of each mail, whom none reaches."""
+"""Emails in the admin: organizers' own texts, the outbox, and unreachable people."""
 
 import html
 import re
@@ -31,7 +31,7 @@ KINDS = [kind for kind in COMPOSERS if kind != Kind.ANNOUNCEMENT]
 
 @pytest.fixture
 def viewer(client, django_user_model):
-    """Someone who may look at everything, and change nothing."""
+    """A client of someone who may view everything, and change nothing."""
     user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     client.force_login(user)
@@ -43,7 +43,7 @@ def filled(week, **changes) -> dict:
 
 
 def errors(client, week, **changes) -> dict:
-    """What the form says of these fields; nothing when it takes them."""
+    """Return the form's errors for these values."""
     answer = client.post(ADD, filled(week, **changes))
     return answer.context["adminform"].form.errors if answer.status_code == 200 else {}
 
@@ -53,7 +53,7 @@ def preview(week, kind: str) -> str:
 
 
 def shown(answer) -> str:
-    """What the page says."""
+    """Return a page's text, without tags."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.content.decode())).split())
 
 
@@ -63,11 +63,11 @@ def queries(client, url: str) -> int:
     return len(context)
 
 
-# Own words
+# Own texts
 
 
 @pytest.mark.once
-def test_own_words_are_saved_and_used(admin_client, week):
+def test_own_texts_are_saved_and_used(admin_client, week):
     admin_client.post(ADD, filled(week, subject="For {name}", opening="Come to {event}."))
     page = admin_client.get(preview(week, "links"))
     assert page.context["mail"].subject == "For Siobhán O'Brien & Co"
@@ -106,7 +106,7 @@ def test_own_words_are_saved_and_used(admin_client, week):
         ),
     ],
 )
-def test_what_is_wrong_is_said_at_the_field(admin_client, week, changes, expected):
+def test_invalid_text_is_explained_at_the_field(admin_client, week, changes, expected):
     assert errors(admin_client, week, **changes) == expected
 
 
@@ -120,7 +120,7 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
 
 
 @pytest.mark.once
-def test_form_shows_our_words_and_what_may_stand_in_braces(admin_client, week):
+def test_form_shows_the_default_texts_and_the_placeholders(admin_client, week):
     form = admin_client.get(f"{ADD}?event={week.pk}&kind=doors").context["adminform"].form
     assert form.fields["subject"].help_text == f"Empty: “{DEFAULTS[Kind.DOORS].subject}”"
     opening = form.fields["opening"].help_text
@@ -138,7 +138,7 @@ def test_form_shows_our_words_and_what_may_stand_in_braces(admin_client, week):
 
 @pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_can_be_looked_at(admin_client, week, kind):
+def test_every_kind_has_a_preview(admin_client, week, kind):
     page = admin_client.get(preview(week, kind))
     assert page.context["mail"].to == ["siobhan@example.org"]
     mail = admin_client.get(page.context["html_url"])
@@ -146,7 +146,7 @@ def test_every_kind_can_be_looked_at(admin_client, week, kind):
 
 
 @pytest.mark.once
-def test_list_leads_to_the_preview_of_every_kind(admin_client, week):
+def test_list_links_to_the_preview_of_every_kind(admin_client, week):
     page = admin_client.get(LIST).content.decode()
     assert [kind for kind in KINDS if preview(week, kind) not in page] == []
 
@@ -160,7 +160,7 @@ def test_list_takes_the_same_queries_for_1_row_as_for_4(admin_client, week):
 
 
 @pytest.mark.once
-def test_event_without_sessions_is_said(admin_client):
+def test_preview_explains_that_the_event_has_no_sessions(admin_client):
     event = Event.objects.create(name="New", slug="new", host="Us")
     page = admin_client.get(preview(event, "links"))
     assert "The event has no session yet." in page.content.decode()
@@ -168,7 +168,7 @@ def test_event_without_sessions_is_said(admin_client):
 
 
 @pytest.mark.once
-def test_unsaved_words_are_shown_and_not_saved(admin_client, week):
+def test_unsaved_texts_are_previewed_and_not_saved(admin_client, week):
     page = admin_client.post(UNSAVED, filled(week, opening="Unsaved <b>words</b>"))
     assert "Unsaved <b>words</b>" in page.context["mail"].body
     assert "Not saved yet" in page.content.decode()
@@ -180,14 +180,14 @@ def test_unsaved_words_are_shown_and_not_saved(admin_client, week):
 
 
 @pytest.mark.once
-def test_unsaved_words_of_one_kind_are_not_shown_in_another(admin_client, week):
+def test_unsaved_texts_of_one_kind_are_not_used_for_another(admin_client, week):
     admin_client.post(UNSAVED, filled(week, kind="doors", opening="At {session}"))
     mail = admin_client.get(f"{preview(week, 'links')}html/?unsaved=yes")
     assert mail.status_code == 200
 
 
 @pytest.mark.once
-def test_unsaved_words_over_saved_ones_can_be_looked_at(admin_client, week):
+def test_unsaved_texts_replace_saved_ones_in_the_preview(admin_client, week):
     MailText.objects.create(event=week, kind="links", opening="Saved")
     page = admin_client.post(UNSAVED, filled(week, opening="Newer"))
     assert "Newer" in page.context["mail"].body
@@ -195,7 +195,7 @@ def test_unsaved_words_over_saved_ones_can_be_looked_at(admin_client, week):
 
 
 @pytest.mark.once
-def test_unsaved_words_that_cannot_be_a_mail_are_explained(admin_client, week):
+def test_invalid_unsaved_texts_are_explained(admin_client, week):
     page = admin_client.post(UNSAVED, filled(week, subject="{nobody}"))
     assert "There is no placeholder {nobody} here." in page.content.decode()
     assert page.context["mail"] is None
@@ -212,7 +212,7 @@ def test_odd_ids_are_not_found(admin_client, week, odd):
 
 
 @pytest.mark.once
-def test_looking_is_a_get_and_posting_words_a_post(admin_client, week):
+def test_previews_allow_only_the_expected_methods(admin_client, week):
     assert admin_client.post(preview(week, "links")).status_code == 405
     again = admin_client.get(UNSAVED)
     assert (again.status_code, again["Location"]) == (302, LIST)
@@ -220,7 +220,7 @@ def test_looking_is_a_get_and_posting_words_a_post(admin_client, week):
 
 
 @pytest.mark.once
-def test_viewers_look_at_mails_and_write_none(viewer, week):
+def test_viewers_see_previews_and_cannot_write_texts(viewer, week):
     text = MailText.objects.create(event=week, kind="links")
     for url in (LIST, f"{LIST}{text.pk}/change/", preview(week, "links")):
         page = viewer.get(url)
@@ -231,7 +231,7 @@ def test_viewers_look_at_mails_and_write_none(viewer, week):
 
 
 @pytest.mark.once
-def test_own_page_is_a_secret_to_viewers(viewer, admin_user, week):
+def test_own_page_is_hidden_from_viewers(viewer, admin_user, week):
     alice = sign_up(week)
     page = viewer.get(path(alice)).content.decode()
     assert '<div class="readonly">hidden</div>' in page
@@ -241,14 +241,14 @@ def test_own_page_is_a_secret_to_viewers(viewer, admin_user, week):
 
 
 @pytest.mark.once
-def test_who_may_not_see_texts_sees_no_preview(client, django_user_model, week):
+def test_previews_are_hidden_from_people_who_may_not_view_texts(client, django_user_model, week):
     user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(user)
     for url in (preview(week, "links"), f"{preview(week, 'links')}html/"):
         assert client.get(url).status_code == 403
 
 
-# Outgoing mails
+# The outbox
 
 
 def in_states(week, *states: str) -> list[OutgoingMail]:
@@ -265,13 +265,13 @@ def in_states(week, *states: str) -> list[OutgoingMail]:
     ("state", "words"),
     [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Reported as spam")],
 )
-def test_mail_that_did_not_get_there_is_bold(admin_client, week, state, words):
+def test_email_that_was_not_delivered_is_highlighted(admin_client, week, state, words):
     in_states(week, state)
     assert f'<b class="warning">{words}</b>' in admin_client.get(MAILS).content.decode()
 
 
 @pytest.mark.once
-def test_mail_of_a_session_names_it(admin_client, week):
+def test_list_shows_the_session_of_an_email(admin_client, week):
     mail = in_states(week, "sent")[0]
     session = week.sessions.first()
     OutgoingMail.objects.filter(pk=mail.pk).update(session=session)
@@ -279,7 +279,7 @@ def test_mail_of_a_session_names_it(admin_client, week):
     assert f'<td class="field-session nowrap">{html.escape(session.title)}</td>' in page
 
 
-def test_test_that_failed_is_listed_with_the_servers_words_and_not_with_its_own(
+def test_failed_test_email_shows_the_servers_error_and_not_its_content(
     admin_client, viewer, week, smtp
 ):
     announcement = Announcement.objects.create(event=week, subject="News", body="What we say.")
@@ -298,7 +298,7 @@ def test_test_that_failed_is_listed_with_the_servers_words_and_not_with_its_own(
     assert "Failed" in shown(viewer.get(f"{MAILS}{mail.pk}/change/"))
 
 
-def test_list_of_mails_takes_the_same_queries_for_1_session_as_for_4(admin_client, week):
+def test_outbox_takes_the_same_queries_for_1_session_as_for_4(admin_client, week):
     session, *others = week.sessions.all()[:4]
     mail = in_states(week, "sent")[0]
     OutgoingMail.objects.filter(pk=mail.pk).update(session=session)
@@ -310,7 +310,7 @@ def test_list_of_mails_takes_the_same_queries_for_1_session_as_for_4(admin_clien
     assert queries(admin_client, MAILS) == one
 
 
-def test_sending_the_failed_ones_again_leaves_the_others(admin_client, week):
+def test_only_failed_emails_are_sent_again(admin_client, week):
     mails = in_states(week, "failed", "bounced", "complained", "sent", "dropped")
     said = act(admin_client, OutgoingMail, "send_again", *mails)
     assert "2 mails will be tried again within seconds." in said
@@ -322,7 +322,7 @@ def test_sending_the_failed_ones_again_leaves_the_others(admin_client, week):
 
 
 @pytest.mark.once
-def test_sending_again_is_for_those_who_may_change_registrations(viewer, week, django_user_model):
+def test_sending_again_needs_permission_to_change_registrations(viewer, week, django_user_model):
     mail = in_states(week, "failed")[0]
     act(viewer, OutgoingMail, "send_again", mail)
     mail.refresh_from_db()
@@ -341,27 +341,27 @@ def test_sending_again_is_for_those_who_may_change_registrations(viewer, week, d
     ("state", "words"),
     [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Reported as spam")],
 )
-def test_whom_mail_does_not_reach_is_shown_and_found(admin_client, week, state, words):
+def test_unreachable_people_are_highlighted_and_can_be_filtered(admin_client, week, state, words):
     in_states(week, state, "sent", "waiting")
     listed = admin_client.get(f"{PEOPLE}?links=failed")
     assert [person.name for person in listed.context["cl"].result_list] == ["P0 P"]
     assert f'<b class="warning">{words}</b>' in listed.content.decode()
 
 
-def test_mail_that_waits_again_does_not_hide_that_the_last_one_failed(admin_client, week):
+def test_waiting_email_does_not_hide_that_the_last_one_failed(admin_client, week):
     failed = in_states(week, "failed")[0]
     OutgoingMail.objects.create(key="later", kind="links", registration=failed.registration)
     listed = admin_client.get(f"{PEOPLE}?links=failed")
     assert list(listed.context["cl"].result_list) == [failed.registration]
 
 
-def test_filters_can_be_counted(admin_client, week):
+def test_filters_show_counts(admin_client, week):
     in_states(week, "failed", "sent")
     page = admin_client.get(f"{PEOPLE}?_facets=True").content.decode()
     assert "The newest mail did not get there (1)" in page
 
 
-def test_list_of_people_says_who_wants_no_announcements(admin_client, week):
+def test_list_of_people_shows_who_wants_no_announcements(admin_client, week):
     alice = sign_up(week)
     assert "announcements: no" not in admin_client.get(PEOPLE).content.decode()
     unsubscribe.unsubscribe(registration=alice)
@@ -370,7 +370,7 @@ def test_list_of_people_says_who_wants_no_announcements(admin_client, week):
 
 
 @pytest.mark.once
-def test_door_calls_can_be_ordered_for_someone(admin_client, week):
+def test_organizer_can_turn_on_the_doors_email(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
     admin_client.post(path(alice), {**form, "wants_doors_email": "on"})
@@ -379,7 +379,7 @@ def test_door_calls_can_be_ordered_for_someone(admin_client, week):
 
 
 @pytest.mark.once
-def test_ticking_attended_saves_it_and_nothing_else(admin_client, week, monkeypatch):
+def test_saving_attendance_changes_nothing_else_of_the_seat(admin_client, week, monkeypatch):
     alice = sign_up(week)
     seat = alice.seats.order_by("session__starts_at", "pk").first()
     Seat.objects.filter(pk=seat.pk).update(state="waiting", waiting_since=timezone.now())
@@ -414,7 +414,7 @@ def test_page_of_a_person_takes_the_same_queries_for_1_seat_and_mail_as_for_6(ad
     assert queries(admin_client, path(bob)) == one
 
 
-def test_list_of_people_takes_the_same_queries_whatever_became_of_their_mails(admin_client, week):
+def test_list_of_people_takes_the_same_queries_for_1_delivery_state_as_for_4(admin_client, week):
     in_states(week, "failed")
     one = queries(admin_client, PEOPLE)
     for number, state in enumerate(("bounced", "sent", "complained")):

@@ -121,7 +121,7 @@ def test_board_still_counts_erased_people(week, dulcinea, mode):
         assert sum(tally.attended for tally in before.values()) == 1
         erasure.erase(registration=dulcinea)
         assert board(week) == before
-        assert readiness.Board(week, timezone.now()).people(words="quixote") == []
+        assert readiness.Board(week, timezone.now()).people(search="quixote") == []
         assert "" not in {each.name for each in readiness.Board(week, timezone.now()).people()}
     assert traces(*TRACES) == []
 

@@ -1,4 +1,4 @@
-"""The link in the mail: it waits, it leads on, or it says why not."""
+"""The link in the email: it waits, redirects to Zoom, or explains why not."""
 
 import datetime as dt
 
@@ -18,8 +18,8 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 @pytest.fixture
-def knock(client, week, opening):
-    """Open Alice's link so long after (or before) the session's start."""
+def visit_join_page(client, week, opening):
+    """Open Alice's link this long after (or before) the start of the session."""
     alice = sign_up(week)
 
     def at(after_start: dt.timedelta = dt.timedelta(), slug: str = "opening"):
@@ -30,94 +30,106 @@ def knock(client, week, opening):
 
 
 @pytest.mark.once
-def test_before_the_doors_open_the_page_waits(knock):
-    answer = knock(-16 * MINUTE)
+def test_join_page_counts_down_until_the_doors_open(visit_join_page):
+    answer = visit_join_page(-16 * MINUTE)
     assert answer.status_code == 200
-    assert answer.context["door"].seconds == 60
+    assert answer.context["status"].seconds_to_doors == 60
     assert 'data-seconds="60"' in answer.content.decode()
     assert answer["Refresh"] == "62"
 
 
 @pytest.mark.once
-def test_waiting_page_looks_again_within_five_minutes(knock):
-    assert knock(-600 * MINUTE)["Refresh"] == "300"
+def test_join_page_reloads_at_least_every_five_minutes(visit_join_page):
+    assert visit_join_page(-600 * MINUTE)["Refresh"] == "300"
 
 
 @pytest.mark.once
-def test_waiting_page_does_not_give_the_zoom_link_away(knock):
-    assert "zoom.example" not in knock(-16 * MINUTE).content.decode()
+def test_join_page_hides_the_zoom_link_until_the_doors_open(visit_join_page):
+    assert "zoom.example" not in visit_join_page(-16 * MINUTE).content.decode()
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("minutes", [-15, 0, 239])
-def test_open_doors_lead_to_zoom(knock, opening, minutes):
-    answer = knock(minutes * MINUTE)
+def test_join_page_redirects_to_zoom_while_the_doors_are_open(visit_join_page, opening, minutes):
+    answer = visit_join_page(minutes * MINUTE)
     assert answer.status_code == 302
     assert answer["Location"] == opening.join_url
 
 
 @pytest.mark.once
-def test_doors_open_when_the_event_says(knock, week):
+def test_doors_open_as_early_as_the_event_says(visit_join_page, week):
     Event.objects.update(doors_open_minutes=60)
-    assert knock(-61 * MINUTE).status_code == 200
-    assert knock(-60 * MINUTE).status_code == 302
+    assert visit_join_page(-61 * MINUTE).status_code == 200
+    assert visit_join_page(-60 * MINUTE).status_code == 302
 
 
-def test_link_leads_to_the_zoom_link_valid_now(knock):
+def test_join_page_redirects_to_the_current_zoom_link(visit_join_page):
     Meeting.objects.update(join_url="https://zoom.example/j/moved")
-    assert knock()["Location"] == "https://zoom.example/j/moved"
+    assert visit_join_page()["Location"] == "https://zoom.example/j/moved"
 
 
-def test_session_moved_earlier_opens_earlier(knock):
+def test_session_moved_earlier_opens_earlier(visit_join_page):
     Session.objects.update(starts_at=F("starts_at") - dt.timedelta(hours=1))
-    assert knock(-70 * MINUTE).status_code == 302
+    assert visit_join_page(-70 * MINUTE).status_code == 302
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("without", ["no row", "no link"])
-def test_open_doors_without_a_link_wait_for_one(knock, without):
+def test_join_page_waits_for_a_missing_zoom_link(visit_join_page, without):
     if without == "no row":
         Meeting.objects.all().delete()
     else:
         Meeting.objects.update(join_url="")
-    answer = knock()
+    answer = visit_join_page()
     assert answer.status_code == 200
     assert answer["Refresh"] == "15"
 
 
 @pytest.mark.once
-def test_ended_session_says_so_and_helps_while_it_may_run_over(knock, opening):
-    soon, late = knock(240 * MINUTE), knock(301 * MINUTE)
+def test_join_page_of_an_ended_session_offers_the_link_for_an_hour(visit_join_page, opening):
+    soon, late = visit_join_page(240 * MINUTE), visit_join_page(301 * MINUTE)
     for answer in (soon, late):
         assert answer.status_code == 200
-        assert answer.context["door"].state == "ended"
+        assert answer.context["status"].phase == "ended"
         assert "Refresh" not in answer
     assert opening.join_url in soon.content.decode().replace("&amp;", "&")
     assert "zoom.example" not in late.content.decode()
 
 
 @pytest.mark.once
-def test_canceled_session_says_so(knock, opening):
+def test_join_page_redirects_after_the_end_while_zoom_reports_the_meeting_as_running(
+    visit_join_page, opening
+):
+    meeting = Meeting.objects.filter(session=opening)
+    meeting.update(started_at=opening.starts_at)
+    assert visit_join_page(250 * MINUTE)["Location"] == opening.join_url
+    assert visit_join_page(301 * MINUTE).context["status"].phase == "ended"
+    meeting.update(ended_at=opening.ends_at)
+    assert visit_join_page(250 * MINUTE).context["status"].phase == "ended"
+
+
+@pytest.mark.once
+def test_join_page_of_a_canceled_session_says_so(visit_join_page, opening):
     cancel_session(session=opening)
-    answer = knock()
+    answer = visit_join_page()
     assert answer.status_code == 200
-    assert answer.context["door"].state == "canceled"
+    assert answer.context["status"].phase == "canceled"
     assert "zoom.example" not in answer.content.decode()
     restore_session(session=opening)
-    assert knock().status_code == 302
+    assert visit_join_page().status_code == 302
 
 
-def test_only_registered_sessions_open(client, week):
+def test_join_link_of_another_session_leads_to_the_persons_own_page(client, week):
     first, second = week.sessions.all()[:2]
     alice = sign_up(week, sessions=[first])
     with time_machine.travel(second.starts_at):
         answer = client.get(f"/join/{alice.token}/{second.slug}/", follow=True)
-    assert answer.redirect_chain == [(f"/me/{alice.token}/?said=no-place", 302)]
+    assert answer.redirect_chain == [(f"/me/{alice.token}/?notice=no-seat", 302)]
     assert "You have no place in that session." in answer.text
     assert client.get(f"/join/{alice.token}/no-such-session/").status_code == 404
 
 
-def test_link_of_a_session_that_one_waits_for_leads_to_ones_page(client, opening):
+def test_join_link_of_a_waitlisted_session_leads_to_the_persons_own_page(client, opening):
     Session.objects.filter(pk=opening.pk).update(capacity=0)
     opening.refresh_from_db()
     alice = sign_up(opening.event, sessions=[opening])
@@ -126,9 +138,9 @@ def test_link_of_a_session_that_one_waits_for_leads_to_ones_page(client, opening
 
 
 @pytest.mark.once
-def test_draft_session_does_not_open(knock):
+def test_join_page_of_a_draft_session_is_not_found(visit_join_page):
     Session.objects.update(status="draft")
-    assert knock().status_code == 404
+    assert visit_join_page().status_code == 404
 
 
 @pytest.mark.once
@@ -145,7 +157,7 @@ def test_unknown_and_canceled_tokens_get_the_same_friendly_404(client, week, pat
 
 
 @pytest.mark.parametrize("token", ["x", "%00", "a" * 5000, "..%2f..", "%ff", "é"])
-def test_odd_tokens_are_no_server_error(client, week, token):
+def test_malformed_tokens_are_not_a_server_error(client, week, token):
     for path in (f"/me/{token}/", f"/join/{token}/opening/"):
         assert client.get(path).status_code in {400, 404}
 
@@ -153,7 +165,7 @@ def test_odd_tokens_are_no_server_error(client, week, token):
 @pytest.mark.once
 @pytest.mark.parametrize("path", ["/me/{}/", "/me/{}/calendar.ics", "/join/{}/opening/"])
 @pytest.mark.parametrize("token_is", ["known", "unknown"])
-def test_personal_pages_stay_out_of_caches_and_referrers(client, week, path, token_is):
+def test_personal_pages_are_kept_out_of_caches_and_referrers(client, week, path, token_is):
     token = sign_up(week).token if token_is == "known" else new_token()
     answer = client.get(path.format(token))
     assert answer["Cache-Control"] == "no-store"
@@ -172,7 +184,7 @@ def test_personal_pages_stay_out_of_caches_and_referrers(client, week, path, tok
         ("PUT", "/me/{}/resend/", 405),
     ],
 )
-def test_redirects_and_errors_at_personal_addresses_are_kept_private_too(
+def test_redirects_and_errors_of_personal_pages_are_kept_private_too(
     client, week, method, path, status
 ):
     answer = client.generic(method, path.format(sign_up(week).token))
@@ -181,7 +193,7 @@ def test_redirects_and_errors_at_personal_addresses_are_kept_private_too(
 
 
 def test_opening_links_changes_nothing(client, week):
-    """A mail scanner opens every link of a mail."""
+    """An email scanner opens every link of an email."""
     alice = sign_up(week)
     before = Registration.objects.values().get()
     own = f"/me/{alice.token}/"
@@ -192,7 +204,7 @@ def test_opening_links_changes_nothing(client, week):
 
 
 @pytest.mark.once
-def test_own_page_shows_links_agenda_and_calendar(client, week):
+def test_my_page_shows_links_agenda_and_calendar(client, week):
     alice = sign_up(week)
     page = client.get(f"/me/{alice.token}/").content.decode()
     for session in week.sessions.with_details():
@@ -202,7 +214,7 @@ def test_own_page_shows_links_agenda_and_calendar(client, week):
     assert f"/me/{alice.token}/calendar.ics" in page
 
 
-def test_own_page_takes_the_same_queries_for_1_session_as_for_6(
+def test_my_page_takes_the_same_queries_for_1_session_as_for_6(
     client, week, django_assert_num_queries
 ):
     for person, sessions in (("Alice", week.sessions.all()[:1]), ("Bob", week.sessions.all())):
@@ -212,7 +224,7 @@ def test_own_page_takes_the_same_queries_for_1_session_as_for_6(
 
 
 @pytest.mark.once
-def test_own_calendar_holds_the_links(client, week):
+def test_my_calendar_contains_the_join_links(client, week):
     alice = sign_up(week)
     calendar = client.get(f"/me/{alice.token}/calendar.ics")
     assert calendar["Content-Type"] == "text/calendar; charset=utf-8"
@@ -229,7 +241,7 @@ def test_canceling_ends_the_registration(client, week):
     assert alice.canceled_at is not None
 
 
-def test_link_mailed_before_a_session_was_renamed_still_leads_there(client, week, opening):
+def test_join_link_from_before_a_rename_still_works(client, week, opening):
     alice = sign_up(week)
     with edit_session(opening.pk) as current:
         current.slug = "kickoff"
@@ -242,7 +254,7 @@ def test_link_mailed_before_a_session_was_renamed_still_leads_there(client, week
 
 
 @pytest.mark.once
-def test_recording_and_notes_stand_on_ones_own_page_when_the_session_is_over(client, week, opening):
+def test_my_page_shows_recording_and_notes_once_the_session_is_over(client, week, opening):
     alice = sign_up(week)
     urls = {"recording_url": "https://example.org/r", "notes_url": "https://example.org/n"}
     Session.objects.filter(pk=opening.pk).update(**urls)

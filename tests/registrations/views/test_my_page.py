@@ -167,7 +167,7 @@ def test_what_one_waited_for_is_not_next_and_has_no_recording(client, third_in_l
     Session.objects.filter(pk=opening.pk).update(recording_url="https://example.org/r")
     with time_machine.travel(opening.starts_at):
         answer = client.get(own(third_in_line))
-    assert answer.context["next"].door.session == week_session(opening, 1)
+    assert answer.context["next"].session == week_session(opening, 1)
     row = row_at(client, third_in_line, opening.ends_at, opening)
     assert "It was full to the end." in row
     assert "recording" not in row
@@ -255,7 +255,7 @@ def test_who_waits_for_the_organizers_sees_which_sessions_are_full(client, week,
 
 def test_unknown_words_in_the_address_say_nothing(client, alice):
     page = client.get(own(alice))
-    assert words(client.get(f"{own(alice)}?said=<b>you+won</b>")) == words(page)
+    assert words(client.get(f"{own(alice)}?notice=<b>you+won</b>")) == words(page)
     assert 'role="status"' not in page.content.decode()
 
 
@@ -310,7 +310,7 @@ def test_form_begins_with_what_one_entered_and_saves_it_unchanged(client, week):
     )
     before = Registration.objects.values().get(), list(Seat.objects.values())
     answer = save(client, alice, form_of(client, alice))
-    assert answer["Location"] == f"{own(alice)}?said=saved"
+    assert answer["Location"] == f"{own(alice)}?notice=saved"
     assert (Registration.objects.values().get(), list(Seat.objects.values())) == before
     assert alice.strategies.count() == 2
     assert alice.mails.count() == 1
@@ -336,7 +336,7 @@ def test_sessions_are_left_and_added_with_a_mail_of_what_holds_now(client, week,
     form = form_of(client, alice)
     closing = week_session(opening, 5)
     answer = save(client, alice, form, sessions=[*without(form, opening), closing.pk])
-    assert answer["Location"] == f"{own(alice)}?said=sessions"
+    assert answer["Location"] == f"{own(alice)}?notice=sessions"
     assert titles(alice) == [week_session(opening, 1).slug, closing.slug]
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
 
@@ -346,7 +346,7 @@ def test_saving_twice_changes_and_mails_once(client, alice, opening):
     form = form_of(client, alice)
     for said in ("sessions", "saved"):
         answer = save(client, alice, form, sessions=without(form, opening))
-        assert answer["Location"].endswith(f"?said={said}")
+        assert answer["Location"].endswith(f"?notice={said}")
     assert alice.seats.count() == 5
     assert alice.mails.count() == 2
 
@@ -516,7 +516,7 @@ def test_session_gone_since_that_one_left_as_it_was_is_in_nobodys_way(
     form = form_of(client, alice)
     become(opening)
     answer = save(client, alice, form, name="Alice O'Brien")
-    assert answer["Location"] == f"{own(alice)}?said=saved"
+    assert answer["Location"] == f"{own(alice)}?notice=saved"
     assert alice.seats.count() == 6
 
 
@@ -702,10 +702,10 @@ def test_links_are_mailed_again_and_honestly_said_when_not(client, alice):
         with time_machine.travel(later + minutes * MINUTE, tick=False):
             answer = client.post(own(alice, "resend/"))
             sent(alice)
-        assert answer["Location"] == f"{own(alice)}?said={said}"
+        assert answer["Location"] == f"{own(alice)}?notice={said}"
         assert alice.mails.count() == count
-    assert "Your links are on their way" in words(client.get(f"{own(alice)}?said=mailed"))
-    assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?said=mailed-before"))
+    assert "Your links are on their way" in words(client.get(f"{own(alice)}?notice=mailed"))
+    assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?notice=mailed-before"))
 
 
 def test_renewing_says_first_what_it_does_and_changes_nothing(client, alice):
@@ -720,7 +720,7 @@ def test_renewing_leads_to_the_new_page_and_ends_the_old(client, alice):
     answer = client.post(own(alice, "renew/"))
     renewed = Registration.objects.get()
     assert renewed.token != alice.token
-    assert answer["Location"] == f"{own(renewed)}?said=renewed"
+    assert answer["Location"] == f"{own(renewed)}?notice=renewed"
     assert "This is your new secret link." in words(client.get(answer["Location"]))
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
     unknown = client.get(f"/me/{new_token()}/").content
@@ -738,7 +738,7 @@ def test_who_waits_for_the_organizers_can_renew_their_link_too(client, week):
     answer = client.post(own(alice, "renew/"))
     renewed = Registration.objects.get()
     assert renewed.token != alice.token
-    assert answer["Location"] == f"{own(renewed)}?said=renewed"
+    assert answer["Location"] == f"{own(renewed)}?notice=renewed"
     assert client.get(own(alice)).status_code == 404
     mailed = alice.mails.order_by("pk").values_list("kind", "state")
     assert list(mailed) == [("received", "dropped"), ("received", "waiting")]
@@ -775,7 +775,7 @@ def test_canceled_page_offers_to_come_back(client, alice):
         assert client.get(closed).status_code == 404
     for _press in range(2):
         answer = client.post(own(alice, "return/"))
-        assert answer["Location"] == f"{own(alice)}?said=back"
+        assert answer["Location"] == f"{own(alice)}?notice=back"
     assert "Welcome back." in words(client.get(answer["Location"]))
     assert client.get(f"/join/{alice.token}/opening/").status_code == 200
     assert alice.seats.filter(state="seated").count() == 6
