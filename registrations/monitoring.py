@@ -124,7 +124,7 @@ def counted(waiting: int) -> str:
 
 
 def mail_status(now: dt.datetime) -> MailStatus:
-    """Query the state of the outbox; `failures` and `troubles` are the most frequent, with counts."""
+    """Query the state of the outbox. `failures` and `troubles` are the most frequent errors."""
     mails = OutgoingMail.objects.order_by()
     counts = dict(mails.values_list("state").annotate(count=Count("pk")))
     waiting = mails.filter(state=OutgoingMail.State.WAITING)
