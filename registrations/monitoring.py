@@ -1,6 +1,6 @@
-"""Whether mail flows: what waits, what failed and why, who is alive to send it.
+"""Whether email is sent: what is waiting, what failed and why, and which processes are alive.
 
-And whether those erase people's data who should: it is the same worker and beat.
+It also checks that personal data is erased in time: the same worker and beat do that.
 """
 
 import datetime as dt
@@ -17,36 +17,34 @@ from registrations.outbox.connection import CONNECTION_FAILED_PATTERN
 from registrations.outbox.delivery import RENDER_FAILED_PREFIX
 from registrations.privacy import erasure
 
-State = OutgoingMail.State
-
-# The beat gives a sign every ten seconds, and a worker whenever it has one.
+# The beat records one every ten seconds, and then has a worker do the same.
 HEARTBEAT_SECONDS = 5
 SILENT_AFTER = dt.timedelta(minutes=1)
-# A mail that waits so long is more than a slow server.
+# An email that has waited this long means more than a slow server.
 LATE_AFTER = dt.timedelta(minutes=15)
-# So long after a mail was sent the server is there, whatever another try came to.
+# While an email was sent this recently the server works, whatever another attempt returned.
 AWAY_AFTER = dt.timedelta(minutes=2)
-# How an answer of the server begins that is about one mail.
+# How the server's answer about a single email begins.
 REJECTION_PATTERN = r"^[45][0-9][0-9] "
-# Fewer may be mistyped addresses.
+# Fewer failures may be mistyped addresses.
 MIN_FAILURES = 5
 DAY = dt.timedelta(days=1)
-# What failed before is history.
+# Older failures are not shown.
 FAILED_WITHIN = dt.timedelta(days=14)
 
-_last_signs: dict[Heartbeat.Process, float] = {}
+_last_heartbeats: dict[Heartbeat.Process, float] = {}
 
 
 def record_heartbeat(process: Heartbeat.Process) -> None:
-    """Note that this process, which is such a part, is alive; at most every five seconds."""
-    if time.monotonic() - _last_signs.get(process, -HEARTBEAT_SECONDS) >= HEARTBEAT_SECONDS:
+    """Record that this process is alive, at most every five seconds."""
+    if time.monotonic() - _last_heartbeats.get(process, -HEARTBEAT_SECONDS) >= HEARTBEAT_SECONDS:
         Heartbeat.objects.update_or_create(process=process, defaults={"seen_at": timezone.now()})
-        _last_signs[process] = time.monotonic()
+        _last_heartbeats[process] = time.monotonic()
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Mails of one kind that wait, and since when."""
+    """Waiting emails of one kind, and since when the oldest has waited."""
 
     kind: str
     count: int
@@ -55,7 +53,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class MailStatus:
-    """How the outbox is at one moment."""
+    """The state of the outbox at one moment."""
 
     now: dt.datetime
     counts: dict[str, int]
@@ -65,8 +63,8 @@ class MailStatus:
     seen: dict[Heartbeat.Process, dt.datetime | None]
     late: int
     away: int
-    away_words: str
-    unwritable: int
+    away_error: str
+    unrendered: int
     sent_today: int
     failed_today: int
     not_erased: int
@@ -77,12 +75,12 @@ class MailStatus:
 
     @property
     def complaints(self) -> list[str]:
-        """What an operator should look at, in words; empty when all is well."""
+        """What an operator should look at; empty when all is well."""
         return [*self._silent(), *self._stuck(), *self._failing(), *self._not_erasing()]
 
     def _silent(self) -> list[str]:
         if not self.is_alive(Heartbeat.Process.BEAT):
-            # It is the beat that has a worker give its sign.
+            # Without the beat, workers don't record heartbeats either.
             return [
                 "The beat has given no sign for a minute or more: start it. Without it nobody "
                 "can tell whether a worker is alive."
@@ -92,19 +90,19 @@ class MailStatus:
         return []
 
     def _stuck(self) -> list[str]:
-        words = []
+        texts = []
         if self.away:
-            words.append(
+            texts.append(
                 f"{counted(self.away)} because the mail server cannot be used. The last try "
-                f"came to: {self.away_words}"
+                f"came to: {self.away_error}"
             )
-        if self.unwritable:
-            words.append(
-                f"{counted(self.unwritable)} because of a fault of ours: see the worker's log."
+        if self.unrendered:
+            texts.append(
+                f"{counted(self.unrendered)} because of a fault of ours: see the worker's log."
             )
         if self.late:
-            words.append(f"{counted(self.late)} for more than a quarter of an hour.")
-        return words
+            texts.append(f"{counted(self.late)} for more than a quarter of an hour.")
+        return texts
 
     def _failing(self) -> list[str]:
         failed, sent = self.failed_today, self.sent_today
@@ -126,26 +124,26 @@ def counted(waiting: int) -> str:
 
 
 def mail_status(now: dt.datetime) -> MailStatus:
-    """Ask the database how the outbox is; `failures` and `troubles` are words and how often."""
+    """Query the state of the outbox. `failures` and `troubles` are the most frequent errors."""
     mails = OutgoingMail.objects.order_by()
     counts = dict(mails.values_list("state").annotate(count=Count("pk")))
-    waiting = mails.filter(state=State.WAITING)
+    waiting = mails.filter(state=OutgoingMail.State.WAITING)
     kinds = waiting.values_list("kind").annotate(count=Count("pk"), since=Min("created_at"))
     failed = mails.filter(state__in=UNREACHED_STATES, created_at__gt=now - FAILED_WITHIN)
-    sent = mails.filter(state=State.SENT)
-    # An announcement may take its time, as long as mails leave at all; so may a full mailbox.
-    in_time = Q(priority=OutgoingMail.Priority.IN_TURN) | Q(last_error__regex=REJECTION_PATTERN)
+    sent = mails.filter(state=OutgoingMail.State.SENT)
+    # An announcement may take long while any email is sent, and so may a full mailbox.
+    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | Q(last_error__regex=REJECTION_PATTERN)
     if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
-        in_time = Q(due_at__gt=now - LATE_AFTER) & in_time
-    late = waiting.filter(created_at__lt=now - LATE_AFTER).exclude(in_time)
+        not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
+    late = waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late)
     away = waiting.filter(last_error__regex=CONNECTION_FAILED_PATTERN)
     if sent.filter(sent_at__gt=now - AWAY_AFTER).exists():
         away = away.none()
-    away_words = _most_frequent(away.values_list("last_error"))
+    away_error = _most_frequent(away.values_list("last_error"))
     seen = dict(Heartbeat.objects.values_list("process", "seen_at"))
     return MailStatus(
         now=now,
-        counts={label: counts.get(state, 0) for state, label in State.choices},
+        counts={label: counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
             for kind, count, since in kinds.order_by("since")
@@ -155,13 +153,13 @@ def mail_status(now: dt.datetime) -> MailStatus:
         seen={process: seen.get(process) for process in Heartbeat.Process},
         late=late.count(),
         away=away.count(),
-        away_words=away_words[0][0] if away_words else "",
-        unwritable=waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count(),
+        away_error=away_error[0][0] if away_error else "",
+        unrendered=waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count(),
         sent_today=sent.filter(sent_at__gt=now - DAY).count(),
         failed_today=failed.filter(created_at__gt=now - DAY).count(),
         not_erased=erasure.overdue(now),
     )
 
 
-def _most_frequent(words: QuerySet[Any]) -> list[tuple[str, int]]:
-    return list(words.annotate(count=Count("pk")).order_by("-count", "last_error")[:10])
+def _most_frequent(errors: QuerySet[Any]) -> list[tuple[str, int]]:
+    return list(errors.annotate(count=Count("pk")).order_by("-count", "last_error")[:10])

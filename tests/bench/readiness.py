@@ -1,4 +1,4 @@
-"""The readiness board of a large week: how long it takes to see, and to mend."""
+"""The readiness board of a large week: how long the page and the fix take."""
 
 import datetime as dt
 import statistics
@@ -11,7 +11,7 @@ from tests.bench.report import figure, title
 
 PEOPLE = 3000
 REMINDERS = ("day", "hour")
-# Of each hundred people so many have another outcome than a mail that a server took.
+# The people, of each hundred, whose email was not simply sent.
 OUTCOMES = {0: "bounced", 1: "failed", 2: "waiting", 3: "complained", 4: None}
 ROUNDS = 5
 
@@ -34,29 +34,27 @@ def bench_readiness(week) -> None:
     board = reverse("admin:registrations_registration_readiness", args=[week.pk])
     first = week.sessions.first().pk
 
-    for words, asked in (
+    for label, query in (
         ("everyone in all sessions", ""),
         ("one session", f"?session={first}"),
         ("no working link", "?state=no-link"),
         ("mail came back, of one session", f"?session={first}&state=unreached"),
         ("a name", "?q=alice29"),
     ):
-        look = partial(client.get, board + asked)
-        assert look().status_code == 200
-        seen = statistics.median(seconds(look) for _round in range(ROUNDS))
+        get_page = partial(client.get, board + query)
+        assert get_page().status_code == 200
+        taken = statistics.median(seconds(get_page) for _round in range(ROUNDS))
         with CaptureQueriesContext(connection) as queries:
-            look()
-        figure(words, f"{seen * 1000:,.0f} ms", "wanted: under 400")
-        figure("in so many queries", f"{len(queries)}")
+            get_page()
+        figure(label, f"{taken * 1000:,.0f} ms", "wanted: under 400")
+        figure("queries", f"{len(queries)}")
     with CaptureQueriesContext(connection) as queries:
-        mended = seconds(partial(readiness.fix, event=week))
-    figure("mend all", f"{mended:.2f} s", "wanted: under 2")
-    figure("in so many queries", f"{len(queries)}")
+        taken = seconds(partial(readiness.fix, event=week))
+    figure("fix all", f"{taken:.2f} s", "wanted: under 2")
+    figure("queries", f"{len(queries)}")
     OutgoingMail.objects.all().delete()
-    mended = seconds(partial(readiness.fix, event=week))
-    figure(
-        f"mend all, when {PEOPLE:,} people lack their mail", f"{mended:.2f} s", "wanted: under 2"
-    )
+    taken = seconds(partial(readiness.fix, event=week))
+    figure(f"fix all, when {PEOPLE:,} people lack their mail", f"{taken:.2f} s", "wanted: under 2")
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -66,7 +64,7 @@ def seconds(work: Callable[[], Any]) -> float:
 
 
 def crowd(week) -> None:
-    """People with personal links, each in all sessions, and what mails they would have got."""
+    """People with personal links, each in all sessions, and the emails they would have received."""
     from django.db import connection
     from django.utils import timezone
 
@@ -99,7 +97,7 @@ def crowd(week) -> None:
     links = []
     for number, seat in enumerate(seats):
         meeting = meetings[seat.session_id]
-        # One in fifty is refused.
+        # One in fifty is rejected.
         state = {"state": "refused", "problem": "No."} if number % 50 == 0 else {"state": "issued"}
         url = "" if number % 50 == 0 else "https://zoom.example/w/1"
         links.append(
@@ -115,13 +113,13 @@ def crowd(week) -> None:
         )
     PersonalLink.objects.bulk_create(links)
     OutgoingMail.objects.bulk_create(mails_of(people, sessions, now))
-    # As the autovacuum does within a minute.
+    # Autovacuum would do this within a minute.
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
 def mails_of(people, sessions, now: dt.datetime) -> list[Any]:
-    """The links, and reminders of half the sessions."""
+    """The links emails, and reminders of half the sessions."""
     from registrations.models import OutgoingMail
 
     mails = []

@@ -1,4 +1,4 @@
-"""Whether mail flows: the page in the admin, its line on the first page, and the command."""
+"""Whether email is sent: the page in the admin, its line on the first page, and the command."""
 
 import datetime as dt
 import re
@@ -45,7 +45,7 @@ def alive(db):
 
 @pytest.fixture
 def troubled(week):
-    """One mail in each state that needs a look; nobody alive."""
+    """One email in each state that needs a look; no process is alive."""
     mails = [sign_up(week, name).mails.get() for name in ("Alice A", "Bob B", "Charlie C")]
     states = [("waiting", REFUSED), ("failed", "550 No such user"), ("bounced", "")]
     for mail, (state, words) in zip(mails, states, strict=True):
@@ -62,8 +62,8 @@ def shown(answer) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", main).split())
 
 
-def said(capsys) -> tuple[object, str]:
-    """What the command ends with, and what it writes."""
+def run_command(capsys) -> tuple[object, str]:
+    """The command's exit code and output."""
     try:
         call_command("mail_status")
     except SystemExit as exit_:
@@ -79,7 +79,7 @@ def test_page_says_that_all_is_well(admin, week, alive):
     assert "What failed, and why Nothing in the last 14 days." in page
 
 
-def test_page_begins_with_the_complaints_and_says_what_failed(admin, troubled):
+def test_page_starts_with_the_complaints_and_shows_what_failed(admin, troubled):
     page = shown(admin.get(PAGE))
     assert page.index("1 mail waits for more than a quarter of an hour.") < page.index("As of")
     assert "A worker silent last sign: never" in page
@@ -92,7 +92,7 @@ def test_page_begins_with_the_complaints_and_says_what_failed(admin, troubled):
     assert "All is well" not in page
 
 
-def test_page_takes_the_same_queries_however_much_failed(admin, troubled, week):
+def test_page_takes_the_same_queries_for_any_number_of_failures(admin, troubled, week):
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
             assert admin.get(PAGE).status_code == 200
@@ -105,14 +105,14 @@ def test_page_takes_the_same_queries_however_much_failed(admin, troubled, week):
     assert queries() == few
 
 
-def test_servers_words_are_shown_as_text(admin, troubled):
+def test_server_errors_are_escaped(admin, troubled):
     OutgoingMail.objects.filter(state="failed").update(last_error="<script>alert(1)</script>")
     page = admin.get(PAGE).content.decode()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert(1)" not in page
 
 
-def test_tests_are_told_of_like_other_mails(admin, week, alive, capsys):
+def test_test_emails_are_listed_like_others(admin, week, alive, capsys):
     OutgoingMail.objects.create(key="test/1", kind="test")
     OutgoingMail.objects.create(
         key="test/2", kind="test", state="failed", last_error="550 No such user"
@@ -120,7 +120,7 @@ def test_tests_are_told_of_like_other_mails(admin, week, alive, capsys):
     page = shown(admin.get(PAGE))
     assert "Test of an announcement 1 mail , the oldest queued just now" in page
     assert "1 mail 550 No such user" in page
-    code, out = said(capsys)
+    code, out = run_command(capsys)
     assert code == 0
     assert "  1 mail: Test of an announcement  just now (Oct 1, 2026, 9:00 AM PDT)" in out
     assert "  1 mail  550 No such user" in out
@@ -130,7 +130,7 @@ def test_page_is_linked_from_the_list(admin, week):
     assert PAGE in admin.get("/admin/registrations/outgoingmail/").content.decode()
 
 
-def test_page_is_for_those_who_may_see_mails(client, django_user_model, week):
+def test_page_needs_permission_to_see_emails(client, django_user_model, week):
     user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
     client.force_login(user)
     assert client.get(PAGE).status_code == 403
@@ -138,21 +138,23 @@ def test_page_is_for_those_who_may_see_mails(client, django_user_model, week):
     assert client.get(PAGE).status_code == 200
 
 
-def test_page_without_any_event_is_no_error(admin):
+def test_page_works_without_an_event(admin):
     assert admin.get(PAGE).status_code == 200
 
 
 # The admin's first page
 
 
-def test_first_page_complains_only_when_there_is_something(admin, week, alive):
+def test_first_page_shows_complaints_only_if_there_are_any(admin, week, alive):
     assert "The site needs you" not in admin.get("/admin/").content.decode()
     Heartbeat.objects.filter(process="beat").delete()
     page = shown(admin.get("/admin/"))
     assert "The site needs you The beat has given no sign for a minute or more: start it." in page
 
 
-def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_user_model, week):
+def test_first_page_shows_complaints_only_with_permission_to_see_emails(
+    client, django_user_model, week
+):
     user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
     client.force_login(user)
     assert "The site needs you" not in client.get("/admin/").content.decode()
@@ -161,8 +163,8 @@ def test_first_page_says_nothing_to_those_who_may_not_see_mails(client, django_u
 # The command
 
 
-def test_command_ends_with_0_when_all_is_well(week, alive, capsys):
-    code, out = said(capsys)
+def test_command_exits_with_0_when_all_is_well(week, alive, capsys):
+    code, out = run_command(capsys)
     assert (code, out) == (
         0,
         """\
@@ -194,8 +196,8 @@ What the last tries came to, of mails that wait
     )
 
 
-def test_command_ends_with_1_when_something_needs_looking_at(troubled, capsys):
-    code, out = said(capsys)
+def test_command_exits_with_1_when_there_are_complaints(troubled, capsys):
+    code, out = run_command(capsys)
     assert (code, out) == (
         1,
         """\
@@ -247,7 +249,7 @@ What the last tries came to, of mails that wait
         (3 * 86400, "3 days ago"),
     ],
 )
-def test_how_long_ago(seconds, words):
+def test_ago_uses_the_largest_unit(seconds, words):
     assert ago(NOW - dt.timedelta(seconds=seconds), NOW) == words
 
 
@@ -261,7 +263,7 @@ def test_how_long_ago(seconds, words):
         (dt.timedelta(hours=2), "about 2 hours left"),
     ],
 )
-def test_time_left(left, words):
+def test_time_left_is_rounded(left, words):
     assert time_left(left) == words
 
 
@@ -273,12 +275,12 @@ def waiting_mail(week, name: str = "Alice A", **fields) -> None:
     OutgoingMail.objects.filter(pk=sign_up(week, name).mails.get().pk).update(**fields)
 
 
-def test_worker_that_is_silent_while_the_beat_lives_is_missed(week, alive):
+def test_silent_worker_is_reported(week, alive):
     Heartbeat.objects.filter(process="worker").update(seen_at=NOW - dt.timedelta(minutes=2))
     assert complaints() == ["No worker has given a sign for a minute or more: start one."]
 
 
-def test_server_that_is_away_is_told_of_at_once(week, alive):
+def test_unreachable_mail_server_is_reported_at_once(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
     (words,) = complaints()
     assert words.startswith("1 mail waits because the mail server cannot be used.")
@@ -295,12 +297,14 @@ def test_server_that_is_away_is_told_of_at_once(week, alive):
         ("452 4.2.2 Mailbox full", []),
     ],
 )
-def test_server_that_is_away_is_told_from_what_is_about_one_mail(week, alive, words, complaint):
+def test_errors_about_single_emails_are_not_taken_for_an_unreachable_server(
+    week, alive, words, complaint
+):
     waiting_mail(week, last_error=words)
     assert complaints() == complaint
 
 
-def test_server_that_is_away_is_quoted_however_many_other_troubles_there_are(week, alive):
+def test_unreachable_server_is_quoted_among_many_other_errors(week, alive):
     for name in ("Bob B", "Charlie C"):
         waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
     waiting_mail(week, last_error=REFUSED)
@@ -310,26 +314,26 @@ def test_server_that_is_away_is_quoted_however_many_other_troubles_there_are(wee
     ]
 
 
-def test_server_that_took_a_mail_just_now_is_not_away(week, alive):
+def test_server_that_has_just_accepted_an_email_is_not_unreachable(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
     waiting_mail(week, "Bob B", state="sent", sent_at=NOW)
     assert complaints() == []
 
 
-def test_full_mailbox_is_no_reason_to_wake_anyone(week, alive):
+def test_full_mailbox_is_not_reported(week, alive):
     hours_ago = NOW - dt.timedelta(hours=5)
     waiting_mail(week, last_error="452 4.2.2 Mailbox full", created_at=hours_ago)
     assert complaints() == []
 
 
-def test_mail_that_nobody_took_is_late(week, alive):
+def test_email_that_was_never_attempted_is_late(week, alive):
     hours_ago = NOW - dt.timedelta(hours=5)
     waiting_mail(week, created_at=hours_ago, due_at=hours_ago)
     assert complaints() == ["1 mail waits for more than a quarter of an hour."]
 
 
 @pytest.mark.parametrize(("sent_minutes_ago", "late"), [(1, 0), (20, 1)])
-def test_long_mailing_is_late_only_when_nothing_leaves(week, alive, sent_minutes_ago, late):
+def test_announcement_is_late_only_if_no_email_is_sent(week, alive, sent_minutes_ago, late):
     hours_ago = NOW - dt.timedelta(hours=5)
     waiting_mail(week, created_at=hours_ago, due_at=hours_ago, priority=2)
     sent_at = NOW - dt.timedelta(minutes=sent_minutes_ago)
@@ -337,13 +341,13 @@ def test_long_mailing_is_late_only_when_nothing_leaves(week, alive, sent_minutes
     assert len(complaints()) == late
 
 
-def test_day_on_which_many_mails_fail_is_told_of(week, alive):
+def test_many_failures_in_a_day_are_reported(week, alive):
     for number in range(5):
         waiting_mail(week, f"P{number} X", state="failed", last_error="550 No such user")
     assert complaints() == ["5 mails of the last day failed or came back, 0 were sent."]
 
 
-def test_erasure_that_keeps_failing_is_told_of_a_day_later(week, alive):
+def test_failing_erasure_is_reported_a_day_later(week, alive):
     signed_up = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
     due = week.sessions.aggregate(at=Max("ends_at"))["at"] + dt.timedelta(days=90)
     erasure.erase(registration=signed_up[0])

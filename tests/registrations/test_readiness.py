@@ -1,4 +1,4 @@
-"""The readiness board: who has a working link, who has not and why, and the button that mends."""
+"""The readiness board: who has a working link, who doesn't and why, and the button that fixes."""
 
 import datetime as dt
 import html
@@ -47,7 +47,7 @@ def second(week) -> Session:
 
 @pytest.fixture
 def personal(week, settings) -> Event:
-    """The week with personal links, its meetings at Zoom, of which the site has credentials."""
+    """The week with personal links and meetings at Zoom, on a site with credentials."""
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
     week.zoom_mode = Event.ZoomMode.PERSONAL
     week.save()
@@ -58,7 +58,7 @@ def personal(week, settings) -> Event:
 
 @pytest.fixture
 def viewer(client, django_user_model):
-    """Someone who may look at registrations, and no more."""
+    """A user who may only look at registrations."""
     user = django_user_model.objects.create_user("viewer", "v@example.org", "x", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_registration"))
     client.force_login(user)
@@ -66,7 +66,7 @@ def viewer(client, django_user_model):
 
 
 def mailed(person: Registration, state: str = "sent", **about) -> Registration:
-    """Have this come of someone's mails, or of those that `about` tells."""
+    """Give the person's emails, or those that match `about`, this state."""
     took = state in {"sent", "bounced", "complained"}
     sent_at = timezone.now() if took else None
     person.mails.filter(**about).update(state=state, sent_at=sent_at)
@@ -74,7 +74,7 @@ def mailed(person: Registration, state: str = "sent", **about) -> Registration:
 
 
 def mail(person: Registration, kind: str = "links", state: str = "sent", **about) -> OutgoingMail:
-    """One more mail to someone."""
+    """Another email to the person."""
     return OutgoingMail.objects.create(
         key=f"{kind}/{person.pk}/{OutgoingMail.objects.count()}",
         kind=kind,
@@ -121,7 +121,7 @@ def queries(work) -> int:
 
 
 def crowd(week: Event, count: int) -> None:
-    """So many people in place of others, of whom every third has got the mail."""
+    """Replace all people by new ones, of whom every third has received the email."""
     then = timezone.now() - HOUR
     Registration.objects.all().delete()
     people = registered(week, [f"N{number} N" for number in range(count)])
@@ -146,7 +146,7 @@ def crowd(week: Event, count: int) -> None:
 
 
 def registered(week: Event, names: list[str]) -> list[Registration]:
-    """People without a seat and a mail, since yesterday."""
+    """People without a seat and an email, since yesterday."""
     since = timezone.now() - DAY
     return Registration.objects.bulk_create(
         Registration(event=week, name=name, email_key=name, email_since=since, time_zone="UTC")
@@ -154,10 +154,10 @@ def registered(week: Event, names: list[str]) -> list[Registration]:
     )
 
 
-# Whether the mail reached them
+# Whether the email reached them
 
 
-def test_link_works_once_a_server_took_the_mail(week, opening):
+def test_link_works_once_a_server_has_accepted_the_email(week, opening):
     alice = sign_up(week)
     assert seat_of(alice, opening).email == EmailStatus.ON_ITS_WAY
     assert lacking(opening) == ["Alice Adams"]
@@ -167,33 +167,33 @@ def test_link_works_once_a_server_took_the_mail(week, opening):
 
 
 @pytest.mark.parametrize("state", [None, "dropped", "paused"])
-def test_whom_no_mail_was_sent_has_no_working_link(week, opening, state):
+def test_person_without_a_sent_email_has_no_working_link(week, opening, state):
     alice = sign_up(week)
     alice.mails.update(state=state) if state else alice.mails.all().delete()
     assert (seat_of(alice, opening).email, lacking(opening)) == (EmailStatus.NONE, ["Alice Adams"])
 
 
 @pytest.mark.parametrize(("state", "expected"), UNREACHED)
-def test_whom_mail_does_not_reach_has_no_working_link(week, opening, state, expected):
+def test_unreached_person_has_no_working_link(week, opening, state, expected):
     alice = mailed(sign_up(week), state)
     assert (seat_of(alice, opening).email, lacking(opening)) == (expected, ["Alice Adams"])
 
 
 @pytest.mark.parametrize(("state", "expected"), UNREACHED)
-def test_newer_mail_that_does_not_get_there_outdoes_one_that_did(week, opening, state, expected):
+def test_newer_undelivered_email_counts_more_than_a_sent_one(week, opening, state, expected):
     alice = mailed(sign_up(week))
     mail(alice, "thanks", state)
     assert seat_of(alice, opening).email == expected
 
 
-def test_mail_that_was_refused_is_outdone_by_one_that_was_taken(week, opening):
+def test_rejected_email_does_not_count_after_a_sent_one(week, opening):
     alice = mailed(sign_up(week), "failed")
     mail(alice, "day", session=opening)
     assert seat_of(alice, opening).email == EmailStatus.ACCEPTED
 
 
 @pytest.mark.parametrize("state", ["bounced", "complained"])
-def test_mail_that_came_back_is_not_outdone_by_one_that_was_taken(week, opening, state):
+def test_bounced_email_still_counts_after_a_sent_one(week, opening, state):
     alice = mailed(sign_up(week), state)
     mail(alice)
     assert seat_of(alice, opening).email != EmailStatus.ACCEPTED
@@ -205,8 +205,8 @@ def test_complaint_counts_more_than_a_newer_bounce(week, opening):
     assert seat_of(alice, opening).email == EmailStatus.SPAM
 
 
-def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
-    """All histories of two mails, and of an address that was corrected between or after them."""
+def test_unreached_people_are_the_same_as_on_other_pages(week, opening):
+    """All histories of two emails, and of an address corrected before, between or after them."""
     states = ["waiting", "sent", "failed", "bounced", "complained", "dropped"]
     histories = list(itertools.product(states, states, [0, 15, 25]))
     people = registered(week, [f"{number}" for number in range(len(histories))])
@@ -232,7 +232,7 @@ def test_unreached_are_those_of_whom_other_pages_say_so(week, opening):
 
 
 @pytest.mark.parametrize("kind", COMPOSERS)
-def test_mails_with_links_are_those_that_count(week, opening, second, kind):
+def test_emails_with_links_are_the_ones_that_count(week, opening, second, kind):
     alice = mailed(sign_up(week), "dropped")
     said: dict = {}
     if kind == Kind.ANNOUNCEMENT:
@@ -256,7 +256,7 @@ ONLY_SOME = {Kind.CANCELED, Kind.ACCESS}
 
 @pytest.mark.once
 @pytest.mark.parametrize("kind", sorted({*COMPOSERS} - {*readiness.LINK_KINDS} - ONLY_SOME))
-def test_other_mails_hold_no_join_link(week, kind):
+def test_other_emails_have_no_join_link(week, kind):
     if kind == Kind.ANNOUNCEMENT:
         said = previews.announcement_preview(
             Announcement(event=week, subject="S", body="B"), previews.sample_attendee(week)
@@ -266,7 +266,7 @@ def test_other_mails_hold_no_join_link(week, kind):
     assert "/join/" not in said.body
 
 
-def test_links_that_were_renewed_count_from_their_own_mail_on(week, opening):
+def test_renewed_links_count_from_their_own_email_on(week, opening):
     alice = mailed(sign_up(week))
     signup.renew_links(registrations=[alice])
     assert seat_of(alice, opening).email == EmailStatus.ON_ITS_WAY
@@ -280,13 +280,13 @@ def test_waiting_email_does_not_count_once_a_newer_one_was_sent(week, opening):
     assert seat_of(alice, opening).email == EmailStatus.ACCEPTED
 
 
-def test_reminder_that_waits_takes_no_link_away(week, opening):
+def test_waiting_reminder_takes_no_link_away(week, opening):
     alice = mailed(sign_up(week))
     mail(alice, "day", "waiting", session=opening)
     assert seat_of(alice, opening).email == EmailStatus.ACCEPTED
 
 
-def test_place_from_the_waiting_list_counts_from_its_own_mail_on(week, opening, second):
+def test_promotion_from_the_waitlist_counts_from_its_own_email_on(week, opening, second):
     alice = mailed(sign_up(week))
     alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
     seats.promote(seat=alice.seats.get(session=opening))
@@ -296,7 +296,7 @@ def test_place_from_the_waiting_list_counts_from_its_own_mail_on(week, opening, 
     assert seat_of(alice, opening).email == EmailStatus.ACCEPTED
 
 
-def test_corrected_address_counts_from_its_own_mail_on(week, opening):
+def test_corrected_address_counts_from_its_own_email_on(week, opening):
     alice = mailed(sign_up(week))
     signup.correct_email(registration=alice, email="new@example.org")
     assert seat_of(alice, opening).email == EmailStatus.ON_ITS_WAY
@@ -304,14 +304,14 @@ def test_corrected_address_counts_from_its_own_mail_on(week, opening):
     assert seat_of(alice, opening).email == EmailStatus.NONE
 
 
-def test_yes_after_a_no_counts_from_its_own_mail_on(week, opening):
+def test_approval_after_a_decline_counts_from_its_own_email_on(week, opening):
     alice = mailed(sign_up(week))
     signup.decline(registrations=[alice])
     signup.approve(registrations=[alice])
     assert seat_of(alice, opening).email == EmailStatus.ON_ITS_WAY
 
 
-# Whether the join page can lead on
+# Whether the join page can redirect
 
 
 @pytest.mark.parametrize(
@@ -358,9 +358,7 @@ def test_session_without_a_meeting_has_no_link(week, opening, mode):
         ({"state": "refused", "zoom_id": ZOOM_ID - 1}, LinkStatus.WANTED),
     ],
 )
-def test_personal_link_works_when_it_is_issued_for_the_meeting_of_now(
-    personal, opening, link, expected
-):
+def test_personal_link_works_if_issued_for_the_current_meeting(personal, opening, link, expected):
     alice = mailed(sign_up(personal))
     issue(alice, opening, **link)
     assert seat_of(alice, opening).link == expected
@@ -369,23 +367,23 @@ def test_personal_link_works_when_it_is_issued_for_the_meeting_of_now(
     assert lacking(opening) == ([] if leads_in else ["Alice Adams"])
 
 
-def test_personal_link_goes_with_its_meeting(personal, opening):
+def test_personal_link_is_gone_with_its_meeting(personal, opening):
     alice = sign_up(personal)
     issue(alice, opening)
     Meeting.objects.update(state="gone")
     assert seat_of(alice, opening).link == LinkStatus.GONE
 
 
-def test_personal_link_is_of_one_session(personal, opening, second):
+def test_personal_link_belongs_to_one_session(personal, opening, second):
     alice = sign_up(personal)
     issue(alice, opening)
     assert seat_of(alice, second).link == LinkStatus.WANTED
 
 
-# Of whom it is asked
+# Who is on the board
 
 
-def test_only_those_who_come_are_on_the_board(week, opening):
+def test_only_attendees_are_on_the_board(week, opening):
     people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D", "Eve E")]
     _alice, bob, charlie, dora, eve = people
     signup.cancel(registration=bob)
@@ -397,7 +395,7 @@ def test_only_those_who_come_are_on_the_board(week, opening):
     assert names(board(week).people()) == ["Alice A"]
 
 
-def test_only_sessions_that_are_held_are_on_the_board(week, opening, second):
+def test_only_sessions_that_take_place_are_on_the_board(week, opening, second):
     sign_up(week)
     cancel_session(session=opening)
     Session.objects.filter(pk=second.pk).update(status="draft")
@@ -408,7 +406,7 @@ def test_only_sessions_that_are_held_are_on_the_board(week, opening, second):
     assert names(board(week).people()) == ["Alice Adams"]
 
 
-def test_next_session_runs_or_comes_next(week, opening, second):
+def test_next_session_is_the_first_that_is_not_over(week, opening, second):
     sessions = list(week.sessions.all())
     assert readiness.next_session(sessions, timezone.now()) == opening
     assert readiness.next_session(sessions, opening.ends_at - MINUTE) == opening
@@ -416,7 +414,7 @@ def test_next_session_runs_or_comes_next(week, opening, second):
     assert readiness.next_session(sessions, sessions[-1].ends_at) is None
 
 
-def test_nobody_needs_a_link_for_what_is_over(week, opening):
+def test_nobody_needs_a_link_for_a_past_session(week, opening):
     sign_up(week, sessions=[opening])
     assert lacking(opening) == ["Alice Adams"]
     with time_machine.travel(opening.ends_at + HOUR):
@@ -426,7 +424,7 @@ def test_nobody_needs_a_link_for_what_is_over(week, opening):
 # Numbers
 
 
-def test_tally_counts_how_far_people_are(personal, opening):
+def test_tally_counts_the_progress_of_people(personal, opening):
     alice, bob, charlie, dora, eve = (
         sign_up(personal, name) for name in ("Alice A", "Bob B", "Charlie C", "Dora D", "Eve E")
     )
@@ -457,20 +455,20 @@ def test_tally_counts_how_far_people_are(personal, opening):
     )
 
 
-def test_session_of_nobody_has_a_tally(week, opening):
+def test_empty_session_has_a_tally(week, opening):
     assert board(week).tallies()[opening.pk] == Tally(0, 0, 0, 0, 0, 0, 0, reasons=Counter())
 
 
-def test_questions_take_the_same_queries_for_3_people_as_for_60(personal):
-    def questions() -> None:
+def test_board_takes_the_same_queries_for_3_people_as_for_60(personal):
+    def use_board() -> None:
         board(personal).tallies()
         for progress in Progress:
             list(board(personal).people(progress=progress))
 
     crowd(personal, 3)
-    few = queries(questions)
+    few = queries(use_board)
     crowd(personal, 60)
-    assert queries(questions) == few
+    assert queries(use_board) == few
 
 
 # Looking people up
@@ -504,7 +502,7 @@ def four(week, opening, second):
         ({"search": "nobody"}, []),
     ],
 )
-def test_people_can_be_looked_up(week, four, asked, expected):
+def test_people_can_be_filtered_and_searched(week, four, asked, expected):
     if "session" in asked:
         asked = {**asked, "session": week.sessions.get(slug=asked["session"])}
     assert names(board(week).people(**asked)) == expected
@@ -520,7 +518,7 @@ def test_seat_shows_the_last_error_of_what_its_status_is_about(week, opening):
     assert seat_of(alice, opening).reasons == {EmailStatus.CAME_BACK.label: "Mailbox full"}
 
 
-# Mending
+# Fixing
 
 
 def long_ago(person: Registration) -> Registration:
@@ -542,7 +540,7 @@ def fixed(**expected) -> readiness.Fixed:
 
 
 @pytest.mark.parametrize("state", ["failed", "bounced", "dropped"])
-def test_whom_mail_has_not_reached_is_mailed_again(week, opening, state):
+def test_fix_emails_unreached_people_again(week, opening, state):
     alice = long_ago(mailed(sign_up(week), state))
     assert readiness.fix(event=week) == fixed(emailed=1)
     assert owed(alice) == ["links"]
@@ -552,14 +550,14 @@ def test_whom_mail_has_not_reached_is_mailed_again(week, opening, state):
     assert not Registration.objects.unreachable().exists()
 
 
-def test_who_never_got_a_mail_is_owed_one(week):
+def test_fix_emails_people_who_never_got_an_email(week):
     alice = sign_up(week)
     alice.mails.all().delete()
     assert readiness.fix(event=week) == fixed(emailed=1)
     assert owed(alice) == ["links"]
 
 
-def test_place_from_the_waiting_list_whose_mail_failed_is_mended(week, opening):
+def test_fix_emails_promoted_people_whose_email_failed(week, opening):
     alice = long_ago(mailed(sign_up(week)))
     alice.seats.filter(session=opening).update(state="waiting", waiting_since=timezone.now())
     seats.promote(seat=alice.seats.get(session=opening))
@@ -569,7 +567,7 @@ def test_place_from_the_waiting_list_whose_mail_failed_is_mended(week, opening):
     assert lacking(opening) == []
 
 
-def test_address_that_bounces_once_more_has_come_back_again(week, opening):
+def test_address_that_bounces_after_a_fix_has_come_back_again(week, opening):
     alice = long_ago(mailed(sign_up(week), "bounced"))
     mail(alice, "thanks", "bounced", created_at=timezone.now() - HOUR)
     readiness.fix(event=week)
@@ -577,7 +575,7 @@ def test_address_that_bounces_once_more_has_come_back_again(week, opening):
     assert seat_of(alice, opening).email == EmailStatus.CAME_BACK
 
 
-def test_who_has_a_mail_or_one_on_its_way_gets_no_other(week):
+def test_fix_skips_people_with_a_sent_or_waiting_email(week):
     alice, bob = mailed(sign_up(week)), sign_up(week, "Bob B")
     for person in (alice, bob):
         long_ago(person)
@@ -585,27 +583,27 @@ def test_who_has_a_mail_or_one_on_its_way_gets_no_other(week):
     assert (owed(alice), owed(bob)) == ([], ["links"])
 
 
-def test_button_pressed_twice_mails_once(week):
+def test_fix_run_twice_sends_one_email(week):
     alice = long_ago(mailed(sign_up(week), "bounced"))
     readiness.fix(event=week)
     assert readiness.fix(event=week) == fixed()
     assert owed(alice) == ["links"]
 
 
-def test_who_called_our_mail_spam_is_left_in_peace(week):
+def test_fix_skips_people_who_reported_spam(week):
     alice = long_ago(mailed(sign_up(week), "complained"))
     since = Registration.objects.get().email_since
     assert readiness.fix(event=week) == fixed(reported_spam=1)
     assert (owed(alice), Registration.objects.get().email_since) == ([], since)
 
 
-def test_who_was_mailed_just_now_is_left_for_later(week, opening):
+def test_fix_skips_people_who_were_emailed_recently(week, opening):
     alice = mailed(sign_up(week), "bounced")
     assert readiness.fix(event=week) == fixed(emailed_recently=1)
     assert (owed(alice), seat_of(alice, opening).email) == ([], EmailStatus.CAME_BACK)
 
 
-def test_who_does_not_come_is_not_mailed(week):
+def test_fix_skips_people_who_are_not_attending(week):
     people = [sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C")]
     for person in people:
         long_ago(mailed(person, "failed"))
@@ -616,20 +614,20 @@ def test_who_does_not_come_is_not_mailed(week):
     assert readiness.fix(event=week) == fixed()
 
 
-def test_what_is_over_is_not_mended(week):
+def test_fix_skips_past_sessions(week):
     alice = long_ago(mailed(sign_up(week), "failed"))
     with time_machine.travel(week.sessions.last().ends_at + HOUR):
         assert readiness.fix(event=week) == fixed()
     assert owed(alice) == []
 
 
-def test_another_event_is_not_mended(week):
+def test_fix_skips_other_events(week):
     long_ago(mailed(sign_up(week), "failed"))
     other = Event.objects.create(name="Other", slug="other", host="Us")
     assert readiness.fix(event=other) == fixed()
 
 
-def test_zoom_is_asked_again_for_links_and_meetings(personal, opening, second):
+def test_fix_retries_personal_links_and_meetings(personal, opening, second):
     alice = mailed(sign_up(personal))
     refused = issue(alice, opening, "refused", problem="Invalid email.")
     later = timezone.now() + DAY
@@ -646,7 +644,7 @@ def test_zoom_is_asked_again_for_links_and_meetings(personal, opening, second):
 
 
 @pytest.mark.parametrize("mode", ["pasted", "unconfigured"])
-def test_zoom_is_not_asked_where_it_is_nobodys(personal, opening, settings, mode):
+def test_fix_does_not_ask_zoom_without_meetings_or_credentials(personal, opening, settings, mode):
     issue(mailed(sign_up(personal)), opening, "refused", problem="Invalid email.")
     if mode == "pasted":
         personal.zoom_mode = mode
@@ -659,7 +657,7 @@ def test_zoom_is_not_asked_where_it_is_nobodys(personal, opening, settings, mode
     assert PersonalLink.objects.get().state == "refused"
 
 
-def test_mending_takes_the_same_queries_for_3_people_as_for_60(personal):
+def test_fix_takes_the_same_queries_for_3_people_as_for_60(personal):
     crowd(personal, 3)
     few = queries(lambda: readiness.fix(event=personal))
     crowd(personal, 60)
@@ -675,7 +673,7 @@ def page_of(event: Event) -> str:
 
 
 def shown(answer) -> str:
-    """A page's words, without its tags."""
+    """A page's text, without its tags."""
     assert answer.status_code == 200
     page = re.sub(r"</?(a|b|span)\b[^>]*>", "", answer.content.decode())
     page = page.partition("<main")[2].partition("</main>")[0]
@@ -687,12 +685,12 @@ def said(answer) -> list[str]:
 
 
 def table(answer) -> list[tuple]:
-    """What the table of people says: each name, and the words in its cells."""
-    return words_in(answer.context["rows"])
+    """The table of people: each name, and the text of its cells."""
+    return texts_of(answer.context["rows"])
 
 
-def words_in(found) -> list[tuple]:
-    return [(row.person.name, [mark and mark.text for _name, mark in row.cells]) for row in found]
+def texts_of(rows) -> list[tuple]:
+    return [(row.person.name, [mark and mark.text for _name, mark in row.cells]) for row in rows]
 
 
 @pytest.mark.once
@@ -712,7 +710,7 @@ def test_page_names_who_has_no_working_link_and_why(admin_client, week, opening)
 
 
 @pytest.mark.once
-def test_page_says_what_zoom_said_of_an_address(admin_client, personal, opening):
+def test_page_shows_zooms_error_about_an_address(admin_client, personal, opening):
     alice = mailed(sign_up(personal, sessions=[opening]))
     issue(alice, opening, "refused", problem="Invalid email.")
     assert "Alice Adams Zoom refused the address: Invalid email." in shown(
@@ -742,7 +740,9 @@ def test_page_is_calm_when_nobody_lacks_a_link(admin_client, week):
 
 
 @pytest.mark.once
-def test_page_leads_to_what_a_session_lacks_and_to_the_mails(admin_client, week, opening):
+def test_page_links_to_the_session_without_a_link_and_to_the_mail_status(
+    admin_client, week, opening
+):
     sign_up(week)
     Meeting.objects.all().delete()
     page = admin_client.get(page_of(week)).content.decode()
@@ -751,7 +751,7 @@ def test_page_leads_to_what_a_session_lacks_and_to_the_mails(admin_client, week,
 
 
 @pytest.mark.once
-def test_people_who_wait_for_a_yes_are_counted_apart(admin_client, week):
+def test_pending_people_are_counted_separately(admin_client, week):
     week.requires_approval = True
     week.save()
     for name in ("Alice A", "Bob B"):
@@ -762,7 +762,7 @@ def test_people_who_wait_for_a_yes_are_counted_apart(admin_client, week):
 
 
 @pytest.mark.once
-def test_page_of_a_week_that_is_over_has_nothing_to_mend(admin_client, admin_user, week):
+def test_page_of_a_past_week_has_no_button(admin_client, admin_user, week):
     alice = mailed(sign_up(week), "failed")
     alice.seats.update(attended=True)
     with time_machine.travel(week.sessions.last().ends_at + HOUR):
@@ -784,7 +784,7 @@ def test_event_without_sessions_has_a_page(admin_client):
 
 
 @pytest.mark.once
-def test_table_says_how_far_people_are_in_each_session(admin_client, week, opening, second):
+def test_table_shows_progress_in_each_session(admin_client, week, opening, second):
     alice = mailed(sign_up(week, sessions=[opening, second]))
     sign_up(week, "Bob B", sessions=[opening])
     alice.seats.filter(session=opening).update(opened_at=timezone.now())
@@ -805,11 +805,11 @@ def test_table_says_how_far_people_are_in_each_session(admin_client, week, openi
 def rows_of(week: Event) -> list[tuple]:
     sessions = {session: session.title for session in week.sessions.all()}
     people = board(week).people()
-    return words_in(overview_rows(board(week), people, sessions, timezone.now()))
+    return texts_of(overview_rows(board(week), people, sessions, timezone.now()))
 
 
 @pytest.mark.once
-def test_table_of_one_session_says_all(admin_client, personal, opening):
+def test_table_of_one_session_shows_details(admin_client, personal, opening):
     alice = mailed(sign_up(personal))
     issue(alice, opening)
     opened_at = dt.datetime(2026, 10, 16, 15, 52, tzinfo=dt.UTC)
@@ -851,7 +851,7 @@ def test_table_has_pages_that_keep_the_filter(admin_client, week, opening):
 @pytest.mark.parametrize(
     "asked", [{"session": "x"}, {"session": "999999999999999999999"}, {"state": "x"}, {"p": "x"}]
 )
-def test_odd_wishes_show_everyone(admin_client, week, asked):
+def test_unknown_filters_show_everyone(admin_client, week, asked):
     sign_up(week)
     answer = admin_client.get(page_of(week), asked)
     assert [name for name, _cells in table(answer)] == ["Alice Adams"]
@@ -859,13 +859,13 @@ def test_odd_wishes_show_everyone(admin_client, week, asked):
 
 @pytest.mark.once
 @pytest.mark.parametrize("odd", ["abc", "-1", "1x", "99999999999999999999"])
-def test_odd_ids_are_not_found(admin_client, week, odd):
+def test_malformed_ids_are_not_found(admin_client, week, odd):
     assert admin_client.get(f"{LIST}readiness/{odd}/").status_code == 404
     assert admin_client.get(f"{LIST}readiness/", {"event__id__exact": odd}).status_code == 302
 
 
 @pytest.mark.once
-def test_state_of_each_meeting_is_told(admin_client, week, opening, second):
+def test_status_of_each_meeting_is_shown(admin_client, week, opening, second):
     Meeting.objects.filter(session=second).update(join_url="")
     first, then, *_others = admin_client.get(page_of(week)).context["sessions"]
     assert (first["session"], first["zoom"]) == (opening, ("there", "Link pasted", False, False))
@@ -873,7 +873,7 @@ def test_state_of_each_meeting_is_told(admin_client, week, opening, second):
 
 
 @pytest.mark.once
-def test_state_of_a_meeting_that_was_made_is_told_in_zooms_words(admin_client, personal, opening):
+def test_problem_of_a_meeting_is_shown(admin_client, personal, opening):
     Meeting.objects.filter(session=opening).update(state="gone", problem="Somebody deleted it.")
     answer = admin_client.get(page_of(personal))
     (gone, *_others) = answer.context["sessions"]
@@ -882,7 +882,7 @@ def test_state_of_a_meeting_that_was_made_is_told_in_zooms_words(admin_client, p
 
 
 @pytest.mark.once
-def test_numbers_of_a_session_lead_to_its_people(admin_client, week, opening):
+def test_figures_of_a_session_link_to_its_people(admin_client, week, opening):
     mailed(sign_up(week))
     mailed(sign_up(week, "Bob B"), "bounced")
     figures = admin_client.get(page_of(week)).context["sessions"][0]["figures"]
@@ -901,7 +901,7 @@ def test_numbers_of_a_session_lead_to_its_people(admin_client, week, opening):
 
 
 @pytest.mark.once
-def test_mend_all_says_what_it_did_and_is_written_down(admin_client, week):
+def test_button_says_what_it_did_and_logs_it(admin_client, week):
     long_ago(mailed(sign_up(week), "failed"))
     long_ago(mailed(sign_up(week, "Bob B"), "complained"))
     mailed(sign_up(week, "Charlie C"), "bounced")
@@ -919,7 +919,7 @@ def test_mend_all_says_what_it_did_and_is_written_down(admin_client, week):
 
 
 @pytest.mark.once
-def test_mend_all_says_what_it_asks_zoom(admin_client, personal, opening):
+def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
     assert said(admin_client.post(page_of(personal))) == [
         "Zoom is asked again for 1 personal link. Every meeting is compared with Zoom within a "
@@ -928,7 +928,7 @@ def test_mend_all_says_what_it_asks_zoom(admin_client, personal, opening):
 
 
 @pytest.mark.once
-def test_mend_all_says_that_there_was_nothing(admin_client, week):
+def test_button_says_that_there_was_nothing_to_do(admin_client, week):
     sign_up(week)
     assert said(admin_client.post(page_of(week))) == [
         "There was nothing to mend: what is missing is on its way already."
@@ -936,7 +936,7 @@ def test_mend_all_says_that_there_was_nothing(admin_client, week):
 
 
 @pytest.mark.once
-def test_viewers_look_and_do_not_mend(viewer, week):
+def test_viewers_see_the_board_without_the_button(viewer, week):
     alice = long_ago(mailed(sign_up(week), "failed"))
     page = viewer.get(page_of(week))
     assert "1 person has no working link" in shown(page)
@@ -946,7 +946,7 @@ def test_viewers_look_and_do_not_mend(viewer, week):
 
 
 @pytest.mark.once
-def test_who_may_not_see_registrations_sees_no_board(client, django_user_model, week):
+def test_board_needs_permission_to_see_registrations(client, django_user_model, week):
     assert client.get(page_of(week)).status_code == 302
     user = django_user_model.objects.create_user("s", "s@example.org", "x", is_staff=True)
     client.force_login(user)
@@ -955,7 +955,7 @@ def test_who_may_not_see_registrations_sees_no_board(client, django_user_model, 
 
 
 @pytest.mark.once
-def test_list_of_people_leads_to_the_board_of_its_event(admin_client, week):
+def test_list_of_people_links_to_the_board_of_its_event(admin_client, week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     page = admin_client.get(LIST, {"event__id__exact": other.pk}).content.decode()
     link = re.search(rf'href="({LIST}readiness/[^"]*)">Who has a working link', page)
@@ -1010,7 +1010,7 @@ def test_page_takes_the_same_queries_for_3_people_as_for_60(admin_client, person
 
 @pytest.mark.once
 @pytest.mark.django_db(transaction=True)
-def test_mending_on_a_phone(new_page, live_server, admin_client, personal, opening):
+def test_button_works_on_a_phone(new_page, live_server, admin_client, personal, opening):
     alice = long_ago(mailed(sign_up(personal), "failed"))
     alice.mails.update(
         last_error="550 5.1.1 <alice@a-very-long-domain-of-a-department.example.org>"

@@ -1,4 +1,4 @@
-"""manage.py mail_status: whether mail flows, for an operator at 3 am and for a monitor."""
+"""manage.py mail_status: whether email is sent, for operators and for monitoring."""
 
 import sys
 from collections.abc import Iterable
@@ -20,34 +20,36 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         zone = current_zone(now)
-        found = monitoring.mail_status(now)
+        status = monitoring.mail_status(now)
         self.stdout.write(f"Mail on {moment(now, zone)}")
-        self.stdout.write("\n".join(found.complaints or ["All is well."]))
-        self.part(
+        self.stdout.write("\n".join(status.complaints or ["All is well."]))
+        self.section(
             "Who is alive, by their last sign",
-            ((part.label, ago_and_when(when, now, zone)) for part, when in found.seen.items()),
+            ((process.label, ago_and_when(at, now, zone)) for process, at in status.seen.items()),
         )
-        self.part("Mails so far", ((label, f"{count:,}") for label, count in found.counts.items()))
-        self.part(
+        self.section(
+            "Mails so far", ((label, f"{count:,}") for label, count in status.counts.items())
+        )
+        self.section(
             "What waits, and the oldest since when",
             (
                 (f"{mails(each.count)}: {each.kind}", ago_and_when(each.since, now, zone))
-                for each in found.waiting
+                for each in status.waiting
             ),
         )
-        self.part(
+        self.section(
             f"What failed in the last {monitoring.FAILED_WITHIN.days} days, and why",
-            ((mails(count), words or "no reason was given") for words, count in found.failures),
+            ((mails(count), error or "no reason was given") for error, count in status.failures),
         )
-        self.part(
+        self.section(
             "What the last tries came to, of mails that wait",
-            ((mails(count), words) for words, count in found.troubles),
+            ((mails(count), error) for error, count in status.troubles),
         )
-        if found.complaints:
+        if status.complaints:
             sys.exit(1)
 
-    def part(self, title: str, lines: Iterable[tuple[str, str]]) -> None:
-        """A title and its lines in two columns; "nothing" when there are none."""
+    def section(self, title: str, lines: Iterable[tuple[str, str]]) -> None:
+        """Write a title and lines in two columns, or "nothing" if there are none."""
         rows = list(lines)
         width = max((len(left) for left, _right in rows), default=0)
         self.stdout.write(f"\n{title}")

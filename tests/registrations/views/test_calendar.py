@@ -1,4 +1,4 @@
-"""The calendar that someone subscribes to, read by a parser that is not the one that writes it."""
+"""The calendar that people subscribe to, read by an independent parser."""
 
 import datetime as dt
 import zoneinfo
@@ -29,7 +29,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 class Read(NamedTuple):
-    """What an entry says that must be the same wherever it appears."""
+    """The part of an entry that must be the same everywhere."""
 
     uid: str
     sequence: int
@@ -77,7 +77,7 @@ def fetched(client, registration: Registration) -> bytes:
 
 
 def mailed(kind: str) -> bytes:
-    """The calendar in the newest mail of this kind."""
+    """The calendar in the newest email of this kind."""
     mail = OutgoingMail.objects.filter(kind=kind).latest("pk")
     (attached,) = writer.writer_for([mail])(mail).attachments
     return attached[1].encode()
@@ -102,7 +102,7 @@ def alice(week) -> Registration:
 
 @pytest.fixture
 def waiting(week, opening) -> Registration:
-    """Bob, first in the opening session's waiting list."""
+    """Bob, first on the opening session's waitlist."""
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     sign_up(week, sessions=week.sessions.filter(pk=opening.pk))
     return sign_up(week, "Bob Brown", sessions=week.sessions.filter(pk=opening.pk))
@@ -111,7 +111,7 @@ def waiting(week, opening) -> Registration:
 # The entries
 
 
-def test_feed_the_mail_and_the_download_hold_the_same_entries(client, week, alice):
+def test_feed_email_and_download_have_the_same_entries(client, week, alice):
     feed = read(fetched(client, alice))
     assert [each.uid for each in feed] == [
         f"{each.uid}@strategyweek" for each in week.sessions.all()
@@ -127,7 +127,7 @@ def test_feed_the_mail_and_the_download_hold_the_same_entries(client, week, alic
     assert feed == read(client.get(f"/me/{alice.token}/calendar.ics").content)
 
 
-def test_change_notice_is_the_entry_of_the_feed(client, alice, opening):
+def test_change_notice_has_the_same_entry_as_the_feed(client, alice, opening):
     before = read(fetched(client, alice))
     move(opening, hours=2)
     tell_of_changes()
@@ -138,7 +138,7 @@ def test_change_notice_is_the_entry_of_the_feed(client, alice, opening):
     assert after[1:] == before[1:]
 
 
-def test_canceled_session_stays_and_says_so(client, alice, opening):
+def test_canceled_session_stays_in_the_feed_as_canceled(client, alice, opening):
     cancel_session(session=opening)
     tell_of_changes()
     feed = read(fetched(client, alice))
@@ -147,7 +147,7 @@ def test_canceled_session_stays_and_says_so(client, alice, opening):
     assert read(mailed("canceled")) == feed[:1]
 
 
-def test_session_that_someone_left_is_gone(client, week, alice, opening):
+def test_session_that_was_left_is_not_in_the_feed(client, week, alice, opening):
     seats.release(seats=alice.seats.filter(session=opening))
     assert f"{opening.uid}@strategyweek" not in [each.uid for each in read(fetched(client, alice))]
     assert len(read(fetched(client, alice))) == 5
@@ -158,7 +158,7 @@ def test_draft_is_not_in_the_feed(client, alice, opening):
     assert len(read(fetched(client, alice))) == 5
 
 
-def test_feed_is_the_same_from_fetch_to_fetch(client, alice):
+def test_feed_is_identical_on_every_fetch(client, alice):
     first = fetched(client, alice)
     with time_machine.travel(timezone.now() + 100 * 24 * HOUR):
         assert fetched(client, alice) == first
@@ -172,7 +172,7 @@ def test_zoom_link_pasted_later_changes_no_entry(client, week, alice, opening):
     assert fetched(client, alice) == before
 
 
-def test_another_way_to_join_is_a_newer_entry(client, alice, opening):
+def test_changed_dial_in_makes_a_newer_entry(client, alice, opening):
     opening.meeting.passcode = "another"
     with edit_session(opening.pk):
         opening.meeting.save()
@@ -182,7 +182,7 @@ def test_another_way_to_join_is_a_newer_entry(client, alice, opening):
 
 
 @pytest.mark.once
-def test_feed_has_a_name_and_says_how_often_to_ask(client, week, alice):
+def test_feed_has_a_name_and_a_refresh_interval(client, week, alice):
     Event.objects.filter(pk=week.pk).update(name="The week;\vat last, 🎉")
     content = fetched(client, alice)
     calendar = vobject.readOne(content.decode())
@@ -193,7 +193,7 @@ def test_feed_has_a_name_and_says_how_often_to_ask(client, week, alice):
 
 
 @pytest.mark.once
-def test_feed_is_no_message_to_act_on(client, alice):
+def test_feed_has_no_itip_method(client, alice):
     assert b"\r\nMETHOD:" not in fetched(client, alice)
     assert b"\r\nMETHOD:PUBLISH\r\n" in mailed("links")
 
@@ -201,7 +201,7 @@ def test_feed_is_no_message_to_act_on(client, alice):
 # The waiting list
 
 
-def test_whoever_waits_has_a_tentative_entry_without_link_and_alarm(client, opening, waiting):
+def test_waitlisted_session_is_tentative_without_link_and_alarm(client, opening, waiting):
     content = fetched(client, waiting)
     (entry,) = read(content)
     assert (entry.status, entry.title) == ("TENTATIVE", f"Waiting list: {opening.title}")
@@ -212,7 +212,7 @@ def test_whoever_waits_has_a_tentative_entry_without_link_and_alarm(client, open
     assert b"\r\nTRANSP:TRANSPARENT\r\n" in content
 
 
-def test_place_from_the_waiting_list_replaces_the_tentative_entry(client, opening, waiting):
+def test_promotion_from_the_waitlist_replaces_the_tentative_entry(client, opening, waiting):
     (before,) = read(fetched(client, waiting))
     read_at = modified(fetched(client, waiting))
     with time_machine.travel(timezone.now() + HOUR):
@@ -233,7 +233,7 @@ def modified(content: bytes) -> dt.datetime:
     return calendar.vevent.last_modified.value
 
 
-def test_session_canceled_while_someone_waits_is_canceled_for_them_too(client, opening, waiting):
+def test_canceled_session_is_canceled_for_the_waitlist_too(client, opening, waiting):
     cancel_session(session=opening)
     (entry,) = read(fetched(client, waiting))
     assert entry.status == "CANCELLED"
@@ -262,7 +262,7 @@ def odd(week, alice) -> Registration:
 
 
 @pytest.mark.once
-def test_odd_titles_arrive_as_they_are(client, odd):
+def test_unusual_titles_are_preserved(client, odd):
     expected = [as_read or title for title, as_read in ODD.items()]
     assert [each.title for each in read(fetched(client, odd))] == expected
     assert [each.title for each in read(mailed("links"))] == expected
@@ -279,7 +279,7 @@ def test_lines_are_folded_at_75_octets_between_characters(client, odd):
 
 @pytest.mark.once
 @pytest.mark.parametrize("saturday", [dt.date(2026, 10, 31), dt.date(2027, 3, 13)])
-def test_hours_stay_the_same_by_the_clock_when_it_is_changed(client, saturday):
+def test_local_times_stay_the_same_across_daylight_saving(client, saturday):
     event = load_strategy_week(starting=saturday).event
     with time_machine.travel(dt.datetime(2026, 10, 1, tzinfo=dt.UTC)):
         feed = read(fetched(client, sign_up(event)))
@@ -292,7 +292,7 @@ def test_hours_stay_the_same_by_the_clock_when_it_is_changed(client, saturday):
 
 
 @pytest.mark.once
-def test_headers_keep_the_secret_and_let_it_be_asked_for_again(client, week, alice):
+def test_feed_headers_keep_the_token_private_and_allow_revalidation(client, week, alice):
     answer = client.get(address(alice))
     assert answer["Content-Type"] == "text/calendar; charset=utf-8"
     assert answer["Cache-Control"] == "private, no-cache"
@@ -303,7 +303,7 @@ def test_headers_keep_the_secret_and_let_it_be_asked_for_again(client, week, ali
 
 
 @pytest.mark.once
-def test_what_has_not_changed_is_answered_by_304(client, alice):
+def test_unchanged_feed_is_answered_with_304(client, alice):
     first = client.get(address(alice))
     for form in ("{}", "W/{}", '"other", {}', '"a,b", W/{}, "c"', "*"):
         condition = {"If-None-Match": form.format(first["ETag"])}
@@ -315,14 +315,14 @@ def test_what_has_not_changed_is_answered_by_304(client, alice):
 
 
 @pytest.mark.once
-def test_any_other_condition_is_answered_in_full(client, alice):
+def test_other_conditional_requests_are_answered_in_full(client, alice):
     for condition in ('"other"', 'W/"other"', '""', "other", "a, b", ","):
         answer = client.get(address(alice), headers={"If-None-Match": condition})
         assert (condition, answer.status_code) == (condition, 200)
         assert len(read(answer.content)) == 6
 
 
-def test_change_has_another_etag(client, alice, opening):
+def test_changed_feed_has_another_etag(client, alice, opening):
     before = client.get(address(alice))["ETag"]
     move(opening, hours=1)
     answer = client.get(address(alice), headers={"If-None-Match": before})
@@ -331,19 +331,19 @@ def test_change_has_another_etag(client, alice, opening):
 
 
 @pytest.mark.once
-def test_head_answers_like_get_but_for_the_body(client, alice):
+def test_head_is_answered_like_get_without_the_body(client, alice):
     full, head = client.get(address(alice)), client.head(address(alice))
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers == full.headers
 
 
 @pytest.mark.once
-def test_nothing_can_be_posted(client, alice):
+def test_feed_rejects_post(client, alice):
     assert client.post(address(alice)).status_code == 405
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_fetch_asks_two_questions_and_writes_nothing(client, week, count):
+def test_feed_takes_two_queries_and_writes_nothing(client, week, count):
     token = sign_up(week, sessions=week.sessions.all()[:count]).token
     for condition in ({}, {"If-None-Match": "*"}):
         with CaptureQueriesContext(
@@ -377,7 +377,7 @@ REVOKED = {
 
 
 @pytest.mark.parametrize("how", REVOKED)
-def test_revoked_feed_is_as_if_it_had_never_been(client, alice, how):
+def test_revoked_feed_looks_like_an_unknown_one(client, alice, how):
     etag = client.get(address(alice))["ETag"]
     REVOKED[how](alice)
     unknown = client.get(f"/calendar/{new_token()}.ics")
@@ -390,7 +390,7 @@ def test_revoked_feed_is_as_if_it_had_never_been(client, alice, how):
         assert answer["Referrer-Policy"] == "no-referrer"
 
 
-def test_renewed_link_is_a_feed_with_new_links(client, alice):
+def test_renewed_token_makes_a_feed_with_new_links(client, alice):
     signup.renew_links(registrations=[alice])
     old, new = alice.token, Registration.objects.get(pk=alice.pk).token
     content = client.get(f"/calendar/{new}.ics").content.replace(b"\r\n ", b"")
@@ -399,7 +399,7 @@ def test_renewed_link_is_a_feed_with_new_links(client, alice):
 
 
 @pytest.mark.once
-def test_odd_token_is_not_found(client):
+def test_malformed_token_is_not_found(client):
     for token in ("x", "-", "A" * 500, "ünï", "a.ics/b", ""):
         assert client.get(f"/calendar/{token}.ics").status_code == 404
     assert client.get("/calendar/%00.ics").status_code == 400
@@ -409,7 +409,7 @@ def test_odd_token_is_not_found(client):
 
 
 class Links(HTMLParser):
-    """Where a page leads, and what it loads by itself."""
+    """Where a page links to, and what it loads."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A person's own page: what it shows, and what they can do there without anybody's help."""
+"""A person's own page: what it shows, and what they can do there."""
 
 import datetime as dt
 import re
@@ -42,13 +42,13 @@ def own(person: Registration, path: str = "") -> str:
 
 
 def words(answer) -> str:
-    """What a page says, without its markup."""
+    """A page's text, without markup."""
     bare = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", answer.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(bare).split())
 
 
 def sent(person: Registration) -> None:
-    """Their mails have left."""
+    """Mark the person's emails as sent."""
     person.mails.update(state="sent", sent_at=timezone.now())
 
 
@@ -60,7 +60,7 @@ def titles(person: Registration) -> list[str]:
 
 
 def row_at(client: Client, person: Registration, moment: dt.datetime, session: Session) -> str:
-    """What the page says of a session at a moment."""
+    """The text about a session on the page at one moment."""
     with time_machine.travel(moment, tick=False):
         page = client.get(own(person)).content.decode()
     rows = re.findall(r'<li class="slot slot--.*?</h3>.*?\n</li>', page, re.DOTALL)
@@ -78,14 +78,14 @@ def row_at(client: Client, person: Registration, moment: dt.datetime, session: S
         (4 * HOUR, "Over", False),
     ],
 )
-def test_each_session_shows_how_it_stands(client, alice, opening, after_start, shown, can_join):
+def test_each_session_shows_its_phase(client, alice, opening, after_start, shown, can_join):
     row = row_at(client, alice, opening.starts_at + after_start, opening)
     known = ("In 3 days", "In 2 hours, 1 minute", "Doors open", "Now", "Over")
     assert [each for each in known if each in row.replace("\xa0", " ")] == [shown]
     assert ("Join" in row) is can_join
 
 
-def test_canceled_session_is_said_to_be_so_and_not_joined(client, alice, opening):
+def test_canceled_session_is_marked_and_has_no_join_button(client, alice, opening):
     cancel_session(session=opening)
     row = row_at(client, alice, opening.starts_at, opening)
     assert "Canceled" in row
@@ -108,9 +108,7 @@ def test_canceled_session_is_said_to_be_so_and_not_joined(client, alice, opening
         (-DAY, None, -5 * MINUTE, "Doors open"),
     ],
 )
-def test_what_zoom_reports_says_more_truly_what_is_on(
-    client, alice, opening, started, ended, at, shown
-):
+def test_zoom_reports_override_the_clock(client, alice, opening, started, ended, at, shown):
     moments = {"started_at": opening.starts_at + started}
     moments["ended_at"] = None if ended is None else opening.starts_at + ended
     Meeting.objects.filter(session=opening).update(**moments)
@@ -118,7 +116,7 @@ def test_what_zoom_reports_says_more_truly_what_is_on(
     assert [word for word in ("Doors open", "Now", "Over") if word in row] == [shown]
 
 
-def test_meeting_that_broke_off_is_said_to_have(client, alice, opening):
+def test_meeting_that_ended_early_is_explained(client, alice, opening):
     moments = {"started_at": opening.starts_at, "ended_at": opening.starts_at + HOUR}
     Meeting.objects.filter(session=opening).update(**moments)
     with time_machine.travel(opening.starts_at + 2 * HOUR):
@@ -127,7 +125,7 @@ def test_meeting_that_broke_off_is_said_to_have(client, alice, opening):
 
 @pytest.fixture
 def third_in_line(week, opening) -> Registration:
-    """Dora, behind Bob and Charlie, for the one place that Alice has."""
+    """Dora, behind Bob and Charlie, for the one spot that Alice has."""
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     week = Event.objects.get()
     for name in ("Alice A", "Bob B", "Charlie C"):
@@ -135,7 +133,7 @@ def third_in_line(week, opening) -> Registration:
     return sign_up(week, "Dora D")
 
 
-def test_waiting_list_shows_ones_place_and_gives_nothing_away(client, third_in_line, opening):
+def test_waitlist_shows_the_position_and_no_links(client, third_in_line, opening):
     row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
     assert "You are number 3 in line. When a place frees you get a mail." in row
     assert [word for word in ("Join", "Passcode", "By phone", "Detailed") if word in row] == []
@@ -147,14 +145,14 @@ def week_session(opening: Session, number: int) -> Session:
     return list(opening.event.sessions.all())[number]
 
 
-def test_waiting_list_moves_up(client, third_in_line, opening):
+def test_waitlist_position_moves_up(client, third_in_line, opening):
     signup.cancel(registration=Registration.objects.get(name="Alice A"))
     row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
     assert "You are number 2 in line." in row
 
 
 @pytest.mark.parametrize(("late_places", "is_said"), [("keep", True), ("promote", False)])
-def test_waiting_list_says_when_nobody_is_called_any_more(
+def test_waitlist_says_when_it_is_too_late_to_be_promoted(
     client, third_in_line, opening, late_places, is_said
 ):
     Event.objects.update(late_places=late_places)
@@ -163,7 +161,7 @@ def test_waiting_list_says_when_nobody_is_called_any_more(
         assert ("nobody is called any more" in row) is said
 
 
-def test_what_one_waited_for_is_not_next_and_has_no_recording(client, third_in_line, opening):
+def test_waitlisted_session_is_not_next_and_has_no_recording(client, third_in_line, opening):
     Session.objects.filter(pk=opening.pk).update(recording_url="https://example.org/r")
     with time_machine.travel(opening.starts_at):
         answer = client.get(own(third_in_line))
@@ -173,12 +171,12 @@ def test_what_one_waited_for_is_not_next_and_has_no_recording(client, third_in_l
     assert "recording" not in row
 
 
-def test_waiting_list_is_not_in_ones_calendar(client, third_in_line):
+def test_waitlisted_session_is_not_in_the_downloaded_calendar(client, third_in_line):
     calendar = client.get(own(third_in_line, "calendar.ics"))
     assert calendar.content.count(b"BEGIN:VEVENT") == 5
 
 
-def test_own_page_shows_what_was_entered(client, week):
+def test_my_page_shows_what_was_entered(client, week):
     entered = {"organization": "Families & Friends", "us_state": "CA", "needs_other": "Large print"}
     alice = sign_up(week, strategies=[week.tracks.first()], wants_doors_email=True, **entered)
     page = words(client.get(own(alice)))
@@ -188,7 +186,7 @@ def test_own_page_shows_what_was_entered(client, week):
 
 
 @pytest.mark.parametrize("requires_approval", [False, True])
-def test_own_page_says_how_to_move_to_another_address(client, week, requires_approval):
+def test_my_page_says_how_to_move_to_another_address(client, week, requires_approval):
     Event.objects.update(requires_approval=requires_approval, contact_email="team@example.org")
     alice = sign_up(Event.objects.get())
     for path in ("", "change/"):
@@ -203,8 +201,8 @@ def test_own_page_says_how_to_move_to_another_address(client, week, requires_app
     assert "another address" not in words(client.get(own(alice, "change/")))
 
 
-def test_open_page_is_told_when_to_look_again(client, alice, opening):
-    """Each moment from which something stands otherwise, by its seconds; from afar, ten minutes."""
+def test_my_page_says_when_to_refresh(client, alice, opening):
+    """At the next moment at which something changes, and at least every ten minutes."""
     last = week_session(opening, 5).ends_at
     moments = {
         opening.starts_at - DAY: 600,
@@ -227,12 +225,12 @@ def test_open_page_is_told_when_to_look_again(client, alice, opening):
     assert told == moments
 
 
-def test_open_page_looks_again_when_nobody_is_called_any_more(client, third_in_line, opening):
+def test_my_page_refreshes_when_the_waitlist_closes(client, third_in_line, opening):
     with time_machine.travel(opening.starts_at - HOUR - 7 * SECOND, tick=False):
         assert 'data-seconds="7"' in client.get(own(third_in_line)).content.decode()
 
 
-def test_who_waits_for_the_organizers_sees_which_sessions_are_full(client, week, opening):
+def test_pending_page_shows_which_sessions_are_full(client, week, opening):
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     sign_up(week, "Bob B", sessions=[week.sessions.get(slug="opening")])
     Event.objects.update(requires_approval=True)
@@ -253,7 +251,7 @@ def test_who_waits_for_the_organizers_sees_which_sessions_are_full(client, week,
     assert "waiting list" not in words(client.get(own(alice))).lower()
 
 
-def test_unknown_words_in_the_address_say_nothing(client, alice):
+def test_unknown_notice_shows_nothing(client, alice):
     page = client.get(own(alice))
     assert words(client.get(f"{own(alice)}?notice=<b>you+won</b>")) == words(page)
     assert 'role="status"' not in page.content.decode()
@@ -263,7 +261,7 @@ def test_unknown_words_in_the_address_say_nothing(client, alice):
 
 
 def form_of(client: Client, person: Registration) -> dict:
-    """What a browser would post of the form as it is shown, before anything is entered."""
+    """What a browser would post from the untouched form."""
     return posted_of(client.get(own(person, "change/")).content.decode())
 
 
@@ -298,7 +296,7 @@ def without(form: dict, *sessions: Session) -> list[str]:
     return [pk for pk in form["sessions"] if pk not in {str(each.pk) for each in sessions}]
 
 
-def test_form_begins_with_what_one_entered_and_saves_it_unchanged(client, week):
+def test_change_form_is_prefilled_and_saves_unchanged_data(client, week):
     details: dict[str, Any] = {
         "organization": "Families & Friends",
         "us_state": "CA",
@@ -317,7 +315,7 @@ def test_form_begins_with_what_one_entered_and_saves_it_unchanged(client, week):
     assert "Your changes are saved." in words(client.get(answer["Location"]))
 
 
-def test_details_are_changed(client, week, alice):
+def test_change_form_changes_details(client, week, alice):
     form = form_of(client, alice)
     entered = {"name": "Alice O'Brien & Co", "time_zone": "America/Chicago", "us_state": "NY"}
     entered |= {"organization": "Friends", "needs_other": "Large print"}
@@ -330,7 +328,7 @@ def test_details_are_changed(client, week, alice):
     assert alice.email == "alice@example.org"
 
 
-def test_sessions_are_left_and_added_with_a_mail_of_what_holds_now(client, week, opening):
+def test_changed_sessions_are_emailed(client, week, opening):
     alice = sign_up(week, sessions=week.sessions.all()[:2])
     sent(alice)
     form = form_of(client, alice)
@@ -341,7 +339,7 @@ def test_sessions_are_left_and_added_with_a_mail_of_what_holds_now(client, week,
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
 
 
-def test_saving_twice_changes_and_mails_once(client, alice, opening):
+def test_saving_twice_sends_one_email(client, alice, opening):
     sent(alice)
     form = form_of(client, alice)
     for said in ("sessions", "saved"):
@@ -351,8 +349,8 @@ def test_saving_twice_changes_and_mails_once(client, alice, opening):
     assert alice.mails.count() == 2
 
 
-def test_second_tab_undoes_nothing(client, alice, opening):
-    """The first was opened before the other one saved; it is about the name only."""
+def test_second_tab_does_not_undo_session_changes(client, alice, opening):
+    """It was opened before the other one was saved, and only changes the name."""
     first = form_of(client, alice)
     second = form_of(client, alice)
     save(client, alice, second, sessions=without(second, opening))
@@ -369,8 +367,8 @@ def lunch(week) -> Question:
     return week.questions.create(text="Lunch?", kind="choices", choices="Meat\nVegan\nSoup")
 
 
-def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, lunch):
-    """An organizer has arranged by then what was asked for in the other tab."""
+def test_second_tab_does_not_undo_details_strategies_or_answers(client, week, opening, lunch):
+    """An organizer has meanwhile arranged what was requested in the other tab."""
     alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
     story = week.questions.create(text="Your story?", kind="long")
     first, second = form_of(client, alice), form_of(client, alice)
@@ -392,7 +390,7 @@ def test_second_tab_undoes_no_detail_strategy_or_answer(client, week, opening, l
     }
 
 
-def test_second_tab_brings_nothing_back_that_was_taken_back(client, week, lunch):
+def test_second_tab_does_not_restore_what_was_removed(client, week, lunch):
     story = week.questions.create(text="Your story?", kind="long")
     answers = {lunch: ["Meat", "Soup"], story: "Long\n\n& true"}
     alice = sign_up(week, needs=["asl"], strategies=week.tracks.all(), answers=answers)
@@ -406,7 +404,7 @@ def test_second_tab_brings_nothing_back_that_was_taken_back(client, week, lunch)
     assert (alice.strategies.count(), alice.answers.count()) == (0, 0)
 
 
-def test_second_tab_keeps_the_needs_ticked_in_the_first(client, week):
+def test_second_tab_keeps_the_needs_checked_in_the_first(client, week):
     """Each kind of need is merged separately."""
     alice = sign_up(week, needs=["captions", "dial-in"])
     first, second = form_of(client, alice), form_of(client, alice)
@@ -416,7 +414,7 @@ def test_second_tab_keeps_the_needs_ticked_in_the_first(client, week):
     assert alice.needs == ["asl", "interpretation"]
 
 
-def test_everything_can_be_unticked_and_emptied(client, week, lunch):
+def test_every_optional_field_can_be_cleared(client, week, lunch):
     details: dict[str, Any] = {"needs": NEEDS}
     details |= {"organization": "Friends", "needs_other": "Large print", "us_state": "CA"}
     details |= {"strategies": week.tracks.all(), "answers": {lunch: ["Meat", "Soup"]}}
@@ -431,8 +429,8 @@ def test_everything_can_be_unticked_and_emptied(client, week, lunch):
     assert not AccessNeed.objects.exists()
 
 
-def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
-    """Its first showing is compared with, also where it held nothing."""
+def test_form_with_errors_still_knows_its_initial_values(client, week, lunch):
+    """Values are compared with the first form that was shown, also where it was empty."""
     alice = sign_up(week)
     form = form_of(client, alice)
     first, second, *_others = week.tracks.all()
@@ -453,7 +451,7 @@ def test_form_shown_again_still_knows_how_it_began(client, week, lunch):
     assert alice.answers.get().value == ["Soup"]
 
 
-def test_data_that_do_not_say_how_the_form_began_are_written_as_they_are(client, week):
+def test_post_without_initial_values_is_saved_as_it_is(client, week):
     alice = sign_up(week, needs=["asl"], strategies=week.tracks.all(), organization="Friends")
     form = form_of(client, alice)
     told = {name: value for name, value in form.items() if not name.startswith("initial-")}
@@ -463,8 +461,8 @@ def test_data_that_do_not_say_how_the_form_began_are_written_as_they_are(client,
     assert (alice.needs, alice.organization, alice.strategies.count()) == ([], "", 0)
 
 
-def test_form_that_does_not_know_a_session_drops_it_not(client, alice, opening):
-    """It was made while the session was canceled."""
+def test_form_without_a_session_does_not_drop_it(client, alice, opening):
+    """The form was opened while the session was canceled."""
     cancel_session(session=opening)
     form = form_of(client, alice)
     assert str(opening.pk) not in form["sessions"]
@@ -480,7 +478,7 @@ def over(session: Session) -> None:
 
 @pytest.mark.parametrize("become", [over, lambda session: cancel_session(session=session)])
 @pytest.mark.parametrize("wish", ["add", "leave"])
-def test_session_gone_since_is_named_at_the_field_and_nothing_is_lost(
+def test_session_that_is_gone_is_named_at_the_field_and_input_is_kept(
     client, week, opening, become, wish
 ):
     alice = sign_up(
@@ -510,7 +508,7 @@ def test_session_gone_since_is_named_at_the_field_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("become", [over, lambda session: cancel_session(session=session)])
-def test_session_gone_since_that_one_left_as_it_was_is_in_nobodys_way(
+def test_session_that_is_gone_but_was_not_changed_does_not_block_saving(
     client, alice, opening, become
 ):
     form = form_of(client, alice)
@@ -520,7 +518,7 @@ def test_session_gone_since_that_one_left_as_it_was_is_in_nobodys_way(
     assert alice.seats.count() == 6
 
 
-def test_session_that_has_begun_can_still_be_chosen_and_left(client, week, opening):
+def test_session_that_has_started_can_still_be_added_and_left(client, week, opening):
     alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
     form = form_of(client, alice)
     with time_machine.travel(opening.starts_at + HOUR):
@@ -531,7 +529,7 @@ def test_session_that_has_begun_can_still_be_chosen_and_left(client, week, openi
     assert alice.seats.count() == 5
 
 
-def test_session_that_one_was_in_is_left_no_more_once_it_has_begun(client, alice, opening):
+def test_attended_session_cannot_be_left_once_it_has_started(client, alice, opening):
     stale = form_of(client, alice)
     was_there = alice.seats.filter(session=opening, attended=True)
     alice.seats.filter(session=opening).update(attended=True)
@@ -552,7 +550,7 @@ def test_session_that_one_was_in_is_left_no_more_once_it_has_begun(client, alice
 
 
 @pytest.mark.parametrize("odd", ["0", "-1", "abc", "99999999999999999999", "١", "draft", "foreign"])
-def test_odd_sessions_are_refused(client, week, alice, opening, odd):
+def test_invalid_sessions_are_rejected(client, week, alice, opening, odd):
     form = form_of(client, alice)
     if odd == "draft":
         draft = week.sessions.create(
@@ -574,7 +572,7 @@ def test_odd_sessions_are_refused(client, week, alice, opening, odd):
     assert alice.seats.count() == 6
 
 
-def test_last_session_is_not_left_but_canceling_offered(client, alice):
+def test_leaving_every_session_is_rejected_and_canceling_offered(client, alice):
     form = form_of(client, alice)
     answer = save(client, alice, form, sessions=[], name="Alice O'Brien")
     assert "Keep at least one session." in words(answer)
@@ -582,14 +580,14 @@ def test_last_session_is_not_left_but_canceling_offered(client, alice):
     assert alice.seats.count() == 6
 
 
-def test_who_has_been_to_a_session_may_leave_the_rest(client, alice, opening):
+def test_person_who_attended_a_session_can_leave_the_rest(client, alice, opening):
     over(opening)
     form = form_of(client, alice)
     save(client, alice, form, sessions=[])
     assert titles(alice) == ["opening"]
 
 
-def test_who_has_nothing_to_choose_can_change_details(client, alice, week):
+def test_details_can_be_changed_without_sessions_to_choose(client, alice, week):
     for session in week.sessions.all():
         cancel_session(session=session)
     form = form_of(client, alice)
@@ -597,7 +595,7 @@ def test_who_has_nothing_to_choose_can_change_details(client, alice, week):
     assert save(client, alice, form, name="Alice O'Brien").status_code == 302
 
 
-def test_closed_registration_lets_one_leave_and_not_add(client, week, opening):
+def test_closed_registration_allows_leaving_but_not_adding_sessions(client, week, opening):
     alice = sign_up(week, sessions=week.sessions.all()[:2])
     stale = form_of(client, alice)
     Event.objects.update(registration_closes_at=timezone.now())
@@ -610,7 +608,7 @@ def test_closed_registration_lets_one_leave_and_not_add(client, week, opening):
     assert titles(alice) == [week_session(opening, 1).slug]
 
 
-def test_full_session_is_said_to_be_and_waited_for(client, week, opening):
+def test_full_session_is_marked_and_joined_on_its_waitlist(client, week, opening):
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     opening.refresh_from_db()
     bob = sign_up(week, "Bob B", sessions=[opening])
@@ -635,9 +633,7 @@ def test_full_session_is_said_to_be_and_waited_for(client, week, opening):
         ("needs_other", "x" * 201, "at most 200 characters"),
     ],
 )
-def test_bad_input_is_said_at_the_field_and_loses_nothing(
-    client, alice, opening, field, value, error
-):
+def test_bad_input_is_explained_at_the_field_and_kept(client, alice, opening, field, value, error):
     form = form_of(client, alice)
     changes = {"organization": "Friends", "sessions": without(form, opening), field: value}
     answer = save(client, alice, form, **changes)
@@ -651,7 +647,7 @@ def test_bad_input_is_said_at_the_field_and_loses_nothing(
     assert (alice.organization, alice.seats.count()) == ("", 6)
 
 
-def test_who_waits_for_the_organizers_can_change_too(client, week, opening):
+def test_pending_person_can_change_too(client, week, opening):
     Event.objects.update(requires_approval=True)
     alice = sign_up(Event.objects.get(), sessions=week.sessions.all())
     form = form_of(client, alice)
@@ -663,7 +659,7 @@ def test_who_waits_for_the_organizers_can_change_too(client, week, opening):
     assert set(alice.mails.values_list("kind", flat=True)) == {"received"}
 
 
-def test_change_after_canceling_in_another_tab_leads_to_the_page_that_says_so(client, alice):
+def test_change_after_canceling_in_another_tab_leads_to_the_canceled_page(client, alice):
     form = form_of(client, alice)
     signup.cancel(registration=alice)
     answer = client.post(own(alice, "change/"), {**form, "name": "Alice O'Brien"}, follow=True)
@@ -672,7 +668,7 @@ def test_change_after_canceling_in_another_tab_leads_to_the_page_that_says_so(cl
     assert alice.name == "Alice Adams"
 
 
-def test_change_by_someone_declined_changes_nothing_and_tells_nothing(client, alice):
+def test_change_by_a_declined_person_changes_and_reveals_nothing(client, alice):
     signup.decline(registrations=[alice])
     alice.refresh_from_db()
     form = form_of(client, alice)
@@ -681,8 +677,8 @@ def test_change_by_someone_declined_changes_nothing_and_tells_nothing(client, al
     assert Registration.objects.get().name == "Alice Adams"
 
 
-def test_answers_about_a_session_that_is_over_stay(client, week, opening):
-    """The question is about another as well, to which Alice does not come."""
+def test_answers_about_a_past_session_are_kept(client, week, opening):
+    """The question is also about another session, for which Alice is not registered."""
     alice = sign_up(week, sessions=week.sessions.all()[:2])
     question = week.questions.create(text="Where do you sit?")
     question.sessions.add(opening, week_session(opening, 5))
@@ -695,7 +691,7 @@ def test_answers_about_a_session_that_is_over_stay(client, week, opening):
 # Links again, and new ones
 
 
-def test_links_are_mailed_again_and_honestly_said_when_not(client, alice):
+def test_links_are_resent_at_most_every_ten_minutes(client, alice):
     sent(alice)
     later = timezone.now() + 11 * MINUTE
     for minutes, said, count in ((0, "mailed", 2), (1, "mailed-before", 2), (11, "mailed", 3)):
@@ -708,14 +704,14 @@ def test_links_are_mailed_again_and_honestly_said_when_not(client, alice):
     assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?notice=mailed-before"))
 
 
-def test_renewing_says_first_what_it_does_and_changes_nothing(client, alice):
+def test_renew_page_explains_first_and_changes_nothing(client, alice):
     page = words(client.get(own(alice, "renew/")))
     assert "All links in our earlier mails stop working" in page
     assert "calendar" in page
     assert Registration.objects.get().token == alice.token
 
 
-def test_renewing_leads_to_the_new_page_and_ends_the_old(client, alice):
+def test_renewing_leads_to_the_new_page_and_ends_the_old_one(client, alice):
     sent(alice)
     answer = client.post(own(alice, "renew/"))
     renewed = Registration.objects.get()
@@ -729,7 +725,7 @@ def test_renewing_leads_to_the_new_page_and_ends_the_old(client, alice):
         assert (gone.status_code, gone.content) == (404, unknown)
 
 
-def test_who_waits_for_the_organizers_can_renew_their_link_too(client, week):
+def test_pending_person_can_renew_their_link(client, week):
     Event.objects.update(requires_approval=True)
     alice = sign_up(Event.objects.get())
     assert f'href="{own(alice, "renew/")}"' in client.get(own(alice)).content.decode()
@@ -744,7 +740,7 @@ def test_who_waits_for_the_organizers_can_renew_their_link_too(client, week):
     assert list(mailed) == [("received", "dropped"), ("received", "waiting")]
 
 
-def test_renewing_by_someone_declined_does_nothing(client, alice):
+def test_renewing_by_a_declined_person_does_nothing(client, alice):
     signup.decline(registrations=[alice])
     alice.refresh_from_db()
     assert client.post(own(alice, "renew/"))["Location"] == own(alice)
@@ -761,13 +757,13 @@ def test_renewing_twice_renews_once(client, alice):
 # Canceling and coming back
 
 
-def test_canceling_asks_first(client, alice):
+def test_cancel_page_asks_first(client, alice):
     page = words(client.get(own(alice, "cancel/")))
     assert "Yes, cancel my registration" in page
     assert Registration.objects.get().canceled_at is None
 
 
-def test_canceled_page_offers_to_come_back(client, alice):
+def test_canceled_page_offers_to_restore_the_registration(client, alice):
     sent(alice)
     page = client.post(own(alice, "cancel/"), follow=True)
     assert "Your registration is canceled" in words(page)
@@ -782,7 +778,7 @@ def test_canceled_page_offers_to_come_back(client, alice):
     assert alice.mails.count() == 2
 
 
-def test_coming_back_when_registered_anew_is_answered_clearly(client, week, alice):
+def test_restoring_after_a_new_registration_is_explained(client, week, alice):
     signup.cancel(registration=alice)
     sign_up(week)
     answer = client.post(own(alice, "return/"), follow=True)
@@ -791,7 +787,7 @@ def test_coming_back_when_registered_anew_is_answered_clearly(client, week, alic
     assert Registration.objects.active().count() == 1
 
 
-def test_nobody_comes_back_when_registration_is_closed(client, week, alice):
+def test_registration_is_not_restored_once_registration_is_closed(client, week, alice):
     signup.cancel(registration=alice)
     Event.objects.update(registration_closes_at=timezone.now())
     answer = client.post(own(alice, "return/"), follow=True)
@@ -799,7 +795,7 @@ def test_nobody_comes_back_when_registration_is_closed(client, week, alice):
     assert Registration.objects.active().count() == 0
 
 
-def test_canceling_warns_when_there_is_no_way_back(client, alice):
+def test_cancel_page_warns_when_it_is_final(client, alice):
     assert "you can come back" in words(client.get(own(alice, "cancel/")))
     Event.objects.update(registration_closes_at=timezone.now())
     assert "cannot come back by yourself" in words(client.get(own(alice, "cancel/")))
@@ -818,7 +814,7 @@ PATHS = ("", "change/", "renew/", "cancel/", "calendar.ics")
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_bad_links_of_every_kind_get_the_same_friendly_page(client, week, path):
+def test_invalid_links_of_every_kind_get_the_same_friendly_page(client, week, path):
     alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
     erased(alice)
     signup.decline(registrations=[bob])
@@ -833,7 +829,7 @@ def test_bad_links_of_every_kind_get_the_same_friendly_page(client, week, path):
 
 
 @pytest.mark.parametrize("path", ["/me/x/", "/join/x/opening/", "/calendar/x.ics"])
-def test_bad_links_get_that_page_while_debugging_too(client, week, settings, path):
+def test_invalid_links_get_that_page_in_debug_mode_too(client, week, settings, path):
     page = client.get(path)
     settings.DEBUG = True
     same = client.get(path)
@@ -844,18 +840,18 @@ def test_bad_links_get_that_page_while_debugging_too(client, week, settings, pat
 
 
 @pytest.mark.parametrize("path", ["change/", "resend/", "renew/", "cancel/", "return/"])
-def test_nothing_is_done_for_bad_links(client, alice, path):
+def test_invalid_links_do_nothing(client, alice, path):
     erased(alice)
     assert client.post(own(alice, path)).status_code == 404
     assert client.post(f"/me/{new_token()}/{path}").status_code == 404
     assert OutgoingMail.objects.count() == 1
 
 
-def test_other_missing_pages_speak_of_no_link(client, week):
+def test_other_missing_pages_do_not_mention_a_link(client, week):
     assert b"This link is no longer valid" not in client.get("/nothing/here/").content
 
 
-def test_missing_page_names_the_events_it_may_be_of(client, week):
+def test_missing_page_names_the_events_that_it_may_belong_to(client, week):
     Event.objects.create(name="Draft", slug="draft-week", host="H", summary="S")
     page = client.get("/me/x/").content.decode()
     assert re.findall(r'href="/([\w-]+)/find/"', page) == [week.slug]
@@ -870,7 +866,7 @@ def test_missing_page_names_the_events_it_may_be_of(client, week):
 
 @pytest.mark.parametrize("path", ["resend/", "return/"])
 @pytest.mark.parametrize("is_canceled", [False, True])
-def test_what_only_does_something_leads_back_when_opened(client, alice, path, is_canceled):
+def test_get_of_a_post_only_page_redirects_to_my_page(client, alice, path, is_canceled):
     if is_canceled:
         signup.cancel(registration=alice)
     assert client.get(own(alice, path))["Location"] == own(alice)
@@ -878,7 +874,7 @@ def test_what_only_does_something_leads_back_when_opened(client, alice, path, is
 
 
 def test_opening_every_page_changes_nothing(client, week, alice):
-    """A mail scanner opens every link, and then every link on the page."""
+    """An email scanner opens every link, and then every link on the page."""
 
     def everything():
         return [
@@ -896,14 +892,14 @@ def test_opening_every_page_changes_nothing(client, week, alice):
 
 
 @pytest.mark.parametrize("path", ["change/", "resend/", "renew/", "cancel/", "return/"])
-def test_every_change_needs_the_forms_own_token(alice, path):
+def test_every_change_needs_a_csrf_token(alice, path):
     strict = Client(enforce_csrf_checks=True)
     assert strict.post(own(alice, path)).status_code == 403
     assert strict.post(f"/{alice.event.slug}/find/", {"email": alice.email}).status_code == 403
 
 
 @pytest.mark.parametrize("path", [*PATHS[:4], "resend/", "return/"])
-def test_all_of_it_is_kept_out_of_caches_referrers_and_search_engines(client, week, alice, path):
+def test_my_pages_are_kept_out_of_caches_referrers_and_search_engines(client, week, alice, path):
     answers = [client.get(own(alice, path)), client.post(own(alice, path))]
     answers += [client.get(f"/{week.slug}/find/"), client.post(f"/{week.slug}/find/")]
     for answer in answers:
