@@ -22,10 +22,12 @@ def edit_session(session_id: int) -> Iterator[Session]:
         before = _snapshot(session_id)
         yield session
         if _snapshot(session_id) != before:
+            now = timezone.now()
             kept = {"session": session, "number": session.revision}
-            Revision.objects.get_or_create(**kept, defaults=before._asdict())
+            details = {**before._asdict(), "replaced_at": now}
+            Revision.objects.get_or_create(**kept, defaults=details)
             session.revision += 1
-            session.revised_at = timezone.now()
+            session.revised_at = now
             session.save(update_fields=["revision", "revised_at", "updated_at"])
         # What Zoom refused may be what was edited.
         refused = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")

@@ -36,9 +36,7 @@ def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
     record_heartbeat = partial(monitoring.record_heartbeat, Heartbeat.Process.WORKER)
     record_heartbeat()
-    if delivery.deliver_due(
-        writer.writer_for, note_left=writer.note_left, record_heartbeat=record_heartbeat
-    ):
+    if delivery.deliver_due(writer.writer_for, record_heartbeat=record_heartbeat):
         mail_queue.wake_workers()
 
 

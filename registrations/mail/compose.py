@@ -2,7 +2,7 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,13 +89,11 @@ class Composer:
         calendar: bytes = b"",
         method: str = "",
         headers: Mapping[str, str] | None = None,
-        also: Collection[int] = (),
     ) -> MergeTemplate:
         """Render the two templates of the topic's kind, once for all that differ only in blocks.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name. `also` are the ids of other
-        sessions that the mail tells of, be it by leaving them out.
+        show one, and the templates place all of a form by its name.
         """
         forms = [form for form, shown in sessions.items() if shown]
         frame = self._frame(
@@ -117,7 +115,6 @@ class Composer:
         is_personal = topic.event.has_personal_links
         return MergeTemplate(
             *(frame, blocks, calendar),
-            shown={*in_blocks, *also},
             linked=tuple(in_blocks) if is_personal else (),
             own_link=self.parts.own_link() if is_personal else {},
         )

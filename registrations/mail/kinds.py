@@ -73,8 +73,7 @@ def reminder(batch: Composer, topic: MailContext) -> MergeTemplate | None:
         return None
     words = batch.words(topic, when=_when(first.starts_at, batch.now, topic.zone))
     count = {"count": len(to_come)}
-    off = [each.pk for each in topic.sessions if not each.takes_place]
-    return batch.compose(topic, words, count, sessions={"ticket": to_come}, also=off)
+    return batch.compose(topic, words, count, sessions={"ticket": to_come})
 
 
 def _is_time_for(kind: Kind, session: Session, now: dt.datetime) -> bool:
@@ -202,16 +201,15 @@ def promoted(batch: Composer, topic: MailContext) -> MergeTemplate | None:
 
 def access(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
-    arranged, ids = [], []
+    arranged = []
     for session in topic.sessions:
         needs = tuple(words for pk, words in topic.needs if pk == session.pk)
         if needs and session.takes_place and session.ends_at > batch.now:
             arranged.append((session.snapshot(), join_url(TOKEN, session), needs))
-            ids.append(session.pk)
     if not arranged:
         return None
     context = {"arranged": tuple(arranged)}
-    return batch.compose(topic, batch.words(topic), context, sessions={}, also=ids)
+    return batch.compose(topic, batch.words(topic), context, sessions={})
 
 
 def thanks(batch: Composer, topic: MailContext) -> MergeTemplate:

@@ -1,6 +1,6 @@
 """Mail merge: an email with merge fields, filled in for each reader."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -92,7 +92,7 @@ class MessageTemplate:
 class MergeTemplate:
     """A mail to all who get the same words: a frame, and by stand-in the blocks to put in.
 
-    `shown` are the ids of the sessions that it tells of. In the blocks there is a place for
+    In the blocks there is a place for
     someone's own Zoom link for each session of `linked`; `own_link` says by extension what is put
     there, with a stand-in for its address.
     """
@@ -100,7 +100,6 @@ class MergeTemplate:
     frame: MessageTemplate
     blocks: Mapping[str, str] = field(default_factory=dict)
     calendar: bytes = b""
-    shown: Collection[int] = ()
     linked: Sequence[int] = ()
     own_link: Mapping[str, str] = field(default_factory=dict)
 

@@ -3,11 +3,11 @@
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 
 from events.background import each_separately
 from events.models import Event, Session, SessionQuerySet
-from registrations.mail.change_notices import is_change
+from registrations.mail.change_notices import earlier_revisions, is_change
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
@@ -67,11 +67,10 @@ def _seats_to_remind(kind: Kind, session: Session) -> QuerySet[Seat]:
     has not been told yet of a change is told of that first; news in the schedule can wait.
     """
     facts = session.snapshot()
-    changed_since = [
-        revision.number
-        for revision in session.revisions.all()
-        if is_change(revision.snapshot(), facts)
-    ]
+    outdated = Q()
+    for earlier in earlier_revisions(session):
+        if is_change(earlier.revision.snapshot(), facts):
+            outdated |= earlier.known
     due_at = session.day_reminder_at if kind == Kind.DAY else session.hour_reminder_at
     told_since = OutgoingMail.objects.filter(
         session=session, kind=Kind.CHANGED, created_at__gte=due_at
@@ -79,8 +78,7 @@ def _seats_to_remind(kind: Kind, session: Session) -> QuerySet[Seat]:
     return (
         Seat.objects.seated()
         .filter(session=session, seated_at__lt=due_at)
-        .exclude(notified_revision__in=changed_since)
-        .exclude(shown_revision__in=changed_since, shown_revision__gt=F("notified_revision"))
+        .exclude(outdated)
         .exclude(registration__in=told_since.values("registration"))
     )
 

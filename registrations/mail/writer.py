@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from events.models import Event, Revision, Session
 from registrations.mail import change_notices, default_texts, stored_messages
-from registrations.mail.change_notices import Edits, SeatInfo
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.enqueue import access_key
 from registrations.mail.kinds import COMPOSERS
@@ -50,7 +49,6 @@ def writer_for(mails: Sequence[OutgoingMail]) -> delivery.Writer:
     revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
     said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
     needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
-    edits = Edits(sessions, places)
     batch = Composer(timezone.now())
     batch.own_texts = default_texts.texts_of(events)
     drafts: dict[MailContext, MergeTemplate | None] = {}
@@ -62,7 +60,7 @@ def writer_for(mails: Sequence[OutgoingMail]) -> delivery.Writer:
         if not _may_read(person, mail):
             return None
         theirs = places[person.pk]
-        attended = {pk for pk, place in theirs.items() if place.state == Seat.State.SEATED}
+        attended = {pk for pk, state in theirs.items() if state == Seat.State.SEATED}
         attending = tuple(each for pk, each in sessions.items() if pk in attended)
         waiting = tuple(
             each for pk, each in sessions.items() if pk in theirs and pk not in attended
@@ -86,9 +84,7 @@ def writer_for(mails: Sequence[OutgoingMail]) -> delivery.Writer:
         if draft is None:
             _wait_for_edits(topic, batch.now)
             return None
-        message = draft.address_to(person, zoom_urls.get(person.pk))
-        message.shown = edits.shown(mail, draft.shown)
-        return message
+        return draft.address_to(person, zoom_urls.get(person.pk))
 
     return write
 
@@ -104,13 +100,6 @@ def _wait_for_edits(topic: MailContext, now: dt.datetime) -> None:
             for each in about
         )
         raise mail_queue.NotYet(now + RECHECK_AFTER if is_soon else max(moments))
-
-
-def note_left(messages: Iterable[EmailMessage]) -> None:
-    """Remember what these, which have left or may have, showed their readers."""
-    change_notices.record_shown(
-        shown for message in messages for shown in getattr(message, "shown", ())
-    )
 
 
 def _may_read(person: Registration, mail: OutgoingMail) -> bool:
@@ -133,14 +122,12 @@ def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _places(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, SeatInfo]]:
-    """By registration and session, the places that people have there, or in its waiting list."""
-    people = _ids(mail.registration_id for mail in mails)
-    places: dict[int, dict[int, SeatInfo]] = {pk: {} for pk in people}
+def _places(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
+    """By registration and session, the state of people's seats."""
+    places: dict[int, dict[int, str]] = {pk: {} for pk in _ids(m.registration_id for m in mails)}
     rows = Seat.objects.filter(registration__in=places)
-    fields = ("registration_id", "session_id", *SeatInfo._fields)
-    for registration_id, session_id, *place in rows.values_list(*fields):
-        places[registration_id][session_id] = SeatInfo(*place)
+    for registration, session, state in rows.values_list("registration", "session", "state"):
+        places[registration][session] = state
     return places
 
 

@@ -10,7 +10,7 @@ from django.db import (
     transaction,
 )
 from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
-from django.db.models.functions import Cast, Concat
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
@@ -127,6 +127,7 @@ def resend(mails: OutgoingMailQuerySet) -> int:
         attempts=0,
         due_at=now,
         created_at=now,
+        claimed_at=None,
         sent_at=None,
         last_error="",
         provider_id="",
@@ -158,7 +159,7 @@ def claim(*, limit: int = BATCH_SIZE) -> list[OutgoingMail]:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + lease(), attempts=F("attempts") + 1, in_hand=True
+            due_at=now + lease(), attempts=F("attempts") + 1, claimed_at=Coalesce("claimed_at", now)
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
     return list(claimed.order_by("priority", "attempts", "pk"))
