@@ -41,11 +41,7 @@ from registrations.zoom import personal_links
 State = OutgoingMail.State
 Kind = OutgoingMail.Kind
 
-# Mails that hold join links: those about no one session hold all of them.
-CARRYING = (
-    *(Kind.LINKS, Kind.SCHEDULE, Kind.PROMOTED, Kind.CHANGED),
-    *(Kind.DAY, Kind.HOUR, Kind.DOORS),
-)
+CARRYING = [kind for kind in Kind if kind.spec.carries_links]
 
 
 class Mail(TextChoices):

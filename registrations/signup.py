@@ -28,7 +28,7 @@ from registrations.zoom import personal_links
 Kind = OutgoingMail.Kind
 Approval = Registration.Approval
 # What a mail with all links says as well.
-SUPERSEDED_KINDS = (Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.CHANGED, Kind.CANCELED)
+SUPERSEDED_KINDS = [kind for kind in Kind if kind.spec.superseded_by_links]
 # The mail that answers a registration. The declined get none.
 CONFIRMATIONS = {
     Approval.APPROVED: (Kind.LINKS, enqueue.queue_links),

@@ -32,7 +32,7 @@ from registrations.admin.mail_text_validation import (
     validate_text,
 )
 from registrations.formatting import moment
-from registrations.mail.default_texts import Kind
+from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
 from registrations.us_states import US_STATES
 
@@ -63,7 +63,7 @@ class AnnouncementForm(forms.ModelForm):
             "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
             "[words that are a link](https://...), a line that starts with - for a list. "
             "You may use, here and in the subject:{}",
-            placeholders(Kind.ANNOUNCEMENT),
+            placeholders(MailKind.ANNOUNCEMENT),
         )
 
     def _event(self) -> Event | None:
@@ -74,12 +74,12 @@ class AnnouncementForm(forms.ModelForm):
     def clean_subject(self) -> str:
         subject: str = self.cleaned_data["subject"]
         validate_line(subject)
-        validate_text(subject, Kind.ANNOUNCEMENT)
+        validate_text(subject, MailKind.ANNOUNCEMENT)
         return subject
 
     def clean_body(self) -> str:
         body: str = self.cleaned_data["body"]
-        validate_text(body, Kind.ANNOUNCEMENT)
+        validate_text(body, MailKind.ANNOUNCEMENT)
         validate_markdown(body)
         return body
 

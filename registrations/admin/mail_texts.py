@@ -17,23 +17,23 @@ from events.admin.shared import by_id
 from events.models import Event
 from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
 from registrations.mail import previews
-from registrations.mail.default_texts import DEFAULTS, Kind, MailTexts
 from registrations.mail.previews import preview_response
+from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
 
-KINDS = [Kind(value) for value, _label in MailText._meta.get_field("kind").choices or []]
+KINDS = [kind for kind in MailKind if kind.spec.subject]
 # An announcement alone has no such greeting, and no opening words.
 GREETED = "“Hello <name>,” stands before it by itself"
 # Words that are looked at before they are saved.
 UNSAVED = "unsaved_mail_words"
 
 
-def kind_of(value: Any) -> Kind | None:
-    return Kind(value) if value in {kind.value for kind in KINDS} else None
+def kind_of(value: Any) -> MailKind | None:
+    return MailKind(value) if value in {kind.value for kind in KINDS} else None
 
 
 ALL_KINDS = [
-    {"label": kind.label, "placeholders": placeholders(kind), **DEFAULTS[kind]._asdict()}
+    {"label": kind.label, "placeholders": placeholders(kind), **kind.spec.texts._asdict()}
     for kind in KINDS
 ]
 
@@ -50,7 +50,7 @@ class MailTextForm(forms.ModelForm):
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
-        ours = DEFAULTS[kind]
+        ours = kind.spec.texts
         fields["subject"].help_text = f"Empty: “{ours.subject}”"
         fields["opening"].help_text = format_html(
             "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
@@ -170,7 +170,7 @@ class MailTextAdmin(admin.ModelAdmin):
             raise Http404 from error
         return preview_response(str(mail.alternatives[0][0]))
 
-    def _asked(self, request: HttpRequest, event_id: str, kind: str) -> tuple[Event, Kind]:
+    def _asked(self, request: HttpRequest, event_id: str, kind: str) -> tuple[Event, MailKind]:
         if not self.has_view_permission(request):
             raise PermissionDenied
         event, known = by_id(Event.objects.all(), pk=event_id), kind_of(kind)
@@ -182,7 +182,7 @@ class MailTextAdmin(admin.ModelAdmin):
         self,
         request: HttpRequest,
         event: Event,
-        kind: Kind,
+        kind: MailKind,
         words: MailTexts | None = None,
         errors: Any = None,
     ) -> HttpResponse:
@@ -209,7 +209,7 @@ class MailTextAdmin(admin.ModelAdmin):
         template = "admin/registrations/mailtext/preview.html"
         return TemplateResponse(request, template, context)
 
-    def _kinds(self, event: Event, shown: Kind | None) -> list[dict[str, Any]]:
+    def _kinds(self, event: Event, shown: MailKind | None) -> list[dict[str, Any]]:
         """Every kind of mail of an event: where it can be seen, and where its words are changed."""
         own = {text.kind: text for text in event.mail_texts.all()}
         add = reverse("admin:registrations_mailtext_add")

@@ -12,18 +12,15 @@ from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QueryS
 
 from events.background import each_separately
 from events.models import Event, Revision, Session, SessionSnapshot
+from registrations.mail_kinds import Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
 Kind = OutgoingMail.Kind
 
-NOTICES = (Kind.CHANGED, Kind.CANCELED)
-# Emails that show all of a person's sessions, or the one that they are about.
-SHOWS_ALL = (
-    *(Kind.RECEIVED, Kind.LINKS, Kind.SCHEDULE, Kind.ACCESS),
-    *(Kind.DAY, Kind.HOUR, Kind.CANCELED),
-)
-SHOWS_ITS_OWN = (Kind.CHANGED, Kind.DOORS, Kind.PROMOTED)
+NOTICES = [kind for kind in Kind if kind.spec.is_notice]
+SHOW_ALL = [kind for kind in Kind if kind.spec.shows == Shows.ALL]
+SHOW_THEIR_SESSION = [kind for kind in Kind if kind.spec.shows == Shows.ITS_SESSION]
 # Edits of a session that starts this soon don't have to settle.
 STARTS_SOON = dt.timedelta(hours=3)
 # How long an edit may take to be committed, after `replaced_at` was read from the clock.
@@ -141,7 +138,7 @@ def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> 
     """
     mails = OutgoingMail.objects.filter(
         Q(sent_at__gte=since) | Q(sent_at=None, due_at__gte=since),
-        Q(kind__in=SHOWS_ALL) | Q(kind__in=SHOWS_ITS_OWN, session=session),
+        Q(kind__in=SHOW_ALL) | Q(kind__in=SHOW_THEIR_SESSION, session=session),
         claimed_at__lt=until + COMMIT_MARGIN,
     )
     return Q(registration__in=mails.values("registration"))

@@ -15,6 +15,7 @@ from events.models import Event, Revision, Session
 from registrations.mail import default_texts
 from registrations.mail.blocks import PALETTE, Kept, Parts
 from registrations.mail.merge import NAME, TOKEN, MergeTemplate, MessageTemplate
+from registrations.mail_kinds import MailTexts
 from registrations.models import (
     TOKEN_LENGTH,
     Announcement,
@@ -59,20 +60,20 @@ class Composer:
     def __init__(self, now: dt.datetime) -> None:
         self.now = now
         self.parts = Parts()
-        self.own_texts: Mapping[tuple[int, str], default_texts.MailTexts] = {}
+        self.own_texts: Mapping[tuple[int, str], MailTexts] = {}
 
     def words(
-        self, topic: MailContext, special: default_texts.MailTexts | None = None, **values: str
-    ) -> default_texts.MailTexts:
+        self, topic: MailContext, special: MailTexts | None = None, **values: str
+    ) -> MailTexts:
         """Subject and opening words, the organizers' own or ours, with the placeholders filled.
 
         Their own words are for the kind's usual case; they may be wrong in a special one, which
         has words of ours.
         """
-        ours, none = special or default_texts.DEFAULTS[topic.kind], default_texts.MailTexts("", "")
+        ours, none = special or topic.kind.spec.texts, MailTexts("", "")
         own = none if special else self.own_texts.get((topic.event.pk, topic.kind), none)
         known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
-        return default_texts.MailTexts(
+        return MailTexts(
             *(
                 default_texts.substitute(mine or our, known)
                 for mine, our in zip(own, ours, strict=True)
@@ -82,7 +83,7 @@ class Composer:
     def compose(
         self,
         topic: MailContext,
-        words: default_texts.MailTexts,
+        words: MailTexts,
         context: Mapping[str, Any],
         *,
         sessions: Mapping[str, Sequence[Session]],
@@ -122,7 +123,7 @@ class Composer:
     def _frame(
         self,
         topic: MailContext,
-        words: default_texts.MailTexts,
+        words: MailTexts,
         *,
         context: tuple[tuple[str, Any], ...],
         forms: tuple[str, ...],
@@ -140,7 +141,7 @@ class Composer:
 
 def _render_template(
     topic: MailContext,
-    words: default_texts.MailTexts,
+    words: MailTexts,
     context: Mapping[str, Any],
     forms: tuple[str, ...],
     method: str,

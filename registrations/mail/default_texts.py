@@ -2,21 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from string import Formatter
-from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 
-from registrations.models import MailText, OutgoingMail
-
-Kind = OutgoingMail.Kind
-
-
-class MailTexts(NamedTuple):
-    """What stands in a mail's subject line, and what it begins with."""
-
-    subject: str
-    opening: str
-
+from registrations.mail_kinds import MailKind, MailTexts
+from registrations.models import MailText
 
 # What each placeholder stands for.
 PLACEHOLDERS = {
@@ -25,74 +15,6 @@ PLACEHOLDERS = {
     "host": "who invites",
     "session": "the session's title",
     "when": "such as tomorrow at 9:00 AM PDT, by the person's clock",
-}
-OF_ANY_MAIL = ("name", "event", "host")
-OF_A_SESSION = (*OF_ANY_MAIL, "session")
-OF_A_REMINDER = (*OF_ANY_MAIL, "when")
-ALLOWED = {
-    Kind.RECEIVED: OF_ANY_MAIL,
-    Kind.LINKS: OF_ANY_MAIL,
-    Kind.SCHEDULE: OF_ANY_MAIL,
-    Kind.DAY: OF_A_REMINDER,
-    Kind.HOUR: OF_A_REMINDER,
-    Kind.DOORS: OF_A_SESSION,
-    Kind.CHANGED: OF_A_SESSION,
-    Kind.CANCELED: OF_A_SESSION,
-    Kind.PROMOTED: OF_A_SESSION,
-    Kind.THANKS: OF_ANY_MAIL,
-    Kind.ANNOUNCEMENT: OF_ANY_MAIL,
-    Kind.ACCESS: OF_ANY_MAIL,
-}
-DEFAULTS = {
-    Kind.RECEIVED: MailTexts(
-        "We have your registration for {event}",
-        "Thank you for registering for {event}. The organizers look at each registration before "
-        "any link goes out. You need not do anything: your links come by mail once they have said "
-        "yes.",
-    ),
-    Kind.LINKS: MailTexts(
-        "Your links for {event}",
-        "You are registered for {event}. Here are your sessions, each with your personal link "
-        "to join.",
-    ),
-    Kind.SCHEDULE: MailTexts(
-        "The detailed schedule of {event}",
-        "There is news in the detailed schedule. Here are your sessions with all that is known "
-        "now. Your personal links stay the same.",
-    ),
-    Kind.DAY: MailTexts(
-        "Reminder: {event}, {when}",
-        "A reminder: your next session is {when}. Your personal link is below.",
-    ),
-    Kind.HOUR: MailTexts(
-        "Soon: {event}, {when}",
-        "Your next session is {when}. Your personal link is below.",
-    ),
-    Kind.DOORS: MailTexts(
-        "The doors are open: {session}",
-        "You asked us to tell you: the doors are open. Come in with your personal link.",
-    ),
-    Kind.CHANGED: MailTexts(
-        "Changed: {session}",
-        "A session that you are registered for has changed. Your personal link stays the same, "
-        "and the calendar entry in this mail takes the place of the one you have.",
-    ),
-    Kind.CANCELED: MailTexts(
-        "Canceled: {session}",
-        "A session that you are registered for does not take place. We are sorry.",
-    ),
-    Kind.PROMOTED: MailTexts(
-        "You have a place: {session}",
-        "A place has become free, and it is yours: you were next on the waiting list.",
-    ),
-    Kind.THANKS: MailTexts(
-        "Thank you for {event}",
-        "Thank you for being part of {event}. What you shared goes on in the work.",
-    ),
-    Kind.ACCESS: MailTexts(
-        "Arranged for you at {event}",
-        "You told us what you need to take part. This is arranged for you:",
-    ),
 }
 
 # A session that was canceled and takes place after all is changed in a way of its own.
@@ -143,7 +65,7 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 def validate_placeholders(text: str, kind: str) -> None:
     """Refuse braces that are no placeholder of this kind of mail."""
-    allowed = ALLOWED[Kind(kind)]
+    allowed = MailKind(kind).spec.placeholders
     known = ", ".join(f"{{{name}}}" for name in allowed)
     try:
         parts = list(Formatter().parse(text))

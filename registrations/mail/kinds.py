@@ -3,6 +3,7 @@
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable
+from typing import TypeVar
 
 from django.utils.safestring import mark_safe
 
@@ -11,6 +12,7 @@ from events.templatetags.times import clock, day, hours
 from registrations.mail import change_notices, default_texts, markdown
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.merge import NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
+from registrations.mail_kinds import MailTexts
 from registrations.models import (
     OutgoingMail,
     Seat,
@@ -18,10 +20,27 @@ from registrations.models import (
 )
 
 Kind = OutgoingMail.Kind
+# Returns None if the email is no longer needed.
+Compose = Callable[[Composer, MailContext], MergeTemplate | None]
 # A reminder that was queued in time is sent although its session was moved a little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 
+F = TypeVar("F", bound=Compose)
+COMPOSERS: dict[Kind, Compose] = {}
+
+
+def composes(*kinds: Kind) -> Callable[[F], F]:
+    """Register the function that composes these kinds of email."""
+
+    def register(function: F) -> F:
+        COMPOSERS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+@composes(Kind.RECEIVED)
 def received(batch: Composer, topic: MailContext) -> MergeTemplate:
     """What someone asked for, as the public sees it: no link, and nothing of the schedule."""
     asked, waited = (
@@ -36,6 +55,7 @@ def _begin(session: Session) -> tuple[dt.datetime, int]:
     return session.starts_at, session.pk
 
 
+@composes(Kind.LINKS, Kind.SCHEDULE)
 def schedule(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """Every link, the detailed schedule and the calendar; and what the person waits for.
 
@@ -56,6 +76,7 @@ def schedule(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     )
 
 
+@composes(Kind.DAY, Kind.HOUR)
 def reminder(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """The sessions of one day that have not begun, each with its link."""
     first = topic.session
@@ -91,6 +112,7 @@ def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str
     return f"{date} at {clock(moment, zone)} {local.tzname()}"
 
 
+@composes(Kind.DOORS)
 def doors(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """For those who asked: one link, to be used now."""
     session = topic.session
@@ -102,6 +124,7 @@ def doors(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     return batch.compose(topic, words, {}, sessions={"ticket": [session]})
 
 
+@composes(Kind.CHANGED)
 def changed(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """What was and what is now, the session anew, and its calendar entry in place.
 
@@ -157,6 +180,7 @@ def _span(facts: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     return f"{day(facts.starts_at, zone)}, {hours(facts, zone)}"
 
 
+@composes(Kind.CANCELED)
 def canceled(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """What does not take place; calendars take it out."""
     session, was, is_waitlisted = topic.session, topic.was, topic.is_waitlisted
@@ -181,6 +205,7 @@ def canceled(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     )
 
 
+@composes(Kind.PROMOTED)
 def promoted(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """A place, with its link and its calendar entry."""
     session = topic.session
@@ -199,6 +224,7 @@ def promoted(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     )
 
 
+@composes(Kind.ACCESS)
 def access(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
     arranged = []
@@ -212,6 +238,7 @@ def access(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     return batch.compose(topic, batch.words(topic), context, sessions={})
 
 
+@composes(Kind.THANKS)
 def thanks(batch: Composer, topic: MailContext) -> MergeTemplate:
     """What can be watched and read afterwards."""
     past = [each for each in topic.sessions if each.takes_place]
@@ -223,6 +250,7 @@ def thanks(batch: Composer, topic: MailContext) -> MergeTemplate:
     )
 
 
+@composes(Kind.ANNOUNCEMENT)
 def announcement(batch: Composer, topic: MailContext) -> MergeTemplate:
     """An organizer's own words, with a link that stops such mails (RFC 8058)."""
     said = topic.announcement
@@ -231,7 +259,7 @@ def announcement(batch: Composer, topic: MailContext) -> MergeTemplate:
     body = default_texts.substitute(said.body, known)
     return batch.compose(
         topic,
-        default_texts.MailTexts(default_texts.substitute(said.subject, known), ""),
+        MailTexts(default_texts.substitute(said.subject, known), ""),
         {
             "body": body,
             # nh3 has cleaned it.
@@ -244,19 +272,3 @@ def announcement(batch: Composer, topic: MailContext) -> MergeTemplate:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
     )
-
-
-COMPOSERS: dict[Kind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
-    Kind.RECEIVED: received,
-    Kind.LINKS: schedule,
-    Kind.SCHEDULE: schedule,
-    Kind.DAY: reminder,
-    Kind.HOUR: reminder,
-    Kind.DOORS: doors,
-    Kind.CHANGED: changed,
-    Kind.CANCELED: canceled,
-    Kind.PROMOTED: promoted,
-    Kind.ACCESS: access,
-    Kind.THANKS: thanks,
-    Kind.ANNOUNCEMENT: announcement,
-}

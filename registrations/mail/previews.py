@@ -1,7 +1,6 @@
 """A mail's HTML inside a page of ours."""
 
 import datetime as dt
-from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -10,6 +9,7 @@ from events.models import Event, Revision, Session
 from registrations.mail import default_texts, kinds
 from registrations.mail.compose import SAMPLE_TOKEN, Composer, MailContext
 from registrations.mail.kinds import COMPOSERS
+from registrations.mail_kinds import MailTexts
 from registrations.models import Announcement, OutgoingMail, Registration
 from registrations.outbox.prebuilt import PersonalMail
 
@@ -46,7 +46,7 @@ def sample_attendee(event: Event) -> Registration:
 def sample(
     kind: Kind,
     event: Event,
-    words: default_texts.MailTexts | None = None,
+    words: MailTexts | None = None,
     *,
     on_waitlist: bool = False,
 ) -> PersonalMail:
@@ -97,13 +97,9 @@ def announcement_preview(announcement: Announcement, person: Registration) -> Pe
 
 
 def _moment(kind: Kind, session: Session) -> dt.datetime:
-    moments: dict[Any, dt.datetime] = {
-        Kind.DAY: session.day_reminder_at,
-        Kind.HOUR: session.hour_reminder_at,
-        Kind.DOORS: session.doors_open_at,
-        Kind.THANKS: session.ends_at,
-    }
-    return moments.get(kind, session.starts_at - dt.timedelta(days=7))
+    default = session.starts_at - dt.timedelta(days=7)
+    moment: dt.datetime = getattr(session, kind.spec.preview_at, default)
+    return moment
 
 
 def _before(session: Session, *, moved: bool) -> Revision:

@@ -23,8 +23,6 @@ from registrations.models import (
 from registrations.outbox import delivery, mail_queue
 
 Kind = OutgoingMail.Kind
-# Queued once: what says nothing amid edits may be needed after all when they have settled.
-QUEUED_ONCE = {Kind.CHANGED, Kind.CANCELED, Kind.PROMOTED, Kind.ACCESS, Kind.SCHEDULE}
 # By then whoever asks what is owed has seen how it settled.
 RECHECK_AFTER = dt.timedelta(minutes=1)
 
@@ -93,7 +91,7 @@ def _wait_for_edits(topic: MailContext, now: dt.datetime) -> None:
     """Raise Later while edits may yet be taken back for which a mail says nothing."""
     about = (topic.session,) if topic.session else topic.sessions + topic.waiting
     moments = [each.settled_at + RECHECK_AFTER for each in about if each.settled_at]
-    if topic.kind in QUEUED_ONCE and moments and max(moments) > now:
+    if topic.kind.spec.waits_for_edits and moments and max(moments) > now:
         # What starts soon is told of before it has settled.
         is_soon = any(
             now < each.ends_at and each.starts_at < now + change_notices.STARTS_SOON

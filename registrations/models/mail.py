@@ -1,12 +1,15 @@
 """Outgoing email: the outbox, announcements, and organizers' own texts."""
 
 import datetime as dt
+from typing import TypeAlias
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from events.models import Event, Revision, Session, Track
+from registrations import mail_kinds
+from registrations.mail_kinds import MailKind, MailPriority
 from registrations.us_states import US_STATES
 
 
@@ -96,6 +99,9 @@ class StoredMessage(models.Model):
         return self.subject
 
 
+STORED_KINDS = [kind.value for kind in MailKind if kind.spec.is_stored]
+
+
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
     def due(self, now: dt.datetime) -> "OutgoingMailQuerySet":
         return self.filter(state=OutgoingMail.State.WAITING, due_at__lte=now)
@@ -113,31 +119,11 @@ class OutgoingMail(models.Model):
         COMPLAINED = "complained", "Reported as spam"
         DROPPED = "dropped", "No longer needed"
 
-    class Kind(models.TextChoices):
-        RECEIVED = "received", "Registration received"
-        LINKS = "links", "Links and schedule"
-        PROMOTED = "promoted", "Place from the waiting list"
-        CHANGED = "changed", "Session changed"
-        CANCELED = "canceled", "Session canceled"
-        DOORS = "doors", "Doors open"
-        HOUR = "hour", "Reminder shortly before"
-        DAY = "day", "Reminder the day before"
-        SCHEDULE = "schedule", "Detailed schedule"
-        THANKS = "thanks", "Thank-you"
-        ANNOUNCEMENT = "announcement", "Announcement"
-        ACCESS = "access", "Access confirmed"
-        ACCOUNT = "account", "Account"
-        TEST = "test", "Test of an announcement"
-
-    class Priority(models.IntegerChoices):
-        """Lower leaves first."""
-
-        AT_ONCE = 0
-        SOON = 1
-        IN_TURN = 2
+    Kind: TypeAlias = MailKind
+    Priority: TypeAlias = MailPriority
 
     key = models.CharField(max_length=200)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    kind = models.CharField(max_length=20, choices=mail_kinds.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
     # None: it is a letter.
     registration = models.ForeignKey(
@@ -186,11 +172,8 @@ class OutgoingMail(models.Model):
             ),
             models.CheckConstraint(
                 name="mail_is_to_a_registration_or_a_letter",
-                condition=Q(kind__in=["account", "test"], registration__isnull=True)
-                | (
-                    ~Q(kind__in=["account", "test"])
-                    & Q(registration__isnull=False, letter__isnull=True)
-                ),
+                condition=Q(kind__in=STORED_KINDS, registration__isnull=True)
+                | (~Q(kind__in=STORED_KINDS) & Q(registration__isnull=False, letter__isnull=True)),
             ),
         ]
         # A mail is updated when it is claimed and when it was sent, and each index is written anew
@@ -238,14 +221,7 @@ class MailText(models.Model):
     """An organizer's own subject and opening words for one kind of mail; see `texts`."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
-    kind = models.CharField(
-        max_length=20,
-        choices=[
-            (kind, label)
-            for kind, label in OutgoingMail.Kind.choices
-            if kind not in ("announcement", "account", "test")
-        ],
-    )
+    kind = models.CharField(max_length=20, choices=mail_kinds.choices_with_texts)
     subject = models.CharField(max_length=150, blank=True)
     opening = models.TextField("opening words", blank=True)
 

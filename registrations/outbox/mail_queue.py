@@ -14,6 +14,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     Announcement,
     OutgoingMail,
@@ -21,18 +22,12 @@ from registrations.models import (
     RegistrationQuerySet,
 )
 
-State, Priority = OutgoingMail.State, OutgoingMail.Priority
+State = OutgoingMail.State
 
 BATCH_SIZE = 100
 # After so many seconds a turn ends and the rest is handed back: a worker that is told to
 # stop has stopped soon after.
 DELIVERY_RUN_SECONDS = 10
-Kind = OutgoingMail.Kind
-# Someone sits and waits for this very mail; the others are for many at a time.
-PRIORITIES = dict.fromkeys(
-    (Kind.RECEIVED, Kind.LINKS, Kind.PROMOTED, Kind.ACCOUNT, Kind.TEST), Priority.AT_ONCE
-)
-PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
 # While a row is in one of these, its outcome is still to be written.
 OPEN_STATES = (State.WAITING, State.PAUSED, State.DROPPED)
 # What may be tried anew. Whoever called a mail spam is left in peace.
@@ -67,7 +62,7 @@ def queue(mails: Iterable[OutgoingMail]) -> None:
 
 
 def _with_priority(mail: OutgoingMail) -> OutgoingMail:
-    mail.priority = PRIORITIES.get(Kind(mail.kind), Priority.SOON)
+    mail.priority = MailKind(mail.kind).spec.priority
     return mail
 
 

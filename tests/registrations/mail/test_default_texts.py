@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from registrations.mail import default_texts, kinds, previews, writer
+from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText, OutgoingMail
 from tests.people import sign_up
 
@@ -82,16 +83,16 @@ def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
 @pytest.mark.once
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
 def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
-    text = " ".join(f"{{{name}}}" for name in default_texts.ALLOWED[kind]) + " {{"
+    text = " ".join(f"{{{name}}}" for name in kind.spec.placeholders) + " {{"
     default_texts.validate_placeholders(text, kind)
     if kind != "announcement":
-        message = previews.sample(kind, week, default_texts.MailTexts(text, text))
+        message = previews.sample(kind, week, MailTexts(text, text))
         assert message.subject.startswith("Siobhán O'Brien & Co ")
         assert message.subject.endswith(" {")
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", default_texts.DEFAULTS)
+@pytest.mark.parametrize("kind", MailKind)
 def test_our_own_words_use_only_what_there_is(kind):
-    for words in default_texts.DEFAULTS[kind]:
-        default_texts.validate_placeholders(words, kind)
+    for text in kind.spec.texts:
+        default_texts.validate_placeholders(text, kind)

@@ -6,13 +6,15 @@ from email import message_from_bytes
 
 import pytest
 import time_machine
+from django.template.loader import get_template
 from icalendar import Calendar
 
 from events.models import Meeting, Session
 from events.schedule import cancel_session
 from registrations import signup
 from registrations.mail import compose, kinds, merge, previews, writer
-from registrations.models import OutgoingMail
+from registrations.mail_kinds import MailKind
+from registrations.models import MailText, OutgoingMail
 from registrations.outbox import delivery
 from tests.people import sign_up
 
@@ -233,6 +235,28 @@ def test_preparing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
                 write(mail)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("kind", MailKind)
+def test_kind_is_complete_in_four_files(week, kind):
+    """mail_kinds.py and mail/kinds.py, and two templates. There is no other table of kinds."""
+    assert MailKind(kind.value) is kind
+    assert OutgoingMail(kind=kind).get_kind_display() == kind.spec.label
+    if kind.spec.is_stored:
+        assert kind not in kinds.COMPOSERS
+        return
+    for extension in ("txt", "html"):
+        get_template(f"mails/{kind}.{extension}")
+    assert callable(kinds.COMPOSERS[kind])
+    assert previews.sample(kind, week).subject
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("model", [OutgoingMail, MailText])
+def test_new_kind_needs_no_migration(model):
+    _name, _path, _args, options = model._meta.get_field("kind").deconstruct()
+    assert callable(options["choices"])
+
+
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
 def test_preview_uses_every_variable_of_the_mail(week, kind):
     message = previews.sample(kind, week)
@@ -246,7 +270,7 @@ def test_preview_uses_every_variable_of_the_mail(week, kind):
     assert "Siobhán O'Brien & Co" in texts[0]
 
 
-@pytest.mark.parametrize("kind", ["changed", "canceled", "received"])
+@pytest.mark.parametrize("kind", [MailKind.CHANGED, MailKind.CANCELED, MailKind.RECEIVED])
 def test_preview_to_someone_in_line_lets_nobody_in(week, kind):
     message = previews.sample(kind, week, on_waitlist=True)
     opening = week.sessions.get(slug="opening")
