@@ -12,15 +12,13 @@ from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QueryS
 
 from events.background import each_separately
 from events.models import Event, Revision, Session, SessionSnapshot
-from registrations.mail_kinds import Shows
+from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-Kind = OutgoingMail.Kind
-
-NOTICES = [kind for kind in Kind if kind.spec.is_notice]
-SHOW_ALL = [kind for kind in Kind if kind.spec.shows == Shows.ALL]
-SHOW_THEIR_SESSION = [kind for kind in Kind if kind.spec.shows == Shows.ITS_SESSION]
+NOTICES = [kind for kind in MailKind if kind.spec.is_notice]
+SHOW_ALL = [kind for kind in MailKind if kind.spec.shows == Shows.ALL]
+SHOW_THEIR_SESSION = [kind for kind in MailKind if kind.spec.shows == Shows.ITS_SESSION]
 # Edits of a session that starts this soon don't have to settle.
 STARTS_SOON = dt.timedelta(hours=3)
 # How long an edit may take to be committed, after `replaced_at` was read from the clock.
@@ -53,7 +51,7 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
         with_news = _queue_notices_of(session, now, settled=settled)
         if with_news is not None:
             news |= with_news
-            urgent |= with_news if settled and _is_soon(now, session) else Q()
+            urgent |= with_news if settled and is_soon(now, session) else Q()
             all_settled = all_settled and settled
     # Only a session that starts soon doesn't wait for one email about all sessions.
     if due := news if all_settled else urgent:
@@ -83,7 +81,7 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
         for number, has_news in set(behind.values_list("changed_from", "has_news")):
             seats = behind.filter(changed_from=number, has_news=has_news)
             if number is not None:
-                if not settled and not _is_soon(now, session, by_number[number].revision):
+                if not settled and not is_soon(now, session, by_number[number].revision):
                     continue
                 _queue_notice(session, by_number[number], seats, state, now)
             elif session.ends_at > now and has_news:
@@ -96,7 +94,7 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
     return with_news
 
 
-def _is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
+def is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
     """Whether any of these versions of a session starts soon or is on."""
     return any(each.starts_at - STARTS_SOON < now < each.ends_at for each in versions)
 
@@ -180,7 +178,7 @@ def _queue_notice(
     was = earlier.revision
     if max(session.ends_at, was.ends_at) <= now:
         return
-    kind = Kind.CHANGED if session.takes_place else Kind.CANCELED
+    kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
     people = _people(seats)
     unsent = OutgoingMail.objects.filter(
@@ -208,8 +206,8 @@ def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
     """Queue one email per person, however many of their sessions have news."""
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
-    key = f"{Kind.SCHEDULE}/{event.pk}/{stamp}"[:150]
-    mail_queue.queue_all(_people(seats), key=key, kind=Kind.SCHEDULE)
+    key = f"{MailKind.SCHEDULE}/{event.pk}/{stamp}"[:150]
+    mail_queue.queue_all(_people(seats), key=key, kind=MailKind.SCHEDULE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
 

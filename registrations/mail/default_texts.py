@@ -55,7 +55,7 @@ def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailTexts]:
     return {(text.event_id, text.kind): MailTexts(text.subject, text.opening) for text in written}
 
 
-def substitute(text: str, values: Mapping[str, str]) -> str:
+def fill(text: str, values: Mapping[str, str]) -> str:
     """Put values in place of {placeholders}; `validate_placeholders` has let the text in.
 
     Browsers send the line ends of a form as CRLF.

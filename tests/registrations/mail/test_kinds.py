@@ -12,7 +12,7 @@ from icalendar import Calendar
 from events.models import Meeting, Session
 from events.schedule import cancel_session
 from registrations import signup
-from registrations.mail import compose, kinds, merge, previews, writer
+from registrations.mail import kinds, merge, previews, writer
 from registrations.mail_kinds import MailKind
 from registrations.models import MailText, OutgoingMail
 from registrations.outbox import delivery
@@ -264,7 +264,7 @@ def test_preview_uses_every_variable_of_the_mail(week, kind):
     about_a_session = kind != "announcement"
     for text in texts:
         assert week.host in text
-        assert (compose.SAMPLE_TOKEN in text) == about_a_session
+        assert (previews.SAMPLE_TOKEN in text) == about_a_session
         assert (Session.objects.first().title in text) == about_a_session
         assert ("/unsubscribe/" in text) != about_a_session
     assert "Siobhán O'Brien & Co" in texts[0]
@@ -276,5 +276,5 @@ def test_preview_to_someone_in_line_lets_nobody_in(week, kind):
     opening = week.sessions.get(slug="opening")
     for text in (message.body, str(message.alternatives[0][0])):
         assert "waiting list" in text
-        assert f"/{compose.SAMPLE_TOKEN}/{opening.slug}/" not in text
+        assert f"/{previews.SAMPLE_TOKEN}/{opening.slug}/" not in text
         assert opening.meeting.passcode not in text
