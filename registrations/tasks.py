@@ -27,7 +27,7 @@ DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
     announcements.start_due,
     seats.promote_all_waiting,
     access_needs.reopen_moved,
-    stored_messages.delete_done,
+    stored_messages.clear_finished,
 ]
 
 

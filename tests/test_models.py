@@ -17,7 +17,6 @@ from registrations.models import (
     Question,
     Registration,
     Seat,
-    StoredMessage,
 )
 from strategyweek.urls import urlpatterns
 from tests.people import sign_up
@@ -142,17 +141,14 @@ def test_question_is_answered_once_by_each(alice):
         Answer.objects.create(registration=alice, question=question, value="A poster")
 
 
-def test_mail_is_to_a_registration_or_a_letter(alice):
-    letter = StoredMessage.objects.create(
-        recipient="o@example.org", subject="S", text="T", void_at=timezone.now()
-    )
+def test_mail_has_a_registration_or_a_message(alice):
     for changes in (
         {"kind": "account", "registration": alice},
         {"kind": "test", "registration": alice},
         {"kind": "links"},
-        {"kind": "links", "registration": alice, "letter": letter},
+        {"kind": "links", "registration": alice, "message": {"recipient": "o@example.org"}},
     ):
-        with refused("mail_is_to_a_registration_or_a_letter"), transaction.atomic():
+        with refused("mail_has_a_registration_or_a_message"), transaction.atomic():
             OutgoingMail.objects.create(key="k", **changes)
 
 

@@ -98,11 +98,11 @@ class OutgoingMailAdmin(MailTimes, admin.ModelAdmin):
         "sent",
     ]
     list_filter = ["state", "kind", "registration__event"]
-    list_select_related = ["registration__event", "session", "letter"]
+    list_select_related = ["registration__event", "session"]
     search_fields = [
         "registration__name",
         "registration__email",
-        "letter__recipient",
+        "message__recipient",
         "last_error",
     ]
     actions = ["send_again"]

@@ -33,8 +33,8 @@ MailState = OutgoingMail.State
 MAX_START_DELAY = dt.timedelta(hours=12)
 # The pace of the last so many seconds tells how long the rest will take.
 PACE_WINDOW = dt.timedelta(seconds=60)
-# Nobody looks out for a test any longer.
-TEST_VOID_AFTER = dt.timedelta(hours=1)
+# After that no one expects the test anymore.
+TEST_VALID_FOR = dt.timedelta(hours=1)
 
 
 class WrongState(Exception):
@@ -119,7 +119,7 @@ def send_test(*, announcement: Announcement, person: Registration, email: str) -
         text=str(message.body),
         html=str(message.alternatives[0][0]),
         headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},
-        void_after=TEST_VOID_AFTER,
+        valid_for=TEST_VALID_FOR,
     )
 
 

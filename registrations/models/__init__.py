@@ -9,7 +9,6 @@ from registrations.models.mail import (
     MailThrottle,
     OutgoingMail,
     OutgoingMailQuerySet,
-    StoredMessage,
 )
 from registrations.models.questions import Answer, Question
 from registrations.models.registration import (
@@ -45,7 +44,6 @@ __all__ = [
     "RegistrationQuerySet",
     "Seat",
     "SeatQuerySet",
-    "StoredMessage",
     "email_key",
     "join_url",
     "new_token",

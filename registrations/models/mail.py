@@ -81,24 +81,6 @@ class Announcement(models.Model):
         return self.subject
 
 
-class StoredMessage(models.Model):
-    """A mail of the accounts', or a test; written when queued, kept until it has left or is void.
-
-    It may hold a code that lets someone in: no page shows it.
-    """
-
-    recipient = models.EmailField(max_length=254)
-    # An announcement's may be long once its placeholders are filled.
-    subject = models.TextField()
-    text = models.TextField()
-    html = models.TextField(blank=True)
-    headers = models.JSONField(default=dict, blank=True)
-    void_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.subject
-
-
 STORED_KINDS = [kind.value for kind in MailKind if kind.spec.is_stored]
 
 
@@ -125,13 +107,11 @@ class OutgoingMail(models.Model):
     key = models.CharField(max_length=200)
     kind = models.CharField(max_length=20, choices=mail_kinds.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
-    # None: it is a letter.
     registration = models.ForeignKey(
         "registrations.Registration", on_delete=models.CASCADE, null=True, related_name="mails"
     )
-    letter = models.OneToOneField(
-        StoredMessage, on_delete=models.SET_NULL, null=True, related_name="mail"
-    )
+    # Instead of a registration, until it's sent or has expired; see mail/stored_messages.py.
+    message = models.JSONField(null=True, editable=False)
     # Most mails have none of these three: their indexes are in Meta, without those.
     session = models.ForeignKey(
         Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
@@ -171,9 +151,9 @@ class OutgoingMail(models.Model):
                 | (~Q(kind="announcement") & Q(announcement__isnull=True)),
             ),
             models.CheckConstraint(
-                name="mail_is_to_a_registration_or_a_letter",
+                name="mail_has_a_registration_or_a_message",
                 condition=Q(kind__in=STORED_KINDS, registration__isnull=True)
-                | (~Q(kind__in=STORED_KINDS) & Q(registration__isnull=False, letter__isnull=True)),
+                | (~Q(kind__in=STORED_KINDS) & Q(registration__isnull=False, message__isnull=True)),
             ),
         ]
         # A mail is updated when it is claimed and when it was sent, and each index is written anew
@@ -193,6 +173,9 @@ class OutgoingMail(models.Model):
                 condition=Q(state="waiting"),
             ),
             models.Index(
+                name="mails_with_a_message", fields=["id"], condition=Q(message__isnull=False)
+            ),
+            models.Index(
                 name="mails_of_a_provider",
                 fields=["provider_id"],
                 condition=~Q(provider_id=""),
@@ -206,7 +189,7 @@ class OutgoingMail(models.Model):
     def recipient(self) -> str:
         if self.registration:
             return self.registration.email
-        return self.letter.recipient if self.letter else "a deleted address"
+        return self.message["recipient"] if self.message else "a deleted address"
 
 
 UNREACHED_STATES = (

@@ -74,7 +74,7 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
     meta = OutgoingMail._meta
-    own = {"id", "key", "registration"}
+    own = {"id", "key", "registration", "message"}
     values: dict[str, Value | Concat] = {
         f"_{field.column}": Value(getattr(mail, field.attname), output_field=_plain(field))
         for field in meta.concrete_fields

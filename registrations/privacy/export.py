@@ -75,7 +75,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.answer": {"registration": _WHOSE},
     "registrations.outgoingmail": {
         "registration": _WHOSE,
-        "letter": "Of mails only that belong to no registration.",
+        "message": "Only of emails that belong to no registration.",
         "was": "What the session was before, which is about the session.",
         **dict.fromkeys(
             ("key", "priority", "attempts", "due_at", "claimed_at", "provider_id"), _OURS

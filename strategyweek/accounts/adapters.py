@@ -57,7 +57,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return str(uuid.uuid4())
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Leave the mail to the outbox: the page answers alike whether there is one to send."""
+        """Queue the email: the page responds the same whether or not there is one to send."""
         shared = {"email": email, "site_url": settings.SITE_URL}
         message = self.render_mail(template_prefix, email, {**shared, **context})
         is_code = "code" in context
@@ -66,7 +66,7 @@ class AccountAdapter(DefaultAccountAdapter):
             recipient=email,
             subject=message.subject,
             text=str(message.body),
-            void_after=dt.timedelta(seconds=valid_for),
+            valid_for=dt.timedelta(seconds=valid_for),
         )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:

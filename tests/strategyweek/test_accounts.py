@@ -36,7 +36,7 @@ from registrations.mail import (
     stored_messages,
     writer,
 )
-from registrations.models import OutgoingMail, StoredMessage
+from registrations.models import OutgoingMail
 from registrations.outbox import delivery, mail_queue
 from strategyweek import urls
 from strategyweek.accounts import tasks as account_tasks
@@ -64,8 +64,17 @@ def ask(client: Client, email: str = "alice@example.org") -> Any:
     return client.post(ASK, {"email": email}, follow=True)
 
 
+def stored() -> Any:
+    """Emails whose message is stored, the newest first."""
+    return OutgoingMail.objects.filter(message__isnull=False).order_by("-pk")
+
+
+def newest_message() -> dict[str, Any]:
+    return stored()[0].message
+
+
 def newest_code() -> str:
-    found = CODE.search(StoredMessage.objects.latest("pk").text)
+    found = CODE.search(newest_message()["text"])
     assert found
     return found[0]
 
@@ -100,16 +109,16 @@ def organizer(db) -> User:
     return User.objects.create_superuser("organizer", "o@example.org", "correct horse")
 
 
-# Letters
+# Stored messages
 
 
 def queue(**changes: Any) -> OutgoingMail:
-    said = {"recipient": "alice@example.org", "subject": "Your code", "text": "ABCD-EFGH"}
-    stored_messages.queue(**{**said, "void_after": 15 * MINUTE, **changes})
+    message = {"recipient": "alice@example.org", "subject": "Your code", "text": "ABCD-EFGH"}
+    stored_messages.queue(**{**message, "valid_for": 15 * MINUTE, **changes})
     return OutgoingMail.objects.latest("pk")
 
 
-def test_letter_leaves_at_once_and_is_forgotten(mailoutbox):
+def test_stored_message_is_sent_at_once_and_cleared(mailoutbox):
     mail = queue(html="<p>ABCD-EFGH</p>")
     assert mail.priority == OutgoingMail.Priority.AT_ONCE
     delivery.deliver_due(writer.writer_for)
@@ -119,27 +128,26 @@ def test_letter_leaves_at_once_and_is_forgotten(mailoutbox):
     assert sent.extra_headers["Auto-Submitted"] == "auto-generated"
     tasks.queue_due_mails()
     mail.refresh_from_db()
-    assert (mail.state, mail.letter, str(mail)) == ("sent", None, "Account to a deleted address")
-    assert not StoredMessage.objects.exists()
+    assert (mail.state, mail.message, str(mail)) == ("sent", None, "Account to a deleted address")
 
 
-def test_letter_that_is_void_is_dropped_and_not_sent_late(mailoutbox):
+def test_expired_message_is_dropped_and_not_sent_late(mailoutbox):
     mail = queue()
     with time_machine.travel(timezone.now() + 16 * MINUTE):
         delivery.deliver_due(writer.writer_for)
         tasks.queue_due_mails()
     mail.refresh_from_db()
-    assert (mail.state, mailoutbox, StoredMessage.objects.count()) == ("dropped", [], 0)
+    assert (mail.state, mailoutbox, mail.message) == ("dropped", [], None)
 
 
-def test_letter_that_still_waits_is_kept(mailoutbox):
+def test_waiting_message_is_kept(mailoutbox):
     queue()
     tasks.queue_due_mails()
     delivery.deliver_due(writer.writer_for)
     assert len(mailoutbox) == 1
 
 
-def test_letters_and_mails_to_people_are_written_together(week, mailoutbox):
+def test_stored_messages_and_emails_to_people_are_sent_together(week, mailoutbox):
     sign_up(week)
     queue()
     delivery.deliver_due(writer.writer_for)
@@ -150,7 +158,7 @@ def test_letters_and_mails_to_people_are_written_together(week, mailoutbox):
 
 
 @pytest.mark.parametrize(("event", "state"), [("bounced", "bounced"), ("complained", "complained")])
-def test_letter_that_comes_back_is_recorded(mailoutbox, event, state):
+def test_bounce_of_a_stored_message_is_recorded(mailoutbox, event, state):
     mail = queue()
     delivery.deliver_due(writer.writer_for)
     reported = SimpleNamespace(
@@ -165,7 +173,7 @@ def test_letter_that_comes_back_is_recorded(mailoutbox, event, state):
     assert mail.state == state
 
 
-def test_organizers_see_that_there_was_a_letter_but_not_what_it_said(admin_client):
+def test_organizers_see_a_stored_message_but_not_its_text(admin_client):
     mail = queue()
     pages = [
         admin_client.get(url).content.decode()
@@ -215,7 +223,7 @@ def test_pages_and_mails_are_alike_whether_there_is_an_account(week, client):
     sign_in(client)
     known, unknown = Client(), Client()
     asked = [ask(known), ask(unknown, "bob@example.org")]
-    sent = [letter.text for letter in StoredMessage.objects.order_by("-pk")[:2]]
+    sent = [mail.message["text"] for mail in stored()[:2]]
     assert alike(asked[0], "alice@example.org") == alike(asked[1], "bob@example.org")
     assert CODE.sub("", sent[0]) == CODE.sub("", sent[1])
     wrong = [enter(each, "WRONG") for each in (known, unknown)]
@@ -282,7 +290,7 @@ def test_code_is_in_no_log_and_on_no_page_of_organizers(client, admin_client, ca
     assert [page for page in pages if code in page.content.decode()] == []
 
 
-def test_letters_of_accounts_are_shown_to_who_tries_the_site_out(client, settings, tmp_path):
+def test_account_emails_are_shown_in_the_dev_mailbox(client, settings, tmp_path):
     settings.EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
     settings.MAIL_DIR = tmp_path
     ask(client)
@@ -351,9 +359,9 @@ def test_account_that_was_switched_off_is_not_let_in(client):
 
 def test_whoever_enters_by_codes_gets_no_password(client):
     sign_in(client)
-    StoredMessage.objects.all().delete()
+    OutgoingMail.objects.all().delete()
     Client().post("/accounts/password/reset/", {"email": "alice@example.org"})
-    assert not StoredMessage.objects.exists()
+    assert not stored().exists()
 
 
 @pytest.mark.parametrize(
@@ -649,9 +657,9 @@ def test_unverified_address_takes_over_no_account(week, client, site):
     site.tells("alice@example.org", verified=False)
     answer = come_from(client, "wordpress")
     assert "Is this address yours?" in words(answer)
-    letter = StoredMessage.objects.latest("pk")
-    assert letter.subject == "You can sign in with this address"
-    assert CODE.search(letter.text) is None
+    message = newest_message()
+    assert message["subject"] == "You can sign in with this address"
+    assert CODE.search(message["text"]) is None
     assert (User.objects.count(), is_signed_in(client)) == (1, False)
 
 
@@ -662,7 +670,7 @@ def test_verified_address_opens_no_account_that_only_claims_it(client, site):
     EmailAddress.objects.create(user=trap, email="alice@example.org")
     site.tells("alice@example.org", verified=True)
     come_from(client, "wordpress")
-    assert CODE.search(StoredMessage.objects.latest("pk").text) is None
+    assert CODE.search(newest_message()["text"]) is None
     assert not is_signed_in(client)
 
 

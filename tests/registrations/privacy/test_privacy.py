@@ -27,8 +27,9 @@ from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
 from registrations.admin.csv_export import csv_of
-from registrations.mail import writer
+from registrations.mail import stored_messages, writer
 from registrations.mail.unsubscribe import unsubscribe_url
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     AccessNeed,
     Answer,
@@ -38,7 +39,6 @@ from registrations.models import (
     Question,
     Registration,
     Seat,
-    StoredMessage,
 )
 from registrations.outbox import delivery, mail_queue
 from registrations.outbox.connection import Rejected
@@ -482,7 +482,7 @@ def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
 
 @pytest.mark.once
 @pytest.mark.parametrize("kind", ["account", "test"])
-def test_account_of_the_address_goes_with_its_sign_ins_and_letters(week, dulcinea, kind):
+def test_account_of_the_address_goes_with_its_sign_ins_and_stored_messages(week, dulcinea, kind):
     user = account()
     browser = Client()
     browser.force_login(user)
@@ -491,10 +491,14 @@ def test_account_of_the_address_goes_with_its_sign_ins_and_letters(week, dulcine
     session.save()
     bystander = Client()
     bystander.force_login(account("sancho@donkey.example"))
-    letter = StoredMessage.objects.create(
-        recipient=EMAIL, subject="Your code", text="code-987", void_at=timezone.now()
+    stored_messages.queue(
+        kind=MailKind(kind),
+        recipient=EMAIL,
+        subject="Your code",
+        text="code-987",
+        valid_for=dt.timedelta(hours=1),
     )
-    mail = OutgoingMail.objects.create(key="letter/1", kind=kind, letter=letter)
+    mail = OutgoingMail.objects.get(kind=kind)
     assert fetched(dulcinea)["accounts"][0]["addresses"] == [
         {"email": EMAIL, "verified": True, "primary": True}
     ]
