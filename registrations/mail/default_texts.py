@@ -1,4 +1,7 @@
-"""The subject and the opening words of each kind of mail, and what organizers make of them."""
+"""Texts for special cases, organizers' own texts, and the placeholders in both.
+
+The default texts of the usual case are in registrations/mail_kinds.py.
+"""
 
 from collections.abc import Iterable, Mapping
 from string import Formatter
@@ -8,7 +11,7 @@ from django.core.exceptions import ValidationError
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
 
-# What each placeholder stands for.
+# What organizers read about each placeholder.
 PLACEHOLDERS = {
     "name": "the person's name",
     "event": "the event's name",
@@ -17,14 +20,14 @@ PLACEHOLDERS = {
     "when": "such as tomorrow at 9:00 AM PDT, by the person's clock",
 }
 
-# A session that was canceled and takes place after all is changed in a way of its own.
+# The session was canceled before, and takes place after all.
 RESTORED = MailTexts(
     "On again: {session}",
     "A session that we had told you was canceled takes place after all. Your personal link "
     "stays the same, and the calendar entry in this mail puts it back.",
 )
 
-# The same to those who wait for a place in the session.
+# For people on the session's waiting list.
 CHANGED_ON_WAITLIST = MailTexts(
     "Changed: {session}",
     "A session whose waiting list you are on has changed. You are still waiting for a place. The "
@@ -41,7 +44,7 @@ CANCELED_ON_WAITLIST = MailTexts(
     "We are sorry.",
 )
 
-# Every session that someone chose is full.
+# All sessions that someone chose are full.
 ALL_ON_WAITLIST = MailTexts(
     "You are on the waiting list of {event}",
     "All places in what you chose are taken. You are on the waiting list: when a place frees and "
@@ -50,13 +53,13 @@ ALL_ON_WAITLIST = MailTexts(
 
 
 def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailTexts]:
-    """What organizers have written, by event and kind; "" where they left our words."""
+    """Organizers' own texts, by event and kind. Where they are empty, the default is used."""
     written = MailText.objects.filter(event__in=event_ids)
     return {(text.event_id, text.kind): MailTexts(text.subject, text.opening) for text in written}
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values in place of {placeholders}; `validate_placeholders` has let the text in.
+    """Fill the {placeholders} of a text that `validate_placeholders` accepted.
 
     Browsers send the line ends of a form as CRLF.
     """
@@ -64,7 +67,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def validate_placeholders(text: str, kind: str) -> None:
-    """Refuse braces that are no placeholder of this kind of mail."""
+    """Reject braces that aren't a placeholder of this kind of email."""
     allowed = MailKind(kind).spec.placeholders
     known = ", ".join(f"{{{name}}}" for name in allowed)
     try:

@@ -14,7 +14,7 @@ from registrations.us_states import US_STATES
 
 
 class Announcement(models.Model):
-    """A mail by an organizer to many of an event's people; see `announcing`."""
+    """An organizer's email to many of an event's people; see mail/announcements.py."""
 
     class Audience(models.TextChoices):
         ALL = "all", "Everyone who is registered"
@@ -90,7 +90,7 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
 
 
 class OutgoingMail(models.Model):
-    """A mail that is owed: the row is the queue, see `outbox`."""
+    """A queued or sent email. The rows are the queue, see outbox/mail_queue.py."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -112,7 +112,7 @@ class OutgoingMail(models.Model):
     )
     # Instead of a registration, until it's sent or has expired; see mail/stored_messages.py.
     message = models.JSONField(null=True, editable=False)
-    # Most mails have none of these three: their indexes are in Meta, without those.
+    # Most emails have none of these three, so their indexes in Meta have a condition.
     session = models.ForeignKey(
         Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
     )
@@ -156,8 +156,7 @@ class OutgoingMail(models.Model):
                 | (~Q(kind__in=STORED_KINDS) & Q(registration__isnull=False, message__isnull=True)),
             ),
         ]
-        # A mail is updated when it is claimed and when it was sent, and each index is written anew
-        # both times: those that a mail does not need have a condition.
+        # An update writes to all indexes of a row, so those that few rows need have a condition.
         indexes = [
             *(
                 models.Index(
@@ -201,7 +200,7 @@ ENDED_STATES = (OutgoingMail.State.SENT, *UNREACHED_STATES)
 
 
 class MailText(models.Model):
-    """An organizer's own subject and opening words for one kind of mail; see `texts`."""
+    """An organizer's own subject and opening for one kind of email."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
     kind = models.CharField(max_length=20, choices=mail_kinds.choices_with_texts)
@@ -220,7 +219,7 @@ class MailText(models.Model):
 
 
 class MailThrottle(models.Model):
-    """When the next mail may leave under MAIL_PER_MINUTE: one row, shared by all workers."""
+    """When the next email may be sent under MAIL_PER_MINUTE: one row, shared by all workers."""
 
     free_at = models.DateTimeField(default=timezone.now)
 
@@ -229,7 +228,7 @@ class MailThrottle(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a part that works unseen, the beat or a worker, was last alive."""
+    """When a background process last reported that it's alive."""
 
     class Process(models.TextChoices):
         WORKER = "worker", "A worker"
