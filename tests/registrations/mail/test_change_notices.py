@@ -611,6 +611,20 @@ def test_email_rendered_before_an_edit_is_undone_and_sent_after_it_counts_as_see
     assert settled() == [("changed", "Alice Adams")]
 
 
+@pytest.mark.parametrize(("seconds", "seen"), [(1, True), (3, False)])
+def test_email_claimed_while_an_edit_is_being_committed_may_show_the_old_revision(
+    two, opening, settled, clock, seconds, seen
+):
+    before = opening.title
+    rename(opening, "Mistake")
+    clock.shift(MINUTE)
+    rename(opening, before)
+    clock.shift(seconds)
+    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    send_all()
+    assert settled() == ([("changed", "Alice Adams")] if seen else [])
+
+
 def test_session_that_a_reminder_left_out_is_announced_when_restored(
     two, week, opening, settled, clock
 ):
