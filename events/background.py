@@ -1,4 +1,4 @@
-"""A word to the workers that there is something to do. What is to do stands in the database."""
+"""Waking the Celery workers. The work itself is in the database, so a lost wake-up is harmless."""
 
 import logging
 import time
@@ -13,37 +13,52 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAUSE_AFTER_FAILURE_SECONDS = 15
-# All workers may be busy first, for a turn or two.
+# All workers may be busy with a delivery run or two first.
 EXPIRES_SECONDS = 30
 
-_paused_until = 0.0
-_gathered_until: dict[str, float] = {}
 
+class WakeUps:
+    """Sends wake-ups for this process. Pauses while the broker fails."""
 
-def wake_workers(task: str, *, gather: float = 0, expires: float = EXPIRES_SECONDS) -> None:
-    """Ask a worker to run a task soon. When the broker is away, the beat's sweep will find it.
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.paused_until = 0.0
+        self.scheduled_until: dict[str, float] = {}
 
-    With `gather` it runs so many seconds later, and serves all that ask for it until then.
-    """
-    global _paused_until
-    now = time.monotonic()
-    if now < max(_paused_until, _gathered_until.get(task, 0.0)):
-        return
-    _gathered_until[task] = now + gather
-    try:
-        # One try: on a frozen broker each costs a whole timeout, of which a request has one.
-        # One that waits longer is worth nothing: the sweep does its work.
-        current_app.send_task(task, retry=False, countdown=gather, expires=gather + expires)
-    except (KombuError, OSError) as error:
-        # A frozen broker costs seconds: the next requests should not pay them too.
-        _paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_SECONDS
-        logger.warning("The broker took no nudge, the sweep will do it: %s", error)
-
-
-def each_separately(things: Iterable[T], do: Callable[[T], None]) -> None:
-    """What fails for one stops no other."""
-    for thing in things:
+    def send(self, task: str, *, delay_seconds: float, expires_seconds: float) -> None:
+        now = self.clock()
+        if now < max(self.paused_until, self.scheduled_until.get(task, 0.0)):
+            return
+        self.scheduled_until[task] = now + delay_seconds
         try:
-            do(thing)
+            # No retries: with a frozen broker, each attempt would add a timeout to the request.
+            current_app.send_task(
+                task, retry=False, countdown=delay_seconds, expires=delay_seconds + expires_seconds
+            )
+        except (KombuError, OSError) as error:
+            # Spare the next requests that timeout.
+            self.paused_until = self.clock() + PAUSE_AFTER_FAILURE_SECONDS
+            logger.warning("Could not wake a worker, the periodic run will do the work: %s", error)
+
+
+wake_ups = WakeUps()
+
+
+def wake_workers(
+    task: str, *, delay_seconds: float = 0, expires_seconds: float = EXPIRES_SECONDS
+) -> None:
+    """Ask a worker to run a task soon. If the broker fails, the task's periodic run does the work.
+
+    With `delay_seconds` the task runs that much later, once for all requests until then. A
+    wake-up that no worker takes within `expires_seconds` is dropped.
+    """
+    wake_ups.send(task, delay_seconds=delay_seconds, expires_seconds=expires_seconds)
+
+
+def for_each_logging_errors(items: Iterable[T], action: Callable[[T], None]) -> None:
+    """Run the action for each item. A failure is logged and does not stop the others."""
+    for item in items:
+        try:
+            action(item)
         except Exception:
-            logger.exception("What is owed could not be queued: %s", thing)
+            logger.exception("Failed for %s", item)

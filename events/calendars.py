@@ -1,4 +1,4 @@
-"""Sessions as calendar entries: the same entry wherever it appears, with or without secrets."""
+"""Sessions as calendar entries. Public and personal entries of a session share a UID."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ALARMS = (dt.timedelta(days=1), dt.timedelta(minutes=15))
 
 
 def public_calendar(event: Event, sessions: Iterable[Session]) -> bytes:
-    """The event's calendar for anyone: no link to Zoom, no agenda."""
+    """The public calendar: no Zoom links, no agenda."""
     entries = [
         ical.entry(
             _entry(session, url=absolute(session.get_absolute_url()), description=session.summary)
@@ -23,73 +23,70 @@ def public_calendar(event: Event, sessions: Iterable[Session]) -> bytes:
 
 
 def personal_calendar(event: Event, entries: Iterable[bytes]) -> bytes:
-    """An attendee's calendar, of entries that `personal_entry` has built."""
+    """An attendee's calendar file, from the results of `personal_entry`."""
     return ical.calendar(name=event.name, entries=entries)
 
 
 def personal_feed(event: Event, entries: Iterable[bytes]) -> bytes:
-    """An attendee's calendar to subscribe to: the same entries, and no message to act on."""
+    """An attendee's calendar to subscribe to: the same, without a METHOD."""
     return ical.calendar(name=event.name, entries=entries, method="")
 
 
 def personal_entry(session: Session, url: str, *, since: dt.datetime | None = None) -> bytes:
-    """A session in an attendee's calendar; `url` is the link that lets this person in.
+    """A session in an attendee's calendar; `url` is their personal join link.
 
-    `since` is when they got their place, for a calendar in which they waited for it before.
+    `since` is when they got their seat, if the calendar had a `waiting_entry` before.
     """
-    entry = _personal(session, url)
+    entry = _seat_entry(session, url)
     return ical.entry(_modified(entry, since) if since else entry)
 
 
 def waiting_entry(session: Session, url: str, *, since: dt.datetime) -> bytes:
-    """A session that someone waits for, until its entry is replaced by the one of their place.
-
-    `url` is their own page: there is no link into the session yet, and no alarm.
-    """
-    return ical.entry(_modified(_waiting(session, url), since))
+    """A session in the calendar of someone on its waitlist; `url` is their own page."""
+    return ical.entry(_modified(_waitlist_entry(session, url), since))
 
 
 def invitation(
     session: Session, url: str, attendee_email: str, since: dt.datetime | None = None
 ) -> tuple[bytes, str]:
-    """An iMIP object that puts the session right in the attendee's calendar, and its method.
+    """A calendar to email (iMIP, RFC 6047) that adds or updates the session; and its METHOD.
 
-    With `since` it is newer than the entry of someone who waited until that moment: of two with
-    the same SEQUENCE the later DTSTAMP holds (RFC 5546, 2.1.5).
+    `since` is when the attendee's wait on the waitlist ended. It makes this entry newer than
+    their `waiting_entry`: with equal SEQUENCE, the later DTSTAMP wins (RFC 5546, 2.1.5).
     """
-    entry = _personal(session, url)
+    entry = _seat_entry(session, url)
     if since:
         entry = replace(entry, changed_at=max(entry.changed_at, since))
     return _message(entry, attendee_email)
 
 
 def waiting_invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
-    """The same for someone who waits for a place; `url` as for `waiting_entry`."""
-    return _message(_waiting(session, url), attendee_email)
+    """The same for someone on the waitlist; `url` is their own page."""
+    return _message(_waitlist_entry(session, url), attendee_email)
 
 
 def _message(entry: ical.Entry, attendee_email: str) -> tuple[bytes, str]:
     method = "CANCEL" if entry.canceled else "REQUEST"
-    built = ical.entry(replace(entry, attendee_email=attendee_email))
-    return ical.calendar(entries=[built], method=method), method
+    event = ical.entry(replace(entry, attendee_email=attendee_email))
+    return ical.calendar(entries=[event], method=method), method
 
 
 def _modified(entry: ical.Entry, since: dt.datetime) -> ical.Entry:
-    """The entry as of when it last changed for its reader.
+    """Set LAST-MODIFIED to when the entry last changed for this reader.
 
-    Some programs pass over one that was not modified since they read it. SEQUENCE and DTSTAMP
-    stay those of the mails, or a mail that comes later would pass for an older one.
+    Some programs ignore an entry that was not modified. SEQUENCE and DTSTAMP stay the same as
+    in emails; otherwise a later email would count as older than the feed.
     """
     return replace(entry, modified_at=max(entry.changed_at, since))
 
 
-def _personal(session: Session, url: str) -> ical.Entry:
+def _seat_entry(session: Session, url: str) -> ical.Entry:
     return _entry(
         session, url=url, location=url, description=_how_to_join(session, url), alarms=ALARMS
     )
 
 
-def _waiting(session: Session, url: str) -> ical.Entry:
+def _waitlist_entry(session: Session, url: str) -> ical.Entry:
     description = f"You are on the waiting list. Your place in line: {url}"
     entry = _entry(session, url=url, description=description)
     return replace(entry, title=f"Waiting list: {session.title}", tentative=True)

@@ -1,6 +1,6 @@
-"""What the Drop LWOP Coalition's Strategy Week consists of, as plain data.
+"""The content of the Drop LWOP Coalition's Strategy Week, as plain data.
 
-Times are local to `TIME_ZONE`; days count from the Saturday on which the week starts.
+Times are in `TIME_ZONE`. Days are counted from the Saturday on which the week starts.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from events.models import Session
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """A part of a session; `speakers` are names out of `SPEAKERS`."""
+    """An agenda item. `speakers` are keys of `SPEAKERS`."""
 
     minutes: int
     title: str
@@ -21,7 +21,7 @@ class PlannedItem:
 
 @dataclass(frozen=True)
 class PlannedSession:
-    """A session; `track` is a name out of `TRACKS`, or None where all of them meet."""
+    """A session. `track` is a key of `TRACKS`, or None for all tracks."""
 
     slug: str
     kind: Session.Kind
@@ -58,7 +58,7 @@ comes next. Come to all of it, or to the part that matters most to you.
 Every session is on Zoom. Registering takes one page, and you need no account. We send you the \
 Zoom links and the detailed schedule by email."""
 
-# Name and description, in the order of the evenings.
+# Name: description, in the order of the evenings.
 TRACKS = {
     "Legislation": "Changing the laws that allow Life Without Parole.",
     "Commutations": "Asking governors to shorten sentences, so that people can come home.",
@@ -69,7 +69,7 @@ TRACKS = {
     ),
 }
 
-# Name and affiliation. Groups, not persons: organizers add the people who said yes.
+# Name: affiliation. Groups only; organizers add people once they have agreed to speak.
 SPEAKERS = {
     "Week hosts": HOST,
     "Legislation working group": HOST,

@@ -1,4 +1,4 @@
-"""Calendar files: plain values in, bytes out (RFC 5545, RFC 5546, RFC 7986)."""
+"""Builds calendar files from plain values (RFC 5545, RFC 5546, RFC 7986)."""
 
 import datetime as dt
 import functools
@@ -10,12 +10,12 @@ from icalendar import Alarm, Calendar, vCalAddress, vText
 from icalendar import Event as Component
 from icalendar.parser import Contentline
 
-# A line break with a space behind it only folds a long line.
+# A line break followed by a space only folds a long line.
 FOLD = "\r\n "
 LINE_END = re.compile(r"\r\n(?! )")
-# Many readers end a line at each of these, and not only where RFC 5545 does.
+# Many programs end a line at these too.
 BREAK = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
-# No text may hold them (RFC 5545, 3.1).
+# Not allowed in text (RFC 5545, 3.1).
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 PRODUCT = "-//Strategy Week//strategyweek//EN"
 
@@ -24,9 +24,9 @@ PRODUCT = "-//Strategy Week//strategyweek//EN"
 class Entry:
     """One calendar entry.
 
-    The same `uid` with a higher `sequence` replaces the entry in place (RFC 5545, 3.8.7.4).
-    Moments are aware and written in UTC; `alarms` are how long before the start. `changed_at`
-    is the same for every reader, `modified_at` where given when it last changed for this one.
+    A higher `sequence` replaces the entry with the same `uid` (RFC 5545, 3.8.7.4). Times are
+    timezone-aware, and written in UTC. `alarms` are times before the start. `changed_at` is the
+    same for every reader; `modified_at` is when the entry last changed for this one.
     """
 
     uid: str
@@ -54,34 +54,34 @@ class Entry:
 
 
 def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "") -> bytes:
-    """Build a calendar of entries that `entry` has built.
+    """Build a calendar from results of `entry`.
 
-    `method` is iTIP's (RFC 5546): PUBLISH for any number of entries, or REQUEST or CANCEL for
-    the one that a mail is about (RFC 6047), or "" for one that is a snapshot and no message
-    (RFC 5545, 3.7.2). `name` is for one that is subscribed to.
+    `method` (RFC 5546) is PUBLISH for any number of entries, REQUEST or CANCEL for the single
+    entry of an email (RFC 6047), or "" for a feed (RFC 5545, 3.7.2). `name` is shown to
+    subscribers.
     """
-    head, end, tail = _frame(method, name).rpartition(b"END:VCALENDAR")
+    head, end, tail = _empty_calendar(method, name).rpartition(b"END:VCALENDAR")
     return b"".join([head, *entries, end, tail])
 
 
 @functools.lru_cache(maxsize=100)
-def _frame(method: str, name: str) -> bytes:
-    built = Calendar()
-    built.add("PRODID", PRODUCT)
-    built.add("VERSION", "2.0")
+def _empty_calendar(method: str, name: str) -> bytes:
+    calendar = Calendar()
+    calendar.add("PRODID", PRODUCT)
+    calendar.add("VERSION", "2.0")
     if method:
-        built.add("METHOD", method)
+        calendar.add("METHOD", method)
     if name:
-        # As vText: icalendar escapes nothing in what it has no type for.
-        built.add("NAME", vText(_one_line(name)))
-        built.add("X-WR-CALNAME", vText(_one_line(name)))
-        built.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
-        built.add("X-PUBLISHED-TTL", "PT1H")
-    return built.to_ical()
+        # vText escapes the name; icalendar knows no type for these properties.
+        calendar.add("NAME", vText(_one_line(name)))
+        calendar.add("X-WR-CALNAME", vText(_one_line(name)))
+        calendar.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
+        calendar.add("X-PUBLISHED-TTL", "PT1H")
+    return calendar.to_ical()
 
 
 def entry(entry: Entry) -> bytes:
-    """Build one VEVENT; the same values always give the same bytes."""
+    """Build one VEVENT. The same values always give the same bytes."""
     organizer = vCalAddress(f"mailto:{entry.organizer_email}")
     organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
     return _component(entry, organizer).to_ical()
@@ -98,7 +98,7 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("SUMMARY", _text(entry.title))
     component.add("STATUS", entry.status)
     if entry.status != "CONFIRMED":
-        # It keeps nobody busy.
+        # Does not block the time in the calendar.
         component.add("TRANSP", "TRANSPARENT")
     component.add("ORGANIZER", organizer)
     if entry.attendee_email:
@@ -126,43 +126,42 @@ def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:
     return alarm
 
 
-def _text(words: str) -> str:
-    return CONTROL.sub("", BREAK.sub("\n", words))
+def _text(value: str) -> str:
+    return CONTROL.sub("", BREAK.sub("\n", value))
 
 
-def _one_line(words: str) -> str:
-    return " ".join(_text(words).split())
+def _one_line(value: str) -> str:
+    return " ".join(_text(value).split())
 
 
-def replace(built: bytes, stand_ins: Mapping[str, str]) -> bytes:
-    """Replace text in a finished calendar, folding the lines anew that hold it (RFC 5545, 3.1).
+def replace(calendar: bytes, values: Mapping[str, str]) -> bytes:
+    """Replace merge fields in a finished calendar, and fold their lines again (RFC 5545, 3.1).
 
-    What is replaced, and what it is replaced by, must need no escaping there.
+    Neither the fields nor their values may need escaping.
     """
-
-    text = built.decode()
-    for stand_in, value in stand_ins.items():
-        if len(stand_in) == len(value) and value.isascii():
-            text = _replace_in_place(text, stand_in, value)
+    text = calendar.decode()
+    for field, value in values.items():
+        if len(field) == len(value) and value.isascii():
+            text = _replace_in_place(text, field, value)
         else:
-            text = _replace_in_lines(text, stand_in, value)
+            text = _replace_in_lines(text, field, value)
     return text.encode()
 
 
-def _replace_in_place(text: str, stand_in: str, value: str) -> str:
-    """Lines stay as long as they are, and a fold amid the text stays where it is."""
+def _replace_in_place(text: str, field: str, value: str) -> str:
+    """Replace with a value of the same length: line lengths and folds stay as they are."""
 
-    def replaced(found: re.Match[str]) -> str:
-        before, fold, _rest = found[0].partition(FOLD)
+    def replaced(match: re.Match[str]) -> str:
+        before, fold, _rest = match[0].partition(FOLD)
         return value[: len(before)] + fold + value[len(before) :]
 
-    return re.sub(f"(?:{FOLD})?".join(map(re.escape, stand_in)), replaced, text)
+    return re.sub(f"(?:{FOLD})?".join(map(re.escape, field)), replaced, text)
 
 
-def _replace_in_lines(text: str, stand_in: str, value: str) -> str:
+def _replace_in_lines(text: str, field: str, value: str) -> str:
     def replaced(folded: str) -> str:
         line = folded.replace(FOLD, "")
-        own = line.replace(stand_in, value)
-        return folded if own == line else Contentline(own).to_ical().decode()
+        changed = line.replace(field, value)
+        return folded if changed == line else Contentline(changed).to_ical().decode()
 
     return "\r\n".join(map(replaced, LINE_END.split(text)))

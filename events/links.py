@@ -1,4 +1,4 @@
-"""Addresses as they stand in mails and calendars: whole, starting with SITE_URL."""
+"""Absolute URLs and addresses for emails and calendars."""
 
 from email.utils import parseaddr
 
@@ -8,10 +8,10 @@ from events.models import Event
 
 
 def absolute(path: str) -> str:
-    """The public address of a path of this site."""
+    """The public URL of a path of this site."""
     return f"{settings.SITE_URL}{path}"
 
 
 def organizer_email(event: Event) -> str:
-    """The bare address that answers for the event: its contact, or else the site's sender."""
+    """The event's contact address, or else the site's sender, without a name."""
     return event.contact_email or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]

@@ -1,7 +1,8 @@
-"""Loads the Drop LWOP Coalition's Strategy Week, once for each Saturday it may start on."""
+"""Loads the Drop LWOP Coalition's Strategy Week."""
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import transaction
@@ -23,29 +24,30 @@ from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
 SLUG_PREFIX = "drop-lwop-"
 ZONE = zoneinfo.ZoneInfo(TIME_ZONE)
 SATURDAY = 5
-NOTICE = dt.timedelta(days=14)
+MIN_NOTICE = dt.timedelta(days=14)
 
 
 class LoadedWeek(NamedTuple):
-    """The week's event; `created` is False when it was there already and was left as it is."""
+    """The week's event. `created` is False if it existed, and was left unchanged."""
 
     event: Event
     created: bool
 
 
 @transaction.atomic
-def load_strategy_week(*, starting: dt.date) -> LoadedWeek:
-    """Create the published week that starts on this Saturday, unless it is there already.
+def load_strategy_week(
+    *, starting: dt.date, sessions: Sequence[PlannedSession] = SESSIONS
+) -> LoadedWeek:
+    """Create and publish the week that starts on this Saturday, unless it exists.
 
-    What organizers have made of an existing week is theirs: nothing of it is touched.
-    Raises ValueError when `starting` is not a Saturday.
+    An existing week is never changed. Raises ValueError if `starting` is not a Saturday.
     """
     if starting.weekday() != SATURDAY:
         raise ValueError(f"A Strategy Week starts on a Saturday, and {starting} is not one.")
-    event = _week_kicking_off_on(starting)
+    event = _find_week(starting)
     if event:
         return LoadedWeek(event, created=False)
-    # Not a plain create: two servers may start, and load, at the same moment.
+    # get_or_create, because two servers may start at the same time.
     event, created = Event.objects.get_or_create(
         slug=f"{SLUG_PREFIX}{starting}",
         defaults={
@@ -58,31 +60,31 @@ def load_strategy_week(*, starting: dt.date) -> LoadedWeek:
         },
     )
     if created:
-        _fill(event, starting)
+        _create_content(event, starting, sessions)
     return LoadedWeek(event, created)
 
 
 def default_start(now: dt.datetime) -> dt.date:
-    """The first Saturday that leaves two weeks' notice, by the coalition's calendar."""
-    earliest = now.astimezone(ZONE).date() + NOTICE
+    """The first Saturday at least two weeks ahead, in the coalition's time zone."""
+    earliest = now.astimezone(ZONE).date() + MIN_NOTICE
     return earliest + dt.timedelta(days=(SATURDAY - earliest.weekday()) % 7)
 
 
 def unfinished_week(now: dt.datetime) -> Event | None:
-    """The coalition's week that is still to come or under way, draft or published.
+    """The coalition's week that is not over, draft or published.
 
-    A week without any session counts: its organizers have emptied it, and may fill it again.
+    This includes a week without sessions, because organizers may be about to add them.
     """
     return (
         Event.objects.filter(Q(slug__startswith=SLUG_PREFIX) | Q(host=HOST))
-        .annotate(all_end_at=Max("sessions__ends_at"))
-        .filter(Q(all_end_at=None) | Q(all_end_at__gt=now))
+        .annotate(last_ends_at=Max("sessions__ends_at"))
+        .filter(Q(last_ends_at=None) | Q(last_ends_at__gt=now))
         .first()
     )
 
 
-def _week_kicking_off_on(day: dt.date) -> Event | None:
-    """The coalition's week of that day, even if an organizer gave it another address."""
+def _find_week(day: dt.date) -> Event | None:
+    """The coalition's week that starts on this day, even if organizers changed its address."""
     return Event.objects.filter(
         host=HOST,
         sessions__kind=Session.Kind.KICKOFF,
@@ -95,7 +97,7 @@ def _in_utc(day: dt.date, time: dt.time) -> dt.datetime:
     return dt.datetime.combine(day, time, tzinfo=ZONE).astimezone(dt.UTC)
 
 
-def _fill(event: Event, starting: dt.date) -> None:
+def _create_content(event: Event, starting: dt.date, sessions: Sequence[PlannedSession]) -> None:
     tracks = {
         name: Track.objects.create(
             event=event, name=name, description=description, position=position
@@ -106,7 +108,7 @@ def _fill(event: Event, starting: dt.date) -> None:
         name: Speaker.objects.create(event=event, name=name, affiliation=affiliation)
         for name, affiliation in SPEAKERS.items()
     }
-    for planned in SESSIONS:
+    for planned in sessions:
         day = starting + dt.timedelta(days=planned.day)
         session = Session.objects.create(
             event=event,
@@ -119,10 +121,10 @@ def _fill(event: Event, starting: dt.date) -> None:
             ends_at=_in_utc(day, planned.ends),
         )
         Meeting.objects.create(session=session)
-        _fill_agenda(session, planned, speakers)
+        _create_agenda(session, planned, speakers)
 
 
-def _fill_agenda(session: Session, planned: PlannedSession, speakers: dict[str, Speaker]) -> None:
+def _create_agenda(session: Session, planned: PlannedSession, speakers: dict[str, Speaker]) -> None:
     items = AgendaItem.objects.bulk_create(
         AgendaItem(
             session=session,
@@ -133,9 +135,9 @@ def _fill_agenda(session: Session, planned: PlannedSession, speakers: dict[str, 
         )
         for position, item in enumerate(planned.agenda, start=1)
     )
-    leads = AgendaItem.speakers.through
-    leads.objects.bulk_create(
-        leads(agendaitem=item, speaker=speakers[name])
+    through = AgendaItem.speakers.through
+    through.objects.bulk_create(
+        through(agendaitem=item, speaker=speakers[name])
         for item, plan in zip(items, planned.agenda, strict=True)
         for name in plan.speakers
     )

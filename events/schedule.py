@@ -1,4 +1,7 @@
-"""The verbs on a session. They record facts; whoever must be told notices them."""
+"""Editing, canceling and restoring sessions.
+
+These functions only record facts; `registrations` queries for what to send.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +15,10 @@ from events.models import Meeting, Revision, Session, SessionSnapshot
 
 @contextmanager
 def edit_session(session_id: int) -> Iterator[Session]:
-    """Edit a session, its meeting or its agenda inside: one transaction.
+    """Edit a session, its meeting or its agenda in a transaction. Yields the locked session.
 
-    Gives the session, locked. When afterwards attendees would be told something else, what
-    they could know before is kept as a Revision, and the session's own revision is a new one.
+    If the session then looks different to attendees, its old state is saved as a Revision, and
+    it gets a new revision number.
     """
     with transaction.atomic():
         session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
@@ -23,15 +26,17 @@ def edit_session(session_id: int) -> Iterator[Session]:
         yield session
         if _snapshot(session_id) != before:
             now = timezone.now()
-            kept = {"session": session, "number": session.revision}
-            details = {**before._asdict(), "replaced_at": now}
-            Revision.objects.get_or_create(**kept, defaults=details)
+            Revision.objects.get_or_create(
+                session=session,
+                number=session.revision,
+                defaults={**before._asdict(), "replaced_at": now},
+            )
             session.revision += 1
             session.revised_at = now
             session.save(update_fields=["revision", "revised_at", "updated_at"])
-        # What Zoom refused may be what was edited.
-        refused = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
-        refused.update(due_at=timezone.now())
+        # The edit may have fixed what Zoom rejected: retry now.
+        rejected = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
+        rejected.update(due_at=timezone.now())
         transaction.on_commit(lambda: wake_workers("events.tasks.sync_meetings"))
 
 
@@ -40,12 +45,12 @@ def _snapshot(session_id: int) -> SessionSnapshot:
 
 
 def cancel_session(*, session: Session) -> bool:
-    """Cancel a session; its page, its join links and calendars say so. False: it was already."""
+    """Cancel a session. Returns False if it was canceled already."""
     return _set_canceled(session, canceled=True)
 
 
 def restore_session(*, session: Session) -> bool:
-    """Take a cancellation back. Returns False when the session was not canceled."""
+    """Undo a cancellation. Returns False if the session was not canceled."""
     return _set_canceled(session, canceled=False)
 
 

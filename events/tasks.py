@@ -1,3 +1,5 @@
+"""Celery tasks: each calls one domain function."""
+
 from celery import shared_task
 
 from events.zoom import sync
@@ -5,5 +7,5 @@ from events.zoom import sync
 
 @shared_task
 def sync_meetings() -> None:
-    """Keep sessions and their meetings at Zoom in step."""
+    """Keep the meetings at Zoom in sync with their sessions."""
     sync.sync_meetings()

@@ -1,11 +1,11 @@
-"""Time zones: which ones exist, and the few that a person is offered first."""
+"""Time zones: all that exist, and the common ones that forms offer."""
 
 import zoneinfo
 from functools import cache
 
 from django.core.exceptions import ValidationError
 
-# Named as people say them; the rest of the IANA list is accepted too.
+# Any other IANA name is accepted too.
 COMMON_TIME_ZONES = [
     ("America/New_York", "Eastern (New York)"),
     ("America/Chicago", "Central (Chicago)"),
@@ -34,7 +34,7 @@ COMMON_TIME_ZONES = [
 
 @cache
 def all_time_zones() -> frozenset[str]:
-    """The names of the IANA time zones that this system knows."""
+    """The names of all IANA time zones that this system knows."""
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
 
 
@@ -43,8 +43,8 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError("Choose a time zone from the list, such as America/Chicago.")
 
 
-def offered_time_zones(*also: str) -> list[tuple[str, str]]:
-    """The common zones, and those of `also` that exist and are not among them."""
+def offered_time_zones(*extra: str) -> list[tuple[str, str]]:
+    """Choices for a form: the common zones, and those of `extra` that exist."""
     common = {name for name, _label in COMMON_TIME_ZONES}
-    others = [name for name in also if name not in common and name in all_time_zones()]
+    others = [name for name in extra if name not in common and name in all_time_zones()]
     return COMMON_TIME_ZONES + [(name, name.replace("_", " ")) for name in others]

@@ -19,9 +19,9 @@ View = Callable[..., HttpResponseBase]
 
 
 def briefly_cached(view: View) -> View:
-    """Give visitors a copy of the page that is at most five seconds old.
+    """Cache the page for five seconds, except for people who are signed in.
 
-    Whoever is signed in sees the page as it is, an organizer's own edits above all.
+    Organizers have to see their own edits at once.
     """
     cached = cache_page(5, cache="pages")(view)
 
@@ -35,7 +35,7 @@ def briefly_cached(view: View) -> View:
 
 def is_organizer(request: HttpRequest) -> bool:
     """Whether a member of staff is signed in."""
-    # Without the cookie nobody is signed in; to ask the session would make the page vary by cookie.
+    # Without the cookie no one is signed in. Reading the session would add Vary: Cookie.
     return settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_staff
 
 
@@ -60,11 +60,10 @@ def event(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def event_page(request: HttpRequest, event: Event) -> HttpResponse:
-    """What, who, when, how to register, and what is happening now or next."""
     now = timezone.now()
     sessions = list(visible_sessions(request, event))
     open_sessions = [session for session in sessions if session.is_open_to_register(now)]
-    held = [session for session in sessions if not session.is_canceled]
+    active_sessions = [session for session in sessions if not session.is_canceled]
     context = {
         "event": event,
         "zone": event.zone,
@@ -73,8 +72,8 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "phase": event.registration_phase(now, open_sessions),
         "now": now,
         "next_session": open_sessions[0] if open_sessions else None,
-        "first_session": held[0] if held else None,
-        "last_session": held[-1] if held else None,
+        "first_session": active_sessions[0] if active_sessions else None,
+        "last_session": active_sessions[-1] if active_sessions else None,
         "event_url": request.build_absolute_uri(event.get_absolute_url()),
         "calendar_url": request.build_absolute_uri(f"{event.get_absolute_url()}calendar.ics"),
     }
@@ -109,14 +108,14 @@ def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
 @conditional_page
 @briefly_cached
 def calendar(request: HttpRequest, slug: str) -> HttpResponse:
-    """The schedule to subscribe to. Open to anyone, so no link to Zoom is in it."""
+    """The public calendar, to download or subscribe to. It has no Zoom links."""
     event = get_object_or_404(Event.objects.published(), slug=slug)
     sessions = event.sessions.published().select_related("event")
     return calendar_response(calendars.public_calendar(event, sessions), f"{event.slug}.ics")
 
 
 def calendar_response(content: bytes, filename: str) -> HttpResponse:
-    """A calendar (RFC 5545) to download or to subscribe to."""
+    """Respond with a calendar file (RFC 5545)."""
     response = HttpResponse(content, content_type="text/calendar; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response

@@ -7,7 +7,7 @@ from functools import partial
 from celery import shared_task
 from django.utils import timezone
 
-from events.background import each_separately
+from events.background import for_each_logging_errors
 from registrations import access_needs, monitoring, seats
 from registrations.mail import announcements, stored_messages, writer
 from registrations.mail.change_notices import (
@@ -44,7 +44,7 @@ def deliver_mails() -> None:
 def queue_due_mails() -> None:
     """Queue every email that is due now; `deliver_mails` sends them."""
     now = timezone.now()
-    each_separately(DUE_CHECKS, lambda check: check(now))
+    for_each_logging_errors(DUE_CHECKS, lambda check: check(now))
 
 
 @shared_task

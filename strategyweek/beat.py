@@ -1,4 +1,4 @@
-"""Celery's beat, which also gives a sign of life in the database."""
+"""Celery's beat scheduler, which also records a heartbeat in the database."""
 
 import logging
 from typing import Any
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 class Scheduler(PersistentScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> Any:
-        """Send what is due. A database that is away keeps no task from being sent."""
+        """Send the tasks that are due, even if the database is unavailable."""
         from registrations import monitoring
         from registrations.models import Heartbeat
 
@@ -19,5 +19,5 @@ class Scheduler(PersistentScheduler):
         try:
             monitoring.record_heartbeat(Heartbeat.Process.BEAT)
         except DatabaseError as error:
-            logger.warning("The beat cannot give a sign of life: %s", error)
+            logger.warning("Beat could not record its heartbeat: %s", error)
         return super().tick(*args, **kwargs)

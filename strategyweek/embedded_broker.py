@@ -1,8 +1,8 @@
-"""The embedded broker: Celery messages as files in one folder, nothing to install.
+"""The embedded broker: Celery messages as files in a folder, with nothing to install.
 
-kombu's own filesystem transport lets a consumer read a file that is still being
-written (kombu issue 1551). Here a message appears whole, by a rename, and is taken
-by a rename, so that of several workers one gets it.
+With kombu's own filesystem transport, a consumer may read a file that is still being written
+(kombu issue 1551). Here a rename publishes a complete message, and a rename takes it, so that
+only one worker gets it.
 """
 
 import logging
@@ -28,7 +28,7 @@ class Channel(virtual.Channel):
         return folder
 
     def _messages(self, queue: str) -> list[Path]:
-        """The messages of a queue, the oldest first."""
+        """The messages of a queue, oldest first."""
         return sorted(self.folder.glob(f"*.{queue}.msg"))
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
@@ -43,10 +43,10 @@ class Channel(virtual.Channel):
             try:
                 message.rename(taken)
                 return loads(taken.read_text())
-            except FileNotFoundError:  # Another worker was first.
+            except FileNotFoundError:  # Another worker took it.
                 continue
-            except ValueError:  # Half a file, as a power cut leaves it.
-                logger.warning("A broken message was thrown away: %s", message.name)
+            except ValueError:  # Incomplete, such as after a power cut.
+                logger.warning("Discarded an incomplete message: %s", message.name)
             finally:
                 taken.unlink(missing_ok=True)
         raise Empty
@@ -64,7 +64,7 @@ class Channel(virtual.Channel):
 class Transport(virtual.Transport):
     Channel = Channel
     driver_type = driver_name = "embedded"
-    # Bindings are made by each process for itself: the queues are direct ones.
+    # Each process declares its own bindings; all queues are direct.
     global_state = virtual.BrokerState()
     implements = virtual.Transport.implements.extend(exchange_type=frozenset({"direct"}))
 

@@ -1,4 +1,4 @@
-"""What holds for every request, whatever it is for."""
+"""Rejects malformed requests, and keeps secret URLs secret."""
 
 from collections.abc import Callable
 
@@ -6,39 +6,37 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.defaults import page_not_found
 
-Respond = Callable[[HttpRequest], HttpResponse]
+from strategyweek.logs import PERSONAL_PATHS
 
-# Whoever has one of these addresses acts as the person it belongs to.
-PERSONAL_PATHS = ("/me/", "/join/", "/calendar/", "/unsubscribe/")
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def refuse_odd_requests(respond: Respond) -> Respond:
-    """Answer 400 to what no browser sends and what would fail deep inside instead.
+def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
+    """Respond with 400 to requests that no browser sends and that would raise errors later.
 
-    That is a NUL, which PostgreSQL cannot store or look for, and a form in another
-    encoding than UTF-8, which Django reads only to raise.
+    These are NUL characters, which PostgreSQL rejects, and forms that are not UTF-8.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        words = (request.path, request.META.get("QUERY_STRING", ""), *request.COOKIES.values())
+        texts = (request.path, request.META.get("QUERY_STRING", ""), *request.COOKIES.values())
+        has_nul = any("\0" in text or "%00" in text for text in texts)
         charset = (request.content_params or {}).get("charset", "utf-8").lower()
-        odd_words = any("\0" in text or "%00" in text for text in words)
-        if odd_words or charset not in {"utf-8", "utf8"}:
+        if has_nul or charset not in {"utf-8", "utf8"}:
             return render(request, "400.html", status=400)
-        return respond(request)
+        return get_response(request)
 
     return middleware
 
 
-def keep_personal_pages_private(respond: Respond) -> Respond:
-    """Keep secret addresses out of caches, search engines and Referer headers.
+def protect_personal_pages(get_response: GetResponse) -> GetResponse:
+    """Keep secret URLs out of caches, search engines and Referer headers.
 
-    Errors and redirects under these addresses are meant too. What has an ETag, the calendar
-    feed, says by itself who may keep it.
+    This includes errors and redirects. A response with an ETag, the calendar feed, sets its own
+    Cache-Control.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        response = respond(request)
+        response = get_response(request)
         if request.path.startswith(PERSONAL_PATHS):
             if not response.has_header("ETag"):
                 response["Cache-Control"] = "no-store"
@@ -51,6 +49,6 @@ def keep_personal_pages_private(respond: Respond) -> Respond:
 
 
 def not_found(request: HttpRequest, error: Exception) -> HttpResponse | None:
-    """For a personal link that does not work the page that helps, while debugging too."""
-    is_lost = isinstance(error, Http404) and request.path.startswith(PERSONAL_PATHS)
-    return page_not_found(request, error) if is_lost else None
+    """Show our 404 page for an invalid personal link, even with DEBUG."""
+    is_invalid_link = isinstance(error, Http404) and request.path.startswith(PERSONAL_PATHS)
+    return page_not_found(request, error) if is_invalid_link else None

@@ -1,11 +1,11 @@
-"""Nothing is uploaded here: a file in a form is read past in small pieces, and not kept."""
+"""Discards uploaded files: no form of the site takes any."""
 
 from typing import Any
 
 from django.core.files.uploadhandler import FileUploadHandler
 
 
-class Discard(FileUploadHandler):
+class DiscardUploads(FileUploadHandler):
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
         return None
 

@@ -8,18 +8,18 @@ from django.http import HttpRequest
 from django.urls import include, path
 
 from strategyweek import dev_mailbox
-from strategyweek.accounts import urls
+from strategyweek.accounts import urls as account_urls
 
-# Organizers have no use for allauth's lists, and keys of other sites come from the environment.
+# Organizers do not need allauth's lists. The keys of other sites come from the environment.
 admin.site.unregister([EmailAddress, SocialAccount, SocialApp, SocialToken])
 admin.site.site_header = admin.site.site_title = "Strategy Week"
 admin.site.index_title = "For organizers"
-# The one way in, with its limits against guessing.
+# allauth's sign-in page, which has rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 
 def has_permission(request: HttpRequest) -> bool:
-    """Whoever came in without a password before they were made an organizer stays outside."""
+    """Requires a password: someone may have signed in by a code before becoming an organizer."""
     user: User = request.user  # type: ignore[assignment]
     return user.is_active and user.is_staff and user.has_usable_password()
 
@@ -28,13 +28,13 @@ admin.site.has_permission = has_permission  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("accounts/", include(urls)),
+    path("accounts/", include(account_urls)),
     path("", include("registrations.urls")),
     path("", include("events.urls")),
 ]
 
 if "WEBHOOK_SECRET" in settings.ANYMAIL:
-    # Mail providers report here what came back; anymail checks the secret.
+    # Email providers report bounces here. anymail checks the secret.
     urlpatterns.insert(0, path("webhooks/mail/", include("anymail.urls")))
 
 if settings.DEBUG:

@@ -24,10 +24,10 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from events.models import Event, Session
-from events.zoom_stand_in import StandIn
 from strategyweek import celery_app
 from tests import people
 from tests.browser import DESK, PHONE, launched
+from tests.fake_zoom import FakeZoom
 from tests.services import Broker, Process, SmtpSink
 
 
@@ -324,12 +324,12 @@ def organizer(admin_client: Client) -> Client:
 
 
 @pytest.fixture
-def zoom_account(settings: Settings) -> Iterator[StandIn]:
-    """A Zoom account on a server that stands in for Zoom, with its credentials set."""
-    with StandIn() as zoom:
+def zoom_account(settings: Settings) -> Iterator[FakeZoom]:
+    """A fake Zoom account, with its credentials in the settings."""
+    with FakeZoom() as zoom:
         settings.ZOOM_ACCOUNT_ID = zoom.account.id
         settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET = zoom.account.client
         settings.ZOOM_API_URL, settings.ZOOM_OAUTH_URL = zoom.api_url, zoom.oauth_url
         settings.ZOOM_WEBHOOK_SECRET = "webhook-secret"
-        settings.ZOOM_PLAN, settings.ZOOM_IS_STAND_IN = "business", True
+        settings.ZOOM_PLAN, settings.ZOOM_IS_FAKE = "business", True
         yield zoom

@@ -1,4 +1,4 @@
-"""Rules that the database and the models hold by themselves."""
+"""Rules that database constraints and model validation enforce."""
 
 import datetime as dt
 from typing import Any
@@ -35,21 +35,21 @@ def session(event: Event, **changes) -> Session:
     return Session(event=event, **{**values, **changes})
 
 
-def refused(name: str, *columns: str):
-    """PostgreSQL names the constraint that was broken, SQLite the columns of a unique one."""
+def violates(name: str, *columns: str):
+    """PostgreSQL reports the name of a constraint, SQLite the columns of a unique constraint."""
     return pytest.raises(IntegrityError, match="|".join([name, ", ".join(columns) or name]))
 
 
 def test_session_must_end_after_it_starts(event):
     now = timezone.now()
-    with refused("session_ends_after_it_starts"), transaction.atomic():
+    with violates("session_ends_after_it_starts"), transaction.atomic():
         session(event, starts_at=now, ends_at=now).save()
 
 
-def test_session_address_is_used_once_in_an_event(event):
+def test_session_slug_is_unique_in_an_event(event):
     session(event).save()
     with (
-        refused("session_slug_once_per_event", "events_session.event_id", "events_session.slug"),
+        violates("session_slug_once_per_event", "events_session.event_id", "events_session.slug"),
         transaction.atomic(),
     ):
         session(event).save()
@@ -57,16 +57,16 @@ def test_session_address_is_used_once_in_an_event(event):
 
 def test_registration_must_close_after_it_opens(event):
     event.registration_opens_at = event.registration_closes_at = timezone.now()
-    with refused("event_registration_closes_after_it_opens"), transaction.atomic():
+    with violates("event_registration_closes_after_it_opens"), transaction.atomic():
         event.save()
 
 
 @pytest.mark.parametrize("model", [Track, Speaker])
-def test_name_is_used_once_in_an_event(event, model):
+def test_track_and_speaker_names_are_unique_in_an_event(event, model):
     model.objects.create(event=event, name="N")
     table = model._meta.db_table
     names = ("name_once_per_event", f"{table}.event_id", f"{table}.name")
-    with refused(*names), transaction.atomic():
+    with violates(*names), transaction.atomic():
         model.objects.create(event=event, name="N")
 
 
@@ -75,36 +75,36 @@ def alice(week: Event) -> Registration:
     return sign_up(week)
 
 
-def test_seat_waits_since_some_moment_iff_it_waits(alice):
+def test_only_waiting_seats_have_waiting_since(alice):
     name = "seat_waits_since_some_moment_iff_it_waits"
-    with refused(name), transaction.atomic():
+    with violates(name), transaction.atomic():
         alice.seats.update(state=Seat.State.WAITING)
-    with refused(name), transaction.atomic():
+    with violates(name), transaction.atomic():
         alice.seats.update(waiting_since=timezone.now())
 
 
-def test_erased_registration_is_canceled_and_holds_no_name(alice):
+def test_erased_registration_is_canceled_and_has_no_name(alice):
     name = "registration_erased_is_canceled_and_nobodys"
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
     people = Registration.objects.filter(pk=alice.pk)
     for changes in ({"canceled_at": now}, nobody, {**nobody, "canceled_at": now, "name": "A"}):
-        with refused(name), transaction.atomic():
+        with violates(name), transaction.atomic():
             people.update(erased_at=now, **changes)
     people.update(erased_at=now, canceled_at=now, **nobody)
 
 
-def test_access_need_stands_once_for_a_seat_and_kind(alice):
+def test_access_need_is_unique_for_a_seat_and_kind(alice):
     about = {"seat": alice.seats.first(), "kind": AccessNeed.Kind.OTHER}
     AccessNeed.objects.create(**about)
     table = AccessNeed._meta.db_table
     names = ("one_access_need_per_seat_and_kind", f"{table}.seat_id", f"{table}.kind")
-    with refused(*names), transaction.atomic():
+    with violates(*names), transaction.atomic():
         AccessNeed.objects.create(**about)
 
 
 @pytest.mark.parametrize(
-    ("state", "arranged", "confirmed", "is_true"),
+    ("state", "arranged", "confirmed", "is_valid"),
     [
         ("requested", False, False, True),
         ("requested", True, False, False),
@@ -116,7 +116,7 @@ def test_access_need_stands_once_for_a_seat_and_kind(alice):
         ("confirmed", True, False, False),
     ],
 )
-def test_access_need_has_the_moments_of_its_state(alice, state, arranged, confirmed, is_true):
+def test_access_need_has_the_times_of_its_state(alice, state, arranged, confirmed, is_valid):
     now = timezone.now()
     need = AccessNeed(
         seat=alice.seats.first(),
@@ -125,19 +125,19 @@ def test_access_need_has_the_moments_of_its_state(alice, state, arranged, confir
         arranged_at=now if arranged else None,
         confirmed_at=now if confirmed else None,
     )
-    if is_true:
+    if is_valid:
         need.save()
         return
-    with refused("access_need_has_the_moments_of_its_state"), transaction.atomic():
+    with violates("access_need_has_the_moments_of_its_state"), transaction.atomic():
         need.save()
 
 
-def test_question_is_answered_once_by_each(alice):
+def test_answer_is_unique_for_a_question_and_registration(alice):
     question = Question.objects.create(event=alice.event, text="How did you hear of us?")
     Answer.objects.create(registration=alice, question=question, value="A friend")
     table = Answer._meta.db_table
     columns = (f"{table}.registration_id", f"{table}.question_id")
-    with refused("one_answer_per_registration_and_question", *columns), transaction.atomic():
+    with violates("one_answer_per_registration_and_question", *columns), transaction.atomic():
         Answer.objects.create(registration=alice, question=question, value="A poster")
 
 
@@ -148,45 +148,45 @@ def test_mail_has_a_registration_or_a_message(alice):
         {"kind": "links"},
         {"kind": "links", "registration": alice, "message": {"recipient": "o@example.org"}},
     ):
-        with refused("mail_has_a_registration_or_a_message"), transaction.atomic():
+        with violates("mail_has_a_registration_or_a_message"), transaction.atomic():
             OutgoingMail.objects.create(key="k", **changes)
 
 
 @pytest.mark.parametrize("slug", sorted(RESERVED_SLUGS))
-def test_event_cannot_take_an_address_of_the_sites_own(event, slug):
+def test_event_slug_cannot_be_reserved(event, slug):
     event.slug = slug
     with pytest.raises(ValidationError, match="The site uses this address itself"):
         event.full_clean()
 
 
-def test_every_first_word_of_the_sites_addresses_is_reserved():
-    every: list[Any] = [*urlpatterns, *registrations.urls.urlpatterns]
-    words = {str(each.pattern).split("/")[0] for each in every}
-    assert {word for word in words if word and not word.startswith("<")} <= RESERVED_SLUGS
+def test_every_url_prefix_of_the_site_is_reserved():
+    patterns: list[Any] = [*urlpatterns, *registrations.urls.urlpatterns]
+    prefixes = {str(each.pattern).split("/")[0] for each in patterns}
+    assert {prefix for prefix in prefixes if prefix[:1] not in ("", "<")} <= RESERVED_SLUGS
 
 
 def test_event_time_zone_must_exist(event):
     event.time_zone = "Mars/Olympus"
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as error:
         event.full_clean()
-    assert list(refusal.value.message_dict) == ["time_zone"]
+    assert list(error.value.message_dict) == ["time_zone"]
 
 
-def test_session_takes_no_strategy_of_another_event(event):
+def test_session_rejects_a_track_of_another_event(event):
     other = Event.objects.create(name="Other", slug="other", host="They")
     foreign = Track.objects.create(event=other, name="Theirs")
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(ValidationError) as error:
         session(event, track=foreign).full_clean()
-    assert refusal.value.message_dict == {"track": ["This strategy belongs to another event."]}
+    assert error.value.message_dict == {"track": ["This strategy belongs to another event."]}
 
 
 @pytest.mark.parametrize(
     "url", ["http://zoom.us/j/1", "javascript:alert(1)", "zoom.us/j/1", "ftp://x"]
 )
-def test_meeting_takes_only_https_links(event, url):
-    with pytest.raises(ValidationError) as refusal:
+def test_meeting_accepts_only_https_links(event, url):
+    with pytest.raises(ValidationError) as error:
         Meeting(session=session(event), join_url=url).clean_fields(exclude=["session"])
-    assert list(refusal.value.message_dict) == ["join_url"]
+    assert list(error.value.message_dict) == ["join_url"]
 
 
 @pytest.mark.parametrize(
@@ -201,12 +201,12 @@ def test_meeting_takes_only_https_links(event, url):
         ("Ask Maria", ""),
     ],
 )
-def test_dial_in_is_the_number_that_a_line_begins_with(line, tel):
+def test_dial_in_number_is_at_the_start_of_the_line(line, tel):
     (number,) = Meeting(dial_in=f"\n {line} \n").dial_in_numbers()
     assert (number.text, number.tel) == (line, tel)
 
 
-def test_agenda_times_follow_from_the_start_and_move_with_it(event):
+def test_agenda_times_follow_from_the_sessions_start(event):
     talk = session(event)
     talk.save()
     for position, minutes in enumerate((10, 30, 5)):

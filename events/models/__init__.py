@@ -1,4 +1,4 @@
-"""The week: what happens when, and where on Zoom."""
+"""The week: events, their sessions, and their Zoom meetings."""
 
 from events.models.event import (
     RESERVED_SLUGS,

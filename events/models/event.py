@@ -1,15 +1,11 @@
-"""Events (one Strategy Week each), their strategies and speakers."""
+"""Events (one Strategy Week each), their tracks and speakers."""
 
 import datetime as dt
 import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import (
-    MaxValueValidator,
-    MinValueValidator,
-    validate_email,
-)
+from django.core.validators import MaxValueValidator, MinValueValidator, validate_email
 from django.db import models
 from django.db.models import F, Max, Min, Q
 from django.urls import reverse
@@ -20,7 +16,7 @@ from events.timezones import validate_time_zone
 if TYPE_CHECKING:
     from events.models.session import Session
 
-# First words of the site's own addresses: an event of that name would hide them.
+# The site's own URLs start with these; an event with such a slug would hide them.
 RESERVED_SLUGS = {
     "accounts",
     "admin",
@@ -42,7 +38,7 @@ def validate_event_slug(slug: str) -> None:
 
 
 def validate_emails(addresses: str) -> None:
-    """Addresses with commas between them."""
+    """Validate comma-separated addresses."""
     for address in split_emails(addresses):
         validate_email(address)
 
@@ -60,22 +56,22 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(status=Event.Status.PUBLISHED)
 
     def with_times(self) -> Any:
-        """Annotate `first_starts_at` and `last_ends_at` of the sessions that the public sees."""
-        shown = Q(sessions__status="published", sessions__canceled_at=None)
+        """Annotate `first_starts_at` and `last_ends_at` of the sessions that take place."""
+        takes_place = Q(sessions__status="published", sessions__canceled_at=None)
         return self.annotate(
-            first_starts_at=Min("sessions__starts_at", filter=shown),
-            last_ends_at=Max("sessions__ends_at", filter=shown),
+            first_starts_at=Min("sessions__starts_at", filter=takes_place),
+            last_ends_at=Max("sessions__ends_at", filter=takes_place),
         )
 
     def current(self, now: dt.datetime) -> "Event | None":
-        """The published event that runs or comes next; when all are over, the last one."""
+        """The published event that is running or next; if all are over, the last one."""
         events = self.published().with_times()
-        ahead = events.filter(last_ends_at__gte=now).order_by("first_starts_at", "pk").first()
-        return ahead or events.order_by(F("last_ends_at").desc(nulls_first=True), "-pk").first()
+        upcoming = events.filter(last_ends_at__gte=now).order_by("first_starts_at", "pk").first()
+        return upcoming or events.order_by(F("last_ends_at").desc(nulls_first=True), "-pk").first()
 
 
 class Event(models.Model):
-    """A Strategy Week: its name, its host, and when people may register."""
+    """A Strategy Week and its settings."""
 
     class Status(models.TextChoices):
         DRAFT = "draft", "Draft: only organizers see it"
@@ -89,13 +85,13 @@ class Event(models.Model):
         PERSONAL = "personal", "Personal links: made for you, and each person has one of their own"
 
     class LatePlaces(models.TextChoices):
-        """What becomes of a place that frees within an hour of a session's start, or later."""
+        """What happens to a spot that opens less than an hour before a session starts."""
 
         PROMOTE = "promote", "It goes to the first in line all the same"
         KEEP = "keep", "It stays free: nobody is called that late"
 
     class Phase(models.TextChoices):
-        """Where registration stands."""
+        """Whether people can register."""
 
         NOT_YET = "not yet"
         OPEN = "open"
@@ -157,7 +153,7 @@ class Event(models.Model):
         help_text="So long after the last session names, addresses and answers are erased by "
         "themselves; numbers stay. Export before what you may keep.",
     )
-    # Time to look at what will be erased, and to export it.
+    # Leaves organizers time to review what will be erased, and to export it.
     erase_not_before = models.DateTimeField(default=in_a_fortnight, editable=False)
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
@@ -253,7 +249,7 @@ class Event(models.Model):
 
     @property
     def creates_meetings(self) -> bool:
-        """Whether its meetings are made at Zoom by `meetings`, not pasted."""
+        """Whether `events.zoom.sync` creates its meetings; otherwise organizers paste links."""
         return self.zoom_mode != self.ZoomMode.PASTED
 
     @property
@@ -265,11 +261,11 @@ class Event(models.Model):
         return dt.timedelta(minutes=self.settle_minutes)
 
     def day_of(self, moment: dt.datetime) -> dt.date:
-        """The day of a moment by the event's clock."""
+        """The date of a moment in the event's time zone."""
         return moment.astimezone(self.zone).date()
 
     def registration_phase(self, now: dt.datetime, open_sessions: "list[Session]") -> Phase:
-        """Whether people can register now, given the sessions that can still be joined."""
+        """Whether people can register now, given the sessions that are still open to them."""
         if self.registration_closes_at and now >= self.registration_closes_at:
             return self.Phase.CLOSED
         if self.registration_opens_at and now < self.registration_opens_at:
@@ -278,7 +274,7 @@ class Event(models.Model):
 
 
 class Track(models.Model):
-    """One of the strategies that the week works on."""
+    """One of the week's strategies."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="tracks")
     name = models.CharField(max_length=80)
@@ -300,7 +296,7 @@ class Track(models.Model):
 
 
 class Speaker(models.Model):
-    """Someone, or a group, who leads an agenda item."""
+    """A person or group who leads an agenda item."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="speakers")
     name = models.CharField(max_length=120)

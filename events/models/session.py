@@ -1,14 +1,11 @@
-"""Sessions, their agendas, and what attendees knew of them before each edit."""
+"""Sessions, their agendas, and their revisions."""
 
 import datetime as dt
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.core.validators import (
-    MaxValueValidator,
-    MinValueValidator,
-)
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Prefetch, Q
 from django.urls import reverse
@@ -27,21 +24,21 @@ class SessionQuerySet(models.QuerySet["Session"]):
         return self.filter(status=Session.Status.PUBLISHED)
 
     def taking_place(self) -> "SessionQuerySet":
-        """Sessions that take place: public and not canceled."""
+        """Published and not canceled."""
         return self.published().filter(canceled_at=None)
 
     def open_to_register(self, now: dt.datetime) -> "SessionQuerySet":
-        """Sessions that someone may still sign up for: public, not canceled, not over."""
+        """Published, not canceled, and not over."""
         return self.taking_place().filter(ends_at__gt=now)
 
     def without_link(self, now: dt.datetime) -> "SessionQuerySet":
-        """Sessions still to come without a Zoom link."""
+        """Sessions that are not canceled or over, and have no Zoom link."""
         gone = Q(meeting__state="gone") & ~Q(event__zoom_mode=Event.ZoomMode.PASTED)
         no_link = Q(meeting=None) | Q(meeting__join_url="") | gone
         return self.filter(no_link, canceled_at=None, ends_at__gt=now)
 
     def with_details(self) -> "SessionQuerySet":
-        """Fetch the agenda, its speakers, the Zoom side and the track in a few queries."""
+        """Fetch the event, track, meeting, and the agenda with its speakers."""
         agenda = AgendaItem.objects.prefetch_related("speakers")
         return self.select_related("event", "track", "meeting").prefetch_related(
             Prefetch("agenda", queryset=agenda)
@@ -49,7 +46,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
 
 class Session(models.Model):
-    """One meeting of the week. `revision` counts what attendees must learn of."""
+    """One session of the week. `revision` counts the edits that attendees would notice."""
 
     class Kind(models.TextChoices):
         KICKOFF = "kickoff", "Kickoff"
@@ -134,9 +131,8 @@ class Session(models.Model):
         return reverse("session", args=[self.event.slug, self.slug])
 
     def is_open_to_register(self, now: dt.datetime) -> bool:
-        """The same rule as `SessionQuerySet.open_to_register`, for a session at hand."""
-        published = self.status == self.Status.PUBLISHED
-        return published and not self.is_canceled and self.ends_at > now
+        """The same rule as `SessionQuerySet.open_to_register`."""
+        return self.takes_place and self.ends_at > now
 
     def clean(self) -> None:
         if self.track and self.event_id and self.track.event_id != self.event_id:
@@ -148,12 +144,12 @@ class Session(models.Model):
 
     @property
     def takes_place(self) -> bool:
-        """Whether it takes place, as far as attendees can tell."""
+        """The same rule as `SessionQuerySet.taking_place`."""
         return self.status == self.Status.PUBLISHED and not self.is_canceled
 
     @property
     def settled_at(self) -> dt.datetime | None:
-        """When the last edit that attendees could notice has settled, or will have."""
+        """When the last edit that attendees would notice has settled, or will have."""
         return self.revised_at + self.event.settle_time if self.revised_at else None
 
     @property
@@ -162,12 +158,12 @@ class Session(models.Model):
 
     @property
     def doors_email_until(self) -> dt.datetime:
-        """When it is too late to say that doors are open: at the start, or soon after them."""
+        """The latest time to email that doors are open: the start, or soon after they open."""
         return max(self.starts_at, self.doors_open_at + DOORS_EMAIL_WINDOW)
 
     @property
     def day_reminder_at(self) -> dt.datetime:
-        """The same hour the day before, by the event's clock: also when that clock was changed."""
+        """The same local time the day before, also across a daylight saving change."""
         local = self.starts_at.astimezone(self.event.zone)
         return (local - dt.timedelta(days=1)).astimezone(dt.UTC)
 
@@ -177,25 +173,24 @@ class Session(models.Model):
 
     @property
     def join_url(self) -> str:
-        """The Zoom link valid now, or "" while there is none."""
+        """The current Zoom link, or "" if there is none."""
         meeting = self.meeting_or_none
         return meeting.join_url if meeting and not self.meeting_is_gone else ""
 
     @property
     def meeting_is_gone(self) -> bool:
-        """Whether its meeting, made by us, was deleted at Zoom by someone."""
+        """Whether someone deleted at Zoom the meeting that we created."""
         meeting = self.meeting_or_none
-        is_gone = meeting is not None and meeting.is_gone
-        return is_gone and self.event.creates_meetings
+        return meeting is not None and meeting.is_gone and self.event.creates_meetings
 
     @property
     def meeting_or_none(self) -> "Meeting | None":
         return getattr(self, "meeting", None)
 
     def joining_lines(self) -> list[str]:
-        """What one needs to join without our link: meeting ID, passcode, phone numbers.
+        """How to join without our link: meeting ID, passcode, phone numbers.
 
-        Where links are personal these let nobody in.
+        Empty if links are personal, because these would not let anyone in.
         """
         meeting = self.meeting_or_none
         if meeting is None or self.event.has_personal_links or self.meeting_is_gone:
@@ -205,7 +200,7 @@ class Session(models.Model):
         return lines + [f"By phone: {number.text}" for number in meeting.dial_in_numbers()]
 
     def snapshot(self) -> "SessionSnapshot":
-        """What attendees are told of the session; fetch it `with_details()`."""
+        """The session as attendees see it. Fetch the session `with_details()`."""
         return SessionSnapshot(
             slug=self.slug,
             title=self.title,
@@ -218,17 +213,17 @@ class Session(models.Model):
         )
 
     def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
-        """Each agenda item with the moment it begins: one after the other from the start."""
-        begins = self.starts_at
+        """Each agenda item with its start time. Items follow each other without breaks."""
+        starts_at = self.starts_at
         timed = []
         for item in self.agenda.all():
-            timed.append((begins, item))
-            begins += dt.timedelta(minutes=item.minutes)
+            timed.append((starts_at, item))
+            starts_at += dt.timedelta(minutes=item.minutes)
         return timed
 
 
 class SessionSnapshot(NamedTuple):
-    """What attendees are told of a session: two that are equal are the same news."""
+    """A session as attendees see it. If two snapshots are equal, there is nothing to announce."""
 
     slug: str
     title: str
@@ -241,7 +236,7 @@ class SessionSnapshot(NamedTuple):
 
 
 class Revision(models.Model):
-    """What attendees could know of a session before it was edited; see `schedule.editing`."""
+    """A session as attendees saw it before an edit. Written by `schedule.edit_session`."""
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -271,7 +266,7 @@ class Revision(models.Model):
 
 
 class AgendaItem(models.Model):
-    """A part of a session; its time follows from the session's start and what comes before."""
+    """A part of a session. Its start time follows from the items before it."""
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
     position = models.PositiveSmallIntegerField(

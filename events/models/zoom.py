@@ -1,44 +1,39 @@
-"""Zoom meetings, how we stand with the Zoom account, and what Zoom reported."""
+"""Zoom meetings, the health of the Zoom account, and Zoom's webhook reports."""
 
 import re
 from typing import NamedTuple
 
-from django.core.validators import (
-    URLValidator,
-)
+from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from events.models.session import Session
 
-SHORTEST_NUMBER = 7
+MIN_PHONE_CHARACTERS = 7
 
 
 class DialIn(NamedTuple):
-    """A phone number as an organizer entered it, perhaps with a place or more behind it."""
+    """A phone number as an organizer entered it, perhaps followed by a city or other text."""
 
     text: str
 
     @property
     def tel(self) -> str:
-        """The number that the line begins with, for a tel: link (RFC 3966); "" without one."""
+        """The number at the start of the line, for a tel: link (RFC 3966), or ""."""
         found = re.match(r"\+?[\d .-]*(\(\d+\)[\d .-]*)?\d", self.text)
         number = re.sub(r"[^+\d]", "", found[0]) if found else ""
-        return number if len(number) >= SHORTEST_NUMBER else ""
+        return number if len(number) >= MIN_PHONE_CHARACTERS else ""
 
 
 class MeetingQuerySet(models.QuerySet["Meeting"]):
     def at_zoom(self) -> "MeetingQuerySet":
-        """Those that were made there by us, and are still there as far as we know."""
+        """Meetings that we created at Zoom, and that we believe still exist."""
         return self.filter(state=Meeting.State.MADE)
 
 
 class Meeting(models.Model):
-    """A session's Zoom side: pasted by organizers, or kept in step with Zoom by `meetings`.
-
-    Attendees reach it by our join page.
-    """
+    """A session's Zoom meeting: pasted by organizers, or created by `events.zoom.sync`."""
 
     class State(models.TextChoices):
         PASTED = "pasted", "Pasted by an organizer"
@@ -46,7 +41,7 @@ class Meeting(models.Model):
         MADE = "made", "At Zoom"
         GONE = "gone", "Deleted at Zoom by someone"
 
-    # Without a session it is to be deleted at Zoom, and then here.
+    # Without a session, it will be deleted at Zoom and then here.
     session = models.OneToOneField(
         Session, on_delete=models.SET_NULL, null=True, related_name="meeting"
     )
@@ -75,18 +70,20 @@ class Meeting(models.Model):
         "at Zoom", max_length=10, choices=State.choices, default=State.PASTED, editable=False
     )
     zoom_id = models.BigIntegerField(null=True, unique=True, editable=False)
-    # What Zoom was last told, see `sync.spec`: an update is made only when it differs.
+    # What Zoom was last sent (`sync.spec` and captions): Zoom is updated only if it differs.
     synced_spec = models.JSONField(null=True, editable=False)
-    # Words for organizers: Zoom's own where it said something.
+    # Whether synced_spec was sent again because the meeting at Zoom differed from it.
+    was_resent = models.BooleanField(default=False, editable=False)
+    # Text for organizers: Zoom's own message if there was one.
     problem = models.TextField(blank=True, editable=False)
-    # A try began of which no answer was recorded: before the next one Zoom is asked what is there.
+    # Set while the outcome of a call is unknown: the next attempt first reads what is at Zoom.
     asked_at = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
     due_at = models.DateTimeField(default=timezone.now, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField("started", null=True, editable=False)
     ended_at = models.DateTimeField("ended", null=True, editable=False)
-    # When Zoom's own list of who was there was last read.
+    # When Zoom's list of participants was last read.
     counted_at = models.DateTimeField(null=True, editable=False)
 
     objects = MeetingQuerySet.as_manager()
@@ -104,7 +101,6 @@ class Meeting(models.Model):
 
     @property
     def is_gone(self) -> bool:
-        """Whether someone deleted it at Zoom."""
         return self.state == self.State.GONE
 
     def dial_in_numbers(self) -> list[DialIn]:
@@ -113,9 +109,9 @@ class Meeting(models.Model):
 
 
 class ZoomAccount(models.Model):
-    """How we stand with Zoom: one row, written by whoever calls it; see `meetings`.
+    """Whether calls to Zoom work. A single row, written by `events.zoom.sync`.
 
-    While `resumes_at` is ahead nobody calls: Zoom is away, or refuses our credentials.
+    Until `resumes_at`, no calls are made: Zoom is unavailable, or rejects our credentials.
     """
 
     problem = models.TextField(blank=True)
@@ -128,10 +124,7 @@ class ZoomAccount(models.Model):
 
 
 class ZoomReport(models.Model):
-    """What Zoom told us by a webhook, kept until a worker has worked on it.
-
-    `key` is the same for the same report sent again.
-    """
+    """A webhook report from Zoom, to be applied by a worker. A repeated report has the same key."""
 
     key = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=80)

@@ -1,4 +1,4 @@
-"""Days and hours as people say them, in a zone that the template names."""
+"""Filters that show days and times in a given time zone."""
 
 import datetime as dt
 import zoneinfo
@@ -26,7 +26,7 @@ def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
 
 @register.filter
 def hours(session: Session | Revision | SessionSnapshot, zone: dt.tzinfo) -> str:
-    """9:00 AM to 1:00 PM PDT, with the day of the end where it is another one."""
+    """9:00 AM to 1:00 PM PDT, with the weekday of the end if it is another day."""
     starts, ends = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
     end = date_format(ends, "g:i A" if starts.date() == ends.date() else "g:i A (l)")
     return f"{date_format(starts, 'g:i A')} to {end} {starts.tzname()}"

@@ -23,7 +23,7 @@ def zoom_notice(context: template.RequestContext) -> dict[str, Any]:
         wanting = Event.objects.exclude(zoom_mode=Event.ZoomMode.PASTED)
         return {"without_credentials": list(wanting)}
     problem = sync.account_problem()
-    notice: dict[str, Any] = {"problem": problem, "stand_in": stand_in()}
+    notice: dict[str, Any] = {"problem": problem, "fake_zoom": fake_zoom_url()}
     if problem:
         account = ZoomAccount.objects.first()
         notice["since"] = account and account.problem_since
@@ -31,15 +31,15 @@ def zoom_notice(context: template.RequestContext) -> dict[str, Any]:
     return notice
 
 
-@register.inclusion_tag("events/stand_in.html")
-def zoom_stand_in(event: Event) -> dict[str, Any]:
-    """That visitors of this event only try out."""
-    return {"tried_out": bool(stand_in()) and event.creates_meetings}
+@register.inclusion_tag("events/fake_zoom.html")
+def fake_zoom_notice(event: Event) -> dict[str, Any]:
+    """A notice to visitors that the event's meetings are fake."""
+    return {"is_fake": bool(fake_zoom_url()) and event.creates_meetings}
 
 
-def stand_in() -> str:
-    """The address of the server that stands in for Zoom; "" for Zoom itself, or without one."""
-    if not (settings.ZOOM_IS_STAND_IN and sync.is_configured()):
+def fake_zoom_url() -> str:
+    """The URL of the fake Zoom; "" with the real Zoom or without any."""
+    if not (settings.ZOOM_IS_FAKE and sync.is_configured()):
         return ""
     api = urlsplit(settings.ZOOM_API_URL)
     return f"{api.scheme}://{api.netloc}/"

@@ -1,7 +1,4 @@
-"""System checks: what would keep the product from making meetings at Zoom, or from hearing of them.
-
-Only `check --deploy` asks Zoom itself, and only with credentials.
-"""
+"""System checks of the Zoom settings. Only `check --deploy` calls Zoom."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +14,7 @@ CREDENTIALS = ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET")
 
 
 @checks.register
-def credentials_are_whole(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_credentials_complete(**kwargs: Any) -> list[checks.CheckMessage]:
     missing = [name for name in CREDENTIALS if not getattr(settings, name)]
     if not missing or len(missing) == len(CREDENTIALS):
         return []
@@ -31,28 +28,28 @@ def credentials_are_whole(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.database)
-def meetings_can_be_made(
+def check_events_need_credentials(
     databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Asked where the database may be: by `migrate`, and by `check --database default`."""
+    """Runs with `migrate` and `check --database default`, where the database may be used."""
     if zoom_client.is_configured():
         return []
-    waiting: list[str] = []
+    names: list[str] = []
     for alias in databases or []:
         try:
-            # Inside a transaction of somebody else's it must still go on afterwards.
+            # atomic(): an error must not break a surrounding transaction.
             with transaction.atomic(using=alias):
-                made = Event.objects.using(alias).exclude(zoom_mode=Event.ZoomMode.PASTED)
-                waiting += made.values_list("name", flat=True)
+                events = Event.objects.using(alias).exclude(zoom_mode=Event.ZoomMode.PASTED)
+                names += events.values_list("name", flat=True)
         except DatabaseError:
-            # Before the first `migrate` there is nothing to ask.
+            # Before the first `migrate` there are no tables.
             continue
-    if not waiting:
+    if not names:
         return []
     return [
         checks.Warning(
             f"The site has no Zoom credentials, so nobody makes the meetings of: "
-            f"{', '.join(waiting)}.",
+            f"{', '.join(names)}.",
             hint=f"Set {', '.join(CREDENTIALS)}, or have the events' links pasted.",
             id="events.W001",
         )
@@ -60,7 +57,7 @@ def meetings_can_be_made(
 
 
 @checks.register(deploy=True)
-def zoom_is_heard(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_webhook_secret(**kwargs: Any) -> list[checks.CheckMessage]:
     if not zoom_client.is_configured() or settings.ZOOM_WEBHOOK_SECRET:
         return []
     return [
@@ -74,7 +71,7 @@ def zoom_is_heard(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(deploy=True)
-def zoom_takes_the_credentials(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_credentials_accepted(**kwargs: Any) -> list[checks.CheckMessage]:
     if not zoom_client.is_configured():
         return []
     try:

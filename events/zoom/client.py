@@ -1,10 +1,11 @@
-"""THE Zoom client: HTTP to Zoom, and what can go wrong with it. It knows no models.
+"""Zoom's HTTP API: calls, typed results and errors. Knows no models.
 
-zoomus is the door. What it leaves open is closed here: its token comes from a cache that all
-processes share, every call has a timeout, every answer that is not what was asked for is an
-error of ours, and all workers together stay below the rates that Zoom allows.
+zoomus builds the requests. This module adds what it lacks: an access token shared by all
+processes, a timeout on every call, errors of our own for every unexpected response, and a rate
+limit over all workers together.
 
-Source: https://developers.zoom.us/docs/api/meetings/ and .../docs/api/rate-limits/.
+Each function names its page of https://developers.zoom.us/docs/api/meetings/. Rate limits:
+https://developers.zoom.us/docs/api/rate-limits/.
 """
 
 import base64
@@ -27,81 +28,83 @@ from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
 from zoomus.util import API_VERSION_2, ApiClient
 
-# Registrants in one call, and rows in a page of a list.
-BATCH = 30
-PAGE = 300
-# Characters that Zoom takes.
-LONGEST_TOPIC = 200
-LONGEST_NAME = 64
-# An error's words, as organizers read them.
-LONGEST_WORDS = 300
-# Calls a second by the account's plan, for each "Rate Limit Label" of the documentation.
-RATES = {
+# Zoom's own limits.
+REGISTRANTS_PER_CALL = 30
+ROWS_PER_PAGE = 300
+MAX_TOPIC_CHARACTERS = 200
+MAX_NAME_CHARACTERS = 64
+# Calls per second by the account's plan, for each "Rate Limit Label" of the documentation.
+CALLS_PER_SECOND = {
     "light": {"free": 4, "pro": 30, "business": 80},
     "medium": {"free": 2, "pro": 20, "business": 60},
     "heavy": {"free": 1, "pro": 10, "business": 40},
 }
-# Calls do not arrive as evenly as they leave.
-SHARE = 0.96
-# "Try again" within so many seconds is waited for here.
-SHORT_WAIT = 3
-SHORT_WAITS = 3
-TOKEN_MARGIN = 60
-REGISTRANT = "registrant_id"
-# Zoom's codes: for a field that it does not take, a meeting that is not there, a missing scope.
-INVALID, NO_MEETING, NO_SCOPE = 300, 3001, 4711
+# Below Zoom's limit, because calls arrive less evenly than they leave.
+RATE_FACTOR = 0.96
+# A slot booked further ahead than this is a clock error; its cache entry lasts as long.
+SLOT_LIFETIME_SECONDS = 60
+
+MAX_ERROR_CHARACTERS = 300
+# When Zoom asks for a pause of up to this many seconds, `_call` waits and retries.
+SHORT_WAIT_SECONDS = 3
+MAX_SHORT_WAITS = 3
+# A token is replaced this long before it expires.
+TOKEN_MARGIN_SECONDS = 60
+SCHEDULED_MEETING = 2
+# Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
+INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
-_renewing = threading.Lock()
-_booking = threading.Lock()
-_booked: dict[str, int] = {}
+_token_lock = threading.Lock()
+_slot_lock = threading.Lock()
+_last_slots: dict[str, int] = {}
 
 
 class ZoomError(Exception):
-    """Zoom did not do what it was asked. The words are for organizers: Zoom's own if it had any."""
+    """A call failed. The message is for organizers: Zoom's own if it sent one."""
 
 
 class SettingsError(ZoomError):
-    """Zoom does not accept our credentials. No call will do better."""
+    """The credentials are missing or rejected, so every call would fail."""
 
 
 class TryLater(ZoomError):
-    """Zoom is away, or has had enough of us.
+    """Zoom is unavailable, or a rate limit is reached.
 
-    `retry_at` is the moment that it named, if it did. `may_be_done`: the answer was lost, so
-    that the work may be done nevertheless; look before it is asked for again.
+    `retry_at` is when Zoom said to retry, if it did. `may_be_done`: Zoom may have done the work
+    although its response was lost; check before you ask again.
     """
 
     def __init__(
-        self, words: str, *, retry_at: dt.datetime | None = None, may_be_done: bool = False
+        self, message: str, *, retry_at: dt.datetime | None = None, may_be_done: bool = False
     ) -> None:
-        super().__init__(words)
+        super().__init__(message)
         self.retry_at, self.may_be_done = retry_at, may_be_done
 
 
 class Rejected(ZoomError):
-    """Zoom answered no, and would again. `code` is Zoom's own."""
+    """Zoom rejected the call; a retry would fail too. `code` is Zoom's, or the HTTP status."""
 
-    def __init__(self, words: str, *, code: int) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
         self.code = code
 
 
 class MissingScope(Rejected):
-    """Our app may not make this call; others it may."""
+    """The Zoom app lacks the scope for this call. Other calls may work."""
 
 
 class NotFound(Rejected):
-    """The meeting that the call was about is not there."""
+    """The meeting does not exist at Zoom."""
 
 
 @dataclass(frozen=True)
 class MeetingSpec:
-    """A meeting as it should be. `starts_at` is aware; `minutes` is its length.
+    """What a meeting should be. `starts_at` is timezone-aware; `minutes` is its length.
 
-    `agenda` is shown to nobody but the host; `options` are fields of Zoom's `settings`.
+    Only the host sees the `agenda`. `options` are fields of Zoom's `settings`.
     """
 
     topic: str
@@ -111,10 +114,10 @@ class MeetingSpec:
     options: Mapping[str, Any]
 
     def as_json(self) -> Json:
-        # zoomus would write any zone's hours with a Z behind them.
+        # zoomus would append a Z to a time in any zone.
         return {
-            "topic": self.topic[:LONGEST_TOPIC],
-            "type": 2,
+            "topic": self.topic,
+            "type": SCHEDULED_MEETING,
             "start_time": f"{self.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
             "timezone": "UTC",
             "duration": self.minutes,
@@ -124,7 +127,7 @@ class MeetingSpec:
 
 
 class Meeting(NamedTuple):
-    """A meeting as Zoom has it. `passcode` and `options` are unknown ("", {}) in lists."""
+    """A meeting as it is at Zoom. Lists leave out `passcode` ("") and `options` ({})."""
 
     id: int
     topic: str
@@ -144,10 +147,7 @@ class Person(NamedTuple):
 
 
 class Registrant(NamedTuple):
-    """Someone who is registered: `join_url` lets in this person and nobody else.
-
-    It is "" while Zoom waits for the host's yes.
-    """
+    """A registered person. `join_url` is theirs alone; "" while the host has to approve them."""
 
     id: str
     email: str
@@ -155,7 +155,7 @@ class Registrant(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """Someone's presence in an instance of a meeting, of `registrant_id` "" if unregistered."""
+    """One stay of one person in a meeting. `registrant_id` is "" if they did not register."""
 
     registrant_id: str
     user_id: str
@@ -166,64 +166,78 @@ class Participant(NamedTuple):
 
 
 def is_configured() -> bool:
-    """Whether the site was given an account's credentials."""
+    """Whether the site has all credentials for a Zoom account."""
     return all((settings.ZOOM_ACCOUNT_ID, settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET))
 
 
 def check_credentials() -> None:
-    """Ask Zoom for a token. Raises SettingsError when it gives none, TryLater when it is away."""
+    """Request a token. Raises SettingsError if rejected, TryLater if Zoom is unavailable."""
     _new_token()
 
 
 # Meetings
 
 
-def create_meeting(host: str, wish: MeetingSpec) -> Meeting:
-    """Make a meeting of this user ("me": whose credentials we have)."""
-    path = f"/users/{quote(host, safe='@')}/meetings"
-    made = _call("medium", "post", path, body=wish.as_json(), door=f"changes/{host}")
-    return _read(_meeting, made)
+def create_meeting(host: str, spec: MeetingSpec) -> Meeting:
+    """Create a meeting for this host: an email address, or "me" for the owner of the credentials.
+
+    Docs: Meetings, "Create a meeting".
+    """
+    created = _call(
+        "medium", "post", _user_path(host, "meetings"), body=spec.as_json(), daily_limit=host
+    )
+    return _read(_meeting, created)
 
 
 def get_meeting(meeting_id: int) -> Meeting:
-    """Raises NotFound."""
+    """Raises NotFound. Docs: Meetings, "Get a meeting"."""
     return _read(_meeting, _call("light", "get", f"/meetings/{meeting_id}"))
 
 
-def update_meeting(host: str, meeting_id: int, wish: MeetingSpec) -> None:
-    """Make a meeting of this host as it should be. Raises NotFound."""
-    path = f"/meetings/{meeting_id}"
-    _call("light", "patch", path, body=wish.as_json(), door=f"changes/{host}")
+def update_meeting(host: str, meeting_id: int, spec: MeetingSpec) -> None:
+    """Update one of this host's meetings. Raises NotFound. Docs: Meetings, "Update a meeting"."""
+    _call("light", "patch", f"/meetings/{meeting_id}", body=spec.as_json(), daily_limit=host)
 
 
 def delete_meeting(meeting_id: int) -> None:
-    """Raises NotFound when somebody did so before."""
+    """Raises NotFound if it was deleted before. Docs: Meetings, "Delete a meeting"."""
     _call("light", "delete", f"/meetings/{meeting_id}")
 
 
-def list_meetings(host: str) -> list[Meeting]:
-    """This user's meetings that are not over; of an agenda only the first 250 characters."""
-    path = f"/users/{quote(host, safe='@')}/meetings"
-    return [_read(_meeting, each) for each in _pages("medium", path, "meetings", type="scheduled")]
+def list_meetings(host: str, *, page_size: int = ROWS_PER_PAGE) -> list[Meeting]:
+    """This host's unexpired meetings, with only the first 250 characters of each agenda.
+
+    Docs: Meetings, "List meetings".
+    """
+    path = _user_path(host, "meetings")
+    rows = _pages("medium", path, "meetings", type="scheduled", page_size=page_size)
+    return [_read(_meeting, row) for row in rows]
 
 
 def enable_captions(host: str) -> None:
-    """Let meetings of this user have live captions; Zoom knows no such setting of one meeting."""
+    """Allow live captions in all meetings of this host; Zoom has no such setting per meeting.
+
+    Docs: Users, "Update user settings".
+    """
     captions = {"enable": True, "auto_transcribing": True}
     body = {"in_meeting": {"closed_captioning": captions}}
-    _call("medium", "patch", f"/users/{quote(host, safe='@')}/settings", body=body)
+    _call("medium", "patch", _user_path(host, "settings"), body=body)
 
 
-def _meeting(found: Json) -> Meeting:
+def _user_path(host: str, suffix: str) -> str:
+    return f"/users/{quote(host, safe='@')}/{suffix}"
+
+
+def _meeting(fields: Json) -> Meeting:
     return Meeting(
-        id=int(found["id"]),
-        topic=found.get("topic", ""),
-        starts_at=parse_time(found.get("start_time")),
-        minutes=int(found.get("duration") or 0),
-        agenda=found.get("agenda", ""),
-        join_url=found.get("join_url", ""),
-        passcode=found.get("password", ""),
-        options=found.get("settings") or {},
+        id=int(fields["id"]),
+        topic=fields.get("topic", ""),
+        starts_at=parse_time(fields.get("start_time")),
+        minutes=int(fields.get("duration") or 0),
+        agenda=fields.get("agenda", ""),
+        join_url=fields.get("join_url", ""),
+        passcode=fields.get("password", ""),
+        options=fields.get("settings") or {},
     )
 
 
@@ -231,78 +245,90 @@ def _meeting(found: Json) -> Meeting:
 
 
 def add_registrant(meeting_id: int, person: Person) -> Registrant:
-    """Register someone for a meeting; whoever is registered already stays so."""
-    path = f"/meetings/{meeting_id}/registrants"
-    # Whoever registers by Zoom's own form has to wait for the host's yes.
-    added = _call("light", "post", path, body={**_as_json(person), "auto_approve": True})
+    """Register and approve one person. Repeating the call for the same address is harmless.
+
+    Docs: Meetings, "Add a meeting registrant".
+    """
+    # Without auto_approve the host would have to approve each person.
+    body = {**_person_fields(person), "auto_approve": True}
+    added = _call("light", "post", f"/meetings/{meeting_id}/registrants", body=body)
     return _read(_registrant, {"email": person.email, **added})
 
 
 def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registrant]:
-    """Register at most 30 people in one call; one whom Zoom refuses, and it takes none."""
+    """Register up to REGISTRANTS_PER_CALL people. If Zoom rejects one, it registers none.
+
+    Docs: Meetings, "Perform batch registration".
+    """
     body = {
         "auto_approve": True,
         "registrants_confirmation_email": False,
-        "registrants": list(map(_as_json, people)),
+        "registrants": [_person_fields(person) for person in people],
     }
     added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", body=body)
-    return [_read(_registrant, each) for each in added.get("registrants") or []]
+    return [_read(_registrant, row) for row in added.get("registrants") or []]
 
 
 def list_registrants(meeting_id: int) -> list[Registrant]:
-    """Everyone who has a link."""
+    """All approved registrants. Docs: Meetings, "List meeting registrants"."""
     path = f"/meetings/{meeting_id}/registrants"
-    return [
-        _read(_registrant, {"registrant_id": each.get("id"), **each})
-        for each in _pages("medium", path, "registrants", status="approved")
-    ]
+    rows = _pages("medium", path, "registrants", status="approved")
+    return [_read(_registrant, {"registrant_id": row.get("id"), **row}) for row in rows]
 
 
 def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> None:
-    """Take links away, of at most 30 people."""
-    who = [{"id": registrant.id, "email": registrant.email} for registrant in registrants]
-    body = {"action": "cancel", "registrants": who}
+    """Cancel the links of up to REGISTRANTS_PER_CALL people.
+
+    Docs: Meetings, "Update registrant's status".
+    """
+    people = [{"id": registrant.id, "email": registrant.email} for registrant in registrants]
+    body = {"action": "cancel", "registrants": people}
     _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", body=body)
 
 
-def _registrant(found: Json) -> Registrant:
-    return Registrant(str(found["registrant_id"]), found["email"], found.get("join_url") or "")
+def _registrant(fields: Json) -> Registrant:
+    return Registrant(str(fields["registrant_id"]), fields["email"], fields.get("join_url") or "")
 
 
-def _as_json(person: Person) -> Json:
+def _person_fields(person: Person) -> Json:
     first, _space, last = person.name.strip().rpartition(" ")
     first, last = (first, last) if first else (last, "")
     return {
         "email": person.email,
-        "first_name": first[:LONGEST_NAME],
-        "last_name": last[:LONGEST_NAME],
+        "first_name": first[:MAX_NAME_CHARACTERS],
+        "last_name": last[:MAX_NAME_CHARACTERS],
     }
 
 
-# Afterwards
+# Reports
 
 
 def past_participants(meeting: int | str) -> list[Participant]:
-    """Who was there: in the meeting's last instance by its id, in any by the instance's uuid.
+    """Who attended: the last instance of a meeting ID, or the instance with this UUID.
 
-    By Zoom's report: the list of past participants leaves out whoever was there alone.
+    The endpoint "Get past meeting participants" leaves out a person who was there alone, so
+    this uses the report. Docs: Reports, "Get meeting participant reports".
     """
     key = quote(str(meeting), safe="")
     if str(meeting).startswith("/") or "//" in str(meeting):
+        # Zoom wants such a UUID encoded twice.
         key = quote(key, safe="")
     rows = _pages(
-        "heavy", f"/report/meetings/{key}/participants", "participants", include_fields=REGISTRANT
+        "heavy",
+        f"/report/meetings/{key}/participants",
+        "participants",
+        include_fields="registrant_id",
     )
     return [
         Participant(
-            registrant_id=each.get(REGISTRANT) or "",
-            user_id=str(each.get("user_id") or ""),
-            name=each.get("name") or "",
-            email=each.get("user_email") or "",
-            joined_at=parse_time(each.get("join_time")),
-            left_at=parse_time(each.get("leave_time")),
+            registrant_id=row.get("registrant_id") or "",
+            user_id=str(row.get("user_id") or ""),
+            name=row.get("name") or "",
+            email=row.get("user_email") or "",
+            joined_at=parse_time(row.get("join_time")),
+            left_at=parse_time(row.get("leave_time")),
         )
-        for each in rows
+        for row in rows
     ]
 
 
@@ -310,29 +336,30 @@ def past_participants(meeting: int | str) -> list[Participant]:
 
 
 class Client(ZoomClient):
-    """zoomus's, given a token: by itself it would fetch one without a timeout."""
+    """zoomus's client with a given token; its own code requests tokens without a timeout."""
 
     def __init__(self, token: str) -> None:
         ApiClient.__init__(self, base_uri=settings.ZOOM_API_URL, timeout=settings.ZOOM_TIMEOUT)
         self.config = {"token": token, "version": API_VERSION_2}
 
 
-def _read(make: Callable[[Json], T], found: Json) -> T:
-    """What an answer is about. Raises TryLater when it is not of the documented shape."""
+def _read(build: Callable[[Json], T], fields: Json) -> T:
+    """Build a result. Raises TryLater if the response is not as documented."""
     try:
-        return make(found)
+        return build(fields)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        words = "Zoom answered in a way that we do not understand."
-        raise TryLater(words, may_be_done=True) from error
+        message = "Zoom answered in a way that we do not understand."
+        raise TryLater(message, may_be_done=True) from error
 
 
-def _pages(label: str, path: str, rows: str, **params: Any) -> Iterator[Json]:
-    """The rows of all pages of a list."""
+def _pages(
+    label: str, path: str, rows: str, *, page_size: int = ROWS_PER_PAGE, **params: Any
+) -> Iterator[Json]:
+    """The rows of every page of a list; `rows` is the name of the field they are in."""
     token = ""
     while True:
-        page = _call(
-            label, "get", path, params={**params, "page_size": PAGE, "next_page_token": token}
-        )
+        page_params = {**params, "page_size": page_size, "next_page_token": token}
+        page = _call(label, "get", path, params=page_params)
         yield from page.get(rows, [])
         token = page.get("next_page_token") or ""
         if not token:
@@ -346,172 +373,181 @@ def _call(
     *,
     params: Mapping[str, Any] | None = None,
     body: Json | None = None,
-    door: str = "",
+    daily_limit: str = "",
 ) -> Json:
-    """Make a call, and return what Zoom answered. Raises ZoomError.
+    """Call Zoom and return its JSON. Raises ZoomError.
 
-    A new token is asked for once when ours is not valid any more. A wait that is short is
-    waited for. Behind a `door` that Zoom has closed until some later moment nobody calls again
-    before it: the limits of a day.
+    Renews an expired token once, and waits out short rate limits. `daily_limit` names the host
+    whose changes Zoom counts by the day: once the limit is reached, such calls fail here until
+    the time that Zoom named.
     """
     if not is_configured():
         raise SettingsError("The site has no Zoom credentials.")
-    if door and (until := _shared("get", f"door/{door}")):
-        raise TryLater(until[0], retry_at=until[1])
-    given: dict[str, Any] = {"params": params} if method == "get" else {"data": body}
-    token, waits = _token(), 0
-    renewed = False
+    limit_key = f"daily_limit/{daily_limit}"
+    if daily_limit and (reached := _shared_cache("get", limit_key)):
+        message, retry_at = reached
+        raise TryLater(message, retry_at=retry_at)
+    payload: dict[str, Any] = {"params": params} if method == "get" else {"data": body}
+    token, renewed, waits = access_token(), False, 0
     while True:
-        _wait_for_turn(label)
-        response = _send(getattr(Client(token), f"{method}_request"), path, **given)
+        _wait_for_slot(label)
+        response = _send(getattr(Client(token), f"{method}_request"), path, **payload)
         if response.status_code == 401 and not renewed:
-            token, renewed = _token(stale=token), True
+            token, renewed = access_token(expired=token), True
             continue
         try:
-            return _answer(response)
+            return parse_response(response)
         except TryLater as error:
             wait = (error.retry_at - _now()).total_seconds() if error.retry_at else math.inf
-            if not error.may_be_done and wait <= SHORT_WAIT and waits < SHORT_WAITS:
-                waits += 1
-                time.sleep(max(wait, 0))
-                continue
-            if door and error.retry_at and wait > SHORT_WAIT:
-                _shared("set", f"door/{door}", (str(error), error.retry_at), timeout=wait)
-            raise
+            is_short = wait <= SHORT_WAIT_SECONDS
+            if daily_limit and error.retry_at and not is_short:
+                reached = (str(error), error.retry_at)
+                _shared_cache("set", limit_key, reached, timeout=wait)
+            if error.may_be_done or not is_short or waits == MAX_SHORT_WAITS:
+                raise
+            waits += 1
+            time.sleep(max(wait, 0))
 
 
-def _send(request: Callable[..., requests.Response], *args: Any, **given: Any) -> requests.Response:
-    """Send a request. Raises TryLater when there is no answer."""
+def _send(
+    request: Callable[..., requests.Response], *args: Any, **kwargs: Any
+) -> requests.Response:
+    """Send a request. Raises TryLater if there is no response."""
     try:
-        return request(*args, **given)
+        return request(*args, **kwargs)
     except requests.RequestException as error:
         reason = getattr(error.args[0] if error.args else None, "reason", None)
         never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(
             reason, NewConnectionError
         )
-        words = "in time" if isinstance(error, requests.Timeout) else ""
-        raise TryLater(
-            f"Zoom did not answer {words}".strip() + ".", may_be_done=not never_sent
-        ) from error
+        in_time = " in time" if isinstance(error, requests.Timeout) else ""
+        message = f"Zoom did not answer{in_time}."
+        raise TryLater(message, may_be_done=not never_sent) from error
 
 
-def _answer(response: requests.Response) -> Json:
-    """What an answer says. Raises ZoomError when it is not what was asked for."""
+def parse_response(response: requests.Response) -> Json:
+    """The JSON of a successful response, {} if it has no content. Raises ZoomError otherwise."""
     content: Any = {}
     with contextlib.suppress(ValueError):
         content = response.json() if response.content else {}
-        content = content if isinstance(content, dict) else {}
+    content = content if isinstance(content, dict) else {}
     if response.ok and (content or not response.content):
         return content
-    words = str(content.get("message") or content.get("reason") or "")[:LONGEST_WORDS]
-    errors = content.get("errors")
-    fields = [
-        str(each.get("message", ""))
-        for each in (errors if isinstance(errors, list) else [])
-        if isinstance(each, dict)
-    ]
-    words = " ".join([words, *fields])[:LONGEST_WORDS].strip()
-    status, code = response.status_code, content.get("code")
+    message, status, code = _error_message(content), response.status_code, content.get("code")
     code = code if isinstance(code, int) else status
     if status == 429:
-        raise TryLater(words or "Zoom had too many calls.", retry_at=_retry_at(response))
-    if code == NO_SCOPE:
-        raise MissingScope(f"The Zoom app lacks a scope: {words}", code=code)
+        raise TryLater(message or "Zoom had too many calls.", retry_at=_retry_at(response))
+    if code == SCOPE_MISSING:
+        raise MissingScope(f"The Zoom app lacks a scope: {message}", code=code)
     if status == 401:
-        raise SettingsError(f"Zoom does not accept our credentials: {words or status}")
+        raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
     if response.ok or status >= 500:
-        raise TryLater(f"Zoom is in trouble ({status}). {words}".strip(), may_be_done=True)
-    error = NotFound if code == NO_MEETING else Rejected
-    raise error(words or f"Zoom answered {status}.", code=code)
+        raise TryLater(f"Zoom is in trouble ({status}). {message}".strip(), may_be_done=True)
+    error = NotFound if code == MEETING_NOT_FOUND else Rejected
+    raise error(message or f"Zoom answered {status}.", code=code)
+
+
+def _error_message(content: Json) -> str:
+    """Zoom's own message: the general one, then one per rejected field."""
+    message = str(content.get("message") or content.get("reason") or "")
+    errors = content.get("errors")
+    details = [
+        str(error.get("message", ""))
+        for error in (errors if isinstance(errors, list) else [])
+        if isinstance(error, dict)
+    ]
+    return " ".join([message, *details])[:MAX_ERROR_CHARACTERS].strip()
 
 
 def _retry_at(response: requests.Response) -> dt.datetime:
-    """When Zoom wants to be asked again: it names an ISO moment, or it is a limit of a second."""
-    named = response.headers.get("Retry-After", "")
-    if named.isdecimal():
-        return _now() + dt.timedelta(seconds=int(named))
-    if named_moment := parse_time(named):
-        return named_moment
+    """When to retry after a 429: Retry-After, else tomorrow (daily limits) or in a second."""
+    header = response.headers.get("Retry-After", "")
+    if header.isdecimal():
+        return _now() + dt.timedelta(seconds=int(header))
+    if moment := parse_time(header):
+        return moment
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
         tomorrow = _now().date() + dt.timedelta(days=1)
         return dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
     return _now() + dt.timedelta(seconds=1)
 
 
-def parse_time(written: Any) -> dt.datetime | None:
-    """A moment as Zoom writes it, 2021-10-16T16:00:00Z; None for anything else."""
+def parse_time(text: Any) -> dt.datetime | None:
+    """A time in Zoom's format, such as 2021-10-16T16:00:00Z; None for anything else."""
     try:
-        found = dt.datetime.fromisoformat(written)
+        moment = dt.datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-# What all workers share
+# Shared by all workers: the access token and the rate limit
 
 
-def _token(stale: str = "") -> str:
-    """The token that all processes share; a new one when there is none, or only the stale one."""
-    with _renewing:
-        token: str | None = _shared("get", _token_key())
-        if token is None or token == stale:
+def access_token(expired: str = "") -> str:
+    """The token that all processes share. A new one if there is none, or only the expired one."""
+    account = f"{settings.ZOOM_OAUTH_URL} {settings.ZOOM_ACCOUNT_ID} {settings.ZOOM_CLIENT_ID}"
+    key = f"token/{hashlib.sha256(account.encode()).hexdigest()}"
+    with _token_lock:
+        token: str | None = _shared_cache("get", key)
+        if token is None or token == expired:
             token, seconds = _new_token()
-            _shared("set", _token_key(), token, timeout=seconds - TOKEN_MARGIN)
+            _shared_cache("set", key, token, timeout=seconds - TOKEN_MARGIN_SECONDS)
     return token
 
 
-def _token_key() -> str:
-    whose = f"{settings.ZOOM_OAUTH_URL} {settings.ZOOM_ACCOUNT_ID} {settings.ZOOM_CLIENT_ID}"
-    return f"token/{hashlib.sha256(whose.encode()).hexdigest()}"
-
-
 def _new_token() -> tuple[str, int]:
-    """Ask Zoom for a token; it is valid for so many seconds (Server-to-Server OAuth)."""
+    """Request a token; returns it and how many seconds it is valid.
+
+    Docs: https://developers.zoom.us/docs/internal-apps/s2s-oauth/
+    """
     if not is_configured():
         raise SettingsError("The site has no Zoom credentials.")
-    pair = f"{settings.ZOOM_CLIENT_ID}:{settings.ZOOM_CLIENT_SECRET}"
+    credentials = f"{settings.ZOOM_CLIENT_ID}:{settings.ZOOM_CLIENT_SECRET}"
     response = _send(
         requests.post,
         settings.ZOOM_OAUTH_URL,
         data={"grant_type": "account_credentials", "account_id": settings.ZOOM_ACCOUNT_ID},
-        headers={"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"},
+        headers={"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"},
         timeout=settings.ZOOM_TIMEOUT,
     )
     try:
-        answer = _answer(response)
+        content = parse_response(response)
     except Rejected as error:
         raise SettingsError(f"Zoom does not accept our credentials: {error}") from error
-    token = answer.get("access_token")
+    token = content.get("access_token")
     if not isinstance(token, str) or not token:
         raise TryLater("Zoom gave no token.")
-    return token, max(int(answer.get("expires_in") or 0), 2 * TOKEN_MARGIN)
+    return token, max(int(content.get("expires_in") or 0), 2 * TOKEN_MARGIN_SECONDS)
 
 
-def _wait_for_turn(label: str) -> None:
-    """Wait for the next moment that no other call of this label has booked, in any process.
+def _wait_for_slot(label: str) -> None:
+    """Wait for the next free time slot of this rate limit, across all processes.
 
-    Moments are numbered, as far apart as the rate asks for; whoever first writes a number down
-    in the shared cache has it.
+    Slots are numbered, and 1/rate seconds apart. The process that first adds a slot's key to the
+    shared cache owns it.
     """
-    rate = RATES[label][settings.ZOOM_PLAN] * SHARE
-    with _booking:
-        first = math.ceil(time.time() * rate)
-        booked = _booked.get(label, 0)
-        # One that is further ahead than anyone books was booked by a clock that was wrong.
-        number = max(first, booked + 1) if booked < first + 60 * rate else first
-        while not _shared("add", f"turn/{label}/{rate}/{number}", 1, timeout=60):
-            number += 1
-        _booked[label] = number
-    time.sleep(max(0.0, number / rate - time.time()))
+    rate = CALLS_PER_SECOND[label][settings.ZOOM_PLAN] * RATE_FACTOR
+    with _slot_lock:
+        current = math.ceil(time.time() * rate)
+        slot = _last_slots.get(label, 0) + 1
+        is_plausible = current <= slot <= current + SLOT_LIFETIME_SECONDS * rate
+        slot = slot if is_plausible else current
+        while not _shared_cache(
+            "add", f"slot/{label}/{rate}/{slot}", 1, timeout=SLOT_LIFETIME_SECONDS
+        ):
+            slot += 1
+        _last_slots[label] = slot
+    time.sleep(max(0.0, slot / rate - time.time()))
 
 
-def _shared(verb: str, key: str, *args: Any, **options: Any) -> Any:
-    """Use the cache that all workers share. Raises TryLater when it is away."""
+def _shared_cache(method: str, key: str, *args: Any, **kwargs: Any) -> Any:
+    """Use the cache that all workers share. Raises TryLater if it is unavailable."""
     try:
-        return getattr(caches["shared"], verb)(f"zoom/{key}", *args, **options)
+        return getattr(caches["shared"], method)(f"zoom/{key}", *args, **kwargs)
     except (OSError, RedisError) as error:
         raise TryLater("The workers' shared memory (Redis) is away.") from error

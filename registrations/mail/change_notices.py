@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
 
-from events.background import each_separately
+from events.background import for_each_logging_errors
 from events.models import Event, Revision, Session, SessionSnapshot
 from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
@@ -29,7 +29,7 @@ def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
     revised = Session.objects.filter(revised_at__isnull=False, seats__in=_behind())
     events = Event.objects.published().filter(sessions__in=revised).distinct()
-    each_separately(events, lambda event: _queue_changes_of(event, now))
+    for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
 def _behind() -> QuerySet[Seat]:

@@ -51,7 +51,9 @@ def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:
     ids = [each.pk for each in registrations if each.event.has_personal_links]
     waiting = personal_links.awaited_by(ids) if ids else set()
     if waiting:
-        transaction.on_commit(lambda: mail_queue.wake_workers("issue_links", gather=GATHER_SECONDS))
+        transaction.on_commit(
+            lambda: mail_queue.wake_workers("issue_links", delay_seconds=GATHER_SECONDS)
+        )
     return waiting
 
 

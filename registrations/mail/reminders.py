@@ -5,7 +5,7 @@ import datetime as dt
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from events.background import each_separately
+from events.background import for_each_logging_errors
 from events.models import Event, Session, SessionQuerySet
 from registrations.mail.change_notices import earlier_revisions, is_change
 from registrations.mail_kinds import MailKind
@@ -21,7 +21,7 @@ THANKS_UNTIL = dt.timedelta(days=7)
 def queue_reminders(now: dt.datetime) -> None:
     """The day before and shortly before each person's first session of a day."""
     ahead = _sessions().with_details().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
-    each_separately(ahead, lambda session: _remind_of(session, now))
+    for_each_logging_errors(ahead, lambda session: _remind_of(session, now))
 
 
 def _remind_of(session: Session, now: dt.datetime) -> None:

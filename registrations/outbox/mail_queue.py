@@ -131,11 +131,13 @@ def resend(mails: OutgoingMailQuerySet) -> int:
     return again
 
 
-def wake_workers(task: str = "deliver_mails", *, gather: float = 0) -> None:
+def wake_workers(task: str = "deliver_mails", *, delay_seconds: float = 0) -> None:
     """Tell a worker that there is work."""
     # What takes turns itself gives way, after a turn, to what has waited longer.
     background.wake_workers(
-        f"registrations.tasks.{task}", gather=gather, expires=DELIVERY_RUN_SECONDS
+        f"registrations.tasks.{task}",
+        delay_seconds=delay_seconds,
+        expires_seconds=DELIVERY_RUN_SECONDS,
     )
 
 

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 State = PersonalLink.State
 
 # How many are claimed at once, and by how many connections they are asked for.
-CLAIM = 10 * zoom_client.BATCH
+CLAIM = 10 * zoom_client.REGISTRANTS_PER_CALL
 CONNECTIONS = 4
 # So many calls wait for a connection, so that none is idle while the next people are claimed.
 AHEAD = 3 * CONNECTIONS
@@ -115,7 +115,7 @@ def wanted_seats(now: dt.datetime) -> SeatQuerySet:
         session__event__zoom_mode=Event.ZoomMode.PERSONAL,
         session__meeting__state=Meeting.State.MADE,
         # Zoom knows already that people are registered.
-        session__meeting__synced_spec__settings__approval_type=sync.MANUAL,
+        session__meeting__synced_spec__settings__approval_type=sync.MANUAL_APPROVAL,
     )
 
 
@@ -155,7 +155,7 @@ def _issue_missing(end: float) -> bool:
 
     Returns whether the turn ended before the links did.
     """
-    asked: dict[Future[sync.Registered], Batch] = {}
+    asked: dict[Future[sync.RegistrationResults], Batch] = {}
     goes_on, refusing = True, set[int]()
     batches = _claimed_batches(end, refusing)
     with ThreadPoolExecutor(CONNECTIONS) as pool, contextlib.closing(batches):
@@ -197,8 +197,8 @@ def _claimed_batches(end: float, refusing: Set[int]) -> Generator[Batch, None, N
 
 
 def _chunks(links: list[PersonalLink]) -> Iterator[list[PersonalLink]]:
-    for start in range(0, len(links), zoom_client.BATCH):
-        yield links[start : start + zoom_client.BATCH]
+    for start in range(0, len(links), zoom_client.REGISTRANTS_PER_CALL):
+        yield links[start : start + zoom_client.REGISTRANTS_PER_CALL]
 
 
 def _hand_back(batches: Iterable[Batch]) -> None:
@@ -256,7 +256,7 @@ def _match_existing_registrants(meeting: Meeting, links: list[PersonalLink]) -> 
     if any(link.asked_at for link in links):
         try:
             with sync.tracking_account_health():
-                there = sync.registered(meeting.zoom_id or 0)
+                there = sync.registrants_by_email(meeting.zoom_id or 0)
         except zoom_client.ZoomError as error:
             _put_off(Batch(meeting, links), error)
             return []
@@ -268,7 +268,7 @@ def _match_existing_registrants(meeting: Meeting, links: list[PersonalLink]) -> 
     return others
 
 
-def _take(batch: Batch, answered: Future[sync.Registered]) -> zoom_client.ZoomError | None:
+def _take(batch: Batch, answered: Future[sync.RegistrationResults]) -> zoom_client.ZoomError | None:
     """Record what Zoom said to a batch. Returns what was wrong."""
     try:
         with sync.tracking_account_health():
@@ -281,7 +281,7 @@ def _take(batch: Batch, answered: Future[sync.Registered]) -> zoom_client.ZoomEr
     return None
 
 
-def _record(links: Sequence[PersonalLink], outcomes: sync.Registered) -> None:
+def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -> None:
     """Write down each person's link, or why there is none."""
     now = timezone.now()
     issued = []
@@ -332,7 +332,7 @@ def _put_off(batch: Batch, error: zoom_client.ZoomError) -> None:
         due_at, asked = now + REFUSED_PAUSE, {"asked_at": None}
         logger.warning("Zoom registers nobody for meeting %s: %s", batch.zoom_id, error)
         if isinstance(error, zoom_client.NotFound):
-            sync.note_gone(batch.zoom_id)
+            sync.mark_gone(batch.zoom_id)
     _change(batch.links, problem=str(error), due_at=due_at, **asked)
 
 
@@ -369,7 +369,7 @@ def _key(link: PersonalLink) -> str:
 def _revoke_some(meeting: Meeting) -> bool:
     """Take some of the meeting's links away at Zoom. Returns whether there may be more."""
     parted = PersonalLink.objects.filter(meeting=meeting, seat=None, due_at__lte=timezone.now())
-    links = _claim(parted, zoom_client.BATCH)
+    links = _claim(parted, zoom_client.REGISTRANTS_PER_CALL)
     if not links:
         return False
     batch = Batch(meeting, links)
@@ -386,7 +386,7 @@ def _revoke_some(meeting: Meeting) -> bool:
 def _registrants(zoom_id: int, links: Sequence[PersonalLink]) -> list[zoom_client.Registrant]:
     """These people as Zoom knows them; whose try was never answered may be there as well."""
     unknown = {_key(link) for link in links if link.asked_at and not link.registrant_id}
-    there = sync.registered(zoom_id) if unknown else {}
+    there = sync.registrants_by_email(zoom_id) if unknown else {}
     known = [
         zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
         for link in links

@@ -13,7 +13,7 @@ from django.db.models import F, Q
 
 from events.models import Meeting, Session, ZoomReport
 from events.zoom.client import parse_time
-from events.zoom.sync import note_gone
+from events.zoom.sync import mark_gone
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _ended(meeting: Meeting, details: Details, received_at: dt.datetime) -> None
 def _deleted(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
     """Somebody deleted it by hand. Of a session that is canceled it was perhaps ourselves."""
     if meeting.session and not meeting.session.canceled_at and meeting.zoom_id:
-        note_gone(meeting.zoom_id)
+        mark_gone(meeting.zoom_id)
 
 
 def _recorded(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:

@@ -140,7 +140,7 @@ def _store(kind: str, payload: dict[str, Any], key: str) -> None:
     report = ZoomReport(key=key, kind=kind, zoom_id=_zoom_id(payload), payload=payload)
     ZoomReport.objects.bulk_create([report], ignore_conflicts=True)
     transaction.on_commit(
-        functools.partial(background.wake_workers, APPLY_TASK, gather=GATHER_SECONDS)
+        functools.partial(background.wake_workers, APPLY_TASK, delay_seconds=GATHER_SECONDS)
     )
 
 

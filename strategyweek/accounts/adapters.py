@@ -1,7 +1,7 @@
-"""How django-allauth behaves here: people enter by a code or another site, organizers by password.
+"""Adapts django-allauth: attendees sign in by a code or another site, organizers by password.
 
-An account belongs to whoever has proven its address: by a code mailed to it, or by the word of
-another site that has seen such a proof. An account that merely claims an address is nobody's.
+An account belongs to the person who has verified its email address: with an emailed code, or at
+another site. An account with an unverified address gives access to nothing.
 """
 
 import datetime as dt
@@ -28,8 +28,7 @@ from django.utils import timezone
 from events.links import absolute
 from registrations.mail import stored_messages
 
-# So long an account is kept whose address nobody has proven.
-UNPROVEN_FOR = dt.timedelta(days=1)
+UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -43,7 +42,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return resolve_url("admin:index" if is_organizer else settings.LOGIN_REDIRECT_URL)
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
-        """An organizer's account opens the admin: it takes a password, whoever else vouches."""
+        """Require a password for organizers, because their account opens the admin."""
         methods = {record["method"] for record in get_authentication_records(request, user)}
         if user.is_staff and "password" not in methods:
             clear_login(request)
@@ -53,24 +52,24 @@ class AccountAdapter(DefaultAccountAdapter):
         return response
 
     def generate_unique_username(self, txts: list[str | None], regex: str | None = None) -> str:
-        """Nobody sees it or signs in with it; two made at the same moment are not the same."""
+        """A random value: no one sees it, and two concurrent sign-ups must not collide."""
         return str(uuid.uuid4())
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Queue the email: the page responds the same whether or not there is one to send."""
-        shared = {"email": email, "site_url": settings.SITE_URL}
-        message = self.render_mail(template_prefix, email, {**shared, **context})
-        is_code = "code" in context
-        valid_for = settings.CODE_TIMEOUT if is_code else settings.PASSWORD_RESET_TIMEOUT
+        """Queue the email, so that the response takes the same time whether or not one is sent."""
+        context = {"email": email, "site_url": settings.SITE_URL, **context}
+        message = self.render_mail(template_prefix, email, context)
+        has_code = "code" in context
+        valid_seconds = settings.CODE_TIMEOUT if has_code else settings.PASSWORD_RESET_TIMEOUT
         stored_messages.queue(
             recipient=email,
             subject=message.subject,
             text=str(message.body),
-            valid_for=dt.timedelta(seconds=valid_for),
+            valid_for=dt.timedelta(seconds=valid_seconds),
         )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        """Whoever enters by a code has no password to forget."""
+        """Send it only to people who have a password."""
         if user.has_usable_password():
             super().send_password_reset_mail(user, email, context)
 
@@ -81,27 +80,27 @@ class AccountAdapter(DefaultAccountAdapter):
 
 class SocialAdapter(DefaultSocialAccountAdapter):
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> User:
-        """Keep nothing of what the other site tells but the address."""
+        """Keep only the email address of what the other site sends."""
         sociallogin.account.extra_data = {}
         user: User = super().populate_user(request, sociallogin, {"email": data.get("email")})
         return user
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
-        """Asking for a code, and then not waiting for it, stands in nobody's way."""
-        proven = [each.email.lower() for each in sociallogin.email_addresses if each.verified]
-        _made_for_a_code().filter(email__in=proven).delete()
+        """Delete an account from an unused code, so that it does not block this sign-in."""
+        verified = [each.email.lower() for each in sociallogin.email_addresses if each.verified]
+        _unused_code_accounts().filter(email__in=verified).delete()
 
     def authenticate_by_email(self, sociallogin: Any) -> tuple[User, str] | None:
-        """The account that has proven an address which the other site has seen proven too."""
+        """The account that has verified the address, if the other site has verified it too."""
         found: tuple[User, str] | None = super().authenticate_by_email(sociallogin)
-        return found if found and proven_by(found[1]) == found[0] else None
+        return found if found and verified_owner(found[1]) == found[0] else None
 
 
 class PasswordForm(LoginForm):
-    """Organizers got their password from another organizer: their address needs no proof."""
+    """Signs organizers in without verifying their address: another organizer invited them."""
 
     def _setup_password_field(self) -> None:
-        """Keep it, although nobody signs up with one."""
+        """Keep the field, which allauth removes if sign-up has no password."""
 
     def _clean_with_password(self, credentials: dict[str, str]) -> dict[str, Any]:
         cleaned: dict[str, Any] = super()._clean_with_password(credentials)
@@ -110,7 +109,7 @@ class PasswordForm(LoginForm):
 
 
 class CodeForm(RequestLoginCodeForm):
-    """Signs in and up alike: an address that is new here gets its account with its code."""
+    """Signs in or up: a new address gets an account along with its code."""
 
     def clean_email(self) -> str:
         email: str = super().clean_email()
@@ -118,22 +117,23 @@ class CodeForm(RequestLoginCodeForm):
         return email
 
 
-def proven_by(email: str) -> User | None:
-    """Whose address this is beyond doubt."""
-    proven = EmailAddress.objects.filter(email=email.lower(), verified=True)
-    address = proven.select_related("user").first()
+def verified_owner(email: str) -> User | None:
+    """The user who has verified this address."""
+    verified = EmailAddress.objects.filter(email=email.lower(), verified=True)
+    address = verified.select_related("user").first()
     return address.user if address else None
 
 
 @transaction.atomic
 def account_for(email: str) -> User:
-    """The account that a code mailed to this address opens; if there is none, a new one.
+    """The account that a code sent to this address signs in to. Created if there is none.
 
-    Never one that claims the address and can be entered otherwise: by whom, nobody knows.
+    Never an account with this address unverified that can be opened in another way: someone else
+    may have created it.
     """
     email = email.lower()
-    made_before = _made_for_a_code().filter(email=email).first()
-    user = proven_by(email) or _organizer(email) or made_before
+    unused = _unused_code_accounts().filter(email=email).first()
+    user = verified_owner(email) or _organizer(email) or unused
     if user is None:
         user = User(email=email)
         user.set_unusable_password()
@@ -147,17 +147,18 @@ def _organizer(email: str) -> User | None:
     return User.objects.filter(email__iexact=email, is_staff=True, is_active=True).first()
 
 
-def _unproven() -> Any:
-    """Accounts that nobody has entered yet, because nobody has proven their address."""
-    waiting = User.objects.filter(last_login=None, is_staff=False, password__startswith="!")  # noqa: S106
-    return waiting.exclude(emailaddress__verified=True)
+def _unverified_accounts() -> Any:
+    """Accounts without a password, a sign-in or a verified address."""
+    unused = User.objects.filter(last_login=None, is_staff=False, password__startswith="!")  # noqa: S106
+    return unused.exclude(emailaddress__verified=True)
 
 
-def _made_for_a_code() -> Any:
-    """Those of them that nothing but a code can open."""
-    return _unproven().filter(socialaccount=None)
+def _unused_code_accounts() -> Any:
+    """Unverified accounts that only a code can open."""
+    return _unverified_accounts().filter(socialaccount=None)
 
 
-def delete_unproven() -> None:
-    """Delete accounts whose address nobody has proven in a day, however they were made."""
-    _unproven().filter(date_joined__lt=timezone.now() - UNPROVEN_FOR).delete()
+def delete_unverified() -> None:
+    """Delete accounts whose address was not verified within a day."""
+    oldest = timezone.now() - UNVERIFIED_ACCOUNT_LIFETIME
+    _unverified_accounts().filter(date_joined__lt=oldest).delete()

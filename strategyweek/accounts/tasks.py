@@ -4,6 +4,6 @@ from strategyweek.accounts import adapters
 
 
 @shared_task
-def delete_unproven_accounts() -> None:
-    """Forget addresses that somebody typed on the sign-in page and nobody proved."""
-    adapters.delete_unproven()
+def delete_unverified_accounts() -> None:
+    """Delete accounts whose address was entered on the sign-in page but never verified."""
+    adapters.delete_unverified()

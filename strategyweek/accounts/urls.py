@@ -1,4 +1,4 @@
-"""The few of django-allauth's pages that somebody needs here."""
+"""The pages of django-allauth that this site uses."""
 
 from allauth.account import views
 from allauth.socialaccount import views as social_views
@@ -9,13 +9,13 @@ from django.conf import settings
 from django.urls import path, re_path
 from django.views.generic import RedirectView, TemplateView
 
-leading_elsewhere = csp_update({"form-action": settings.OTHER_SITES_HOSTS})
+allow_sign_in_buttons = csp_update({"form-action": settings.SIGN_IN_ORIGINS})
 
 urlpatterns = [
     path("login/", views.login, name="account_login"),
     path(
         "login/code/",
-        leading_elsewhere(views.request_login_code),
+        allow_sign_in_buttons(views.request_login_code),
         name="account_request_login_code",
     ),
     path("login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
@@ -39,7 +39,7 @@ urlpatterns = [
         views.password_reset_from_key,
         name="account_reset_password_from_key",
     ),
-    # Where allauth leads some who are signed in already.
+    # allauth redirects here if someone is already signed in.
     path("email/", RedirectView.as_view(pattern_name="my_weeks"), name="account_email"),
 ]
 
@@ -47,8 +47,8 @@ if settings.SOCIALACCOUNT_PROVIDERS:
     urlpatterns += [
         path(
             "elsewhere/canceled/",
-            social_views.login_canceled,
-            name="socialaccount_login_canceled",
+            social_views.login_cancelled,
+            name="socialaccount_login_cancelled",
         ),
         path("elsewhere/error/", social_views.login_error, name="socialaccount_login_error"),
         path("elsewhere/signup/", social_views.signup, name="socialaccount_signup"),

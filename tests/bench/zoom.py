@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from events.zoom_stand_in import StandIn
-from events.zoom_stand_in.limits import PER_SECOND, Label
 from tests.bench.mail import people_of, variables, workers
 from tests.bench.report import figure, title
+from tests.fake_zoom import FakeZoom
+from tests.fake_zoom.limits import PER_SECOND, Label
 from tests.services import eventually
 
 PEOPLE, SESSIONS, BATCH = 3000, 6, 30
 
 
 def bench_zoom(week, folder: Path) -> None:
-    """A worker registers everyone for every session, against the stand-in at Business limits."""
+    """A worker registers everyone for every session, against the fake Zoom at Business limits."""
     from django.conf import settings
 
     from events import background
@@ -29,7 +29,7 @@ def bench_zoom(week, folder: Path) -> None:
         for session in week.sessions.all()
         for person in Registration.objects.all()
     )
-    with StandIn() as zoom:
+    with FakeZoom() as zoom:
         credentials = {
             "ZOOM_ACCOUNT_ID": zoom.account.id,
             "ZOOM_CLIENT_ID": zoom.account.client[0],
@@ -49,7 +49,7 @@ def bench_zoom(week, folder: Path) -> None:
             eventually(lambda: issued.count() == seats, f"{seats} links issued", 120, every=0.5)
         calls = list(zoom.calls)
     Event.objects.update(zoom_mode="pasted")
-    moments = [call.moment for call in calls if call.name == "add_registrants"]
+    moments = [call.received_at for call in calls if call.name == "add_registrants"]
     taken = moments[-1] - moments[0]
     least = seats // BATCH
     possible = (least - 1) / PER_SECOND[Label.HEAVY]["business"]

@@ -1,12 +1,11 @@
-"""A word to the workers costs little, also when thousands have something to say."""
-
-from types import SimpleNamespace
+"""Waking the workers is cheap, even when thousands of requests do it at once."""
 
 import pytest
 from celery import current_app
 from kombu.exceptions import OperationalError
 
 from events import background
+from events.background import WakeUps, for_each_logging_errors
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 from strategyweek.settings import CELERY_BEAT_SCHEDULE
@@ -16,10 +15,9 @@ pytestmark = pytest.mark.once
 
 @pytest.fixture
 def sent(monkeypatch) -> list[tuple[str, float, float]]:
-    """What was sent, how much later it is to run, and when it is worth nothing any more."""
+    """The task, delay and expiry (in seconds) of each wake-up that was sent."""
     sent: list[tuple[str, float, float]] = []
-    monkeypatch.setattr(background, "_gathered_until", {})
-    monkeypatch.setattr(background, "_paused_until", 0.0)
+    monkeypatch.setattr(background, "wake_ups", WakeUps())
     monkeypatch.setattr(
         current_app,
         "send_task",
@@ -28,26 +26,24 @@ def sent(monkeypatch) -> list[tuple[str, float, float]]:
     return sent
 
 
-def test_each_is_sent_at_once(sent):
+def test_wake_up_without_a_delay_is_always_sent(sent):
     background.wake_workers("a")
     background.wake_workers("a")
     assert sent == [("a", 0, 30), ("a", 0, 30)]
 
 
-def test_one_serves_all_that_ask_until_it_runs(sent, monkeypatch):
-    moments = iter([10.0, 10.5, 10.9, 11.1])
-    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    background.wake_workers("a", gather=1)
-    background.wake_workers("a", gather=1)
-    background.wake_workers("b", gather=1)
-    background.wake_workers("a", gather=1)
+def test_wake_up_with_a_delay_serves_all_requests_until_it_runs(sent):
+    times = iter([10.0, 10.5, 10.9, 11.1])
+    wake_ups = WakeUps(clock=lambda: next(times))
+    for task in ("a", "a", "b", "a"):
+        wake_ups.send(task, delay_seconds=1, expires_seconds=30)
     assert sent == [("a", 1, 31), ("b", 1, 31), ("a", 1, 31)]
 
 
-def test_what_takes_turns_gives_way_to_what_has_waited_longer(sent):
+def test_wake_up_for_a_delivery_run_expires_before_others(sent):
     background.wake_workers("a")
     mail_queue.wake_workers()
-    mail_queue.wake_workers("issue_links", gather=1)
+    mail_queue.wake_workers("issue_links", delay_seconds=1)
     assert sent == [
         ("a", 0, 3 * mail_queue.DELIVERY_RUN_SECONDS),
         ("registrations.tasks.deliver_mails", 0, mail_queue.DELIVERY_RUN_SECONDS),
@@ -55,29 +51,35 @@ def test_what_takes_turns_gives_way_to_what_has_waited_longer(sent):
     ]
 
 
-def test_sweeps_may_stand_behind_two_turns_at_a_mailing():
+def test_periodic_tasks_can_wait_for_two_delivery_runs():
     expiries = {name: each["options"]["expires"] for name, each in CELERY_BEAT_SCHEDULE.items()}
-    hasty = [
+    sooner = [
         name for name, seconds in expiries.items() if seconds < 3 * mail_queue.DELIVERY_RUN_SECONDS
     ]
-    assert hasty == ["deliver-mails"]
+    assert sooner == ["deliver-mails"]
 
 
-def test_links_turns_leave_as_many_to_the_mails():
-    every = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
-    assert every >= personal_links.TURN + mail_queue.DELIVERY_RUN_SECONDS
+def test_issuing_links_leaves_time_for_a_delivery_run():
+    interval = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
+    assert interval >= personal_links.TURN + mail_queue.DELIVERY_RUN_SECONDS
 
 
-def test_broker_that_is_away_is_not_asked_again_at_once(monkeypatch):
-    asked = []
+def test_failing_broker_is_not_called_again_at_once(monkeypatch):
+    attempts = []
 
-    def away(*args, **options):
-        asked.append(args)
+    def send_task(*args, **options):
+        attempts.append(args)
         raise OperationalError
 
-    monkeypatch.setattr(background, "_gathered_until", {})
-    monkeypatch.setattr(background, "_paused_until", 0.0)
-    monkeypatch.setattr(current_app, "send_task", away)
+    monkeypatch.setattr(background, "wake_ups", WakeUps())
+    monkeypatch.setattr(current_app, "send_task", send_task)
     background.wake_workers("a")
     background.wake_workers("b")
-    assert len(asked) == 1
+    assert len(attempts) == 1
+
+
+def test_failure_for_one_item_does_not_stop_the_others(caplog):
+    results = []
+    for_each_logging_errors([1, 0, 2], lambda number: results.append(2 // number))
+    assert results == [2, 1]
+    assert "Failed for 0" in caplog.text

@@ -1,4 +1,4 @@
-"""The Strategy Week that ships as data, and the command that loads it."""
+"""The Strategy Week that ships with the product, and the command that loads it."""
 
 import datetime as dt
 import zoneinfo
@@ -31,8 +31,8 @@ MODELS: list[type[models.Model]] = [
 ]
 
 
-def everything() -> dict[str, list[dict[str, Any]]]:
-    """Every column of every row that a week is made of."""
+def all_rows() -> dict[str, list[dict[str, Any]]]:
+    """Every row of the week's models, with every column."""
     return {
         model.__name__: list(model._default_manager.order_by("pk").values()) for model in MODELS
     }
@@ -60,7 +60,7 @@ def load(*arguments: str) -> str:
     return out.getvalue()
 
 
-# What the week holds
+# Content
 
 
 def test_week_has_the_coalitions_dates_and_times() -> None:
@@ -108,7 +108,7 @@ def test_week_has_the_coalitions_titles_kinds_and_strategies() -> None:
     ]
 
 
-def test_week_is_public_at_an_address_that_says_when() -> None:
+def test_week_is_published_with_the_date_in_its_address() -> None:
     event = load_strategy_week(starting=OCTOBER).event
     assert event.slug == "drop-lwop-2021-10-16"
     assert event.host == "Drop LWOP Coalition"
@@ -132,7 +132,7 @@ def test_week_in_october_is_stored_in_utc() -> None:
     )
 
 
-def test_week_across_the_end_of_summer_time_keeps_its_local_times() -> None:
+def test_week_across_the_end_of_daylight_saving_keeps_its_local_times() -> None:
     event = load_strategy_week(starting=NOVEMBER).event
     assert local_times(event) == [
         ("opening", "Sat", "2021-11-06", "09:00", "13:00"),
@@ -147,7 +147,7 @@ def test_week_across_the_end_of_summer_time_keeps_its_local_times() -> None:
     assert event.sessions.get(slug="closing").ends_at == utc("2021-11-13T20:00")
 
 
-def test_week_across_the_start_of_summer_time_keeps_its_local_times() -> None:
+def test_week_across_the_start_of_daylight_saving_keeps_its_local_times() -> None:
     event = load_strategy_week(starting=dt.date(2022, 3, 12)).event
     assert event.sessions.get(slug="opening").starts_at == utc("2022-03-12T17:00")
     assert event.sessions.get(slug="legislation").starts_at == utc("2022-03-15T01:00")
@@ -172,14 +172,14 @@ def test_week_gives_each_session_an_empty_meeting() -> None:
     )
 
 
-def test_week_passes_the_validation_that_admin_will_hold_it_to() -> None:
+def test_week_passes_the_models_validation() -> None:
     load_strategy_week(starting=OCTOBER)
     for model in MODELS:
         for row in model._default_manager.all():
             row.full_clean()
 
 
-def test_week_uses_every_speaker_it_brings() -> None:
+def test_week_uses_every_speaker() -> None:
     load_strategy_week(starting=OCTOBER)
     assert not Speaker.objects.filter(agenda_items=None).exists()
 
@@ -189,9 +189,9 @@ def test_week_uses_every_speaker_it_brings() -> None:
 
 def test_week_loaded_again_changes_nothing() -> None:
     first = load_strategy_week(starting=OCTOBER)
-    before = everything()
+    before = all_rows()
     assert load_strategy_week(starting=OCTOBER) == (first.event, False)
-    assert everything() == before
+    assert all_rows() == before
 
 
 def test_week_on_another_saturday_is_another_event() -> None:
@@ -202,7 +202,7 @@ def test_week_on_another_saturday_is_another_event() -> None:
     assert (first.sessions.count(), next_week.event.sessions.count()) == (6, 6)
 
 
-def test_week_loaded_again_leaves_what_organizers_changed() -> None:
+def test_week_loaded_again_keeps_organizers_changes() -> None:
     event = load_strategy_week(starting=OCTOBER).event
     Event.objects.update(name="Our week", status=Event.Status.DRAFT, introduction="")
     event.sessions.filter(slug="das").update(title="Talking with DAs", slug="talking")
@@ -215,27 +215,26 @@ def test_week_loaded_again_leaves_what_organizers_changed() -> None:
     event.speakers.get(name="Week hosts").delete()
     event.tracks.get(name="Commutations").delete()
     Meeting.objects.filter(session__slug="closing").update(join_url="https://zoom.us/j/1")
-    before = everything()
+    before = all_rows()
     load_strategy_week(starting=OCTOBER)
-    assert everything() == before
+    assert all_rows() == before
     assert event.sessions.count() == 5
 
 
-def test_week_loaded_again_is_recognised_at_a_new_address() -> None:
+def test_week_loaded_again_is_recognized_at_a_new_address() -> None:
     event = load_strategy_week(starting=OCTOBER).event
     Event.objects.update(slug="our-week")
-    before = everything()
+    before = all_rows()
     assert load_strategy_week(starting=OCTOBER) == (event, False)
-    assert everything() == before
+    assert all_rows() == before
 
 
-def test_week_that_fails_half_way_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_week_that_fails_half_way_creates_nothing() -> None:
     *sessions, closing = SESSIONS
     ends_before_it_starts = replace(closing, ends=dt.time(8))
-    monkeypatch.setattr("events.load_week.SESSIONS", (*sessions, ends_before_it_starts))
     with pytest.raises(IntegrityError):
-        load_strategy_week(starting=OCTOBER)
-    assert everything() == {model.__name__: [] for model in MODELS}
+        load_strategy_week(starting=OCTOBER, sessions=[*sessions, ends_before_it_starts])
+    assert all_rows() == {model.__name__: [] for model in MODELS}
 
 
 def test_week_cannot_start_on_a_sunday() -> None:
@@ -244,7 +243,7 @@ def test_week_cannot_start_on_a_sunday() -> None:
     assert not Event.objects.exists()
 
 
-# The date, when nobody names one
+# The default date
 
 
 @pytest.mark.parametrize(
@@ -279,7 +278,7 @@ def test_unfinished_week_may_be_renamed_a_draft_or_empty() -> None:
     assert unfinished_week(utc("2021-10-01T12:00")) == event
 
 
-def test_unfinished_week_is_the_coalitions_own() -> None:
+def test_unfinished_week_of_another_host_is_ignored() -> None:
     load_strategy_week(starting=OCTOBER)
     Event.objects.update(slug="film-night", host="Someone else")
     assert unfinished_week(utc("2021-10-01T12:00")) is None
@@ -296,32 +295,32 @@ def test_command_creates_the_week_on_the_saturday_given() -> None:
     assert Event.objects.get().slug == "drop-lwop-2021-10-16"
 
 
-def test_command_says_that_the_week_is_there_already() -> None:
+def test_command_reports_an_existing_week() -> None:
     load("--starting", "2021-10-16")
-    before = everything()
+    before = all_rows()
     assert load("--starting", "2021-10-16") == (
         "Drop LWOP Strategy Week is there already, at /drop-lwop-2021-10-16/, "
         "and was left as it is.\n"
     )
-    assert everything() == before
+    assert all_rows() == before
 
 
-def test_command_without_a_date_makes_one_week_until_that_is_over() -> None:
+def test_command_without_a_date_creates_the_next_week_once_the_last_is_over() -> None:
     with time_machine.travel(utc("2026-11-14T20:00"), tick=False):
         assert "/drop-lwop-2026-11-28/" in load()
-    before = everything()
+    before = all_rows()
     with time_machine.travel(utc("2026-11-23T20:00"), tick=False):
         assert load() == (
             "Drop LWOP Strategy Week is there already, at /drop-lwop-2026-11-28/, "
             "and was left as it is.\n"
         )
-    assert everything() == before
+    assert all_rows() == before
     with time_machine.travel(utc("2026-12-06T20:00"), tick=False):
         assert "Created" in load()
     assert Event.objects.count() == 2
 
 
-def test_command_with_a_date_makes_a_second_week_beside_an_unfinished_one() -> None:
+def test_command_with_a_date_creates_a_second_week() -> None:
     with time_machine.travel(utc("2026-11-14T20:00"), tick=False):
         load()
         load("--starting", "2027-01-16")
@@ -332,7 +331,7 @@ def test_command_with_a_date_makes_a_second_week_beside_an_unfinished_one() -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("2021-10-17", "2021-10-17 is a Sunday. A week starts on a Saturday."),
         ("2021-02-30", "'2021-02-30' is not a date. Write it like 2021-10-16."),
@@ -340,8 +339,8 @@ def test_command_with_a_date_makes_a_second_week_beside_an_unfinished_one() -> N
         ("", "'' is not a date. Write it like 2021-10-16."),
     ],
 )
-def test_command_refuses_a_bad_date(text: str, complaint: str) -> None:
+def test_command_rejects_a_bad_date(text: str, message: str) -> None:
     with pytest.raises(CommandError) as error:
         load(f"--starting={text}")
-    assert str(error.value) == f"Error: argument --starting: {complaint}"
+    assert str(error.value) == f"Error: argument --starting: {message}"
     assert not Event.objects.exists()

@@ -1,4 +1,4 @@
-"""The public site: what anyone may see, and nothing more."""
+"""The public site: what visitors see, and what they must not see."""
 
 import datetime as dt
 import re
@@ -17,9 +17,9 @@ pytestmark = pytest.mark.django_db
 
 
 def page(client, path: str) -> str:
-    answer = client.get(path)
-    assert answer.status_code == 200
-    return answer.content.decode()
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.content.decode()
 
 
 def public_paths(week) -> list[str]:
@@ -33,25 +33,22 @@ def test_home_is_the_current_event(client, week):
 
 
 @pytest.mark.once
-def test_home_without_an_event_says_so(client):
+def test_home_works_without_an_event(client):
     assert client.get("/").status_code == 200
     assert client.get("/").context.get("event") is None
 
 
-def at(moment: dt.datetime) -> Event | None:
-    return Event.objects.current(moment)
-
-
-def test_current_event_is_the_one_that_runs_or_comes_next(db):
+def test_current_event_is_the_running_or_next_one(db):
+    current = Event.objects.current
     first = load_strategy_week(starting=dt.date(2021, 10, 16)).event
     second = load_strategy_week(starting=dt.date(2022, 10, 15)).event
     ends = second.sessions.last().ends_at
-    assert at(first.sessions.first().starts_at - dt.timedelta(days=99)) == first
-    assert at(first.sessions.last().ends_at) == first
-    assert at(first.sessions.last().ends_at + dt.timedelta(seconds=1)) == second
-    assert at(ends + dt.timedelta(days=99)) == second
+    assert current(first.sessions.first().starts_at - dt.timedelta(days=99)) == first
+    assert current(first.sessions.last().ends_at) == first
+    assert current(first.sessions.last().ends_at + dt.timedelta(seconds=1)) == second
+    assert current(ends + dt.timedelta(days=99)) == second
     Event.objects.filter(pk=second.pk).update(status="draft")
-    assert at(ends) == first
+    assert current(ends) == first
 
 
 @pytest.mark.once
@@ -68,12 +65,12 @@ def test_event_page_has_the_overview(client, week):
 
 
 @pytest.mark.once
-def test_public_pages_keep_links_and_the_detailed_schedule_to_attendees(client, week):
+def test_public_pages_show_neither_links_nor_the_detailed_schedule(client, week):
     secrets = ["zoom.example", "secret1", "812 3456", "code-1", *DIAL_IN.splitlines()]
     for session in week.sessions.with_details():
         for item in session.agenda.all():
             secrets += [item.title, *(speaker.name for speaker in item.speakers.all())]
-    # Words that the introduction may use as well prove nothing.
+    # Text that is also public proves nothing.
     public = f"{week.introduction} {week.summary} {week.host}"
     public += " ".join(f"{s.title} {s.summary}" for s in week.sessions.all())
     public += " ".join(f"{t.name} {t.description}" for t in week.tracks.all())
@@ -85,27 +82,26 @@ def test_public_pages_keep_links_and_the_detailed_schedule_to_attendees(client, 
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("minutes", "words"), [(-60, "Next"), (60, "Now")])
-def test_event_page_says_what_is_now_or_next(client, week, minutes, words):
+@pytest.mark.parametrize(("minutes", "label"), [(-60, "Next"), (60, "Now")])
+def test_event_page_shows_what_is_now_or_next(client, week, minutes, label):
     opening = week.sessions.get(slug="opening")
     with time_machine.travel(opening.starts_at + dt.timedelta(minutes=minutes), tick=False):
         text = page(client, f"/{week.slug}/")
-    said = re.findall(r"\b(Now|Next)\b", text)
-    assert set(said) == {words}
+    assert set(re.findall(r"\b(Now|Next)\b", text)) == {label}
 
 
 @pytest.mark.once
-def test_drafts_are_for_organizers(client, admin_client, week):
+def test_drafts_are_visible_to_organizers_only(client, admin_client, week):
     draft = week.sessions.get(slug="das")
     Session.objects.filter(pk=draft.pk).update(status="draft")
     for path in (draft.get_absolute_url(), f"/{week.slug}/"):
-        assert (draft.title in admin_client.get(path).content.decode()) is True
+        assert draft.title in admin_client.get(path).content.decode()
     assert client.get(draft.get_absolute_url()).status_code == 404
     assert draft.title not in page(client, f"/{week.slug}/")
     assert draft.title not in page(client, f"/{week.slug}/calendar.ics").replace("\r\n ", "")
     Event.objects.update(status="draft")
     for path in (f"/{week.slug}/", draft.get_absolute_url()):
-        assert client.get(path).status_code in {404}
+        assert client.get(path).status_code == 404
         assert admin_client.get(path).status_code == 200
 
 
@@ -122,16 +118,16 @@ def test_canceled_session_is_marked(client, week):
     das = week.sessions.get(slug="das")
     cancel_session(session=das)
     assert "Canceled" in page(client, f"/{week.slug}/")
-    assert "ancelled" in page(client, das.get_absolute_url())
+    assert "This session is canceled." in page(client, das.get_absolute_url())
 
 
 @pytest.mark.parametrize(
     "path", ["/nothing/", "/drop/sessions/x/", "/x/calendar.ics", "/x/register/"]
 )
 def test_unknown_address_is_a_friendly_404(client, week, path):
-    answer = client.get(path)
-    assert answer.status_code == 404
-    assert "register" in answer.content.decode().lower()
+    response = client.get(path)
+    assert response.status_code == 404
+    assert "register" in response.content.decode().lower()
 
 
 @pytest.mark.parametrize("sessions", [1, 6])
@@ -146,13 +142,13 @@ def test_event_page_takes_the_same_queries_for_1_session_as_for_6(
 @pytest.mark.once
 def test_public_pages_send_a_strict_policy_and_no_cookie(client, week):
     for path in public_paths(week):
-        answer = client.get(path)
-        policy = answer["Content-Security-Policy"]
+        response = client.get(path)
+        policy = response["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         if "register" not in path:
-            assert answer.cookies == {}
-            assert "Cookie" not in answer.get("Vary", "")
+            assert response.cookies == {}
+            assert "Cookie" not in response.get("Vary", "")
 
 
 @pytest.mark.once
@@ -166,10 +162,10 @@ def test_public_pages_send_a_strict_policy_and_no_cookie(client, week):
         ("/", {"content-type": "application/x-www-form-urlencoded; charset=utf-16"}),
     ],
 )
-def test_odd_requests_are_refused_at_the_door(client, week, path, headers):
-    answer = client.get(path, headers=headers)
-    assert answer.status_code == 400
-    assert "Strategy Week" in answer.content.decode()
+def test_malformed_requests_are_rejected(client, week, path, headers):
+    response = client.get(path, headers=headers)
+    assert response.status_code == 400
+    assert "Strategy Week" in response.content.decode()
 
 
 # The calendar
@@ -189,7 +185,7 @@ def test_calendar_has_every_session_and_no_secret(client, week):
 
 
 @pytest.mark.once
-def test_calendar_answers_304_while_nothing_changed(client, week):
+def test_unchanged_calendar_is_a_304(client, week):
     path = f"/{week.slug}/calendar.ics"
     etag = client.get(path)["ETag"]
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
@@ -200,7 +196,7 @@ def test_calendar_answers_304_while_nothing_changed(client, week):
 
 
 @pytest.mark.once
-def test_moved_and_canceled_sessions_replace_their_entry(client, week):
+def test_moved_or_canceled_session_replaces_its_entry(client, week):
     def entry():
         return calendar_of(client, week).events[0]
 
@@ -219,19 +215,19 @@ def test_moved_and_canceled_sessions_replace_their_entry(client, week):
     assert str(entry()["UID"]) == uid
 
 
-def test_saving_what_attendees_are_not_told_is_no_revision(week):
+def test_edit_that_attendees_do_not_see_creates_no_revision(week):
     with edit_session(week.sessions.first().pk) as session:
         session.kind, session.track = "closing", None
         session.save()
     assert week.sessions.first().revision == 0
 
 
-# Kept copies
+# Cached pages
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("path", ["/", "/{}/", "/{}/sessions/opening/", "/{}/calendar.ics"])
-def test_visitors_get_a_copy_for_five_seconds_and_organizers_the_page_itself(
+def test_pages_are_cached_for_five_seconds_except_for_organizers(
     client, admin_client, week, settings, path
 ):
     settings.CACHES = {
@@ -249,7 +245,7 @@ def test_visitors_get_a_copy_for_five_seconds_and_organizers_the_page_itself(
 
 
 @pytest.mark.once
-def test_drafts_shown_to_an_organizer_are_not_kept_for_visitors(
+def test_drafts_shown_to_an_organizer_are_not_cached_for_visitors(
     client, admin_client, week, settings
 ):
     settings.CACHES = {

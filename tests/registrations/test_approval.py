@@ -171,7 +171,7 @@ def secrets_in(text: str, week: Event) -> list[str]:
 @pytest.mark.once
 @NOT_ADMITTED
 def test_own_page_shows_what_was_entered_and_what_is_public(client, week, someone, word):
-    details = {"organization": "Families & Friends", "state": "CA", "needs_asl": True}
+    details = {"organization": "Families & Friends", "us_state": "CA", "needs_asl": True}
     alice = someone(word, strategies=[week.tracks.first()], **details)
     AgendaItem.objects.update(title="Only for attendees")
     answer = client.get(f"/me/{alice.token}/")

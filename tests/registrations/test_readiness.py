@@ -988,7 +988,7 @@ def test_list_of_people_leads_to_the_board_of_its_event(admin_client, week):
 
 
 def in_short(user) -> str:
-    template = Template("{% load readiness %}{% readiness_in_short %}")
+    template = Template("{% load organizer_notices %}{% readiness_in_short %}")
     page = re.sub(r"</?(a|b)\b[^>]*>", "", template.render(Context({"user": user})))
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 

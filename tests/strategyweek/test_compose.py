@@ -1,7 +1,7 @@
-"""docker-compose.yml's own commands, in its own environment, from registration to mail.
+"""docker-compose.yml's commands, with its environment, from a registration to an email.
 
-There may be no Docker here, so the files that the Dockerfile copies are laid in a folder,
-and what compose names runs in it: only the host names become this machine's.
+Docker is not needed: the files that the Dockerfile copies go into a folder, and Compose's
+commands run there. Only the host names are replaced by those of this machine.
 """
 
 import os
@@ -27,7 +27,7 @@ from tests.services import BASE_DIR, Process, SmtpSink, eventually, free_port
 
 pytestmark = pytest.mark.served
 
-# As compose puts it together, before it fills in the password.
+# As in docker-compose.yml, before the password is filled in.
 DATABASE_URL = (
     "postgres://strategyweek:${POSTGRES_PASSWORD:?is missing in .env}@db:5432/strategyweek"
 )
@@ -41,14 +41,14 @@ def env_example() -> dict[str, str]:
 
 
 def interpolated(text: str, variables: dict[str, str]) -> str:
-    """Compose's ${NAME}, ${NAME:-default} and ${NAME:?words}."""
+    """Replace Compose's ${NAME}, ${NAME:-default} and ${NAME:?message}."""
 
     def value(match: re.Match[str]) -> str:
-        name, operator, words = match[1], match[2], match[3]
+        name, operator, text = match[1], match[2], match[3]
         if found := variables.get(name):
             return found
-        assert operator != ":?", f"{name} {words}"
-        return words or ""
+        assert operator != ":?", f"{name} {text}"
+        return text or ""
 
     return re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", value, text)
 
@@ -66,7 +66,7 @@ def database() -> Iterator[str]:
 
 @pytest.fixture
 def image(tmp_path) -> Path:
-    """What the Dockerfile puts into the image, by its own COPY and RUN lines."""
+    """The image's files, from the COPY and RUN lines of the Dockerfile."""
     dockerfile = (BASE_DIR / "Dockerfile").read_text().replace("\\\n", " ")
     app = tmp_path / "app"
     app.mkdir()
@@ -95,20 +95,20 @@ class Compose:
 
     def __init__(self, image: Path, hosts: dict[str, str], email_url: str) -> None:
         variables = {**env_example(), **FILLED_IN, "EMAIL_URL": email_url}
-        seen = list(hosts)
+        unused = list(hosts)
         self.services: dict[str, dict[str, Any]] = {}
         for name, service in compose_services().items():
             environment = service.get("environment", {})
-            for ours, here in hosts.items():
-                environment = {key: value.replace(ours, here) for key, value in environment.items()}
+            for host, local in hosts.items():
+                environment = {key: text.replace(host, local) for key, text in environment.items()}
             self.services[name] = {
                 "command": interpolated(service.get("command", ""), variables),
                 "environment": {
                     key: interpolated(value, variables) for key, value in environment.items()
                 },
             }
-            seen = [name for name in seen if name not in str(service)]
-        assert seen == [], "compose does not speak of these"
+            unused = [name for name in unused if name not in str(service)]
+        assert unused == [], "docker-compose.yml does not have these"
         self.image = image
 
     def start(self, name: str) -> Process:
@@ -125,7 +125,7 @@ class Compose:
 
 
 class Visitor:
-    """A browser behind the TLS proxy, which tells the site what it was asked for."""
+    """A browser behind the TLS proxy, with the headers that the proxy adds."""
 
     def __init__(self, port: int) -> None:
         self.port, self.cookies = port, SimpleCookie()
@@ -141,11 +141,11 @@ class Visitor:
             "Cookie": "; ".join(f"{name}={each.value}" for name, each in self.cookies.items()),
         }.items():
             request.add_header(name, value)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            for cookie in answer.headers.get_all("Set-Cookie", []):
+        with urllib.request.urlopen(request, timeout=20) as response:
+            for cookie in response.headers.get_all("Set-Cookie", []):
                 self.cookies.load(cookie)
-            self.headers = answer.headers
-            return answer.read().decode()
+            self.headers = response.headers
+            return response.read().decode()
 
     def answers(self) -> bool:
         try:
@@ -156,7 +156,7 @@ class Visitor:
 
 
 @pytest.mark.timeout(180)
-def test_compose_commands_go_from_registration_to_mail(image, database, smtp_sink: SmtpSink):
+def test_compose_commands_lead_from_registration_to_email(image, database, smtp_sink: SmtpSink):
     port = free_port()
     compose = Compose(
         image,
@@ -192,7 +192,7 @@ def test_compose_commands_go_from_registration_to_mail(image, database, smtp_sin
         form_path = re.search(r'href="(/[\w-]+/register/)"', home)[1]
         form = visitor.open(form_path)
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
-        answer = visitor.open(
+        page = visitor.open(
             form_path,
             {
                 "csrfmiddlewaretoken": token,
@@ -202,7 +202,7 @@ def test_compose_commands_go_from_registration_to_mail(image, database, smtp_sin
                 "sessions": re.findall(r'name="sessions"[^>]*value="(\d+)"', form),
             },
         )
-        assert "alice@example.org" in answer
+        assert "alice@example.org" in page
 
         smtp_sink.wait_for(1, timeout=30)
         (message,) = smtp_sink.to("alice@example.org")
@@ -219,7 +219,7 @@ def test_compose_commands_go_from_registration_to_mail(image, database, smtp_sin
             print(f"--- {process.log_file.name}\n{process.log}")
 
 
-def test_compose_needs_every_secret(image):
+def test_compose_requires_every_secret(image):
     for missing in (
         "SECRET_KEY",
         "POSTGRES_PASSWORD",
@@ -232,17 +232,17 @@ def test_compose_needs_every_secret(image):
             interpolated((BASE_DIR / "docker-compose.yml").read_text(), variables)
 
 
-def test_compose_passes_on_every_setting_of_the_example():
+def test_compose_passes_every_variable_of_env_example():
     explained = set(
         re.findall(r"^(?:# )?([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.M)
     )
     passed = set(compose_services()["web"]["environment"])
-    # One is for the database, one for another machine's disk, one for no production at all.
-    own = {"POSTGRES_PASSWORD", "VAR_DIR", "DEBUG"}
-    assert explained - own - passed == set()
+    # For the database container, for sites without Compose, and for development.
+    not_passed = {"POSTGRES_PASSWORD", "VAR_DIR", "DEBUG"}
+    assert explained - not_passed - passed == set()
 
 
-def test_only_the_proxy_is_reached_from_outside():
+def test_only_the_proxy_is_public_and_beat_runs_once():
     services = compose_services()
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert published == {

@@ -1,4 +1,4 @@
-"""`make run`'s command: everything on this machine, and nothing left of it after Ctrl-C."""
+"""The command of `make run` starts the whole site, and Ctrl-C stops all of it."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
 
 
 class Running:
-    """The embedded site, started as a newcomer starts it."""
+    """The embedded site, as `make run` starts it."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.site = f"http://localhost:{port}"
@@ -38,14 +39,14 @@ class Running:
             },
         )
         self.process.ready_when(lambda: "mailbox   " in self.process.log, 60)
-        self.family = [psutil.Process(self.process.pid)]
-        self.family += self.family[0].children(recursive=True)
+        parent = psutil.Process(self.process.pid)
+        self.processes = [parent, *parent.children(recursive=True)]
 
     def interrupt(self) -> None:
         self.process.stop(signal.SIGINT)
 
     def alive(self) -> list[psutil.Process]:
-        return [each for each in self.family if each.is_running() and each.status() != "zombie"]
+        return [each for each in self.processes if each.is_running() and each.status() != "zombie"]
 
 
 @pytest.fixture(scope="module")
@@ -65,23 +66,24 @@ def start(folder) -> Iterator:
     for each in started:
         each.process.stop()
         print(each.process.log)
-        for left in each.alive():
-            left.kill()
+        for process in each.alive():
+            process.kill()
 
 
 @pytest.fixture(scope="module")
 def running(start) -> Running:
-    """Started once for all tests here, of which the last one stops it."""
+    """Started once for the tests of this file. The last one stops it."""
     return start()
 
 
-def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(running):
-    for place in ("site", "admin", "mailbox"):
-        assert re.search(rf"{place} +{running.site}/", running.process.log)
+def test_run_serves_the_site_and_shows_the_email_of_a_registration(running):
+    for name in ("site", "admin", "mailbox"):
+        assert re.search(rf"{name} +{running.site}/", running.process.log)
     zoom = re.search(
-        r"zoom +(http://localhost:\d+/) +\(a stand-in, not Zoom\)", running.process.log
+        r"zoom +(http://localhost:\d+/) +\(test mode: not real Zoom\)", running.process.log
     )
-    assert "This is not Zoom." in urllib.request.urlopen(zoom[1], timeout=20).read().decode()
+    with urllib.request.urlopen(zoom[1], timeout=20) as response:
+        assert "Test mode: not real Zoom." in response.read().decode()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
 
     def page(path: str, fields: dict | None = None) -> str:
@@ -100,17 +102,17 @@ def test_run_shows_the_week_takes_a_registration_and_shows_the_mail(running):
             "sessions": re.findall(r'name="sessions"[^>]*value="(\d+)"', form),
         },
     )
-    eventually(lambda: "alice@example.org" in page("/mailbox/"), "a mail in the mailbox")
+    eventually(lambda: "alice@example.org" in page("/mailbox/"), "an email in the mailbox")
     mailbox = page("/mailbox/")
-    letter = re.search(r'href="(/mailbox/\d+/)"', mailbox)[1]
-    for part in (letter, f"{letter}html/"):
+    message = re.search(r'href="(/mailbox/\d+/)"', mailbox)[1]
+    for part in (message, f"{message}html/"):
         assert f"{running.site}/join/" in page(part)
-    assert "BEGIN:VCALENDAR" in page(f"{letter}0/")
+    assert "BEGIN:VCALENDAR" in page(f"{message}0/")
     assert "sample-token" in page("/mailbox/preview/links/")
     assert "sample-token" in page("/mailbox/preview/links/html/")
 
 
-def test_taken_port_is_said_at_once(running, tmp_path):
+def test_port_in_use_is_an_error(running, tmp_path):
     port = running.site.rpartition(":")[2]
     second = Process(
         *(sys.executable, "manage.py", "run"),
@@ -126,23 +128,30 @@ def test_taken_port_is_said_at_once(running, tmp_path):
     assert f"Port {port} is in use. Choose another: PORT={int(port) + 1} make run" in second.log
 
 
-def test_stand_in_for_zoom_takes_the_next_free_port(monkeypatch):
+def test_fake_zoom_gets_the_next_free_port(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert Command().stand_in_port(port - 1) not in (port - 1, port)
+        assert Command().fake_zoom_port(port - 1) not in (port - 1, port)
     monkeypatch.setenv("ZOOM_CLIENT_ID", "of-a-real-account")
-    assert Command().stand_in_port(port) is None
+    assert Command().fake_zoom_port(port) is None
+
+
+def test_run_without_the_tests_folder_has_no_fake_zoom(settings, tmp_path):
+    settings.BASE_DIR = tmp_path
+    output = StringIO()
+    assert Command(stdout=output).fake_zoom_port(8000) is None
+    assert output.getvalue() == "There is no fake Zoom: tests/ is not installed here.\n"
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])
-def test_port_must_be_one(port):
-    with pytest.raises(CommandError) as refused:
+def test_port_must_be_valid(port):
+    with pytest.raises(CommandError) as error:
         Command().free_port(port)
-    assert str(refused.value) == f"PORT must be a number from 1 to 65535, not '{port}'."
+    assert str(error.value) == f"PORT must be a number from 1 to 65535, not '{port}'."
 
 
-def test_bad_port_is_said_in_a_line(tmp_path):
+def test_invalid_port_is_a_one_line_error(tmp_path):
     result = subprocess.run(
         [sys.executable, "manage.py", "run"],
         env={"DEBUG": "true", "VAR_DIR": str(tmp_path), "PORT": "abc"},
@@ -153,12 +162,12 @@ def test_bad_port_is_said_in_a_line(tmp_path):
     assert result.stderr == "CommandError: PORT must be a number from 1 to 65535, not 'abc'.\n"
 
 
-def test_interrupt_ends_every_process_and_running_again_changes_nothing(running, start, folder):
+def test_interrupt_stops_every_process_and_a_second_run_keeps_the_data(running, start, folder):
     password = re.search(r"name: organizer +password: (\S+)", running.process.log)[1]
-    assert len(running.family) >= 5
+    assert len(running.processes) >= 5
     running.interrupt()
     eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
-    assert (folder / "zoom-stand-in.json").exists()
+    assert (folder / "fake-zoom.json").exists()
     second = start()
     assert "was left as it is" in second.process.log
     assert "password" not in second.process.log

@@ -1,7 +1,8 @@
-"""Settings are safe by default, and say what is missing; logs hold no secret link."""
+"""Settings are safe by default and report what is missing; logs contain no secret links."""
 
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from strategyweek.logs import HideTokens
-from strategyweek.settings import is_zoom, number
+from strategyweek.settings import integer, is_zoom
+from tests.services import BASE_DIR
 
 pytestmark = pytest.mark.once
 
@@ -44,7 +46,7 @@ def shown(*names: str, **variables: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("missing", "how"),
+    ("missing", "hint"),
     [
         ("SECRET_KEY", "python -c 'import secrets"),
         ("SITE_URL", "such as https://week.example.org"),
@@ -52,32 +54,32 @@ def shown(*names: str, **variables: str) -> list[str]:
         ("EMAIL_URL", "smtp+tls://user:password@host:587"),
     ],
 )
-def test_production_does_not_start_without_its_settings(missing, how):
+def test_production_does_not_start_without_its_settings(missing, hint):
     result = run("manage.py", "check", **{**PRODUCTION, missing: ""})
     assert result.returncode != 0
     assert f"{missing} is not set" in result.stderr
-    assert how in result.stderr
+    assert hint in result.stderr
 
 
-def test_production_starts_with_them():
+def test_production_starts_with_all_settings():
     result = run("manage.py", "check", "--deploy", "--fail-level=WARNING", **PRODUCTION)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "System check identified no issues (2 silenced).\n"
 
 
-def test_site_without_tls_is_warned_of():
+def test_site_without_tls_is_a_warning():
     result = run("manage.py", "check", "--deploy", **{**PRODUCTION, "SITE_URL": "http://week.org"})
     assert "registrations.W001" in result.stderr
 
 
-@pytest.mark.parametrize("word", ["maybe", "2", "tru"])
-def test_switch_refuses_unknown_words(word):
-    result = run("manage.py", "check", **PRODUCTION, DEBUG=word)
-    assert f"DEBUG must be true or false, not '{word}'." in result.stderr
+@pytest.mark.parametrize("value", ["maybe", "2", "tru"])
+def test_boolean_rejects_other_values(value):
+    result = run("manage.py", "check", **PRODUCTION, DEBUG=value)
+    assert f"DEBUG must be true or false, not '{value}'." in result.stderr
 
 
 @pytest.mark.parametrize("address", ["week.example.org", "ftp://x", "https://"])
-def test_site_url_must_be_an_address(address):
+def test_site_url_must_be_an_http_url(address):
     result = run("manage.py", "check", **{**PRODUCTION, "SITE_URL": address})
     assert "SITE_URL must look like https://week.example.org" in result.stderr
 
@@ -90,7 +92,7 @@ def test_site_url_must_be_an_address(address):
         ("smtp+ssl://u:p@h:465", ["'h'", "465", "'u'", "'p'", "False", "True"]),
     ],
 )
-def test_email_url_names_the_mail_server(url, expected):
+def test_email_url_sets_the_mail_server(url, expected):
     names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
     seen = shown(*(f"EMAIL_{name}" for name in names), **{**PRODUCTION, "EMAIL_URL": url})
     assert seen == expected
@@ -99,7 +101,7 @@ def test_email_url_names_the_mail_server(url, expected):
 POSTMARK = {"EMAIL_URL": "anymail://postmark", "ANYMAIL": "POSTMARK_SERVER_TOKEN=t0ken"}
 
 
-def test_mail_provider_is_named_in_email_url():
+def test_email_url_may_name_an_email_provider():
     seen = shown("EMAIL_BACKEND", "ANYMAIL", **PRODUCTION | POSTMARK)
     assert seen == [
         "'anymail.backends.postmark.EmailBackend'",
@@ -108,7 +110,7 @@ def test_mail_provider_is_named_in_email_url():
     ]
 
 
-def test_every_offered_mail_provider_is_one():
+def test_every_email_provider_exists_in_anymail():
     from importlib import import_module
 
     from django.conf import settings
@@ -117,39 +119,39 @@ def test_every_offered_mail_provider_is_one():
         assert import_module(f"anymail.backends.{provider}").EmailBackend
 
 
-def test_unknown_mail_provider_is_said_at_once():
+def test_unknown_email_provider_is_an_error():
     result = run("manage.py", "check", **PRODUCTION | {"EMAIL_URL": "anymail://gmail"})
     assert "EMAIL_URL must name one of brevo, mailersend" in result.stderr
 
 
-def test_mail_provider_without_its_key_is_an_error():
+def test_email_provider_without_its_key_is_an_error():
     result = run("manage.py", "check", **PRODUCTION | POSTMARK | {"ANYMAIL": ""})
     assert "registrations.E002" in result.stderr
     assert "POSTMARK_SERVER_TOKEN" in result.stderr
 
 
 @pytest.mark.parametrize(("secret", "warned"), [("", True), ("mail:s3cret", False)])
-def test_provider_whose_bounces_nobody_hears_of_is_warned_of(secret, warned):
+def test_email_provider_without_a_webhook_secret_is_a_warning(secret, warned):
     variables = PRODUCTION | POSTMARK | {"ANYMAIL_WEBHOOK_SECRET": secret}
     result = run("manage.py", "check", "--deploy", **variables)
     assert ("registrations.W002" in result.stderr) == warned
 
 
-@pytest.mark.parametrize("word", ["0", "-1", "x", "1.5"])
-def test_number_refuses_what_is_none(monkeypatch, word):
-    monkeypatch.setenv("MAIL_CONNECTIONS", word)
-    with pytest.raises(ImproperlyConfigured, match="MAIL_CONNECTIONS must be a whole number of at"):
-        number("MAIL_CONNECTIONS", default=1, least=1)
+@pytest.mark.parametrize("value", ["0", "-1", "x", "1.5"])
+def test_integer_rejects_other_values(monkeypatch, value):
+    monkeypatch.setenv("ZOOM_TIMEOUT", value)
+    with pytest.raises(ImproperlyConfigured, match="ZOOM_TIMEOUT must be a whole number of at"):
+        integer("ZOOM_TIMEOUT", default=1, minimum=1)
 
 
-def test_number_that_is_not_set_is_the_default(monkeypatch):
-    monkeypatch.setenv("MAIL_CONNECTIONS", " ")
-    assert number("MAIL_CONNECTIONS", default=1, least=1) == 1
-    monkeypatch.setenv("MAIL_CONNECTIONS", "8")
-    assert number("MAIL_CONNECTIONS", default=1, least=1) == 8
+def test_integer_has_a_default(monkeypatch):
+    monkeypatch.setenv("ZOOM_TIMEOUT", " ")
+    assert integer("ZOOM_TIMEOUT", default=1, minimum=1) == 1
+    monkeypatch.setenv("ZOOM_TIMEOUT", "8")
+    assert integer("ZOOM_TIMEOUT", default=1, minimum=1) == 8
 
 
-def test_every_outside_call_has_a_timeout():
+def test_email_and_broker_calls_have_a_timeout():
     (timeout, broker) = shown(
         "EMAIL_TIMEOUT",
         "CELERY_BROKER_TRANSPORT_OPTIONS",
@@ -164,16 +166,16 @@ def test_every_outside_call_has_a_timeout():
 
 
 @pytest.mark.parametrize("name", ["ZOOM_API_URL", "ZOOM_OAUTH_URL"])
-def test_production_takes_no_stand_in_for_zoom(name):
+def test_production_rejects_a_fake_zoom(name):
     result = run("manage.py", "check", **PRODUCTION | {name: "http://127.0.0.1:8001/v2"})
     assert result.returncode != 0
     assert "ZOOM_API_URL and ZOOM_OAUTH_URL must be addresses of Zoom, such as" in result.stderr
 
 
-def test_a_stand_in_for_zoom_is_for_trying_out():
-    names = ("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_IS_STAND_IN", "ZOOM_PLAN", "ZOOM_TIMEOUT")
+def test_debug_allows_a_fake_zoom():
+    names = ("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_IS_FAKE", "ZOOM_PLAN", "ZOOM_TIMEOUT")
     zoom = ["'https://api.zoom.us/v2'", "'https://zoom.us/oauth/token'", "False", "'pro'", "15"]
-    # As compose passes on what is not set.
+    # Compose passes unset variables on as empty.
     assert shown(*names, **PRODUCTION, ZOOM_API_URL="", ZOOM_OAUTH_URL="", ZOOM_PLAN="") == zoom
     here = "http://127.0.0.1:8001/v2"
     seen = shown(*names, DEBUG="true", ZOOM_API_URL=here, ZOOM_PLAN="Business", ZOOM_TIMEOUT="5")
@@ -193,36 +195,34 @@ def test_a_stand_in_for_zoom_is_for_trying_out():
         ("zoom.us", False),
     ],
 )
-def test_zooms_own_addresses(url, expected):
+def test_is_zoom_accepts_only_zooms_own_urls(url, expected):
     assert is_zoom(url) == expected
 
 
-def test_plan_at_zoom_is_one_that_we_know_the_limits_of():
+def test_zoom_plan_must_be_known():
     result = run("manage.py", "check", **PRODUCTION, ZOOM_PLAN="enterprise")
     assert "ZOOM_PLAN must be free, pro or business, not 'enterprise'." in result.stderr
 
 
-def test_credentials_of_zoom_that_are_not_whole_are_an_error():
+def test_incomplete_zoom_credentials_are_an_error():
     result = run("manage.py", "check", **PRODUCTION, ZOOM_CLIENT_ID="id")
     assert "events.E001" in result.stderr
 
 
-def test_database_without_tables_is_no_trouble_to_the_checks():
+def test_checks_work_on_a_database_without_tables():
     variables = PRODUCTION | {"DATABASE_URL": "sqlite://:memory:"}
     result = run("manage.py", "check", "--database=default", **variables)
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_variables_are_all_explained_in_the_example():
-    import re
-    from pathlib import Path
-
-    base = Path(__file__).parents[2]
-    source = (base / "strategyweek/settings.py").read_text()
-    read = set(re.findall(r'(?:env\.\w+|switch|required|number)\(\s*"([A-Z_]+)"', source))
-    explained = set(re.findall(r"^(?:# )?([A-Z_]+)=", (base / ".env.example").read_text(), re.M))
-    assert {"DATABASE_URL", "SECRET_KEY"} <= read
-    assert read - explained == set()
+def test_every_variable_is_explained_in_env_example():
+    source = (BASE_DIR / "strategyweek/settings.py").read_text()
+    used = set(re.findall(r'(?:env\.\w+|boolean|required|integer)\(\s*"([A-Z_]+)"', source))
+    explained = set(
+        re.findall(r"^(?:# )?([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.M)
+    )
+    assert {"DATABASE_URL", "SECRET_KEY"} <= used
+    assert used - explained == set()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_logs_hide_personal_links(message):
 
 
 @pytest.mark.django_db
-def test_a_wrong_link_is_logged_without_its_token(client, capfd):
+def test_invalid_link_is_logged_without_its_token(client, capfd):
     client.get("/me/s3cret-token/")
     client.get("/me/s3cret-token/nothing-here/")
     captured = capfd.readouterr()

@@ -1,4 +1,4 @@
-"""What mails bring, imported into a real CalDAV server: one object for each session, always."""
+"""Calendars from emails, imported into a real CalDAV server: one object for each session."""
 
 import datetime as dt
 import sys
@@ -38,7 +38,7 @@ ALL_EVENTS = """
 """
 
 
-class Kept(NamedTuple):
+class StoredEntry(NamedTuple):
     """An object on the server."""
 
     href: str
@@ -47,7 +47,7 @@ class Kept(NamedTuple):
 
 
 class CalDav:
-    """Someone's calendar on a CalDAV server (RFC 4791), as their program keeps it."""
+    """A person's calendar on a CalDAV server (RFC 4791), as a calendar program would use it."""
 
     def __init__(self, server: str) -> None:
         self.server, self.http = server, requests.Session()
@@ -64,42 +64,41 @@ class CalDav:
             timeout=5,
         )
 
-    def objects(self) -> list[Kept]:
-        answer = self.request("REPORT", self.path, ALL_EVENTS, Depth="1")
-        assert answer.status_code == 207
+    def objects(self) -> list[StoredEntry]:
+        response = self.request("REPORT", self.path, ALL_EVENTS, Depth="1")
+        assert response.status_code == 207
         found = []
-        # The server is ours.
-        multistatus = ElementTree.fromstring(answer.content)  # noqa: S314
+        # Safe to parse: the server is ours.
+        multistatus = ElementTree.fromstring(response.content)  # noqa: S314
         for each in multistatus.iter("{DAV:}response"):
             (entry,) = read(each.findtext(f".//{CALDAV}calendar-data").encode())
             found.append(
-                Kept(each.findtext("{DAV:}href"), each.findtext(".//{DAV:}getetag"), entry)
+                StoredEntry(each.findtext("{DAV:}href"), each.findtext(".//{DAV:}getetag"), entry)
             )
-        return sorted(found, key=lambda kept: (kept.entry.starts_at, kept.entry.uid))
+        return sorted(found, key=lambda stored: (stored.entry.starts_at, stored.entry.uid))
 
     def entries(self) -> list[Read]:
-        return [kept.entry for kept in self.objects()]
+        return [stored.entry for stored in self.objects()]
 
-    def bring(self, calendar: bytes) -> None:
-        """Import a calendar: what is there by its UID is replaced unless it is newer.
+    def import_calendar(self, calendar: bytes) -> None:
+        """Import entries. An entry with the same UID is replaced unless it is newer.
 
-        An object holds one entry and no METHOD (RFC 4791, 4.1); newer is what RFC 5546, 2.1.5
-        says.
+        An object has one entry and no METHOD (RFC 4791, 4.1). RFC 5546, 2.1.5, defines newer.
         """
-        there = {kept.entry.uid: kept for kept in self.objects()}
+        by_uid = {stored.entry.uid: stored for stored in self.objects()}
         for component in vobject.readOne(calendar.decode()).vevent_list:
-            stored = vobject.iCalendar()
-            stored.add(component)
-            body = stored.serialize()
+            file = vobject.iCalendar()
+            file.add(component)
+            body = file.serialize()
             (entry,) = read(body.encode())
-            kept = there.get(entry.uid)
-            if kept is None:
-                answer = self.put(f"{self.path}{uuid.uuid4()}.ics", body, If_None_Match="*")
-            elif (entry.sequence, entry.stamp) >= (kept.entry.sequence, kept.entry.stamp):
-                answer = self.put(kept.href, body, If_Match=kept.etag)
+            stored = by_uid.get(entry.uid)
+            if stored is None:
+                response = self.put(f"{self.path}{uuid.uuid4()}.ics", body, If_None_Match="*")
+            elif (entry.sequence, entry.stamp) >= (stored.entry.sequence, stored.entry.stamp):
+                response = self.put(stored.href, body, If_Match=stored.etag)
             else:
                 continue
-            assert answer.status_code in {201, 204}, answer.text
+            assert response.status_code in {201, 204}, response.text
 
     def put(self, path: str, body: str, **condition: str) -> requests.Response:
         return self.request("PUT", path, body, Content_Type="text/calendar", **condition)
@@ -107,7 +106,7 @@ class CalDav:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Radicale that keeps its calendars in a folder of its own, and lets in any name."""
+    """A Radicale server with its own folder that accepts any user name."""
     folder, port = tmp_path_factory.mktemp("caldav"), free_port()
     url = f"http://127.0.0.1:{port}"
     process = Process(
@@ -143,16 +142,16 @@ def clock():
 
 @pytest.fixture
 def delivered(clock, smtp: SmtpSink) -> Callable[[Registration], list[bytes]]:
-    """Let edits settle, send what is owed, and give the calendars that came to someone since."""
-    taken: dict[str, int] = {}
+    """A function: let edits settle, send what is due, and return a person's new calendars."""
+    seen: dict[str, int] = {}
 
     def delivered(person: Registration) -> list[bytes]:
         clock.shift(dt.timedelta(minutes=11))
         tasks.queue_due_mails()
         delivery.deliver_due(writer.writer_for)
         received = smtp.to(person.email)
-        new = received[taken.get(person.email, 0) :]
-        taken[person.email] = len(received)
+        new = received[seen.get(person.email, 0) :]
+        seen[person.email] = len(received)
         files = (file for mail in new for file in mail.iter_attachments())
         return [str(file.get_content()).encode() for file in files]
 
@@ -163,25 +162,25 @@ def feed(client, person: Registration) -> bytes:
     return client.get(address(person)).content
 
 
-def test_calendar_follows_a_week_and_never_holds_a_session_twice(
+def test_calendar_follows_every_change_and_has_each_session_once(
     client, week, opening, caldav, delivered
 ):
     alice = sign_up(week, sessions=week.sessions.all()[:3])
 
     def step(status: str, sequence: int, starts_at: dt.datetime) -> None:
-        """Bring what was mailed, and see that it is what the feed says, each entry once."""
+        """Import the emailed calendar: it must equal the feed, with each entry once."""
         (calendar,) = delivered(alice)
-        caldav.bring(calendar)
-        kept = caldav.entries()
-        assert len({each.uid for each in kept}) == len(kept) == 3
-        entry = next(each for each in kept if each.uid == f"{opening.uid}@strategyweek")
+        caldav.import_calendar(calendar)
+        entries = caldav.entries()
+        assert len({each.uid for each in entries}) == len(entries) == 3
+        entry = next(each for each in entries if each.uid == f"{opening.uid}@strategyweek")
         assert (entry.status, entry.sequence) == (status, sequence)
         assert entry.starts_at == starts_at
-        assert kept == read(feed(client, alice))
-        # Brought again, by the mail or from the feed, nothing is new.
-        caldav.bring(calendar)
-        caldav.bring(feed(client, alice))
-        assert caldav.entries() == kept
+        assert entries == read(feed(client, alice))
+        # Importing the email or the feed again changes nothing.
+        caldav.import_calendar(calendar)
+        caldav.import_calendar(feed(client, alice))
+        assert caldav.entries() == entries
 
     first, later = opening.starts_at, opening.starts_at + dt.timedelta(hours=2)
     step("CONFIRMED", 0, first)
@@ -193,40 +192,38 @@ def test_calendar_follows_a_week_and_never_holds_a_session_twice(
     step("CONFIRMED", 3, later)
 
 
-def test_mail_that_arrives_late_does_not_undo_a_change(client, week, opening, caldav, delivered):
+def test_late_email_does_not_undo_a_change(client, week, opening, caldav, delivered):
     alice = sign_up(week, sessions=week.sessions.all()[:2])
     (links,) = delivered(alice)
     move(opening, hours=2)
     (changed,) = delivered(alice)
-    caldav.bring(changed)
-    caldav.bring(links)
+    caldav.import_calendar(changed)
+    caldav.import_calendar(links)
     assert caldav.entries() == read(feed(client, alice))
     assert [each.sequence for each in caldav.entries()] == [1, 0]
 
 
-def test_place_from_the_waiting_list_replaces_what_the_feed_said(
+def test_promotion_from_the_waitlist_replaces_the_feeds_entry(
     client, week, opening, caldav, delivered
 ):
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     alone = week.sessions.filter(pk=opening.pk)
     alice, bob = (sign_up(week, name, sessions=alone) for name in ("Alice Adams", "Bob Brown"))
-    caldav.bring(feed(client, bob))
+    caldav.import_calendar(feed(client, bob))
     assert [each.status for each in caldav.entries()] == ["TENTATIVE"]
     delivered(bob)
     seats.release(seats=alice.seats.all())
     (promoted,) = delivered(bob)
-    caldav.bring(promoted)
-    (told,), (fed,) = caldav.entries(), read(feed(client, bob))
-    assert told.status == "CONFIRMED"
-    assert told._replace(stamp=fed.stamp) == fed
+    caldav.import_calendar(promoted)
+    (emailed,), (fed,) = caldav.entries(), read(feed(client, bob))
+    assert emailed.status == "CONFIRMED"
+    assert emailed._replace(stamp=fed.stamp) == fed
 
 
-def test_server_itself_knows_the_entries_of_mail_and_feed_as_one(
-    client, week, opening, caldav, delivered
-):
+def test_server_treats_entries_of_email_and_feed_as_one(client, week, opening, caldav, delivered):
     alice = sign_up(week, sessions=week.sessions.filter(pk=opening.pk))
     (links,) = delivered(alice)
-    caldav.bring(links)
-    refused = caldav.put(f"{caldav.path}second.ics", feed(client, alice).decode())
-    assert refused.status_code == 409
-    assert "no-uid-conflict" in refused.text
+    caldav.import_calendar(links)
+    response = caldav.put(f"{caldav.path}second.ics", feed(client, alice).decode())
+    assert response.status_code == 409
+    assert "no-uid-conflict" in response.text

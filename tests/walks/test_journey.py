@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 
 def local(url: str) -> str:
-    """A mailed address, on the test's own server."""
+    """The path of an emailed URL, to open on the test's own server."""
     return urlsplit(url)._replace(scheme="", netloc="").geturl()
 
 
@@ -33,7 +33,7 @@ def register(page: Page, name: str = "María José O'Brien") -> None:
 
 @pytest.mark.browser_may("/j/1?pwd=secret1")
 @pytest.mark.parametrize("device", ["phone", pytest.param("desk", marks=pytest.mark.once)])
-def test_from_the_front_page_to_the_meeting(
+def test_walk_from_the_front_page_to_the_meeting(
     request, week, live_server, smtp_sink, worker, zoom, device
 ):
     page: Page = request.getfixturevalue(device)
@@ -48,7 +48,7 @@ def test_from_the_front_page_to_the_meeting(
     page.goto(local(link))
     expect(page.locator("[data-seconds]")).to_be_visible()
 
-    # The doors open, and the same link leads to the Zoom link valid now.
+    # Once the doors are open, the same link leads to the current Zoom link.
     Meeting.objects.update(join_url=zoom)
     open_doors()
     page.goto(local(link))
@@ -57,7 +57,7 @@ def test_from_the_front_page_to_the_meeting(
 
 
 def open_doors(seconds: int = 0) -> None:
-    """Move the first session so that its doors open in so many seconds."""
+    """Move the first session so that its doors open in this many seconds."""
     opening = Session.objects.select_related("event").get(slug="opening")
     length = opening.ends_at - opening.starts_at
     opening.starts_at = timezone.now() + dt.timedelta(
@@ -70,7 +70,7 @@ def open_doors(seconds: int = 0) -> None:
 @pytest.mark.once
 @pytest.mark.browser_may("/j/1?pwd=secret1")
 @pytest.mark.parametrize("javascript", [True, False])
-def test_waiting_page_moves_on_by_itself(new_page, week, zoom, javascript):
+def test_waiting_page_continues_when_the_doors_open(new_page, week, zoom, javascript):
     token = sign_up(week).token
     Meeting.objects.update(join_url=zoom)
     open_doors(seconds=4)
@@ -81,21 +81,21 @@ def test_waiting_page_moves_on_by_itself(new_page, week, zoom, javascript):
 
 
 @pytest.mark.once
-def test_register_takes_the_visitors_time_zone(new_page, week):
+def test_register_form_has_the_visitors_time_zone(new_page, week):
     page = new_page(timezone_id="America/Chicago")
     page.goto(f"/{week.slug}/register/")
     expect(page.locator("select[name=time_zone]")).to_have_value("America/Chicago")
 
 
 @pytest.mark.once
-def test_register_takes_a_time_zone_that_is_not_listed(new_page, week):
+def test_register_form_has_a_time_zone_that_is_not_common(new_page, week):
     page = new_page(timezone_id="Asia/Kathmandu")
     page.goto(f"/{week.slug}/register/")
     expect(page.locator("select[name=time_zone]")).to_have_value(re.compile("Asia/K"))
 
 
 @pytest.mark.once
-def test_times_are_shown_in_the_visitors_zone_too(new_page, week):
+def test_times_are_also_shown_in_the_visitors_time_zone(new_page, week):
     page = new_page(timezone_id="America/New_York")
     page.goto(f"/{week.slug}/")
     expect(page.get_by_text(re.compile(r"12:00.PM.*4:00.PM.*E[SD]T")).first).to_be_visible()
@@ -110,7 +110,7 @@ def test_registering_works_without_javascript(new_page, week):
 
 
 @pytest.mark.once
-def test_errors_are_shown_at_the_field_and_lose_nothing(page, week):
+def test_form_errors_are_at_the_field_and_keep_the_input(page, week):
     page.goto(f"/{week.slug}/register/")
     page.get_by_label("Name").first.fill("Win at www.evil.example")
     page.get_by_label("Email").fill("maria@example.org")
@@ -120,8 +120,8 @@ def test_errors_are_shown_at_the_field_and_lose_nothing(page, week):
 
 
 @pytest.mark.once
-def test_canceling_on_ones_own_page(page, week):
-    """That page sends no Referer; the form on it must pass Django's check all the same."""
+def test_canceling_on_my_page(page, week):
+    """The page sends no Referer, but its form must pass the CSRF check."""
     alice = sign_up(week)
     page.goto(f"/me/{alice.token}/")
     page.get_by_text("Cancel my registration", exact=True).click()

@@ -157,7 +157,7 @@ def assert_served(sink: FastSink, addresses: list[str], *, doubles: int = 0) -> 
 def tick(broker: Broker) -> None:
     """Do what the beat does."""
     with celery_app.connection_for_write(broker.url) as to_broker:
-        for task in ("queue_owed", "deliver_mails"):
+        for task in ("queue_due_mails", "deliver_mails"):
             celery_app.send_task(f"registrations.tasks.{task}", connection=to_broker)
 
 
@@ -429,7 +429,7 @@ def test_two_beats_and_two_workers_send_everything_once(week, sink, worker, beat
 
 def times_asked(workers: Iterable[Process]) -> int:
     """How often these have asked what is owed."""
-    return sum(len(re.findall(r"queue_owed\[.*succeeded", each.log)) for each in workers)
+    return sum(len(re.findall(r"queue_due_mails\[.*succeeded", each.log)) for each in workers)
 
 
 @pytest.mark.once
@@ -531,7 +531,7 @@ def test_task_that_stands_behind_a_mailing_has_its_slot_after_a_turn_or_two(week
     sink.wait_for(20)
     mail_queue.wake_workers()
     background.wake_workers("events.tasks.sync_meetings")
-    busy.wait_for_log(r"keep_meetings\[.*succeeded", timeout=2.5 * mail_queue.DELIVERY_RUN_SECONDS)
+    busy.wait_for_log(r"sync_meetings\[.*succeeded", timeout=2.5 * mail_queue.DELIVERY_RUN_SECONDS)
     assert len(re.findall(r"deliver_mails\[.*succeeded", busy.log)) in (1, 2)
     assert states()[WAITING] > 0
 

@@ -1,4 +1,4 @@
-"""The whole way: from an account's credentials to who was there, with everything running."""
+"""From a Zoom account to the attendance of a session, with every server running."""
 
 import datetime as dt
 import re
@@ -15,13 +15,13 @@ from pytest_django.live_server_helper import LiveServer
 
 from events import schedule
 from events.models import Event, Meeting, ZoomAccount
-from events.zoom_stand_in import StandIn
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 from tests.conftest import Start
+from tests.fake_zoom import FakeZoom
 from tests.people import coming_week, filled_form, sign_up
 from tests.services import SmtpSink, eventually
 
-PEOPLE, BY_THE_FORM = 200, 20
+PEOPLE, BY_FORM = 200, 20
 BEAT = [
     "events.tasks.sync_meetings",
     "registrations.tasks.issue_links",
@@ -32,16 +32,16 @@ BEAT = [
 
 
 @pytest.fixture
-def account(live_server: LiveServer, settings: Settings) -> Iterator[StandIn]:
-    """An account at a server in Zoom's place that reports to our site."""
+def account(live_server: LiveServer, settings: Settings) -> Iterator[FakeZoom]:
+    """An account at a fake Zoom, with webhooks to the test's server."""
     settings.ZOOM_WEBHOOK_SECRET = "webhook-secret"
-    with StandIn(webhook_url=f"{live_server.url}/webhooks/zoom/") as zoom:
+    with FakeZoom(webhook_url=f"{live_server.url}/webhooks/zoom/") as zoom:
         yield zoom
 
 
 @pytest.fixture
-def running(account: StandIn, worker: Start, settings: Settings) -> None:
-    """A worker that has the account's credentials."""
+def running(account: FakeZoom, worker: Start, settings: Settings) -> None:
+    """A worker with the account's credentials."""
     variables: dict[str, Any] = {
         "ZOOM_ACCOUNT_ID": account.account.id,
         "ZOOM_CLIENT_ID": account.account.client[0],
@@ -56,7 +56,7 @@ def running(account: StandIn, worker: Start, settings: Settings) -> None:
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Tick as the beat does, only sooner, until it is so."""
+    """Run beat's tasks, only more often, until the condition is true."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
@@ -70,42 +70,42 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
 @pytest.mark.parametrize(
     "rate", [0, pytest.param(0.3, marks=pytest.mark.once)], ids=["well", "failing"]
 )
-def test_the_whole_way(running, account, smtp_sink, admin_client, rate):
+def test_walk_from_credentials_to_attendance(running, account, smtp_sink, admin_client, rate):
     if rate:
         account.fail_at_random(rate, seed=4, hang_seconds=0.1)
     event = coming_week()
     Meeting.objects.all().delete()
     Event.objects.update(zoom_mode="personal", settle_minutes=0, thank_after_hours=None)
-    meetings_are_made(event, account)
-    people_register(event)
-    links_are_in_their_mails(event, account, smtp_sink)
-    a_session_moves(event, account, smtp_sink)
+    check_meetings(event, account)
+    register_people(event)
+    check_emailed_links(event, account, smtp_sink)
+    move_a_session(event, account, smtp_sink)
     account.heal()
-    people_come(event, account)
-    the_board_shows_who_was_there(event, admin_client)
+    attend(event, account)
+    check_readiness_page(event, admin_client)
 
 
-def meetings_are_made(event: Event, account: StandIn) -> None:
-    until(lambda: Meeting.objects.at_zoom().count() == 6, "six meetings made")
+def check_meetings(event: Event, account: FakeZoom) -> None:
+    until(lambda: Meeting.objects.at_zoom().count() == 6, "six meetings created")
     assert len(account.meetings) == 6
     for meeting in Meeting.objects.select_related("session"):
         assert account.meetings[meeting.zoom_id].start_time == meeting.session.starts_at
 
 
-def people_register(event: Event) -> None:
+def register_people(event: Event) -> None:
     event.refresh_from_db()
     client = Client()
-    for number in range(BY_THE_FORM):
+    for number in range(BY_FORM):
         form = filled_form(event, name=f"Alice{number} Adams", email=f"alice{number}@example.org")
         assert client.post(f"/{event.slug}/register/", form).status_code == 200
-    for number in range(BY_THE_FORM, PEOPLE):
+    for number in range(BY_FORM, PEOPLE):
         sign_up(event, f"Alice{number} Adams")
     assert Registration.objects.count() == PEOPLE
 
 
-def links_are_in_their_mails(event: Event, account: StandIn, sink: SmtpSink) -> None:
+def check_emailed_links(event: Event, account: FakeZoom, sink: SmtpSink) -> None:
     sent = OutgoingMail.objects.filter(kind="links", state="sent")
-    until(lambda: sent.count() == PEOPLE, "links mailed to everyone", 100)
+    until(lambda: sent.count() == PEOPLE, "links emailed to everyone", 100)
     issued = PersonalLink.objects.issued()
     until(lambda: issued.count() == 6 * PEOPLE, "links issued to everyone", 100)
     for meeting in account.meetings.values():
@@ -115,25 +115,25 @@ def links_are_in_their_mails(event: Event, account: StandIn, sink: SmtpSink) -> 
         (mail,) = sink.to(person.email)
         text = mail.get_body(("plain",)).get_content()
         assert len(set(re.findall(rf"/join/{person.token}/([\w-]+)/", text))) == 6
-        own = {link.join_url for link in issued.filter(seat__registration=person)}
+        own_links = {link.join_url for link in issued.filter(seat__registration=person)}
         found = set(re.findall(r"http://localhost:\d+/w/\S+", text))
-        # Of those that were issued in time, and of nobody else's.
-        assert found <= own
-        with_zoom_links += found == own
+        # Only links issued in time are in the email, and never another person's.
+        assert found <= own_links
+        with_zoom_links += found == own_links
     assert with_zoom_links > 0
     if not account.faults.rate:
         assert with_zoom_links == PEOPLE
 
 
-def a_session_moves(event: Event, account: StandIn, sink: SmtpSink) -> None:
+def move_a_session(event: Event, account: FakeZoom, sink: SmtpSink) -> None:
     session = event.sessions.order_by("-starts_at").first()
     later = session.starts_at + dt.timedelta(minutes=30)
     with schedule.edit_session(session.pk) as edited:
         edited.starts_at = later
         edited.save()
-    there = account.meetings[session.meeting.zoom_id]
+    meeting = account.meetings[session.meeting.zoom_id]
     changed = OutgoingMail.objects.filter(kind="changed", state="sent")
-    until(lambda: there.start_time == later, "Zoom follows")
+    until(lambda: meeting.start_time == later, "the meeting moved at Zoom")
     until(lambda: changed.count() == PEOPLE, "one notice to everyone", 100)
     assert len(account.meetings) == 6
     mails = sink.to("alice7@example.org")
@@ -142,7 +142,7 @@ def a_session_moves(event: Event, account: StandIn, sink: SmtpSink) -> None:
     assert f"UID:{session.uid}" in entry.get_content()
 
 
-def people_come(event: Event, account: StandIn) -> None:
+def attend(event: Event, account: FakeZoom) -> None:
     meeting = Meeting.objects.filter(session__event=event).order_by("session__starts_at").first()
     account.start(meeting.zoom_id)
     for link in meeting.personal_links.order_by("pk")[:3]:
@@ -151,10 +151,10 @@ def people_come(event: Event, account: StandIn) -> None:
     account.end(meeting.zoom_id)
     assert [each.status for each in account.sent if each.status >= 400] == []
     attended = Seat.objects.filter(attended=True)
-    until(lambda: attended.count() == 3, "three were there")
+    until(lambda: attended.count() == 3, "three people attended")
 
 
-def the_board_shows_who_was_there(event: Event, admin_client: Client) -> None:
+def check_readiness_page(event: Event, admin_client: Client) -> None:
     board = admin_client.get(reverse("admin:registrations_registration_readiness", args=[event.pk]))
     assert board.status_code == 200
     eventually(lambda: Meeting.objects.filter(ended_at__isnull=False).exists(), "it has ended")

@@ -1,4 +1,4 @@
-"""Sign-in with WordPress.com, which django-allauth does not know.
+"""Sign-in with WordPress.com, which django-allauth does not support.
 
 See https://developer.wordpress.com/docs/wpcc/ ("WordPress.com Connect").
 """
@@ -18,7 +18,7 @@ class WordPressProvider(OAuth2Provider):
     oauth2_adapter_class = WordPressAdapter
 
     def get_default_scope(self) -> list[str]:
-        """Who it is, and nothing of their sites."""
+        """Only the person's identity, no access to their sites."""
         return ["auth"]
 
     def extract_uid(self, data: dict[str, Any]) -> str:

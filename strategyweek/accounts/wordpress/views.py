@@ -22,10 +22,10 @@ class WordPressAdapter(OAuth2Adapter):
         headers = {"Authorization": f"Bearer {token.token}"}
         fields = {"fields": "ID,email,email_verified"}
         with get_adapter().get_requests_session() as session:
-            answer = session.get(self.profile_url, params=fields, headers=headers)
-        person = answer.json() if answer.ok else {}
+            response = session.get(self.profile_url, params=fields, headers=headers)
+        person = response.json() if response.ok else {}
         if "ID" not in person:
-            raise OAuth2Error(f"WordPress.com answered {answer.status_code} and told of nobody.")
+            raise OAuth2Error(f"WordPress.com sent no profile (status {response.status_code}).")
         return self.get_provider().sociallogin_from_response(request, person)
 
 

@@ -1,4 +1,4 @@
-"""Everything on this machine, for trying the product out: `make run`."""
+"""`make run`: the whole site on this machine, to try it out."""
 
 import contextlib
 import os
@@ -16,13 +16,13 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from honcho.manager import Manager
 
-STARTED_WITHIN_SECONDS = 60
+START_TIMEOUT_SECONDS = 60
 
 
 class Command(BaseCommand):
     help = (
-        "Migrate, load the Strategy Week, and run web, worker, beat and a stand-in for Zoom "
-        "until Ctrl-C. With ZOOM_CLIENT_ID set, Zoom itself is used."
+        "Migrate, load the Strategy Week, and run web, worker, beat and a fake Zoom until Ctrl-C. "
+        "With ZOOM_CLIENT_ID set, the real Zoom is used."
     )
     requires_system_checks: list[str] = []
 
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             **os.environ,
             "SITE_URL": site,
             "PYTHONUNBUFFERED": "1",
-            # This is for trying out, perhaps in a container as root; the words would only alarm.
+            # These warnings are about production, and this is not.
             "DJANGO_RUNSERVER_HIDE_WARNING": "true",
             "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
         }
@@ -78,14 +78,14 @@ class Command(BaseCommand):
         }
         addresses = {"site": f"{site}/", "admin": f"{site}/admin/", "mailbox": f"{site}/mailbox/"}
         ports = [port]
-        if zoom_port := self.stand_in_port(port):
-            environment |= self.stand_in_settings(zoom_port)
-            state = shlex.quote(str(settings.VAR_DIR / "zoom-stand-in.json"))
+        if zoom_port := self.fake_zoom_port(port):
+            environment |= self.fake_zoom_settings(zoom_port)
+            state = shlex.quote(str(settings.VAR_DIR / "fake-zoom.json"))
             commands["zoom"] = (
-                f"{sys.executable} manage.py zoom_stand_in --port {zoom_port} --state {state}"
+                f"{sys.executable} -m tests.fake_zoom --port {zoom_port} --state {state}"
             )
             ports.append(zoom_port)
-            addresses["zoom"] = f"http://localhost:{zoom_port}/   (a stand-in, not Zoom)"
+            addresses["zoom"] = f"http://localhost:{zoom_port}/   (test mode: not real Zoom)"
         manager = Manager()
         for name, command in commands.items():
             manager.add_process(name, f"exec {command}", env=environment, cwd=settings.BASE_DIR)
@@ -95,24 +95,27 @@ class Command(BaseCommand):
         if manager.returncode not in (0, 130):
             sys.exit(manager.returncode)
 
-    def stand_in_port(self, port: int) -> int | None:
-        """Where Zoom's stand-in is to listen; None when Zoom itself is to be used."""
+    def fake_zoom_port(self, port: int) -> int | None:
+        """Return a free port for the fake Zoom; None if it is not used."""
         if os.environ.get("ZOOM_CLIENT_ID"):
+            return None
+        if not (settings.BASE_DIR / "tests" / "fake_zoom").is_dir():
+            self.stdout.write("There is no fake Zoom: tests/ is not installed here.")
             return None
         return next(filter(self.is_free, [*range(port + 1, 65536), *range(1024, port)]))
 
-    def stand_in_settings(self, port: int) -> dict[str, str]:
-        """What the product and the stand-in must agree on, made up anew for each run."""
-        made_up = ("ACCOUNT_ID", "CLIENT_ID", "CLIENT_SECRET", "WEBHOOK_SECRET")
+    def fake_zoom_settings(self, port: int) -> dict[str, str]:
+        """Settings that the site and the fake Zoom share, with new random secrets."""
+        names = ("ACCOUNT_ID", "CLIENT_ID", "CLIENT_SECRET", "WEBHOOK_SECRET")
         return {
-            **{f"ZOOM_{name}": secrets.token_urlsafe(16) for name in made_up},
+            **{f"ZOOM_{name}": secrets.token_urlsafe(16) for name in names},
             "ZOOM_API_URL": f"http://127.0.0.1:{port}/v2",
             "ZOOM_OAUTH_URL": f"http://127.0.0.1:{port}/oauth/token",
         }
 
     def announce(self, ports: list[int], addresses: dict[str, str]) -> None:
-        """Print the addresses once everything at them answers."""
-        deadline = time.monotonic() + STARTED_WITHIN_SECONDS
+        """Print the addresses once all servers accept connections."""
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 for port in ports:

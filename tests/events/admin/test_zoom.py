@@ -18,8 +18,8 @@ from events.admin.session import SessionAdmin
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import status as zoom_status
 from events.zoom import sync
-from events.zoom_stand_in import StandIn
 from tests.browser import PHONE, overflow
+from tests.fake_zoom import FakeZoom
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import act, form_of, path
 
@@ -37,9 +37,9 @@ NO_CREDENTIALS = (
 
 @pytest.fixture
 def credentials(settings) -> None:
-    """Those of a stand-in that nobody asks."""
+    """Credentials of a fake Zoom that is not running."""
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
-    settings.ZOOM_API_URL, settings.ZOOM_IS_STAND_IN = "http://127.0.0.1:1/v2", True
+    settings.ZOOM_API_URL, settings.ZOOM_IS_FAKE = "http://127.0.0.1:1/v2", True
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def shared(week: Event, credentials: None) -> Event:
 
 
 @pytest.fixture
-def made(shared: Event, zoom_account: StandIn) -> Event:
-    """The first session and its meeting, on a server that stands in for Zoom."""
+def made(shared: Event, zoom_account: FakeZoom) -> Event:
+    """The first session and its meeting, at a fake Zoom."""
     Meeting.objects.all().delete()
     shared.sessions.exclude(pk=shared.sessions.first().pk).delete()
     keep_in_step()
@@ -499,36 +499,36 @@ def test_notices_are_for_those_who_see_events(client, django_user_model, shared)
     client.force_login(user)
     shown = text(client, "/admin/")
     assert "No way to Zoom" not in shown
-    assert "Not Zoom" not in shown
+    assert "Test mode" not in shown
 
 
-def test_stand_in_is_said_to_be_none_of_zoom(admin_client, shared):
+def test_admin_pages_say_that_zoom_is_fake(admin_client, shared):
     for url in pages(shared):
         page = admin_client.get(url).content.decode()
-        assert "A stand-in on this machine makes these meetings" in page
+        assert "Test mode: not real Zoom." in page
         assert 'href="http://127.0.0.1:1/"' in page
 
 
-@pytest.mark.parametrize("name", ["ZOOM_IS_STAND_IN", "ZOOM_CLIENT_ID"])
-def test_zoom_itself_and_no_zoom_are_no_stand_in(admin_client, shared, settings, name):
+@pytest.mark.parametrize("name", ["ZOOM_IS_FAKE", "ZOOM_CLIENT_ID"])
+def test_admin_pages_show_no_notice_for_real_zoom_or_none(admin_client, shared, settings, name):
     setattr(settings, name, "")
-    assert "Not Zoom" not in text(admin_client, "/admin/")
+    assert "Test mode" not in text(admin_client, "/admin/")
 
 
-def test_visitors_are_told_of_the_stand_in(client, shared):
+def test_public_pages_say_that_zoom_is_fake(client, shared):
     for url in (shared.get_absolute_url(), sign_up(shared).get_absolute_url()):
-        assert "Zoom is stood in for by this machine." in client.get(url).content.decode()
+        assert "Test mode: not real Zoom." in client.get(url).content.decode()
 
 
-@pytest.mark.parametrize("name", ["ZOOM_IS_STAND_IN", "ZOOM_CLIENT_ID"])
-def test_visitors_are_told_of_no_other_stand_in(client, shared, settings, name):
+@pytest.mark.parametrize("name", ["ZOOM_IS_FAKE", "ZOOM_CLIENT_ID"])
+def test_public_pages_show_no_notice_for_real_zoom_or_none(client, shared, settings, name):
     setattr(settings, name, "")
     for url in (shared.get_absolute_url(), sign_up(shared).get_absolute_url()):
-        assert "stood in" not in client.get(url).content.decode()
+        assert "Test mode" not in client.get(url).content.decode()
 
 
-def test_visitors_of_a_week_with_pasted_links_are_told_of_no_stand_in(client, week, credentials):
-    assert "stood in" not in client.get(week.get_absolute_url()).content.decode()
+def test_event_with_pasted_links_shows_no_notice(client, week, credentials):
+    assert "Test mode" not in client.get(week.get_absolute_url()).content.decode()
 
 
 # In the browser

@@ -1,4 +1,4 @@
-"""System checks about Zoom: what is missing is said before anyone misses it."""
+"""System checks about the Zoom settings."""
 
 import pytest
 from django.core.checks import Error, Warning, run_checks
@@ -8,14 +8,14 @@ from events.zoom import checks
 pytestmark = pytest.mark.once
 
 
-def said(found: list) -> list[tuple[type, str, str]]:
-    return [(type(each), each.id, each.msg) for each in found]
+def summary(messages: list) -> list[tuple[type, str, str]]:
+    return [(type(message), message.id, message.msg) for message in messages]
 
 
-def test_parts_of_the_credentials_that_are_missing_are_named(settings):
-    assert checks.credentials_are_whole() == []
+def test_incomplete_credentials_are_an_error(settings):
+    assert checks.check_credentials_complete() == []
     settings.ZOOM_CLIENT_ID = "id"
-    assert said(checks.credentials_are_whole()) == [
+    assert summary(checks.check_credentials_complete()) == [
         (
             Error,
             "events.E001",
@@ -24,15 +24,15 @@ def test_parts_of_the_credentials_that_are_missing_are_named(settings):
         )
     ]
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_SECRET = "secret"
-    assert checks.credentials_are_whole() == []
+    assert checks.check_credentials_complete() == []
 
 
 @pytest.mark.django_db
-def test_events_whose_meetings_nobody_makes_are_named(week, settings, django_assert_num_queries):
-    assert checks.meetings_can_be_made(databases=["default"]) == []
+def test_events_that_need_credentials_are_named(week, settings, django_assert_num_queries):
+    assert checks.check_events_need_credentials(databases=["default"]) == []
     week.zoom_mode = "shared"
     week.save()
-    assert said(checks.meetings_can_be_made(databases=["default"])) == [
+    assert summary(checks.check_events_need_credentials(databases=["default"])) == [
         (
             Warning,
             "events.W001",
@@ -40,24 +40,24 @@ def test_events_whose_meetings_nobody_makes_are_named(week, settings, django_ass
         )
     ]
     with django_assert_num_queries(0):
-        assert checks.meetings_can_be_made() == []
+        assert checks.check_events_need_credentials() == []
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
-    assert checks.meetings_can_be_made(databases=["default"]) == []
+    assert checks.check_events_need_credentials(databases=["default"]) == []
 
 
-def test_credentials_without_a_webhook_secret_are_warned_of(settings):
-    assert checks.zoom_is_heard() == []
+def test_missing_webhook_secret_is_a_warning(settings):
+    assert checks.check_webhook_secret() == []
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
     settings.ZOOM_WEBHOOK_SECRET = ""
-    assert [each.id for each in checks.zoom_is_heard()] == ["events.W002"]
+    assert [each.id for each in checks.check_webhook_secret()] == ["events.W002"]
     settings.ZOOM_WEBHOOK_SECRET = "secret"
-    assert checks.zoom_is_heard() == []
+    assert checks.check_webhook_secret() == []
 
 
-def test_zoom_is_asked_whether_it_takes_the_credentials(zoom_account, settings):
-    assert checks.zoom_takes_the_credentials() == []
+def test_credentials_are_checked_at_zoom(zoom_account, settings):
+    assert checks.check_credentials_accepted() == []
     settings.ZOOM_CLIENT_SECRET = "wrong"
-    assert said(checks.zoom_takes_the_credentials()) == [
+    assert summary(checks.check_credentials_accepted()) == [
         (
             Error,
             "events.E002",
@@ -65,7 +65,7 @@ def test_zoom_is_asked_whether_it_takes_the_credentials(zoom_account, settings):
         )
     ]
     zoom_account.down()
-    assert said(checks.zoom_takes_the_credentials()) == [
+    assert summary(checks.check_credentials_accepted()) == [
         (
             Warning,
             "events.W003",
@@ -74,13 +74,13 @@ def test_zoom_is_asked_whether_it_takes_the_credentials(zoom_account, settings):
     ]
 
 
-def test_nobody_asks_zoom_without_credentials(zoom_account, settings):
+def test_check_without_credentials_makes_no_call(zoom_account, settings):
     settings.ZOOM_CLIENT_SECRET = ""
-    assert checks.zoom_takes_the_credentials() == []
+    assert checks.check_credentials_accepted() == []
     assert zoom_account.calls == []
 
 
-def test_only_a_deployment_asks_zoom(zoom_account):
+def test_only_deployment_checks_call_zoom(zoom_account):
     run_checks()
     assert zoom_account.calls == []
     run_checks(include_deployment_checks=True)

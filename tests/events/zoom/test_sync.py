@@ -1,4 +1,4 @@
-"""Sessions and their meetings at Zoom stay in step, whatever happens between them."""
+"""Meetings at Zoom stay in sync with their sessions, whatever fails in between."""
 
 import datetime as dt
 
@@ -10,14 +10,14 @@ from events import schedule
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import sync
-from events.zoom_stand_in import StandIn
+from tests.fake_zoom import FakeZoom
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
-def shared(week: Event, zoom_account: StandIn) -> Event:
-    """The week with a meeting made for each session; at first none is there."""
+def shared(week: Event, zoom_account: FakeZoom) -> Event:
+    """A week whose meetings the site creates. None exists yet."""
     Meeting.objects.all().delete()
     week.zoom_mode = Event.ZoomMode.SHARED
     week.zoom_captions = False
@@ -25,9 +25,9 @@ def shared(week: Event, zoom_account: StandIn) -> Event:
     return week
 
 
-def keep(times: int = 1) -> None:
-    """Tick so often, with no pause between."""
-    for _tick in range(times):
+def sync_now(times: int = 1) -> None:
+    """Sync this many times, without pauses in between."""
+    for _run in range(times):
         now = timezone.now()
         ZoomAccount.objects.update(resumes_at=now)
         Meeting.objects.update(due_at=now)
@@ -45,36 +45,36 @@ def edit(session: Session, **changes) -> None:
         current.save()
 
 
-# Making
+# Creating
 
 
-def test_each_session_gets_its_meeting(shared, zoom_account):
-    keep()
+def test_each_session_gets_a_meeting(shared, zoom_account):
+    sync_now()
     assert zoom_account.count("create_meeting") == 6
     for session in shared.sessions.with_details():
-        there = zoom_account.meetings[session.meeting.zoom_id]
-        assert session.title in there.topic
-        assert there.start_time == session.starts_at
-        assert there.duration == (session.ends_at - session.starts_at).seconds // 60
-        assert session.join_url.endswith(f"/j/{there.id}?pwd={there.encrypted_password}")
-        assert session.meeting.passcode == there.password
-        assert session.meeting.meeting_id.replace(" ", "") == str(there.id)
+        meeting = zoom_account.meetings[session.meeting.zoom_id]
+        assert session.title in meeting.topic
+        assert meeting.start_time == session.starts_at
+        assert meeting.duration == (session.ends_at - session.starts_at).seconds // 60
+        assert session.join_url.endswith(f"/j/{meeting.id}?pwd={meeting.encrypted_password}")
+        assert session.meeting.passcode == meeting.password
+        assert session.meeting.meeting_id.replace(" ", "") == str(meeting.id)
 
 
-def test_nothing_more_is_asked_while_all_is_in_step(shared, zoom_account):
-    keep()
+def test_synced_meetings_cause_no_calls(shared, zoom_account):
+    sync_now()
     calls = len(zoom_account.calls)
-    keep(3)
+    sync_now(3)
     assert len(zoom_account.calls) == calls
 
 
-def test_settings_of_the_event_go_to_zoom(shared, zoom_account):
+def test_event_settings_are_sent_to_zoom(shared, zoom_account):
     Event.objects.update(
         zoom_waiting_room=True,
         zoom_mute_on_entry=False,
         zoom_alternative_hosts="a@example.org, b@example.org",
     )
-    keep()
+    sync_now()
     settings = zoom_account.meetings[first(shared).meeting.zoom_id].settings
     assert settings["waiting_room"] is True
     assert settings["mute_upon_entry"] is False
@@ -83,18 +83,18 @@ def test_settings_of_the_event_go_to_zoom(shared, zoom_account):
     assert settings["registrants_email_notification"] is False
 
 
-def test_personal_links_need_registration(shared, zoom_account):
+def test_personal_links_require_registration(shared, zoom_account):
     Event.objects.update(zoom_mode="personal")
-    keep()
+    sync_now()
     assert zoom_account.meetings[first(shared).meeting.zoom_id].has_registration
 
 
-def test_captions_are_turned_on_and_their_refusal_is_told(shared, zoom_account, settings):
+def test_captions_are_turned_on_once_per_meeting(shared, zoom_account):
     Event.objects.update(zoom_captions=True)
-    keep(2)
+    sync_now(2)
     assert zoom_account.count("update_user_settings") == 6
     calls = len(zoom_account.calls)
-    keep()
+    sync_now()
     assert (first(shared).meeting.problem, len(zoom_account.calls)) == ("", calls)
 
 
@@ -109,80 +109,80 @@ def test_captions_are_turned_on_and_their_refusal_is_told(shared, zoom_account, 
         },
     ],
 )
-def test_only_sessions_that_will_be_held_have_one(shared, zoom_account, changes):
+def test_only_upcoming_sessions_get_a_meeting(shared, zoom_account, changes):
     Session.objects.filter(pk=first(shared).pk).update(**changes)
-    keep()
+    sync_now()
     assert zoom_account.count("create_meeting") == 5
 
 
 def test_pasted_links_are_left_alone(week, zoom_account):
     before = [session.join_url for session in week.sessions.with_details()]
-    keep()
+    sync_now()
     assert [session.join_url for session in week.sessions.with_details()] == before
     assert zoom_account.calls == []
 
 
-def test_pasted_link_serves_until_the_meeting_is_made(week, zoom_account):
+def test_pasted_link_is_used_until_the_meeting_is_created(week, zoom_account):
     pasted = first(week).join_url
     Event.objects.update(zoom_mode="shared")
     zoom_account.down()
-    keep()
+    sync_now()
     assert first(week).join_url == pasted
     zoom_account.up()
-    keep()
+    sync_now()
     assert first(week).join_url != pasted
 
 
-def test_people_learn_the_new_id_once_as_of_any_change(shared, zoom_account):
-    keep()
+def test_new_meeting_id_is_one_revision(shared, zoom_account):
+    sync_now()
     session = first(shared)
     assert session.revision == 1
     assert session.revisions.get().joining == ""
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "timeout", "cut", "500", "503 html"])
-def test_lost_answer_makes_no_second_meeting(shared, zoom_account, settings, fault):
+def test_lost_response_creates_no_second_meeting(shared, zoom_account, settings, fault):
     settings.ZOOM_TIMEOUT = 1
     zoom_account.fail(fault, call="create_meeting", times=2)
-    keep(6)
+    sync_now(6)
     assert len(zoom_account.meetings) == 6
     topics = [meeting.topic for meeting in zoom_account.meetings.values()]
     assert len(set(topics)) == 6
     assert not Meeting.objects.exclude(state="made").exists()
 
 
-def test_worker_that_died_amid_the_making_leaves_no_second_meeting(shared, zoom_account):
-    keep()
+def test_worker_that_dies_while_creating_causes_no_second_meeting(shared, zoom_account):
+    sync_now()
     session = first(shared)
-    made = session.meeting.zoom_id
-    # As it stands when the process is killed before it could write the answer down.
+    zoom_id = session.meeting.zoom_id
+    # The state if the process is killed before it can record the response.
     Meeting.objects.filter(session=session).update(
         state="wanted", zoom_id=None, synced_spec=None, asked_at=timezone.now()
     )
-    keep(2)
-    assert first(shared).meeting.zoom_id == made
+    sync_now(2)
+    assert first(shared).meeting.zoom_id == zoom_id
     assert len(zoom_account.meetings) == 6
 
 
 def test_claimed_meeting_is_left_to_its_worker(shared, zoom_account):
-    keep()
+    sync_now()
     edit(first(shared), title="Other")
     Meeting.objects.update(due_at=timezone.now() + dt.timedelta(minutes=1))
     sync.sync_meetings()
     assert zoom_account.count("update_meeting") == 0
 
 
-def test_result_of_a_worker_whose_lease_ran_out_is_not_written(shared, zoom_account, monkeypatch):
-    def stolen(host, wish):
+def test_result_of_an_expired_lease_is_not_recorded(shared, zoom_account, monkeypatch):
+    def create_after_lease(host, spec):
         Meeting.objects.update(attempts=7)
-        return create(host, wish)
+        return create(host, spec)
 
     create = zoom_client.create_meeting
-    monkeypatch.setattr(zoom_client, "create_meeting", stolen)
-    keep()
+    monkeypatch.setattr(zoom_client, "create_meeting", create_after_lease)
+    sync_now()
     assert not Meeting.objects.filter(state="made").exists()
     monkeypatch.setattr(zoom_client, "create_meeting", create)
-    keep(2)
+    sync_now(2)
     assert len(zoom_account.meetings) == 6
 
 
@@ -190,51 +190,51 @@ def test_result_of_a_worker_whose_lease_ran_out_is_not_written(shared, zoom_acco
 
 
 def test_moved_session_moves_its_meeting(shared, zoom_account):
-    keep()
+    sync_now()
     session = first(shared)
     hour = dt.timedelta(hours=1)
     edit(session, starts_at=session.starts_at + hour, ends_at=session.ends_at + 2 * hour)
-    keep()
-    there = zoom_account.meetings[session.meeting.zoom_id]
-    assert there.start_time == session.starts_at + hour
-    assert there.duration == 300
+    sync_now()
+    meeting = zoom_account.meetings[session.meeting.zoom_id]
+    assert meeting.start_time == session.starts_at + hour
+    assert meeting.duration == 300
     assert zoom_account.count("update_meeting") == 1
 
 
-def test_what_zoom_does_not_show_makes_no_update(shared, zoom_account):
-    keep()
+def test_edit_that_zoom_does_not_show_causes_no_update(shared, zoom_account):
+    sync_now()
     edit(first(shared), summary="Quite another one", slug="other")
-    keep()
+    sync_now()
     assert zoom_account.count("update_meeting") == 0
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "500"])
-def test_update_whose_answer_was_lost_is_made_again_only_if_needed(shared, zoom_account, fault):
-    keep()
+def test_update_with_a_lost_response_is_repeated_only_if_needed(shared, zoom_account, fault):
+    sync_now()
     edit(first(shared), title="Other")
     zoom_account.fail(fault, call="update_meeting")
-    keep(3)
+    sync_now(3)
     session = first(shared)
     assert "Other" in zoom_account.meetings[session.meeting.zoom_id].topic
     assert zoom_account.count("update_meeting") == (1 if fault == "lost answer" else 2)
     assert session.meeting.problem == ""
 
 
-def test_a_day_whose_changes_are_used_up_is_waited_for(shared, zoom_account):
-    keep()
+def test_daily_limit_delays_the_update(shared, zoom_account):
+    sync_now()
     edit(first(shared), title="Other")
     zoom_account.fail("429", call="update_meeting", retry_after=5000)
-    keep()
+    sync_now()
     meeting = first(shared).meeting
     assert meeting.problem
     assert meeting.due_at > timezone.now() + dt.timedelta(minutes=80)
-    keep(3)
+    sync_now(3)
     assert zoom_account.count("update_meeting") == 1
 
 
-def test_zoom_refuses_in_its_own_words(shared, zoom_account, settings):
+def test_rejection_is_shown_as_zooms_message(shared, zoom_account):
     Event.objects.update(zoom_host="nobody@example.org")
-    keep()
+    sync_now()
     meeting = first(shared).meeting
     assert "User does not exist" in meeting.problem
     assert meeting.due_at > timezone.now() + dt.timedelta(minutes=50)
@@ -244,84 +244,84 @@ def test_zoom_refuses_in_its_own_words(shared, zoom_account, settings):
 # Checking
 
 
-def test_change_by_hand_at_zoom_is_found_and_put_right(shared, zoom_account):
-    keep()
+def test_manual_change_at_zoom_is_reverted(shared, zoom_account):
+    sync_now()
     session = first(shared)
-    there = zoom_account.meetings[session.meeting.zoom_id]
-    there.topic, there.password = "Something else", "new-code"
+    meeting = zoom_account.meetings[session.meeting.zoom_id]
+    meeting.topic, meeting.password = "Something else", "new-code"
     with time_machine.travel(timezone.now() + dt.timedelta(hours=1, minutes=1), tick=False):
-        keep(2)
-    assert session.title in there.topic
+        sync_now(2)
+    assert session.title in meeting.topic
     assert first(shared).meeting.passcode == "new-code"
 
 
-def test_meeting_deleted_by_hand_is_noticed_and_remade_only_on_a_word(shared, zoom_account):
-    keep()
+def test_meeting_deleted_at_zoom_is_recreated_only_on_request(shared, zoom_account):
+    sync_now()
     session = first(shared)
     zoom_account.delete_by_hand(session.meeting.zoom_id)
     with time_machine.travel(timezone.now() + dt.timedelta(hours=2), tick=False):
-        keep(3)
+        sync_now(3)
         gone = first(shared)
         assert (gone.meeting.state, gone.join_url) == ("gone", "")
         assert "say so" in gone.meeting.problem
         assert zoom_account.count("create_meeting") == 6
         assert sync.recreate(meeting=gone.meeting)
         assert not sync.recreate(meeting=gone.meeting)
-        keep()
-    anew = first(shared)
-    assert anew.meeting.state == "made"
-    assert anew.meeting.zoom_id != session.meeting.zoom_id
-    assert anew.join_url
+        sync_now()
+    recreated = first(shared)
+    assert recreated.meeting.state == "made"
+    assert recreated.meeting.zoom_id != session.meeting.zoom_id
+    assert recreated.join_url
 
 
-def test_updating_what_was_deleted_by_hand_finds_out_too(shared, zoom_account):
-    keep()
+def test_update_of_a_meeting_deleted_at_zoom_marks_it_gone(shared, zoom_account):
+    sync_now()
     session = first(shared)
     zoom_account.delete_by_hand(session.meeting.zoom_id)
     edit(session, title="Other")
-    keep()
+    sync_now()
     assert first(shared).meeting.state == "gone"
 
 
 # Deleting
 
 
-def test_canceled_session_loses_its_meeting_once_that_has_settled(shared, zoom_account):
-    keep()
+def test_meeting_of_a_canceled_session_is_deleted_once_settled(shared, zoom_account):
+    sync_now()
     session = first(shared)
     schedule.cancel_session(session=session)
-    keep()
+    sync_now()
     assert session.meeting.zoom_id in zoom_account.meetings
     with time_machine.travel(timezone.now() + dt.timedelta(minutes=11), tick=False):
-        keep()
+        sync_now()
         assert session.meeting.zoom_id not in zoom_account.meetings
         assert first(shared).join_url == ""
         schedule.restore_session(session=session)
-        keep()
+        sync_now()
     assert first(shared).meeting.zoom_id in zoom_account.meetings
 
 
-def test_deleted_session_takes_its_meeting_along(shared, zoom_account):
-    keep()
+def test_meeting_of_a_deleted_session_is_deleted(shared, zoom_account):
+    sync_now()
     session = first(shared)
     Session.objects.filter(pk=session.pk).delete()
     zoom_account.fail("503", call="delete_meeting")
-    keep(2)
+    sync_now(2)
     assert session.meeting.zoom_id not in zoom_account.meetings
     assert not Meeting.objects.filter(session=None).exists()
 
 
-def test_pasted_meeting_of_a_deleted_session_is_just_forgotten(week, zoom_account):
+def test_pasted_meeting_of_a_deleted_session_causes_no_call(week, zoom_account):
     Session.objects.filter(pk=first(week).pk).delete()
-    keep()
+    sync_now()
     assert Meeting.objects.count() == 5
     assert zoom_account.calls == []
 
 
-# How we stand with Zoom
+# Pausing while Zoom fails
 
 
-def test_wrong_credentials_are_told_and_calls_stop_for_a_while(shared, zoom_account, settings):
+def test_wrong_credentials_are_reported_and_pause_calls(shared, zoom_account, settings):
     settings.ZOOM_CLIENT_SECRET = "wrong"
     sync.sync_meetings()
     assert "Invalid client_id or client_secret" in sync.account_problem()
@@ -330,16 +330,16 @@ def test_wrong_credentials_are_told_and_calls_stop_for_a_while(shared, zoom_acco
     sync.sync_meetings()
     assert len(zoom_account.calls) == calls
     settings.ZOOM_CLIENT_SECRET = zoom_account.account.client[1]
-    keep()
+    sync_now()
     assert sync.account_problem() == ""
     assert Meeting.objects.at_zoom().count() == 6
 
 
-def test_pauses_grow_while_zoom_is_away_and_creates_are_not_burnt(shared, zoom_account):
+def test_pauses_grow_and_no_daily_creates_are_wasted_while_zoom_fails(shared, zoom_account):
     zoom_account.fail("503", times=None)
-    began = timezone.now()
-    with time_machine.travel(began, tick=False) as clock:
-        for _tick in range(60):
+    now = timezone.now()
+    with time_machine.travel(now, tick=False) as clock:
+        for _minute in range(60):
             sync.sync_meetings()
             clock.shift(60)
         assert zoom_account.count("create_meeting") <= 1
@@ -352,16 +352,16 @@ def test_pauses_grow_while_zoom_is_away_and_creates_are_not_burnt(shared, zoom_a
     assert zoom_account.count("create_meeting") <= 7
 
 
-def test_site_without_credentials_calls_nobody(shared, settings, zoom_account):
+def test_site_without_credentials_makes_no_call(shared, settings, zoom_account):
     settings.ZOOM_CLIENT_ID = ""
-    keep()
+    sync_now()
     assert (sync.account_problem(), zoom_account.calls) == ("", [])
 
 
-def test_try_now_forgets_pauses(shared, zoom_account):
+def test_retry_now_ends_pauses(shared, zoom_account):
     zoom_account.fail("503", times=None)
     for _failure in range(9):
-        keep()
+        sync_now()
     zoom_account.heal()
     sync.sync_meetings()
     assert not Meeting.objects.at_zoom().exists()
@@ -370,41 +370,41 @@ def test_try_now_forgets_pauses(shared, zoom_account):
     assert Meeting.objects.at_zoom().count() == 6
 
 
-def test_captions_that_were_refused_are_asked_for_again_on_a_word(shared, zoom_account):
+def test_retry_now_tries_rejected_captions_again(shared, zoom_account):
     Event.objects.update(zoom_captions=True)
-    keep()
+    sync_now()
     zoom_account.fail("401", call="update_user_settings", times=2)
-    keep(2)
+    sync_now(2)
     assert "captions could not be turned on" in first(shared).meeting.problem
     sync.retry_now(event=shared)
-    keep(2)
+    sync_now(2)
     assert first(shared).meeting.problem == ""
     assert zoom_account.count("update_meeting") == 0
 
 
-# Between two
+# Races and special cases
 
 
-def test_what_is_under_way_is_not_tried_a_second_time(shared, zoom_account, monkeypatch):
-    def impatient(host, wished):
-        made = create(host, wished)
+def test_retry_now_does_not_repeat_a_running_call(shared, zoom_account, monkeypatch):
+    def create_and_retry(host, spec):
+        created = create(host, spec)
         Meeting.objects.update(problem="Zoom did not answer.")
         sync.retry_now(event=shared)
         monkeypatch.setattr(zoom_client, "list_meetings", lambda host: [])
         sync.sync_meetings()
-        return made
+        return created
 
     create = zoom_client.create_meeting
     Session.objects.exclude(pk=first(shared).pk).update(status="draft")
-    monkeypatch.setattr(zoom_client, "create_meeting", impatient)
-    keep()
+    monkeypatch.setattr(zoom_client, "create_meeting", create_and_retry)
+    sync_now()
     assert len(zoom_account.meetings) == 1
 
 
-def test_pasted_link_counts_whatever_became_of_an_earlier_meeting(shared, zoom_account):
-    keep()
+def test_pasted_link_is_used_after_an_earlier_meeting_was_deleted(shared, zoom_account):
+    sync_now()
     meeting = first(shared).meeting
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     Event.objects.update(zoom_mode="pasted")
     Meeting.objects.filter(pk=meeting.pk).update(join_url="https://zoom.us/j/1", passcode="p")
     session = first(shared)
@@ -412,52 +412,52 @@ def test_pasted_link_counts_whatever_became_of_an_earlier_meeting(shared, zoom_a
     assert session not in Session.objects.without_link(timezone.now())
 
 
-def test_meeting_of_an_event_with_pasted_links_is_nobodys_loss(shared, zoom_account):
-    keep()
+def test_meeting_of_an_event_with_pasted_links_is_not_marked_gone(shared, zoom_account):
+    sync_now()
     Event.objects.update(zoom_mode="pasted")
-    sync.note_gone(first(shared).meeting.zoom_id)
+    sync.mark_gone(first(shared).meeting.zoom_id)
     assert first(shared).meeting.state == "made"
 
 
-def test_setting_that_zoom_forces_is_asked_for_once_more_and_then_told(shared, zoom_account):
-    keep()
+def test_setting_that_zoom_forces_is_sent_again_once_and_then_reported(shared, zoom_account):
+    sync_now()
     session = first(shared)
-    began = timezone.now()
-    with time_machine.travel(began, tick=False) as clock:
+    now = timezone.now()
+    with time_machine.travel(now, tick=False) as clock:
         for _hour in range(5):
             zoom_account.meetings[session.meeting.zoom_id].settings["waiting_room"] = True
             clock.shift(3700)
-            keep()
+            sync_now()
     assert zoom_account.count("update_meeting") == 1
-    assert first(shared).meeting.problem == sync.FORCED
+    assert first(shared).meeting.problem == sync.FORCED_MESSAGE
     assert sync.is_synced(first(shared))
 
 
-def test_missing_scope_stops_nothing_else(shared, zoom_account, monkeypatch):
-    def lacking(host, meeting_id, wished):
+def test_missing_scope_does_not_pause_other_calls(shared, zoom_account, monkeypatch):
+    def update_without_scope(host, meeting_id, spec):
         raise zoom_client.MissingScope("The Zoom app lacks a scope: x", code=4711)
 
-    keep()
+    sync_now()
     edit(first(shared), title="Other")
-    monkeypatch.setattr(zoom_client, "update_meeting", lacking)
-    keep()
+    monkeypatch.setattr(zoom_client, "update_meeting", update_without_scope)
+    sync_now()
     assert "scope" in first(shared).meeting.problem
     assert not sync.is_paused()
 
 
-def test_remade_meeting_leads_nobody_to_the_old_one_meanwhile(shared, zoom_account):
-    keep()
+def test_recreated_meeting_has_no_link_until_it_exists(shared, zoom_account):
+    sync_now()
     meeting = first(shared).meeting
     zoom_account.delete_by_hand(meeting.zoom_id)
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     assert first(shared).joining_lines() == []
     sync.recreate(meeting=meeting)
     assert (first(shared).join_url, first(shared).joining_lines()) == ("", [])
 
 
-def test_what_zoom_refused_is_told_anew_when_it_was_edited(shared, zoom_account):
+def test_edit_retries_what_zoom_rejected(shared, zoom_account):
     Event.objects.update(zoom_host="nobody@example.org")
-    keep()
+    sync_now()
     Event.objects.update(zoom_host="")
     sync.sync_meetings()
     assert not Meeting.objects.at_zoom().exists()
@@ -468,19 +468,22 @@ def test_what_zoom_refused_is_told_anew_when_it_was_edited(shared, zoom_account)
 
 
 @pytest.mark.parametrize("end", ["canceled", "deleted"])
-def test_meeting_made_for_a_session_that_is_not_held_is_deleted(shared, zoom_account, end):
-    Session.objects.exclude(pk=first(shared).pk).update(status="draft")
+def test_meeting_created_for_a_session_that_ended_meanwhile_is_deleted(
+    shared, zoom_account, monkeypatch, end
+):
+    def create_and_delete_session(host, spec):
+        session.delete()
+        return create(host, spec)
+
+    session, create = first(shared), zoom_client.create_meeting
+    Session.objects.exclude(pk=session.pk).update(status="draft")
     if end == "canceled":
         zoom_account.fail("lost answer", call="create_meeting")
-        keep()
-        schedule.cancel_session(session=first(shared))
-        keep(2)
+        sync_now()
+        schedule.cancel_session(session=session)
+        sync_now(2)
     else:
-        Meeting.objects.filter(session=first(shared)).delete()
-        sync._want_meetings()
-        (meeting,) = sync._due(timezone.now())
-        sync._claim(meeting, timezone.now())
-        Session.objects.filter(pk=meeting.session_id).delete()
-        sync._make(meeting)
+        monkeypatch.setattr(zoom_client, "create_meeting", create_and_delete_session)
+        sync_now()
     assert zoom_account.count("create_meeting") == 1
     assert zoom_account.meetings == {}

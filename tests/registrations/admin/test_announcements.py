@@ -660,8 +660,7 @@ def test_test_on_a_dead_broker_waits_for_the_sweep(
         raise error
 
     monkeypatch.setattr(current_app, "send_task", dead)
-    monkeypatch.setattr(background, "_paused_until", 0.0)
-    monkeypatch.setattr(background, "_gathered_until", {})
+    monkeypatch.setattr(background, "wake_ups", background.WakeUps())
     with django_capture_on_commit_callbacks(execute=True):
         answer = press(admin_client, draft, "test")
     assert (answer.status_code, said(answer)) == (
@@ -695,11 +694,10 @@ def test_sending_now_on_a_dead_broker_waits_for_the_sweep(
         raise OperationalError("gone")
 
     monkeypatch.setattr(current_app, "send_task", dead)
-    monkeypatch.setattr(background, "_paused_until", 0.0)
+    monkeypatch.setattr(background, "wake_ups", background.WakeUps())
     with django_capture_on_commit_callbacks(execute=True):
         answer = press(admin_client, draft, "now", people="4")
     assert (answer.status_code, draft.state) == (302, "scheduled")
-    monkeypatch.setattr(background, "_paused_until", 0.0)
 
 
 # While it is sent, and after

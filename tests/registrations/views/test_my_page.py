@@ -619,7 +619,7 @@ def test_full_session_is_said_to_be_and_waited_for(client, week, opening):
         ("name", "", "Tell us your name."),
         ("name", "Win at www.evil.example", "Leave out web addresses"),
         ("time_zone", "Mars/Olympus", "Choose a time zone"),
-        ("state", "ZZ", "Choose a state from the list."),
+        ("us_state", "ZZ", "Choose a state from the list."),
         ("strategies", ["0"], "Choose strategies from the list."),
         ("needs_other", "<b>", "Leave out the signs"),
         ("needs_other", "x" * 201, "at most 200 characters"),
@@ -799,7 +799,7 @@ def test_canceling_warns_when_there_is_no_way_back(client, alice):
 
 
 def erased(person: Registration) -> None:
-    blank = dict.fromkeys(("name", "email", "email_key", "organization", "state"), "")
+    blank = dict.fromkeys(("name", "email", "email_key", "organization", "us_state"), "")
     now = timezone.now()
     Registration.objects.filter(pk=person.pk).update(canceled_at=now, erased_at=now, **blank)
 

@@ -19,19 +19,19 @@ from events import background, schedule
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import sync
-from events.zoom_stand_in import CannotJoin, StandIn
 from registrations import seats, signup
 from registrations.mail import writer
 from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 from registrations.privacy import erasure
 from registrations.zoom import personal_links
+from tests.fake_zoom import CannotJoin, FakeZoom
 from tests.people import sign_up
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture
-def personal(week: Event, zoom_account: StandIn) -> Event:
+def personal(week: Event, zoom_account: FakeZoom) -> Event:
     """The week with two sessions, their meetings made at Zoom, and a link for each who comes."""
     late = week.sessions.order_by("-starts_at")[:4]
     Session.objects.filter(pk__in=[session.pk for session in late]).delete()
@@ -54,7 +54,7 @@ def crowd(event: Event, count: int) -> list[Registration]:
     return [sign_up(event, f"P{number} Adams") for number in range(count)]
 
 
-def at_zoom(zoom_account: StandIn, session: Session) -> dict[str, str]:
+def at_zoom(zoom_account: FakeZoom, session: Session) -> dict[str, str]:
     """By address, the links that lead into the session's meeting now."""
     meeting = zoom_account.meetings[Meeting.objects.get(session=session).zoom_id]
     return {
@@ -277,7 +277,7 @@ def test_remade_meeting_gets_everyone_anew(personal, zoom_account):
     keep_up()
     meeting = Meeting.objects.get(session=personal.sessions.first())
     zoom_account.delete_by_hand(meeting.zoom_id)
-    sync.note_gone(meeting.zoom_id)
+    sync.mark_gone(meeting.zoom_id)
     sync.recreate(meeting=meeting)
     sync.sync_meetings()
     keep_up()
@@ -546,7 +546,7 @@ def test_worker_hears_at_once_of_a_link_that_is_to_end(
 
 def test_stranger_who_knows_the_meeting_registers_in_vain(personal, zoom_account):
     meeting = zoom_account.meetings[Meeting.objects.first().zoom_id]
-    assert meeting.settings["approval_type"] == sync.MANUAL == 1
+    assert meeting.settings["approval_type"] == sync.MANUAL_APPROVAL == 1
 
 
 def test_round_of_single_calls_that_breaks_off_registers_nobody_twice(personal, zoom_account):

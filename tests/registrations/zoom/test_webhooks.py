@@ -129,7 +129,7 @@ def test_report_is_kept_and_a_worker_told(
     post, monkeypatch, django_capture_on_commit_callbacks, django_assert_num_queries
 ):
     told: list[str] = []
-    monkeypatch.setattr(background, "wake_workers", lambda task, gather: told.append(task))
+    monkeypatch.setattr(background, "wake_workers", lambda task, delay_seconds: told.append(task))
     with (
         django_capture_on_commit_callbacks(execute=True),
         django_assert_num_queries(1),
@@ -176,7 +176,9 @@ def test_forged_and_old_ones_are_refused_without_a_query(
 ):
     with time_machine.travel(NOW, tick=False), django_assert_num_queries(0):
         assert post(JOINED, headers) == 403
-    logged = [each.getMessage() for each in caplog.records if each.name == "events.webhooks"]
+    logged = [
+        each.getMessage() for each in caplog.records if each.name == "registrations.zoom.webhooks"
+    ]
     assert logged == [f"A webhook in Zoom's name was refused: {words}"]
     assert not ZoomReport.objects.exists()
 
@@ -484,7 +486,7 @@ def standing(session: Session) -> tuple[str, str]:
 def test_meeting_deleted_by_hand_is_said(opening):
     Event.objects.update(zoom_mode="shared")
     heed("meeting.deleted")
-    assert standing(opening) == ("gone", sync.GONE)
+    assert standing(opening) == ("gone", sync.GONE_MESSAGE)
 
 
 @pytest.mark.parametrize("state", ["pasted", "wanted", "gone"])

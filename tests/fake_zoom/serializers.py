@@ -1,4 +1,4 @@
-"""How Zoom writes its things down, in answers and in webhooks.
+"""The JSON of Zoom's responses and webhooks.
 
 Source: the schemas at https://developers.zoom.us/docs/api/meetings/.
 """
@@ -7,15 +7,16 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
-from .account import Account, Instance, Meeting, Participant, Registrant, User
+from tests.fake_zoom.account import Account
+from tests.fake_zoom.records import Instance, Meeting, Participant, Registrant, User
 
-AGENDA_IN_LISTS = 250
+MAX_AGENDA_IN_LISTS = 250
 
 Json = dict[str, Any]
 
 
-def moment(when: dt.datetime | None) -> str:
-    """Empty for what has not come."""
+def timestamp(when: dt.datetime | None) -> str:
+    """Format a time in UTC; "" for None."""
     return f"{when.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}" if when else ""
 
 
@@ -24,9 +25,6 @@ def user(user: User) -> Json:
         "id": user.id,
         "email": user.email,
         "type": user.type,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "display_name": f"{user.first_name} {user.last_name}".strip(),
         "timezone": user.timezone,
         "status": "active",
     }
@@ -43,7 +41,7 @@ def personal_url(account: Account, meeting: Meeting, registrant: Registrant) -> 
 
 
 def meeting(account: Account, meeting: Meeting) -> Json:
-    shape = {
+    data = {
         **_meeting(account, meeting),
         "host_email": meeting.host_email,
         "status": "started" if meeting.live else "waiting",
@@ -53,27 +51,33 @@ def meeting(account: Account, meeting: Meeting) -> Json:
         "settings": meeting.settings,
     }
     if meeting.has_registration:
-        shape["registration_url"] = f"{account.site}/meeting/register/{meeting.id}"
-    return shape
+        data["registration_url"] = f"{account.site}/meeting/register/{meeting.id}"
+    return data
 
 
 def listed_meeting(account: Account, meeting: Meeting) -> Json:
-    return {**_meeting(account, meeting), "agenda": meeting.agenda[:AGENDA_IN_LISTS]}
+    return {**_meeting(account, meeting), "agenda": meeting.agenda[:MAX_AGENDA_IN_LISTS]}
 
 
 def _meeting(account: Account, meeting: Meeting) -> Json:
     return {
-        "uuid": meeting.uuid,
+        **_schedule(meeting),
         "id": meeting.id,
+        "agenda": meeting.agenda,
+        "created_at": timestamp(meeting.created_at),
+        "join_url": join_url(account, meeting),
+    }
+
+
+def _schedule(meeting: Meeting) -> Json:
+    return {
+        "uuid": meeting.uuid,
         "host_id": meeting.host_id,
         "topic": meeting.topic,
         "type": meeting.type,
-        "start_time": moment(meeting.start_time),
+        "start_time": timestamp(meeting.start_time),
         "duration": meeting.duration,
         "timezone": meeting.timezone,
-        "agenda": meeting.agenda,
-        "created_at": moment(meeting.created_at),
-        "join_url": join_url(account, meeting),
     }
 
 
@@ -81,9 +85,9 @@ def added_registrant(account: Account, meeting: Meeting, registrant: Registrant)
     return {
         "id": meeting.id,
         "topic": meeting.topic,
-        "start_time": moment(meeting.start_time),
+        "start_time": timestamp(meeting.start_time),
         "registrant_id": registrant.id,
-        **_way_in(account, meeting, registrant),
+        **_join_fields(account, meeting, registrant),
     }
 
 
@@ -91,7 +95,7 @@ def batch_registrant(account: Account, meeting: Meeting, registrant: Registrant)
     return {
         "registrant_id": registrant.id,
         "email": registrant.email,
-        **_way_in(account, meeting, registrant),
+        **_join_fields(account, meeting, registrant),
     }
 
 
@@ -102,13 +106,13 @@ def listed_registrant(account: Account, meeting: Meeting, registrant: Registrant
         "first_name": registrant.first_name,
         "last_name": registrant.last_name,
         "status": registrant.status,
-        "create_time": moment(registrant.create_time),
-        **_way_in(account, meeting, registrant),
+        "create_time": timestamp(registrant.create_time),
+        **_join_fields(account, meeting, registrant),
     }
 
 
-def _way_in(account: Account, meeting: Meeting, registrant: Registrant) -> Json:
-    """Only whoever is approved has one."""
+def _join_fields(account: Account, meeting: Meeting, registrant: Registrant) -> Json:
+    """The personal link, once the registrant is approved."""
     if registrant.status != "approved":
         return {}
     return {
@@ -125,8 +129,8 @@ def past_participant(participant: Participant) -> Json:
         "name": participant.name,
         "user_email": participant.email,
         "registrant_id": participant.registrant_id,
-        "join_time": moment(participant.join_time),
-        "leave_time": moment(participant.leave_time),
+        "join_time": timestamp(participant.join_time),
+        "leave_time": timestamp(participant.leave_time),
         "duration": round(stay.total_seconds()),
         "failover": False,
         "status": "in_meeting",
@@ -138,24 +142,20 @@ def past_participant(participant: Participant) -> Json:
 
 def started(meeting: Meeting, instance: Instance) -> Json:
     return {
+        **_schedule(meeting),
         "id": str(meeting.id),
         "uuid": instance.uuid,
-        "host_id": meeting.host_id,
-        "topic": meeting.topic,
-        "type": meeting.type,
-        "start_time": moment(instance.start_time),
-        "duration": meeting.duration,
-        "timezone": meeting.timezone,
+        "start_time": timestamp(instance.start_time),
     }
 
 
 def ended(meeting: Meeting, instance: Instance) -> Json:
-    return {**started(meeting, instance), "end_time": moment(instance.end_time)}
+    return {**started(meeting, instance), "end_time": timestamp(instance.end_time)}
 
 
 def participant_joined(meeting: Meeting, instance: Instance, participant: Participant) -> Json:
     return _with_participant(
-        meeting, instance, participant, {"join_time": moment(participant.join_time)}
+        meeting, instance, participant, {"join_time": timestamp(participant.join_time)}
     )
 
 
@@ -163,37 +163,37 @@ def participant_left(meeting: Meeting, instance: Instance, participant: Particip
     ended = instance.end_time == participant.leave_time
     reason = "Host ended the meeting." if ended else "left the meeting"
     left = {
-        "leave_time": moment(participant.leave_time),
+        "leave_time": timestamp(participant.leave_time),
         "leave_reason": f"{participant.name} left the meeting.<br>Reason: {reason}",
     }
     return _with_participant(meeting, instance, participant, left)
 
 
 def _with_participant(
-    meeting: Meeting, instance: Instance, participant: Participant, happened: Json
+    meeting: Meeting, instance: Instance, participant: Participant, times: Json
 ) -> Json:
-    shown = {
+    data = {
         "user_id": participant.user_id,
         "user_name": participant.name,
         "id": "",
         "participant_uuid": participant.uuid,
         "email": participant.email,
-        **happened,
+        **times,
     }
     if participant.registrant_id:
-        shown["registrant_id"] = participant.registrant_id
-    return {**started(meeting, instance), "participant": shown}
+        data["registrant_id"] = participant.registrant_id
+    return {**started(meeting, instance), "participant": data}
 
 
 def recording(
     account: Account, meeting: Meeting, instance: Instance, share_url: str, password: str
 ) -> Json:
-    length = (instance.end_time or instance.start_time) - instance.start_time
+    duration = (instance.end_time or instance.start_time) - instance.start_time
     file = {
         "id": instance.uuid,
         "meeting_id": instance.uuid,
-        "recording_start": moment(instance.start_time),
-        "recording_end": moment(instance.end_time),
+        "recording_start": timestamp(instance.start_time),
+        "recording_end": timestamp(instance.end_time),
         "file_type": "MP4",
         "file_extension": "MP4",
         "file_size": 7_220,
@@ -207,7 +207,7 @@ def recording(
         "id": meeting.id,
         "account_id": account.id,
         "host_email": meeting.host_email,
-        "duration": round(length.total_seconds() / 60),
+        "duration": round(duration.total_seconds() / 60),
         "total_size": file["file_size"],
         "recording_count": 1,
         "share_url": share_url,
@@ -218,13 +218,4 @@ def recording(
 
 
 def deleted(meeting: Meeting) -> Json:
-    return {
-        "uuid": meeting.uuid,
-        "id": meeting.id,
-        "host_id": meeting.host_id,
-        "topic": meeting.topic,
-        "type": meeting.type,
-        "start_time": moment(meeting.start_time),
-        "duration": meeting.duration,
-        "timezone": meeting.timezone,
-    }
+    return {**_schedule(meeting), "id": meeting.id}
