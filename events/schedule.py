@@ -25,11 +25,14 @@ def edit_session(session_id: int) -> Iterator[Session]:
         before = _snapshot(session_id)
         yield session
         if _snapshot(session_id) != before:
+            now = timezone.now()
             Revision.objects.get_or_create(
-                session=session, number=session.revision, defaults=before._asdict()
+                session=session,
+                number=session.revision,
+                defaults={**before._asdict(), "replaced_at": now},
             )
             session.revision += 1
-            session.revised_at = timezone.now()
+            session.revised_at = now
             session.save(update_fields=["revision", "revised_at", "updated_at"])
         # The edit may have fixed what Zoom rejected: retry now.
         rejected = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")

@@ -1,4 +1,4 @@
-"""Someone's sessions as a calendar file and as a calendar feed."""
+"""A person's sessions as a calendar file and as a calendar feed."""
 
 from collections.abc import Iterable
 
@@ -15,14 +15,14 @@ from registrations.models.registration import join_url
 
 
 def personal_calendar_for(registration: Registration, sessions: Iterable[Session]) -> bytes:
-    """The calendar of someone's sessions, with their own links."""
+    """The calendar file of a person's sessions, with their own links."""
     token = registration.token
     entries = [personal_entry(session, join_url(token, session)) for session in sessions]
     return personal_calendar(registration.event, entries)
 
 
 def feed_for(registration: Registration, seats: Iterable[Seat]) -> bytes:
-    """The calendar that someone subscribes to: the same entries, and what they wait for."""
+    """The calendar that a person subscribes to, which has their waiting lists too."""
     return personal_feed(registration.event, [_feed_entry(registration, seat) for seat in seats])
 
 

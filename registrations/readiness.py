@@ -28,15 +28,7 @@ from registrations.models import (
 from registrations.zoom import personal_links
 
 # Emails with join links: of their session if they have one, otherwise of all sessions.
-LINK_KINDS = (
-    OutgoingMail.Kind.LINKS,
-    OutgoingMail.Kind.SCHEDULE,
-    OutgoingMail.Kind.PROMOTED,
-    OutgoingMail.Kind.CHANGED,
-    OutgoingMail.Kind.DAY,
-    OutgoingMail.Kind.HOUR,
-    OutgoingMail.Kind.DOORS,
-)
+LINK_KINDS = [kind for kind in OutgoingMail.Kind if kind.spec.carries_links]
 
 
 class EmailStatus(TextChoices):

@@ -33,13 +33,7 @@ CONFIRMATIONS = {
     Approval.PENDING: (OutgoingMail.Kind.RECEIVED, enqueue.queue_received),
 }
 # Unsent emails that a new confirmation replaces.
-SUPERSEDED_KINDS = (
-    OutgoingMail.Kind.RECEIVED,
-    OutgoingMail.Kind.LINKS,
-    OutgoingMail.Kind.SCHEDULE,
-    OutgoingMail.Kind.CHANGED,
-    OutgoingMail.Kind.CANCELED,
-)
+SUPERSEDED_KINDS = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 

@@ -26,7 +26,7 @@ DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
     announcements.start_due,
     seats.promote_all_waiting,
     access_needs.reopen_moved,
-    stored_messages.delete_done,
+    stored_messages.clear_finished,
 ]
 
 
@@ -35,9 +35,7 @@ def deliver_mails() -> None:
     """Send what is due; when there may be more, ask for another worker's hand."""
     record_heartbeat = partial(monitoring.record_heartbeat, Heartbeat.Process.WORKER)
     record_heartbeat()
-    if delivery.deliver_due(
-        writer.writer_for, note_left=writer.note_left, record_heartbeat=record_heartbeat
-    ):
+    if delivery.deliver_due(writer.writer_for, record_heartbeat=record_heartbeat):
         mail_queue.wake_workers()
 
 

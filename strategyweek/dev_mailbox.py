@@ -1,6 +1,6 @@
-"""Mails as files, and pages that show them: the embedded default's stand-in for a mail server.
+"""Emails as files, and pages that show them: used instead of a mail server in development.
 
-The pages exist under DEBUG only.
+The pages exist only under DEBUG.
 """
 
 import email
@@ -22,11 +22,11 @@ from django.utils import timezone
 from events.models import Event
 from registrations.mail import kinds, previews
 from registrations.mail.previews import preview_response
-from registrations.models import OutgoingMail
+from registrations.mail_kinds import MailKind
 
 
 class EmailBackend(BaseEmailBackend):
-    """Write each mail whole to a file of its own in MAIL_DIR; its name sorts by time."""
+    """Write each email to its own file in MAIL_DIR. The names sort by time."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         settings.MAIL_DIR.mkdir(parents=True, exist_ok=True)
@@ -38,49 +38,48 @@ class EmailBackend(BaseEmailBackend):
 
 
 def index(request: HttpRequest) -> HttpResponse:
-    """Every mail that was written, the newest first."""
+    """All emails, newest first, and the kinds that can be previewed."""
     files = sorted(settings.MAIL_DIR.glob("*.eml"), reverse=True)[:200]
-    letters = [(file.stem, _parsed(file)) for file in files]
     context = {
-        "letters": letters,
+        "emails": [(file.stem, _parse(file.read_bytes())) for file in files],
         "kinds": [(kind, kind.label) for kind in kinds.COMPOSERS],
         "previewable": Event.objects.published().exists(),
     }
     return render(request, "mailbox/index.html", context)
 
 
-def letter(request: HttpRequest, name: str) -> HttpResponse:
-    parsed = _parsed(_file(name))
-    files = [(file.get_filename(), file.get_content_type()) for file in _files(parsed)]
-    html_url = reverse("letter_html", args=[name]) if parsed.get_body(("html",)) else ""
-    context = _shown(parsed) | {"name": name, "files": files, "html_url": html_url}
-    return render(request, "mailbox/letter.html", context)
+def show(request: HttpRequest, name: str) -> HttpResponse:
+    parsed = _read(name)
+    files = [(file.get_filename(), file.get_content_type()) for file in parsed.iter_attachments()]
+    html_url = reverse("mailbox_html", args=[name]) if parsed.get_body(("html",)) else ""
+    context = _context(parsed) | {"name": name, "files": files, "html_url": html_url}
+    return render(request, "mailbox/email.html", context)
 
 
-def letter_html(request: HttpRequest, name: str) -> HttpResponse:
-    body = _parsed(_file(name)).get_body(("html",))
+def show_html(request: HttpRequest, name: str) -> HttpResponse:
+    body = _read(name).get_body(("html",))
     if body is None:
         raise Http404
     return preview_response(body.get_content())
 
 
-def letter_file(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    files = _files(_parsed(_file(name)))
+def show_file(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    files = list(_read(name).iter_attachments())
     if number >= len(files):
         raise Http404
-    content = files[number].get_content()
-    response = HttpResponse(content, content_type=files[number].get_content_type())
-    response["Content-Disposition"] = f'attachment; filename="{files[number].get_filename()}"'
+    file = files[number]
+    response = HttpResponse(file.get_content(), content_type=file.get_content_type())
+    response["Content-Disposition"] = f'attachment; filename="{file.get_filename()}"'
     return response
 
 
 def preview(request: HttpRequest, kind: str) -> HttpResponse:
-    """A kind of mail as a made-up attendee of the current event gets it.
+    """A kind of email as a made-up attendee of the current event gets it.
 
-    With `?on_waitlist` the attendee waits for a place in its first session.
+    With `?on_waitlist` the attendee is on the waiting list of its first session.
     """
-    context = _shown(_parse(_sample(request, kind).message().as_bytes())) | {
-        "kind": OutgoingMail.Kind(kind).label,
+    context = _context(_parse(_sample(request, kind).message().as_bytes())) | {
+        "kind": MailKind(kind).label,
         "html_url": f"{reverse('mail_preview_html', args=[kind])}?{request.GET.urlencode()}",
     }
     return render(request, "mailbox/preview.html", context)
@@ -95,21 +94,15 @@ def _sample(request: HttpRequest, kind: str) -> EmailMultiAlternatives:
     if event is None or kind not in kinds.COMPOSERS:
         raise Http404
     try:
-        return previews.sample(
-            OutgoingMail.Kind(kind), event, on_waitlist="on_waitlist" in request.GET
-        )
+        return previews.sample(MailKind(kind), event, on_waitlist="on_waitlist" in request.GET)
     except LookupError as error:
         raise Http404(str(error)) from error
 
 
-def _file(name: str) -> Path:
-    file = settings.MAIL_DIR / f"{name}.eml"
+def _read(name: str) -> ParsedMessage:
+    file: Path = settings.MAIL_DIR / f"{name}.eml"
     if not file.is_file():
         raise Http404
-    return file
-
-
-def _parsed(file: Path) -> ParsedMessage:
     return _parse(file.read_bytes())
 
 
@@ -117,25 +110,18 @@ def _parse(raw: bytes) -> ParsedMessage:
     return email.message_from_bytes(raw, policy=email.policy.default)
 
 
-def _shown(parsed: ParsedMessage) -> dict[str, Any]:
-    """What pages show of any mail. A template cannot look up a header whose name has a dash."""
-    return {"letter": parsed, "reply_to": parsed["Reply-To"], "text": _text(parsed)}
-
-
-def _text(parsed: ParsedMessage) -> str:
+def _context(parsed: ParsedMessage) -> dict[str, Any]:
+    """What the pages show. A template can't look up a header whose name has a dash."""
     body = parsed.get_body(("plain",))
-    return body.get_content() if body else ""
-
-
-def _files(parsed: ParsedMessage) -> list[ParsedMessage]:
-    return list(parsed.iter_attachments())
+    text = body.get_content() if body else ""
+    return {"email": parsed, "reply_to": parsed["Reply-To"], "text": text}
 
 
 urlpatterns = [
     path("", index, name="mailbox"),
     path("preview/<slug:kind>/", preview, name="mail_preview"),
     path("preview/<slug:kind>/html/", preview_html, name="mail_preview_html"),
-    path("<int:name>/", letter, name="letter"),
-    path("<int:name>/html/", letter_html, name="letter_html"),
-    path("<int:name>/<int:number>/", letter_file, name="letter_file"),
+    path("<int:name>/", show, name="mailbox_email"),
+    path("<int:name>/html/", show_html, name="mailbox_html"),
+    path("<int:name>/<int:number>/", show_file, name="mailbox_file"),
 ]

@@ -17,7 +17,6 @@ from registrations.models import (
     Question,
     Registration,
     Seat,
-    StoredMessage,
 )
 from strategyweek.urls import urlpatterns
 from tests.people import sign_up
@@ -142,17 +141,14 @@ def test_answer_is_unique_for_a_question_and_registration(alice):
         Answer.objects.create(registration=alice, question=question, value="A poster")
 
 
-def test_mail_is_to_a_registration_or_a_letter(alice):
-    letter = StoredMessage.objects.create(
-        recipient="o@example.org", subject="S", text="T", void_at=timezone.now()
-    )
+def test_mail_has_a_registration_or_a_message(alice):
     for changes in (
         {"kind": "account", "registration": alice},
         {"kind": "test", "registration": alice},
         {"kind": "links"},
-        {"kind": "links", "registration": alice, "letter": letter},
+        {"kind": "links", "registration": alice, "message": {"recipient": "o@example.org"}},
     ):
-        with violates("mail_is_to_a_registration_or_a_letter"), transaction.atomic():
+        with violates("mail_has_a_registration_or_a_message"), transaction.atomic():
             OutgoingMail.objects.create(key="k", **changes)
 
 

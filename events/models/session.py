@@ -248,6 +248,7 @@ class Revision(models.Model):
     takes_place = models.BooleanField()
     joining = models.TextField(blank=True)
     agenda = models.TextField(blank=True)
+    replaced_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["session", "number"]

@@ -36,7 +36,7 @@ from registrations.admin.mail_text_validation import (
 from registrations.admin.shared import admin_page
 from registrations.formatting import moment
 from registrations.mail.announcements import Progress
-from registrations.mail.default_texts import Kind
+from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
 from registrations.us_states import US_STATES
 
@@ -62,7 +62,7 @@ class AnnouncementForm(forms.ModelForm):
                 choices=[("", "Any"), *((each.pk, str(each)) for each in rows)]
             )
         fields["us_state"].choices = [("", "Any"), *US_STATES]
-        validate = partial(validate_text, kind=Kind.ANNOUNCEMENT)
+        validate = partial(validate_text, kind=MailKind.ANNOUNCEMENT)
         fields["subject"].validators += [validate_line, validate]
         fields["body"].validators += [validate, validate_markdown]
         fields["body"].widget.attrs["rows"] = 16
@@ -70,7 +70,7 @@ class AnnouncementForm(forms.ModelForm):
             "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
             "[words that are a link](https://...), a line that starts with - for a list. "
             "You may use, here and in the subject:{}",
-            placeholders(Kind.ANNOUNCEMENT),
+            placeholders(MailKind.ANNOUNCEMENT),
         )
 
     def _event(self) -> Event | None:

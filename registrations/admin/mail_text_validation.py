@@ -5,8 +5,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from registrations.mail import default_texts, markdown
-from registrations.mail.default_texts import ALLOWED, PLACEHOLDERS, Kind
+from registrations.mail.default_texts import PLACEHOLDERS
 from registrations.mail.merge import NAME
+from registrations.mail_kinds import MailKind
 
 
 def validate_line(text: str) -> None:
@@ -28,9 +29,9 @@ def validate_markdown(text: str) -> None:
         raise ValidationError(problems)
 
 
-def placeholders(kind: Kind) -> SafeString:
+def placeholders(kind: MailKind) -> SafeString:
     """List the placeholders of a kind of email, with their meaning."""
-    rows = [(f"{{{name}}}", PLACEHOLDERS[name]) for name in ALLOWED[kind]]
+    rows = [(f"{{{name}}}", PLACEHOLDERS[name]) for name in kind.spec.placeholders]
     return format_html(
         '<ul class="placeholders">{}</ul>',
         format_html_join("", "<li><code>{}</code> {}</li>", rows),

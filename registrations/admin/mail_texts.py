@@ -16,22 +16,22 @@ from events.models import Event
 from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
 from registrations.admin.shared import admin_page, page_response
 from registrations.mail import previews
-from registrations.mail.default_texts import DEFAULTS, Kind, MailTexts
+from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
 
-KINDS = [Kind(value) for value, _label in MailText._meta.get_field("kind").choices or []]
+KINDS = [kind for kind in MailKind if kind.spec.subject]
 # Announcements have neither this greeting nor an opening. They aren't in KINDS.
 GREETING = "“Hello <name>,” stands before it by itself"
 # The session key for texts that are previewed before they are saved.
 UNSAVED = "unsaved_mail_texts"
 ALL_KINDS = [
-    {"label": kind.label, "placeholders": placeholders(kind), **DEFAULTS[kind]._asdict()}
+    {"label": kind.label, "placeholders": placeholders(kind), **kind.spec.texts._asdict()}
     for kind in KINDS
 ]
 
 
-def kind_of(value: Any) -> Kind | None:
-    return Kind(value) if value in {kind.value for kind in KINDS} else None
+def kind_of(value: Any) -> MailKind | None:
+    return MailKind(value) if value in {kind.value for kind in KINDS} else None
 
 
 class MailTextForm(forms.ModelForm):
@@ -46,7 +46,7 @@ class MailTextForm(forms.ModelForm):
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
-        default = DEFAULTS[kind]
+        default = kind.spec
         fields["subject"].help_text = f"Empty: “{default.subject}”"
         fields["opening"].help_text = format_html(
             "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
@@ -173,7 +173,7 @@ def preview_html(
     return previews.preview_response(str(mail.alternatives[0][0]))
 
 
-def event_and_kind(event_id: str, kind: str) -> tuple[Event, Kind]:
+def event_and_kind(event_id: str, kind: str) -> tuple[Event, MailKind]:
     event, known_kind = by_id(Event.objects.all(), pk=event_id), kind_of(kind)
     if event is None or known_kind is None:
         raise Http404
@@ -184,7 +184,7 @@ def preview_response(
     model_admin: ModelAdmin,
     request: HttpRequest,
     event: Event,
-    kind: Kind,
+    kind: MailKind,
     unsaved_texts: MailTexts | None = None,
     errors: Any = None,
 ) -> HttpResponse:
@@ -211,7 +211,7 @@ def preview_response(
     )
 
 
-def kinds_of(event: Event, shown: Kind | None = None) -> list[dict[str, Any]]:
+def kinds_of(event: Event, shown: MailKind | None = None) -> list[dict[str, Any]]:
     """List every kind of email of an event, with links to its preview and to its texts."""
     own = {text.kind: text for text in event.mail_texts.all()}
     add_url = reverse("admin:registrations_mailtext_add")

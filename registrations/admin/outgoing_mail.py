@@ -74,10 +74,12 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
         *(status, "last_error", "attempts", queued, next_attempt, sent),
     ]
     list_filter = ["state", "kind", "registration__event"]
-    list_select_related = ["registration__event", "session", "letter"]
+    list_select_related = ["registration__event", "session"]
     search_fields = [
-        *("registration__name", "registration__email"),
-        *("letter__recipient", "last_error"),
+        "registration__name",
+        "registration__email",
+        "message__recipient",
+        "last_error",
     ]
     actions = [send_again]
 

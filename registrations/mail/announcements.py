@@ -1,7 +1,7 @@
-"""Announcements: who gets one, and the verbs: schedule, pause, resume, stop, send the failed again.
+"""Announcements: who gets one, and how one is scheduled, paused, resumed, stopped and resent.
 
-The people are those who fit when it starts. Whoever cancels or unsubscribes before their turn
-gets nothing; whoever registers later is not among them.
+Its audience is chosen when it starts. People who cancel or unsubscribe before their email is sent
+get nothing, and neither do people who register later.
 """
 
 import datetime as dt
@@ -26,40 +26,39 @@ from registrations.outbox import mail_queue
 logger = logging.getLogger(__name__)
 
 State = Announcement.State
-Audience = Announcement.Audience
 MailState = OutgoingMail.State
 
-# Organizers decide again about one that did not start within so long.
+# One that couldn't start within this time becomes a draft again.
 MAX_START_DELAY = dt.timedelta(hours=12)
-# The pace of the last so many seconds tells how long the rest will take.
+# The time left is estimated from the emails sent in this window.
 PACE_WINDOW = dt.timedelta(seconds=60)
-# Nobody looks out for a test any longer.
-TEST_VOID_AFTER = dt.timedelta(hours=1)
+# After that no one expects the test anymore.
+TEST_VALID_FOR = dt.timedelta(hours=1)
 
 
 class WrongState(Exception):
-    """The announcement has moved on: somebody else paused, stopped or sent it."""
+    """Someone else has paused, stopped or sent the announcement."""
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How many people fit an announcement and do not get it."""
+    """How many people match an announcement and don't get it."""
 
     unsubscribed: int
     unreachable: int
 
 
 def audience(announcement: Announcement) -> RegistrationQuerySet:
-    """The people an announcement goes to, were it to start now.
+    """The people an announcement would go to if it started now.
 
-    Left out are those who want no announcements and those whose mail has come back.
+    Not those who unsubscribed, nor those whose email bounces.
     """
     unreachable = announcement.event.registrations.unreachable()
     return _subscribed(announcement).exclude(pk__in=unreachable.values("pk"))
 
 
 def left_out(announcement: Announcement) -> LeftOut:
-    """Those of whom `audience` leaves out, each counted once."""
+    """How many people `audience` leaves out, each counted once."""
     return LeftOut(
         unsubscribed=_matching(announcement).exclude(unsubscribed_at=None).count(),
         unreachable=_subscribed(announcement).unreachable().count(),
@@ -71,20 +70,20 @@ def _subscribed(announcement: Announcement) -> RegistrationQuerySet:
 
 
 def _matching(announcement: Announcement) -> RegistrationQuerySet:
-    """The people that an announcement is about, whether they can be mailed or not."""
+    """The people an announcement is for, whether or not they can be emailed."""
     people = announcement.event.registrations.admitted()
     seats = Seat.objects.filter(session__event=announcement.event_id)
     if announcement.session_id:
         seats = seats.filter(session=announcement.session_id)
-    match Audience(announcement.audience):
-        case Audience.SESSION:
+    match Announcement.Audience(announcement.audience):
+        case Announcement.Audience.SESSION:
             people = people.filter(pk__in=seats.seated().values("registration"))
-        case Audience.TRACK:
+        case Announcement.Audience.TRACK:
             people = people.filter(strategies=announcement.track_id)
-        case Audience.WAITING:
+        case Announcement.Audience.WAITING:
             waiting = seats.filter(state=Seat.State.WAITING)
             people = people.filter(pk__in=waiting.values("registration"))
-        case Audience.NOT_ATTENDED:
+        case Announcement.Audience.NOT_ATTENDED:
             people = people.exclude(pk__in=seats.filter(attended=True).values("registration"))
             if announcement.session_id:
                 people = people.filter(pk__in=seats.seated().values("registration"))
@@ -96,20 +95,20 @@ def _matching(announcement: Announcement) -> RegistrationQuerySet:
 
 
 def schedule(*, announcement: Announcement, send_at: dt.datetime) -> None:
-    """Send it from that moment on. Raises WrongState."""
+    """Start it at that time. Raises WrongState."""
     _move(announcement, [State.DRAFT, State.SCHEDULED], State.SCHEDULED, send_at=send_at)
 
 
 def send_now(*, announcement: Announcement) -> None:
-    """Start it within seconds: a worker queues the mails. Raises WrongState."""
+    """Start it within seconds: a worker queues the emails. Raises WrongState."""
     schedule(announcement=announcement, send_at=timezone.now())
     transaction.on_commit(lambda: mail_queue.wake_workers("queue_due_mails"))
 
 
 def send_test(*, announcement: Announcement, person: Registration, email: str) -> None:
-    """Mail it to this address, as that person would get it but for the secret links.
+    """Send it to this address as that person would get it, but without their secret links.
 
-    It is as it stands now, and it is none of the announcement's mails.
+    The test isn't one of the announcement's emails, and shows the text as it is now.
     """
     message = previews.announcement_preview(announcement, person)
     stored_messages.queue(
@@ -119,19 +118,19 @@ def send_test(*, announcement: Announcement, person: Registration, email: str) -
         text=str(message.body),
         html=str(message.alternatives[0][0]),
         headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},
-        void_after=TEST_VOID_AFTER,
+        valid_for=TEST_VALID_FOR,
     )
 
 
 def unschedule(*, announcement: Announcement) -> None:
-    """Take a scheduled one back to be a draft. Raises WrongState."""
+    """Make a scheduled one a draft again. Raises WrongState."""
     _move(announcement, [State.SCHEDULED], State.DRAFT, send_at=None)
 
 
 def start_due(now: dt.datetime) -> None:
-    """Queue the mails of each announcement whose moment has come.
+    """Queue the emails of each announcement that is due.
 
-    One whose moment passed long ago, while nobody was there to send it, is a draft again.
+    One that was due long ago, while no worker was running, becomes a draft again.
     """
     scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
     late = scheduled.filter(send_at__lt=now - MAX_START_DELAY)
@@ -159,14 +158,14 @@ def _start(pk: int, now: dt.datetime) -> None:
 
 @transaction.atomic
 def pause(*, announcement: Announcement) -> None:
-    """Hold what has not left yet. Raises WrongState."""
+    """Hold back the emails that weren't sent yet. Raises WrongState."""
     _move(announcement, [State.SENDING], State.PAUSED)
     announcement.mails.filter(state=MailState.WAITING).update(state=MailState.PAUSED)
 
 
 @transaction.atomic
 def resume(*, announcement: Announcement) -> None:
-    """Let it go on where it was paused. Raises WrongState."""
+    """Continue where it was paused. Raises WrongState."""
     _move(announcement, [State.PAUSED], State.SENDING)
     announcement.mails.filter(state=MailState.PAUSED).update(state=MailState.WAITING)
     transaction.on_commit(mail_queue.wake_workers)
@@ -174,7 +173,7 @@ def resume(*, announcement: Announcement) -> None:
 
 @transaction.atomic
 def stop(*, announcement: Announcement) -> None:
-    """End it: what has not left yet never will. Raises WrongState."""
+    """End it: the emails that weren't sent yet are dropped. Raises WrongState."""
     _move(announcement, [State.SENDING, State.PAUSED], State.STOPPED)
     announcement.mails.filter(state__in=[MailState.WAITING, MailState.PAUSED]).update(
         state=MailState.DROPPED
@@ -183,7 +182,7 @@ def stop(*, announcement: Announcement) -> None:
 
 @transaction.atomic
 def resend_failed(*, announcement: Announcement) -> int:
-    """Send the failed ones again. Returns how many. Raises WrongState unless it was started."""
+    """Queue the failed ones again. Returns how many. Raises WrongState unless it was started."""
     _move(announcement, [State.SENDING], State.SENDING)
     return mail_queue.resend(announcement.mails.all())
 
@@ -191,7 +190,7 @@ def resend_failed(*, announcement: Announcement) -> int:
 def _move(
     announcement: Announcement, allowed: list[State], state: State, **changes: object
 ) -> None:
-    """Move it on from where the database, not this copy, says that it is."""
+    """Change the state if the database, not this copy, has it in one of the allowed ones."""
     found = Announcement.objects.filter(pk=announcement.pk, state__in=allowed)
     if not found.update(state=state, **changes):
         raise WrongState
@@ -200,7 +199,7 @@ def _move(
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an announcement has come, in mails; `time_left` is None when nobody can tell."""
+    """How many emails of an announcement were sent. `time_left` is None if it's unknown."""
 
     total: int
     sent: int
@@ -211,7 +210,7 @@ class Progress:
 
 
 def progress(announcement: Announcement, now: dt.datetime) -> Progress:
-    """Count the mails of an announcement that was started."""
+    """Count the emails of an announcement that was started."""
     in_state = {
         "sent": [MailState.SENT],
         "waiting": [MailState.WAITING, MailState.PAUSED],

@@ -1,4 +1,4 @@
-"""What a mail provider reports afterwards: mails that came back, and complaints about spam."""
+"""Records what an email provider reports later: bounces and spam complaints."""
 
 import logging
 import re
@@ -12,44 +12,46 @@ from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
 
-State = OutgoingMail.State
-
-# Anymail's names (its "normalized tracking events") for what says that a mail was not read.
-ENDS = {
-    "bounced": State.BOUNCED,
-    "rejected": State.BOUNCED,
-    "failed": State.BOUNCED,
-    "complained": State.COMPLAINED,
+# By Anymail's names for them ("normalized tracking events").
+STATES = {
+    "bounced": OutgoingMail.State.BOUNCED,
+    "rejected": OutgoingMail.State.BOUNCED,
+    "failed": OutgoingMail.State.BOUNCED,
+    "complained": OutgoingMail.State.COMPLAINED,
 }
 
 
 def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
-    """Take one of Anymail's tracking events; the same again, or one of no mail, is harmless.
+    """Record one of Anymail's tracking events. Repeated and unknown ones are harmless.
 
-    Whoever complains gets no more announcements.
+    Someone who reports spam is unsubscribed from announcements.
     """
-    state = ENDS.get(event.event_type)
+    state = STATES.get(event.event_type)
     if state is None:
         return
-    words = f"{esp_name}: {event.description or event.reject_reason or event.event_type}"
+    reason = f"{esp_name}: {event.description or event.reject_reason or event.event_type}"
     mail = _mail_of(event)
     if mail is None:
-        logger.warning("%s reports %s of a mail that is none of ours", esp_name, event.event_type)
+        logger.warning("%s reports %s for an email that isn't ours", esp_name, event.event_type)
         return
-    came_through = [State.WAITING, State.SENT, State.BOUNCED]
-    OutgoingMail.objects.filter(pk=mail.pk, state__in=came_through).update(
+    may_have_been_sent = [
+        OutgoingMail.State.WAITING,
+        OutgoingMail.State.SENT,
+        OutgoingMail.State.BOUNCED,
+    ]
+    OutgoingMail.objects.filter(pk=mail.pk, state__in=may_have_been_sent).update(
         state=state,
-        last_error=words.replace("\0", "\ufffd")[:1000],
+        last_error=reason.replace("\0", "\ufffd")[:1000],
         sent_at=mail.sent_at or timezone.now(),
     )
-    if state == State.COMPLAINED and mail.registration:
+    if state == OutgoingMail.State.COMPLAINED and mail.registration:
         unsubscribe.unsubscribe(registration=mail.registration)
 
 
 def _mail_of(event: Any) -> OutgoingMail | None:
-    """The mail that an event is about: by the Message-ID that we gave it, or the provider's.
+    """The email that an event is about, by our Message-ID or by the provider's.
 
-    A mail that was sent again since has another of both: old reports are of the old one.
+    An email that was sent again has new ones, so old reports no longer match.
     """
     ours = str((event.metadata or {}).get("mail", ""))
     number = re.match(r"<(\d{1,18})\.", ours)

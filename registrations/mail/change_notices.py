@@ -1,133 +1,213 @@
-"""What people know of a session: what they were told, and what a mail showed them since.
+"""Queue change notices: what each person last knew of a session, compared with what it is now.
 
-Edits are told of once they have settled. A mail that leaves before that shows what holds at its
-moment; should it be taken back, its readers must hear of it, and nobody else.
+Notices are queued once edits have settled. An email sent before that shows the session as it was
+at that moment. If that is then undone, its readers get a notice, and no one else does.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
 
 from events.background import for_each_logging_errors
 from events.models import Event, Revision, Session, SessionSnapshot
+from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-Kind = OutgoingMail.Kind
+NOTICES = [kind for kind in MailKind if kind.spec.is_notice]
+SHOW_ALL = [kind for kind in MailKind if kind.spec.shows == Shows.ALL]
+SHOW_THEIR_SESSION = [kind for kind in MailKind if kind.spec.shows == Shows.ITS_SESSION]
+# Edits of a session that starts this soon don't have to settle.
+STARTS_SOON = dt.timedelta(hours=3)
+# How long an edit may take to be committed, after `replaced_at` was read from the clock.
+COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 
 def queue_changes(now: dt.datetime) -> None:
-    """Changed and canceled sessions, and news in the schedule, once the edits have settled."""
+    """Queue notices and schedule updates for sessions whose edits have settled."""
     revised = Session.objects.filter(revised_at__isnull=False, seats__in=_behind())
     events = Event.objects.published().filter(sessions__in=revised).distinct()
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
 def _behind() -> QuerySet[Seat]:
-    """Seats, and places in line, whose people have not heard of the session's newest revision."""
-    theirs = Seat.objects.filter(registration__in=Registration.objects.admitted())
-    return theirs.filter(notified_revision__lt=F("session__revision"))
+    """Seats whose people have not been notified of the session's current revision."""
+    seats = Seat.objects.filter(registration__in=Registration.objects.admitted())
+    return seats.filter(notified_revision__lt=F("session__revision"))
 
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
     revised = event.sessions.filter(revised_at__isnull=False, seats__in=_behind())
-    # The lock holds off edits, and another tick.
+    # The lock keeps out edits, and another run of this.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
-    news, pressing, all_settled = Q(), Q(), True
+    news, urgent, all_settled = Q(), Q(), True
     for session in Session.objects.filter(pk__in=ids).with_details():
-        behind = _behind().filter(session=session)
-        groups = set(behind.values_list("notified_revision", "shown_revision", "state"))
-        numbers = {number for group in groups for number in group[:2]}
-        kept = {each.number: each for each in session.revisions.filter(number__in=numbers)}
-        settled = _is_settled(session, now)
-        for told, shown, state in groups:
-            group = Q(notified_revision=told, shown_revision=shown, state=state)
-            seats, facts = behind.filter(group), known(session, state)
-            # What its people know of it, the last first.
-            before = [kept[number] for number in (shown, told) if number >= told and number in kept]
-            was = next((each for each in before if is_change(known(each, state), facts)), None)
-            has_news = any(is_news(known(each, state), facts) for each in before)
-            if was:
-                if not settled and not _is_soon(session, was, now):
+        settled = session.settled_at is not None and now >= session.settled_at
+        _skip_readers_of_notices(session)
+        with_news = _queue_notices_of(session, now, settled=settled)
+        if with_news is not None:
+            news |= with_news
+            urgent |= with_news if settled and is_soon(now, session) else Q()
+            all_settled = all_settled and settled
+    # Only a session that starts soon doesn't wait for one email about all sessions.
+    if due := news if all_settled else urgent:
+        _queue_schedule_update(event, _behind().filter(due))
+
+
+def _skip_readers_of_notices(session: Session) -> None:
+    """Mark as notified those who were sent a notice that already showed the newest revision."""
+    if session.revised_at is None:
+        return
+    sent = OutgoingMail.objects.filter(
+        session=session,
+        kind__in=NOTICES,
+        sent_at__isnull=False,
+        claimed_at__gte=session.revised_at + COMMIT_MARGIN,
+    )
+    readers = _behind().filter(session=session, registration__in=sent.values("registration"))
+    readers.update(notified_revision=session.revision)
+
+
+def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q | None:
+    """Queue notices for a session's people. Returns the seats that need a schedule update."""
+    history, with_news = earlier_revisions(session), None
+    by_number = {each.revision.number: each for each in history}
+    for state in Seat.State:
+        behind = _compared(_behind().filter(session=session, state=state), session, history, state)
+        for number, has_news in set(behind.values_list("changed_from", "has_news")):
+            seats = behind.filter(changed_from=number, has_news=has_news)
+            if number is not None:
+                if not settled and not is_soon(now, session, by_number[number].revision):
                     continue
-                _queue_notice(session, was, seats, state, now, was_shown=shown >= was.number)
+                _queue_notice(session, by_number[number], seats, state, now)
             elif session.ends_at > now and has_news:
-                news |= Q(session=session) & group
-                if settled and _is_soon(session, before[-1], now):
-                    pressing |= Q(session=session) & group
-                all_settled = all_settled and settled
+                with_news = (with_news or Q()) | Q(pk__in=seats.values("pk"))
                 continue
             elif not settled:
-                # A mail that shows an edit that was taken back may just be leaving.
+                # An email that shows what was just undone may be on its way.
                 continue
             seats.update(notified_revision=session.revision)
-    # Only what starts soon does not wait until all sessions' news can be told in one mail.
-    if owed := news if all_settled else pressing:
-        _queue_schedule_update(event, _behind().filter(owed))
+    return with_news
 
 
-def _is_settled(session: Session, now: dt.datetime) -> bool:
-    return session.settled_at is not None and now >= session.settled_at
+def is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
+    """Whether any of these versions of a session starts soon or is on."""
+    return any(each.starts_at - STARTS_SOON < now < each.ends_at for each in versions)
 
 
-def _is_soon(session: Session, was: Revision, now: dt.datetime) -> bool:
-    """Whether the session, as it is or as it was, is on or starts soon."""
-    return any(each.starts_at - STARTS_SOON < now < each.ends_at for each in (session, was))
+class Earlier(NamedTuple):
+    """A revision that was replaced, and which seats may have been shown it by an email."""
+
+    revision: Revision
+    shown: Q
+
+    @property
+    def known(self) -> Q:
+        """Seats whose people were notified of this revision, or have seen it since."""
+        number = self.revision.number
+        return Q(notified_revision=number) | Q(notified_revision__lt=number) & self.shown
+
+
+def earlier_revisions(session: Session) -> list[Earlier]:
+    """The replaced revisions that someone may believe to be current, the newest first."""
+    behind = _behind().filter(session=session).aggregate(oldest=Min("notified_revision"))
+    oldest = behind["oldest"]
+    if oldest is None:
+        return []
+    # And the one before it, which says when the oldest became current.
+    revisions = list(session.revisions.filter(number__gte=oldest - 1))
+    since = [session.created_at, *(each.replaced_at for each in revisions)]
+    return [
+        Earlier(each, _shown_between(session, began, each.replaced_at))
+        for each, began in zip(revisions, since, strict=False)
+        if each.number >= oldest
+    ][::-1]
+
+
+def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> Q:
+    """Seats whose people may have been shown the session as it was between these times.
+
+    Their email was claimed before and sent after. One that was not sent may still have arrived
+    while it is claimed: its lease ends at `due_at`.
+    """
+    mails = OutgoingMail.objects.filter(
+        Q(sent_at__gte=since) | Q(sent_at=None, due_at__gte=since),
+        Q(kind__in=SHOW_ALL) | Q(kind__in=SHOW_THEIR_SESSION, session=session),
+        claimed_at__lt=until + COMMIT_MARGIN,
+    )
+    return Q(registration__in=mails.values("registration"))
+
+
+def _compared(
+    seats: QuerySet[Seat], session: Session, history: list[Earlier], state: Seat.State
+) -> Any:
+    """Compare what people know with what is current; all the seats are in this state.
+
+    Annotates `changed_from`, the newest revision they know that differs in what a notice is for,
+    and `has_news`, whether there is no such revision but something new in the schedule.
+    """
+    current = known(session, state)
+    changed = [each for each in history if is_change(known(each.revision, state), current)]
+    news = [each for each in history if is_news(known(each.revision, state), current)]
+    changed_from = Case(
+        *(When(each.known, then=Value(each.revision.number)) for each in changed),
+        default=None,
+        output_field=IntegerField(),
+    )
+    has_news = Case(
+        When(changed_from__isnull=False, then=False),
+        *(When(each.known, then=True) for each in news),
+        default=False,
+        output_field=BooleanField(),
+    )
+    return seats.annotate(changed_from=changed_from).annotate(has_news=has_news)
 
 
 def _queue_notice(
-    session: Session,
-    was: Revision,
-    seats: QuerySet[Seat],
-    state: str,
-    now: dt.datetime,
-    *,
-    was_shown: bool,
+    session: Session, earlier: Earlier, seats: QuerySet[Seat], state: Seat.State, now: dt.datetime
 ) -> None:
-    """Owe a notice, in place of one that has not left yet: that one's readers know what it was.
+    """Queue a notice of what changed since the earlier revision, replacing any unsent notice.
 
-    Unless it is in a worker's hands, and will leave. All the seats are in this one state, and
-    `was_shown` says whether some other mail showed their people what it `was`.
+    Readers of an unsent notice still know what was before that, unless another email showed them
+    the earlier revision. A notice that a worker has claimed is sent. All seats are in this state.
     """
+    was = earlier.revision
     if max(session.ends_at, was.ends_at) <= now:
         return
-    kind = Kind.CHANGED if session.takes_place else Kind.CANCELED
+    kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
     people = _people(seats)
-    in_hand = Q(in_hand=True, due_at__gt=now)
-    unread = OutgoingMail.objects.filter(
-        ~in_hand,
+    unsent = OutgoingMail.objects.filter(
+        ~Q(claimed_at__isnull=False, due_at__gt=now),
         kind__in=NOTICES,
         session=session,
         state=OutgoingMail.State.WAITING,
         registration__in=people,
     ).exclude(key__startswith=f"{key}/")
-    # From now on no worker takes them.
-    list(unread.select_for_update().values_list("pk"))
+    # From now on no worker claims them.
+    list(unsent.select_for_update().values_list("pk"))
     readers = {
-        earlier: people.filter(mails__in=unread.filter(was=earlier))
-        for earlier in session.revisions.filter(pk__in=unread.values("was"))
+        before: people.filter(mails__in=unsent.filter(was=before))
+        for before in session.revisions.filter(pk__in=unsent.values("was"))
     }
-    told_before = people.exclude(pk__in=unread.values("registration"))
-    for before, who in [(was, told_before), *readers.items()]:
-        is_changed = is_change(known(before, state), known(session, state))
-        if is_changed or was_shown:
-            known_last = before if is_changed else was
-            mail_queue.queue_all(who, key=key, kind=kind, session=session, was=known_last)
-    unread.update(state=OutgoingMail.State.DROPPED)
+    others = people.exclude(pk__in=unsent.values("registration"))
+    for before, group in [(was, others), *readers.items()]:
+        if not is_change(known(before, state), known(session, state)):
+            before, group = was, group & _people(seats.filter(earlier.shown))
+        mail_queue.queue_all(group, key=key, kind=kind, session=session, was=before)
+    unsent.update(state=OutgoingMail.State.DROPPED)
 
 
 def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
-    """One mail to each person, however many of their sessions have news."""
+    """Queue one email per person, however many of their sessions have news."""
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
-    key = f"{Kind.SCHEDULE}/{event.pk}/{stamp}"[:150]
-    mail_queue.queue_all(_people(seats), key=key, kind=Kind.SCHEDULE)
+    key = f"{MailKind.SCHEDULE}/{event.pk}/{stamp}"[:150]
+    mail_queue.queue_all(_people(seats), key=key, kind=MailKind.SCHEDULE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
 
@@ -136,130 +216,22 @@ def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
     return Registration.objects.admitted().filter(pk__in=seats.values("registration"))
 
 
-NOTICES = (OutgoingMail.Kind.CHANGED, OutgoingMail.Kind.CANCELED)
-# Changes of a session that starts so soon are told at once.
-STARTS_SOON = dt.timedelta(hours=3)
+def known(version: Session | Revision, state: str) -> SessionSnapshot:
+    """What people whose seats are in this state may know of the session."""
+    snapshot = version.snapshot()
+    # Without a seat: no way to join, and no agenda.
+    return snapshot if state == Seat.State.SEATED else snapshot._replace(joining="", agenda="")
 
 
-class SeatInfo(NamedTuple):
-    """A seat as mails need it: the revisions are those that its person was told and shown."""
-
-    state: str
-    notified_revision: int
-    shown_revision: int
-
-
-def known(of: Session | Revision, state: str) -> SessionSnapshot:
-    """What people whose seats are in this state are told of it."""
-    return of.snapshot() if state == Seat.State.SEATED else public(of.snapshot())
-
-
-def public(facts: SessionSnapshot) -> SessionSnapshot:
-    """What those are told of a session who have no place in it: no way to join, no agenda."""
-    return facts._replace(joining="", agenda="")
-
-
-def is_change(told: SessionSnapshot, now: SessionSnapshot) -> bool:
-    """Whether one who knows the old must be told before anything else."""
+def is_change(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+    """Whether someone who knows the old snapshot needs a change notice."""
     if not now.takes_place:
-        return told.takes_place
-    essence = [(facts.title, facts.starts_at, facts.ends_at) for facts in (told, now)]
-    joining_changed = bool(told.joining) and told.joining != now.joining
-    return not told.takes_place or essence[0] != essence[1] or joining_changed
+        return before.takes_place
+    basics = [(each.title, each.starts_at, each.ends_at) for each in (before, now)]
+    joining_changed = bool(before.joining) and before.joining != now.joining
+    return not before.takes_place or basics[0] != basics[1] or joining_changed
 
 
-def is_news(told: SessionSnapshot, now: SessionSnapshot) -> bool:
-    """Whether the detailed schedule has something to add."""
-    return now.takes_place and (told.agenda, told.joining) != (now.agenda, now.joining)
-
-
-class Showing(NamedTuple):
-    """That a mail shows someone a revision of a session; `tells`: as what is new."""
-
-    registration_id: int
-    session_id: int
-    revision: int
-    tells: bool
-    place: SeatInfo
-
-
-class Edits:
-    """What of the edits that people may have to be told of, a batch of mails shows them."""
-
-    def __init__(
-        self, sessions: Mapping[int, Session], places: Mapping[int, Mapping[int, SeatInfo]]
-    ) -> None:
-        """`places` are people's, by registration and session."""
-        self._sessions, self._places = sessions, places
-        behind = {
-            pk
-            for theirs in places.values()
-            for pk, place in theirs.items()
-            if place.notified_revision != sessions[pk].revision
-        }
-        revisions = Revision.objects.filter(session__in=behind) if behind else []
-        self._before = {(each.session_id, each.number): each for each in revisions}
-        revised = [pk for pk, session in sessions.items() if session.revised_at]
-        notices = OutgoingMail.objects.filter(
-            state=OutgoingMail.State.WAITING,
-            kind__in=NOTICES,
-            registration__in=places,
-            session__in=revised,
-        )
-        self._unread = set(notices.values_list("registration", "session")) if revised else set()
-        self._noted: dict[tuple[int, SeatInfo], bool] = {}
-
-    def shown(self, mail: OutgoingMail, session_ids: Iterable[int]) -> list[Showing]:
-        """What is to be noted once this mail, which shows these sessions, has left."""
-        showings = []
-        for pk in session_ids:
-            whose, revision = mail.registration_id or 0, self._sessions[pk].revision
-            place = self._places[whose][pk]
-            tells = mail.kind in NOTICES and mail.session_id == pk
-            if place.notified_revision == revision:
-                # They have not read of it yet, and now they see it.
-                new = not tells and (whose, pk) in self._unread
-            else:
-                new = tells or self._must_be_noted(pk, place)
-            if new and (tells or place.shown_revision != revision):
-                showings.append(Showing(whose, pk, revision, tells, place))
-        return showings
-
-    def _must_be_noted(self, session_id: int, place: SeatInfo) -> bool:
-        key = session_id, place
-        if key not in self._noted:
-            self._noted[key] = self._differs(self._sessions[session_id], place)
-        return self._noted[key]
-
-    def _differs(self, session: Session, place: SeatInfo) -> bool:
-        """Whether the session is not what they were told, nor a change of it noted already.
-
-        Whatever holds in the end differs from the change that was noted, or from what they were
-        told: so it is kept.
-        """
-        state, told, shown = place
-        before = self._before.get((session.pk, told))
-        if before is None:
-            return False
-        was, now = known(before, state), known(session, state)
-        noted = self._before.get((session.pk, shown)) if shown > told else None
-        if noted and is_change(was, known(noted, state)):
-            return False
-        return is_change(was, now) or is_news(was, now)
-
-
-def record_shown(showings: Iterable[Showing]) -> None:
-    """Remember what mails that have left, or may have, showed their readers."""
-    people: dict[tuple[int, int, bool, SeatInfo], list[int]] = {}
-    for registration_id, *group in showings:
-        people.setdefault(tuple(group), []).append(registration_id)  # type: ignore[arg-type]
-    for (session_id, revision, tells, place), ids in people.items():
-        with transaction.atomic():
-            # As whoever tells of changes does, so that neither stands in the other's way.
-            Session.objects.select_for_update(no_key=True).get(pk=session_id)
-            Seat.objects.filter(
-                session=session_id,
-                registration__in=ids,
-                notified_revision=place.notified_revision,
-                shown_revision=place.shown_revision,
-            ).update(**{"notified_revision" if tells else "shown_revision": revision})
+def is_news(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+    """Whether the detailed schedule has something new."""
+    return now.takes_place and (before.agenda, before.joining) != (now.agenda, now.joining)

@@ -1,9 +1,10 @@
-"""Rendering an email once for everyone who gets the same text."""
+"""Renders an email once for everyone who gets the same text."""
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -13,31 +14,30 @@ from django.utils.safestring import mark_safe
 from events.links import absolute
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts
-from registrations.mail.blocks import PALETTE, Kept, Parts
-from registrations.mail.merge import NAME, TOKEN, MergeTemplate, MessageTemplate
-from registrations.models import (
-    TOKEN_LENGTH,
-    Announcement,
-    OutgoingMail,
+from registrations.mail.blocks import BlockRenderer, Keyed, zoom_link_blocks
+from registrations.mail.merge import (
+    HTML_NAME,
+    NAME,
+    TOKEN,
+    MergeTemplate,
+    MessageTemplate,
+    sessions_field,
 )
-
-Kind = OutgoingMail.Kind
-
-SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
-# Some hundred kilobytes for each kind, in as many time zones as there are readers.
-_frames = Kept(200)
+from registrations.mail.palette import COLORS, DARK_COLORS
+from registrations.mail_kinds import MailKind, MailTexts
+from registrations.models import Announcement
 
 
 @dataclass(frozen=True)
 class MailContext:
-    """What a mail is about, apart from whose it is.
+    """What an email is about, apart from who gets it.
 
-    `sessions` are those that the person has a seat in, also canceled ones, `waiting` those whose
-    waiting list they are on; `session` is the one that the mail is about, `was` what it was before.
-    `needs` are the session and the words of each access need that it confirms.
+    `sessions` are those in which the person has a seat, canceled ones too, and `waiting` those
+    whose waiting list they are on. `session` is the one that the email is about, and `was` what it
+    was before. `needs` are the session and the text of each access need that it confirms.
     """
 
-    kind: Kind
+    kind: MailKind
     event: Event
     zone: zoneinfo.ZoneInfo
     sessions: tuple[Session, ...]
@@ -49,134 +49,121 @@ class MailContext:
 
     @property
     def is_waitlisted(self) -> bool:
-        """Whether the person waits for a place in the session that the mail is about."""
+        """Whether the person is on the waiting list of the session that the email is about."""
         return self.session in self.waiting
 
 
 class Composer:
-    """Mails that are written together: whatever they share is fetched and rendered once."""
+    """Composes a batch of emails.
 
-    def __init__(self, now: dt.datetime) -> None:
+    `own_texts` are organizers' texts, by event and kind.
+    """
+
+    def __init__(
+        self, now: dt.datetime, own_texts: Mapping[tuple[int, str], MailTexts] | None = None
+    ) -> None:
         self.now = now
-        self.parts = Parts()
-        self.own_texts: Mapping[tuple[int, str], default_texts.MailTexts] = {}
+        self.blocks = BlockRenderer()
+        self._own_texts = own_texts or {}
 
-    def words(
-        self, topic: MailContext, special: default_texts.MailTexts | None = None, **values: str
-    ) -> default_texts.MailTexts:
-        """Subject and opening words, the organizers' own or ours, with the placeholders filled.
+    def texts(
+        self, context: MailContext, special: MailTexts | None = None, **values: str
+    ) -> MailTexts:
+        """Subject and opening, the organizers' own or the default, with placeholders filled.
 
-        Their own words are for the kind's usual case; they may be wrong in a special one, which
-        has words of ours.
+        Organizers write theirs for the usual case, so a special one has texts of ours.
         """
-        ours, none = special or default_texts.DEFAULTS[topic.kind], default_texts.MailTexts("", "")
-        own = none if special else self.own_texts.get((topic.event.pk, topic.kind), none)
-        known = {"name": NAME, "event": topic.event.name, "host": topic.event.host, **values}
-        return default_texts.MailTexts(
-            *(
-                default_texts.substitute(mine or our, known)
-                for mine, our in zip(own, ours, strict=True)
-            )
+        event = context.event
+        values = {"name": NAME, "event": event.name, "host": event.host, **values}
+        default, none = special or context.kind.spec.texts, MailTexts("", "")
+        own = none if special else self._own_texts.get((event.pk, context.kind), none)
+        subject, opening = (
+            default_texts.fill(mine or ours, values)
+            for mine, ours in zip(own, default, strict=True)
         )
+        return MailTexts(subject, opening)
 
     def compose(
         self,
-        topic: MailContext,
-        words: default_texts.MailTexts,
-        context: Mapping[str, Any],
+        context: MailContext,
+        texts: MailTexts,
+        variables: Mapping[str, Any],
         *,
         sessions: Mapping[str, Sequence[Session]],
         calendar: bytes = b"",
         method: str = "",
         headers: Mapping[str, str] | None = None,
-        also: Collection[int] = (),
     ) -> MergeTemplate:
-        """Render the two templates of the topic's kind, once for all that differ only in blocks.
+        """Render the kind's two templates, with these additional variables.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name. `also` are the ids of other
-        sessions that the mail tells of, be it by leaving them out.
+        show one, and the templates place all of a form by its name.
         """
-        forms = [form for form, shown in sessions.items() if shown]
-        frame = self._frame(
-            topic,
-            words,
-            context=tuple(context.items()),
-            forms=tuple(forms),
-            method=method,
-            headers=tuple((headers or {}).items()),
+        forms = tuple(form for form, shown in sessions.items() if shown)
+        template = _render_templates(
+            context.kind,
+            _with_key(context.event),
+            context.zone,
+            texts,
+            tuple(variables.items()),
+            forms,
+            method,
+            tuple((headers or {}).items()),
         )
         blocks = {
-            _block(form, extension): self.parts.sessions(
-                f"{form}.{extension}", sessions[form], topic.zone
+            sessions_field(form, extension): self.blocks.sessions(
+                f"{form}.{extension}", sessions[form], context.zone
             )
             for form in forms
             for extension in ("txt", "html")
         }
-        in_blocks = [each.pk for form in forms for each in sessions[form]]
-        is_personal = topic.event.has_personal_links
-        return MergeTemplate(
-            *(frame, blocks, calendar),
-            shown={*in_blocks, *also},
-            linked=tuple(in_blocks) if is_personal else (),
-            own_link=self.parts.own_link() if is_personal else {},
-        )
-
-    def _frame(
-        self,
-        topic: MailContext,
-        words: default_texts.MailTexts,
-        *,
-        context: tuple[tuple[str, Any], ...],
-        forms: tuple[str, ...],
-        method: str,
-        headers: tuple[tuple[str, str], ...],
-    ) -> MessageTemplate:
-        event = topic.event
-        shown = (event.pk, event.slug, event.name, event.host, event.contact_email)
-        doors = (event.time_zone, event.doors_open_minutes)
-        key = (topic.kind, *shown, doors, topic.zone.key, words, context, forms, method, headers)
-        return _frames.once(
-            key, lambda: _render_template(topic, words, dict(context), forms, method, headers)
-        )
+        if not context.event.has_personal_links:
+            return MergeTemplate(template, blocks, calendar)
+        shown = [each.pk for form in forms for each in sessions[form]]
+        return MergeTemplate(template, blocks, calendar, shown, zoom_link_blocks())
 
 
-def _render_template(
-    topic: MailContext,
-    words: default_texts.MailTexts,
-    context: Mapping[str, Any],
+def _with_key(event: Event) -> Keyed[Event]:
+    shown = (event.pk, event.slug, event.name, event.host, event.contact_email)
+    return Keyed((*shown, event.time_zone, event.doors_open_minutes), event)
+
+
+# Some hundred kilobytes per kind, for each of the readers' time zones.
+@lru_cache(maxsize=200)
+def _render_templates(
+    kind: MailKind,
+    keyed: Keyed[Event],
+    zone: zoneinfo.ZoneInfo,
+    texts: MailTexts,
+    variables: tuple[tuple[str, Any], ...],
     forms: tuple[str, ...],
     method: str,
     headers: tuple[tuple[str, str], ...],
 ) -> MessageTemplate:
-    event = topic.event
+    event = keyed.value
     shared = {
         "name": NAME,
-        "subject": words.subject.replace(NAME, "…"),
-        "paragraphs": [each.strip() for each in words.opening.split("\n\n") if each.strip()],
+        "subject": texts.subject.replace(NAME, "…"),
+        "paragraphs": [each.strip() for each in texts.opening.split("\n\n") if each.strip()],
         "event": event,
-        "zone": topic.zone,
+        "zone": zone,
         "me_url": absolute(reverse("me", args=[TOKEN])),
         "site_url": absolute(event.get_absolute_url()),
-        **PALETTE,
-        **context,
+        **COLORS,
+        "dark": DARK_COLORS,
+        **dict(variables),
     }
 
-    def rendered(extension: str) -> str:
-        placed = {form: mark_safe(_block(form, extension)) for form in forms}  # noqa: S308
-        return render_to_string(f"mails/{topic.kind}.{extension}", {**shared, **placed})
+    def render(extension: str) -> str:
+        blocks = {form: mark_safe(sessions_field(form, extension)) for form in forms}  # noqa: S308
+        return render_to_string(f"mails/{kind}.{extension}", {**shared, **blocks})
 
     return MessageTemplate(
-        # A title may hold line breaks of any kind, a header may not.
-        subject=" ".join(words.subject.split()),
-        text=rendered("txt"),
-        html=rendered("html"),
+        # Titles may contain line breaks, headers may not.
+        subject=" ".join(texts.subject.split()),
+        text=render("txt"),
+        html=render("html").replace(NAME, HTML_NAME),
         reply_to=(event.contact_email,) if event.contact_email else (),
         headers=dict(headers),
         method=method,
     )
-
-
-def _block(form: str, extension: str) -> str:
-    """The stand-in for all sessions that a mail shows in this form."""
-    return f"\ue000{form}.{extension}\ue000"

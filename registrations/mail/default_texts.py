@@ -1,24 +1,17 @@
-"""The subject and the opening words of each kind of mail, and what organizers make of them."""
+"""Texts for special cases, organizers' own texts, and the placeholders in both.
+
+The default texts of the usual case are in registrations/mail_kinds.py.
+"""
 
 from collections.abc import Iterable, Mapping
 from string import Formatter
-from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 
-from registrations.models import MailText, OutgoingMail
+from registrations.mail_kinds import MailKind, MailTexts
+from registrations.models import MailText
 
-Kind = OutgoingMail.Kind
-
-
-class MailTexts(NamedTuple):
-    """What stands in a mail's subject line, and what it begins with."""
-
-    subject: str
-    opening: str
-
-
-# What each placeholder stands for.
+# What organizers read about each placeholder.
 PLACEHOLDERS = {
     "name": "the person's name",
     "event": "the event's name",
@@ -26,83 +19,15 @@ PLACEHOLDERS = {
     "session": "the session's title",
     "when": "such as tomorrow at 9:00 AM PDT, by the person's clock",
 }
-OF_ANY_MAIL = ("name", "event", "host")
-OF_A_SESSION = (*OF_ANY_MAIL, "session")
-OF_A_REMINDER = (*OF_ANY_MAIL, "when")
-ALLOWED = {
-    Kind.RECEIVED: OF_ANY_MAIL,
-    Kind.LINKS: OF_ANY_MAIL,
-    Kind.SCHEDULE: OF_ANY_MAIL,
-    Kind.DAY: OF_A_REMINDER,
-    Kind.HOUR: OF_A_REMINDER,
-    Kind.DOORS: OF_A_SESSION,
-    Kind.CHANGED: OF_A_SESSION,
-    Kind.CANCELED: OF_A_SESSION,
-    Kind.PROMOTED: OF_A_SESSION,
-    Kind.THANKS: OF_ANY_MAIL,
-    Kind.ANNOUNCEMENT: OF_ANY_MAIL,
-    Kind.ACCESS: OF_ANY_MAIL,
-}
-DEFAULTS = {
-    Kind.RECEIVED: MailTexts(
-        "We have your registration for {event}",
-        "Thank you for registering for {event}. The organizers look at each registration before "
-        "any link goes out. You need not do anything: your links come by mail once they have said "
-        "yes.",
-    ),
-    Kind.LINKS: MailTexts(
-        "Your links for {event}",
-        "You are registered for {event}. Here are your sessions, each with your personal link "
-        "to join.",
-    ),
-    Kind.SCHEDULE: MailTexts(
-        "The detailed schedule of {event}",
-        "There is news in the detailed schedule. Here are your sessions with all that is known "
-        "now. Your personal links stay the same.",
-    ),
-    Kind.DAY: MailTexts(
-        "Reminder: {event}, {when}",
-        "A reminder: your next session is {when}. Your personal link is below.",
-    ),
-    Kind.HOUR: MailTexts(
-        "Soon: {event}, {when}",
-        "Your next session is {when}. Your personal link is below.",
-    ),
-    Kind.DOORS: MailTexts(
-        "The doors are open: {session}",
-        "You asked us to tell you: the doors are open. Come in with your personal link.",
-    ),
-    Kind.CHANGED: MailTexts(
-        "Changed: {session}",
-        "A session that you are registered for has changed. Your personal link stays the same, "
-        "and the calendar entry in this mail takes the place of the one you have.",
-    ),
-    Kind.CANCELED: MailTexts(
-        "Canceled: {session}",
-        "A session that you are registered for does not take place. We are sorry.",
-    ),
-    Kind.PROMOTED: MailTexts(
-        "You have a place: {session}",
-        "A place has become free, and it is yours: you were next on the waiting list.",
-    ),
-    Kind.THANKS: MailTexts(
-        "Thank you for {event}",
-        "Thank you for being part of {event}. What you shared goes on in the work.",
-    ),
-    Kind.ACCESS: MailTexts(
-        "Arranged for you at {event}",
-        "You told us what you need to take part. This is arranged for you:",
-    ),
-}
 
-# A session that was canceled and takes place after all is changed in a way of its own.
+# The session was canceled before, and takes place after all.
 RESTORED = MailTexts(
     "On again: {session}",
     "A session that we had told you was canceled takes place after all. Your personal link "
     "stays the same, and the calendar entry in this mail puts it back.",
 )
 
-# The same to those who wait for a place in the session.
+# For people on the session's waiting list.
 CHANGED_ON_WAITLIST = MailTexts(
     "Changed: {session}",
     "A session whose waiting list you are on has changed. You are still waiting for a place. The "
@@ -119,7 +44,7 @@ CANCELED_ON_WAITLIST = MailTexts(
     "We are sorry.",
 )
 
-# Every session that someone chose is full.
+# All sessions that someone chose are full.
 ALL_ON_WAITLIST = MailTexts(
     "You are on the waiting list of {event}",
     "All places in what you chose are taken. You are on the waiting list: when a place frees and "
@@ -128,13 +53,13 @@ ALL_ON_WAITLIST = MailTexts(
 
 
 def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailTexts]:
-    """What organizers have written, by event and kind; "" where they left our words."""
+    """Organizers' own texts, by event and kind. Where they are empty, the default is used."""
     written = MailText.objects.filter(event__in=event_ids)
     return {(text.event_id, text.kind): MailTexts(text.subject, text.opening) for text in written}
 
 
-def substitute(text: str, values: Mapping[str, str]) -> str:
-    """Put values in place of {placeholders}; `validate_placeholders` has let the text in.
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Fill the {placeholders} of a text that `validate_placeholders` accepted.
 
     Browsers send the line ends of a form as CRLF.
     """
@@ -142,8 +67,8 @@ def substitute(text: str, values: Mapping[str, str]) -> str:
 
 
 def validate_placeholders(text: str, kind: str) -> None:
-    """Refuse braces that are no placeholder of this kind of mail."""
-    allowed = ALLOWED[Kind(kind)]
+    """Reject braces that aren't a placeholder of this kind of email."""
+    allowed = MailKind(kind).spec.placeholders
     known = ", ".join(f"{{{name}}}" for name in allowed)
     try:
         parts = list(Formatter().parse(text))

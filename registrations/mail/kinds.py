@@ -1,85 +1,107 @@
-"""What each kind of email says: one function per kind, two templates each."""
+"""What each kind of email says: one function per kind, or per two that are alike.
+
+The kinds are declared in registrations/mail_kinds.py. Each has two templates in templates/mails/.
+A function returns None if its email is no longer needed.
+"""
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from django.utils.safestring import mark_safe
 
 from events.models import Session, SessionSnapshot
 from events.templatetags.times import clock, day, hours
 from registrations.mail import change_notices, default_texts, markdown
+from registrations.mail.blocks import session_invitation
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.merge import NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
-from registrations.models import (
-    OutgoingMail,
-    Seat,
-    join_url,
-)
+from registrations.mail_kinds import MailKind, MailTexts
+from registrations.models import Seat, join_url
 
-Kind = OutgoingMail.Kind
-# A reminder that was queued in time is sent although its session was moved a little.
+Compose = Callable[[Composer, MailContext], MergeTemplate | None]
+F = TypeVar("F", bound=Compose)
+COMPOSERS: dict[MailKind, Compose] = {}
+
+# A reminder that was queued in time is sent even if its session has moved this little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 
-def received(batch: Composer, topic: MailContext) -> MergeTemplate:
-    """What someone asked for, as the public sees it: no link, and nothing of the schedule."""
+def composes(*kinds: MailKind) -> Callable[[F], F]:
+    """Register the function that composes these kinds of email."""
+
+    def register(function: F) -> F:
+        COMPOSERS.update(dict.fromkeys(kinds, function))
+        return function
+
+    return register
+
+
+@composes(MailKind.RECEIVED)
+def received(composer: Composer, context: MailContext) -> MergeTemplate:
+    """What someone registered for, as the public sees it: no link and no agenda."""
     asked, waited = (
-        [each for each in sorted(sessions, key=_begin) if each.takes_place]
-        for sessions in (topic.sessions, topic.waiting)
+        [each for each in sorted(sessions, key=_start) if each.takes_place]
+        for sessions in (context.sessions, context.waiting)
     )
     shown = {"asked": asked, "waited": waited}
-    return batch.compose(topic, batch.words(topic), {}, sessions=shown)
+    return composer.compose(context, composer.texts(context), {}, sessions=shown)
 
 
-def _begin(session: Session) -> tuple[dt.datetime, int]:
+def _start(session: Session) -> tuple[dt.datetime, int]:
     return session.starts_at, session.pk
 
 
-def schedule(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """Every link, the detailed schedule and the calendar; and what the person waits for.
+@composes(MailKind.LINKS, MailKind.SCHEDULE)
+def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """Every link, the detailed schedule, the calendar, and the waiting lists the person is on.
 
-    There is no news when nothing of it is still to come.
+    An update of the schedule isn't needed if none of it is still to come.
     """
-    shown = [each for each in topic.sessions if each.status == Session.Status.PUBLISHED]
-    waited_for = [each for each in topic.waiting if each.takes_place and each.ends_at > batch.now]
-    to_come = [each for each in shown if each.takes_place and each.ends_at > batch.now] + waited_for
-    if topic.kind == Kind.SCHEDULE and not to_come:
+    shown = [each for each in context.sessions if each.status == Session.Status.PUBLISHED]
+    waiting = _to_come(context.waiting, composer.now)
+    to_come = _to_come(shown, composer.now) + waiting
+    if context.kind == MailKind.SCHEDULE and not to_come:
         return None
-    return batch.compose(
-        topic,
-        batch.words(topic, default_texts.ALL_ON_WAITLIST if waited_for and not shown else None),
+    special = default_texts.ALL_ON_WAITLIST if waiting and not shown else None
+    return composer.compose(
+        context,
+        composer.texts(context, special),
         {},
-        sessions={"row": shown, "full": shown, "asked": waited_for},
-        calendar=batch.parts.calendar(topic.event, shown) if shown else b"",
+        sessions={"row": shown, "full": shown, "asked": waiting},
+        calendar=composer.blocks.calendar(context.event, shown) if shown else b"",
         method="PUBLISH" if shown else "",
     )
 
 
-def reminder(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """The sessions of one day that have not begun, each with its link."""
-    first = topic.session
-    if first is None or not _is_time_for(topic.kind, first, batch.now):
+def _to_come(sessions: Iterable[Session], now: dt.datetime) -> list[Session]:
+    return [each for each in sessions if each.takes_place and each.ends_at > now]
+
+
+@composes(MailKind.DAY, MailKind.HOUR)
+def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """The sessions of one day that haven't started, each with its link."""
+    first, now = context.session, composer.now
+    if first is None or not _is_time_for(context.kind, first, now):
         return None
-    date = topic.event.day_of(first.starts_at)
+    date = context.event.day_of(first.starts_at)
     to_come = [
         each
-        for each in topic.sessions
+        for each in context.sessions
         if each.takes_place
-        and each.starts_at > batch.now
-        and topic.event.day_of(each.starts_at) == date
+        and each.starts_at > now
+        and context.event.day_of(each.starts_at) == date
     ]
     if first not in to_come:
         return None
-    words = batch.words(topic, when=_when(first.starts_at, batch.now, topic.zone))
-    count = {"count": len(to_come)}
-    off = [each.pk for each in topic.sessions if not each.takes_place]
-    return batch.compose(topic, words, count, sessions={"ticket": to_come}, also=off)
+    texts = composer.texts(context, when=_when(first.starts_at, now, context.zone))
+    return composer.compose(context, texts, {"count": len(to_come)}, sessions={"ticket": to_come})
 
 
-def _is_time_for(kind: Kind, session: Session, now: dt.datetime) -> bool:
-    """Whether a reminder of this kind is neither early, after a move, nor late."""
-    if kind == Kind.DAY:
+def _is_time_for(kind: MailKind, session: Session, now: dt.datetime) -> bool:
+    """Whether a reminder is neither too early, after the session was moved, nor too late."""
+    if kind == MailKind.DAY:
         return session.day_reminder_at - REMINDER_LEEWAY <= now < session.hour_reminder_at
     return session.hour_reminder_at - REMINDER_LEEWAY <= now < session.starts_at
 
@@ -92,34 +114,37 @@ def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str
     return f"{date} at {clock(moment, zone)} {local.tzname()}"
 
 
-def doors(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """For those who asked: one link, to be used now."""
-    session = topic.session
-    if session is None or session not in topic.sessions or not session.takes_place:
+@composes(MailKind.DOORS)
+def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """The link to use right now, for those who asked for this email."""
+    session = context.session
+    if session is None or session not in context.sessions or not session.takes_place:
         return None
-    if not session.doors_open_at <= batch.now < session.doors_email_until:
+    if not session.doors_open_at <= composer.now < session.doors_email_until:
         return None
-    words = batch.words(topic, session=session.title)
-    return batch.compose(topic, words, {}, sessions={"ticket": [session]})
+    texts = composer.texts(context, session=session.title)
+    return composer.compose(context, texts, {}, sessions={"ticket": [session]})
 
 
-def changed(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """What was and what is now, the session anew, and its calendar entry in place.
+@composes(MailKind.CHANGED)
+def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """What was and what is now, the whole session, and an updated calendar entry.
 
-    Those who wait for a place learn as much of it as the public sees.
+    People on the waiting list only get what the public sees.
     """
-    session, was, is_waitlisted = topic.session, topic.was, topic.is_waitlisted
-    if session is None or was is None or session not in topic.sessions + topic.waiting:
+    session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
+    if session is None or was is None or session not in context.sessions + context.waiting:
         return None
     state = Seat.State.WAITING if is_waitlisted else Seat.State.SEATED
     before, now = change_notices.known(was, state), change_notices.known(session, state)
-    differences = _differences(before, now, topic.zone)
-    if not session.takes_place or not differences or session.ends_at <= batch.now:
+    differences = _differences(before, now, context.zone)
+    if not session.takes_place or not differences or session.ends_at <= composer.now:
         return None
-    calendar, method = batch.parts.invitation(session, is_waitlisted=is_waitlisted)
-    return batch.compose(
-        topic,
-        batch.words(topic, CHANGED[before.takes_place, is_waitlisted], session=session.title),
+    special = CHANGED_TEXTS[before.takes_place, is_waitlisted]
+    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
+    return composer.compose(
+        context,
+        composer.texts(context, special, session=session.title),
         {"differences": differences, "back_on": not before.takes_place},
         sessions={"asked" if is_waitlisted else "full": [session]},
         calendar=calendar,
@@ -127,8 +152,8 @@ def changed(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     )
 
 
-# By whether it was to take place before, and whether the reader waits for a place.
-CHANGED = {
+# By whether it was going to take place before, and whether the reader is on the waiting list.
+CHANGED_TEXTS = {
     (True, False): None,
     (True, True): default_texts.CHANGED_ON_WAITLIST,
     (False, False): default_texts.RESTORED,
@@ -139,10 +164,10 @@ CHANGED = {
 def _differences(
     was: SessionSnapshot, now: SessionSnapshot, zone: zoneinfo.ZoneInfo
 ) -> tuple[tuple[str, str, str], ...]:
-    """What of a session its people must be told of: its name, what was, what is now."""
+    """What a change notice lists: a label, what was, and what is now."""
     pairs = [
         ("Title", was.title, now.title),
-        ("Time", _span(was, zone), _span(now, zone)),
+        ("Time", _day_and_hours(was, zone), _day_and_hours(now, zone)),
         ("How to join without the link", was.joining, now.joining),
     ]
     if not was.takes_place:
@@ -154,45 +179,45 @@ def _differences(
     )
 
 
-def _span(facts: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
-    return f"{day(facts.starts_at, zone)}, {hours(facts, zone)}"
+def _day_and_hours(snapshot: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
+    return f"{day(snapshot.starts_at, zone)}, {hours(snapshot, zone)}"
 
 
-def canceled(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """What does not take place; calendars take it out."""
-    session, was, is_waitlisted = topic.session, topic.was, topic.is_waitlisted
-    if session is None or was is None or session not in topic.sessions + topic.waiting:
+@composes(MailKind.CANCELED)
+def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """The canceled session, removed from calendars, and the other sessions still to come."""
+    session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
+    if session is None or was is None or session not in context.sessions + context.waiting:
         return None
     if session.takes_place:
         return None
-    calendar, method = batch.parts.invitation(session, is_waitlisted=is_waitlisted)
-    ours = default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None
-    others = [each for each in topic.sessions if each.takes_place and each.ends_at > batch.now]
-    return batch.compose(
-        topic,
-        batch.words(topic, ours, session=session.title),
+    special = default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None
+    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
+    before = was.snapshot()
+    return composer.compose(
+        context,
+        composer.texts(context, special, session=session.title),
         {
             "title": session.title,
-            "was": was.snapshot(),
-            "was_when": _span(was.snapshot(), topic.zone),
+            "was": before,
+            "was_when": _day_and_hours(before, context.zone),
         },
-        sessions={"row": others},
+        sessions={"row": _to_come(context.sessions, composer.now)},
         calendar=calendar,
         method=method,
     )
 
 
-def promoted(batch: Composer, topic: MailContext) -> MergeTemplate | None:
-    """A place, with its link and its calendar entry."""
-    session = topic.session
-    if session is None or session not in topic.sessions or not session.takes_place:
+@composes(MailKind.PROMOTED)
+def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """A spot from the waiting list, with its link and its calendar entry."""
+    session = context.session
+    if session is None or session not in _to_come(context.sessions, composer.now):
         return None
-    if session.ends_at <= batch.now:
-        return None
-    calendar, method = batch.parts.invitation(session, since=batch.now)
-    return batch.compose(
-        topic,
-        batch.words(topic, session=session.title),
+    calendar, method = session_invitation(session, since=composer.now)
+    return composer.compose(
+        context,
+        composer.texts(context, session=session.title),
         {},
         sessions={"full": [session]},
         calendar=calendar,
@@ -200,43 +225,42 @@ def promoted(batch: Composer, topic: MailContext) -> MergeTemplate | None:
     )
 
 
-def access(batch: Composer, topic: MailContext) -> MergeTemplate | None:
+@composes(MailKind.ACCESS)
+def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
-    arranged, ids = [], []
-    for session in topic.sessions:
-        needs = tuple(words for pk, words in topic.needs if pk == session.pk)
-        if needs and session.takes_place and session.ends_at > batch.now:
+    arranged = []
+    for session in _to_come(context.sessions, composer.now):
+        if needs := tuple(text for pk, text in context.needs if pk == session.pk):
             arranged.append((session.snapshot(), join_url(TOKEN, session), needs))
-            ids.append(session.pk)
     if not arranged:
         return None
-    context = {"arranged": tuple(arranged)}
-    return batch.compose(topic, batch.words(topic), context, sessions={}, also=ids)
+    variables = {"arranged": tuple(arranged)}
+    return composer.compose(context, composer.texts(context), variables, sessions={})
 
 
-def thanks(batch: Composer, topic: MailContext) -> MergeTemplate:
-    """What can be watched and read afterwards."""
-    past = [each for each in topic.sessions if each.takes_place]
-    return batch.compose(
-        topic,
-        batch.words(topic),
-        {"has_links": any(each.recording_url or each.notes_url for each in past)},
-        sessions={"past": past},
+@composes(MailKind.THANKS)
+def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
+    """What can be watched and read afterward."""
+    past = [each for each in context.sessions if each.takes_place]
+    has_links = any(each.recording_url or each.notes_url for each in past)
+    return composer.compose(
+        context, composer.texts(context), {"has_links": has_links}, sessions={"past": past}
     )
 
 
-def announcement(batch: Composer, topic: MailContext) -> MergeTemplate:
-    """An organizer's own words, with a link that stops such mails (RFC 8058)."""
-    said = topic.announcement
-    assert said is not None  # noqa: S101  # A constraint holds its mails to it.
-    known = {"name": NAME, "event": topic.event.name, "host": topic.event.host}
-    body = default_texts.substitute(said.body, known)
-    return batch.compose(
-        topic,
-        default_texts.MailTexts(default_texts.substitute(said.subject, known), ""),
+@composes(MailKind.ANNOUNCEMENT)
+def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
+    """An organizer's own text, with a link to unsubscribe (RFC 8058)."""
+    announcement = context.announcement
+    assert announcement is not None  # noqa: S101  # By a constraint of OutgoingMail.
+    values = {"name": NAME, "event": context.event.name, "host": context.event.host}
+    body = default_texts.fill(announcement.body, values)
+    return composer.compose(
+        context,
+        MailTexts(default_texts.fill(announcement.subject, values), ""),
         {
             "body": body,
-            # nh3 has cleaned it.
+            # nh3 has sanitized it.
             "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
             "unsubscribe_url": UNSUBSCRIBE_URL,
         },
@@ -246,19 +270,3 @@ def announcement(batch: Composer, topic: MailContext) -> MergeTemplate:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
     )
-
-
-COMPOSERS: dict[Kind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
-    Kind.RECEIVED: received,
-    Kind.LINKS: schedule,
-    Kind.SCHEDULE: schedule,
-    Kind.DAY: reminder,
-    Kind.HOUR: reminder,
-    Kind.DOORS: doors,
-    Kind.CHANGED: changed,
-    Kind.CANCELED: canceled,
-    Kind.PROMOTED: promoted,
-    Kind.ACCESS: access,
-    Kind.THANKS: thanks,
-    Kind.ANNOUNCEMENT: announcement,
-}

@@ -1,4 +1,4 @@
-"""Organizers' Markdown (CommonMark) as HTML that is safe in a mail."""
+"""Organizers' Markdown (CommonMark) as HTML that is safe in an email."""
 
 import nh3
 from markdown_it import MarkdownIt
@@ -15,7 +15,7 @@ _parser.enable(["strikethrough", "linkify"])
 
 
 def to_html(source: str) -> str:
-    """Render Markdown. Raw HTML in it is shown as text, and links lead to the web or to mail."""
+    """Render Markdown. Raw HTML is shown as text, and links can only use SCHEMES."""
     return nh3.clean(
         _parser.render(source),
         tags=TAGS,
@@ -26,15 +26,15 @@ def to_html(source: str) -> str:
 
 
 def problems(source: str) -> list[str]:
-    """What of a text would not arrive as it was meant, in words for its author."""
-    words = []
+    """What wouldn't look as intended in an email, for its author to read."""
+    found = []
     for token in _parser.parse(source):
         for part in token.children or []:
             address = str(part.attrGet("href") or "")
             if part.type == "image":
-                words.append("Leave out pictures: they would tell others who reads this, and when.")
+                found.append("Leave out pictures: they would tell others who reads this, and when.")
             elif address and not address.startswith(tuple(f"{name}:" for name in SCHEMES)):
-                words.append(f"A link must be whole, such as https://example.org/, not {address}")
+                found.append(f"A link must be whole, such as https://example.org/, not {address}")
             elif "%7B" in address or "{" in address:
-                words.append("A link cannot hold a placeholder.")
-    return list(dict.fromkeys(words))
+                found.append("A link cannot hold a placeholder.")
+    return list(dict.fromkeys(found))

@@ -1,6 +1,6 @@
-"""Mail merge: an email with merge fields, filled in for each reader."""
+"""Mail merge: an email with merge fields, whose values are substituted for each reader."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,27 +13,40 @@ from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import HEADERS, MAX_LINE_BYTES, PersonalMail, is_anymail
 
-# Private-use characters, which no form lets in; what stands in a URL or a calendar is plain.
+# The merge fields. Private-use characters mark them, which forms reject. Fields inside a URL or a
+# calendar are plain ASCII instead.
 NAME = "\ue000name\ue000"
 HTML_NAME = "\ue000html-name\ue000"
 CALENDAR = "\ue000calendar\ue000"
 TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
 EMAIL = "personal-address"
 UNSUBSCRIBE_URL = "https://personal-unsubscribe-address.invalid/"
-OWN_URL = "https://personal-zoom-link.invalid/"
+ZOOM_URL = "https://personal-zoom-link.invalid/"
 
 
-def own_link(session_id: int, extension: str) -> str:
-    """The stand-in for what is said of someone's own Zoom link, which is nothing without one."""
+def sessions_field(form: str, extension: str) -> str:
+    """The merge field for all sessions that an email shows in this form."""
+    return f"\ue000{form}.{extension}\ue000"
+
+
+def zoom_link_field(session_id: int, extension: str) -> str:
+    """The merge field for the block with someone's own Zoom link, which is empty without one."""
     return f"\ue000zoom-link-{session_id}.{extension}\ue000"
+
+
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    for merge_field, value in values.items():
+        if merge_field in text:
+            text = text.replace(merge_field, value)
+    return text
 
 
 @dataclass(frozen=True)
 class MessageTemplate:
-    """What a mail is but for its blocks and its calendar, with stand-ins for what is personal.
+    """An email with merge fields for its session blocks, its calendar and all that's personal.
 
-    `method` is the calendar's, "" where there is none. Any but PUBLISH (RFC 5546) makes it
-    stand among the alternatives too, which is where clients act on it (RFC 6047, 2.4).
+    `method` is the calendar's (RFC 5546), "" without one. With any other than PUBLISH the calendar
+    is also among the alternatives, where clients act on it (RFC 6047, 2.4).
     """
 
     subject: str
@@ -43,9 +56,9 @@ class MessageTemplate:
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = ""
 
-    def message(
+    def build(
         self, *, to: str, subject: str, text: str, html: str, calendar: str, **headers: str
-    ) -> "PersonalMail":
+    ) -> PersonalMail:
         message = PersonalMail(
             subject=subject,
             body=text,
@@ -58,119 +71,101 @@ class MessageTemplate:
             message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
         elif self.method:
             message.attach_alternative(calendar, f"text/calendar; method={self.method}")
-            # A provider may not carry the alternative: then clients have to act on the file.
+            # A provider may leave out the alternative: then clients have to act on the file.
             method = f"; method={self.method}" if is_anymail() else ""
             message.attach("invite.ics", calendar, f"text/calendar{method}")
         return message
 
     @cached_property
-    def personal_html(self) -> str:
-        """With a stand-in of its own for the name, which is escaped here."""
-        return self.html.replace(NAME, HTML_NAME)
-
-    @cached_property
-    def skeleton(self) -> bytes | None:
-        """The frame as it travels; None when stand-ins cannot be found in it."""
-        message = self.message(
+    def prebuilt(self) -> bytes | None:
+        """The MIME form with its merge fields; None if lines are so long that it's encoded."""
+        message = self.build(
             subject=HEADERS["Subject"],
             to=HEADERS["To"],
             text=self.text,
-            html=self.personal_html,
+            html=self.html,
             calendar=CALENDAR,
             **self.headers,
         )
-        # The subject is the message's own; as a header too it would stand there twice.
+        # Not the subject: Django adds that one itself.
         message.extra_headers |= {name: HEADERS[name] for name in ("Date", "Message-ID")}
         built: Any = EmailMultiAlternatives.message(message)
-        flat: bytes = built.as_bytes(linesep="\r\n")
-        # Very long lines are encoded, and words in them with them.
-        encoded = b"Transfer-Encoding: quoted-printable" in flat or b"ncoding: base64" in flat
-        return None if encoded else flat
+        mime: bytes = built.as_bytes(linesep="\r\n")
+        encoded = b"Transfer-Encoding: quoted-printable" in mime or b"ncoding: base64" in mime
+        return None if encoded else mime
 
 
 @dataclass(frozen=True)
 class MergeTemplate:
-    """A mail to all who get the same words: a frame, and by stand-in the blocks to put in.
+    """An email to everyone who gets the same text: a template, and its blocks by merge field.
 
-    `shown` are the ids of the sessions that it tells of. In the blocks there is a place for
-    someone's own Zoom link for each session of `linked`; `own_link` says by extension what is put
-    there, with a stand-in for its address.
+    The blocks have a field for someone's own Zoom link for each of `zoom_link_sessions`. Its value
+    is the block `zoom_link`, by extension, with their URL.
     """
 
-    frame: MessageTemplate
+    template: MessageTemplate
     blocks: Mapping[str, str] = field(default_factory=dict)
     calendar: bytes = b""
-    shown: Collection[int] = ()
-    linked: Sequence[int] = ()
-    own_link: Mapping[str, str] = field(default_factory=dict)
+    zoom_link_sessions: Sequence[int] = ()
+    zoom_link: Mapping[str, str] = field(default_factory=dict)
 
-    def address_to(
+    def merge_for(
         self, person: Registration, zoom_urls: Mapping[int, str] | None = None
-    ) -> "PersonalMail":
-        """The mail to this person, whose own Zoom links are known by the sessions' ids."""
-        frame = self.frame
-        own_links = self._own_links(zoom_urls or {})
-        personal = {
+    ) -> PersonalMail:
+        """The email to this person, with their own Zoom links by session ID."""
+        template = self.template
+        zoom_links = self._zoom_links(zoom_urls or {})
+        # The name comes last: it may look like another merge field.
+        values = {
             **self.blocks,
-            **own_links,
+            **zoom_links,
             TOKEN: person.token,
-            UNSUBSCRIBE_URL: unsubscribe_url(person) if frame.headers else "",
+            UNSUBSCRIBE_URL: unsubscribe_url(person) if template.headers else "",
             HTML_NAME: escape(person.name),
             NAME: person.name,
         }
-
-        def filled(words: str) -> str:
-            for stand_in, own in personal.items():
-                if stand_in in words:
-                    words = words.replace(stand_in, own)
-            return words
-
-        own = {TOKEN: person.token}
-        if frame.method not in ("", "PUBLISH"):
-            own[EMAIL] = person.email
-        calendar = ical.replace(self.calendar, own).decode()
-        message = frame.message(
+        in_calendar = {TOKEN: person.token}
+        if template.method not in ("", "PUBLISH"):
+            in_calendar[EMAIL] = person.email
+        calendar = ical.replace(self.calendar, in_calendar).decode()
+        message = template.build(
             to=person.email,
-            subject=filled(frame.subject),
-            text=filled(frame.text),
-            html=filled(frame.personal_html),
+            subject=substitute(template.subject, values),
+            text=substitute(template.text, values),
+            html=substitute(template.html, values),
             calendar=calendar,
-            **{name: filled(value) for name, value in frame.headers.items()},
+            **{name: substitute(value, values) for name, value in template.headers.items()},
         )
-        message.skeleton = frame.skeleton if self._has_short_lines else None
-        sent = self._lines_as_sent | {name: _as_sent(words) for name, words in own_links.items()}
-        message.personal = personal | sent | {CALENDAR: calendar}
+        message.skeleton = self.prebuilt
+        zoom_links_as_sent = {name: _with_crlf(block) for name, block in zoom_links.items()}
+        message.personal = values | self._blocks_as_sent | zoom_links_as_sent | {CALENDAR: calendar}
         return message
 
-    def _own_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
-        written: dict[str, Callable[[str], str]] = {"txt": str, "html": escape}
+    @cached_property
+    def prebuilt(self) -> bytes | None:
+        """The MIME form with its merge fields; None if Django has to build and encode each email.
+
+        That is needed for lines over the limit of RFC 5322, 2.1.1.
+        """
+        lines = (line for block in self.blocks.values() for line in block.encode().splitlines())
+        fits = max(map(len, lines), default=0) <= MAX_LINE_BYTES
+        return self.template.prebuilt if fits else None
+
+    @cached_property
+    def _blocks_as_sent(self) -> dict[str, str]:
+        return {name: _with_crlf(block) for name, block in self.blocks.items()}
+
+    def _zoom_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
         return {
-            own_link(session_id, extension): words.replace(
-                OWN_URL, written[extension](zoom_urls[session_id])
+            zoom_link_field(pk, extension): block.replace(
+                ZOOM_URL, escape(zoom_urls[pk]) if extension == "html" else zoom_urls[pk]
             )
-            if session_id in zoom_urls
+            if pk in zoom_urls
             else ""
-            for session_id in self.linked
-            for extension, words in self.own_link.items()
+            for pk in self.zoom_link_sessions
+            for extension, block in self.zoom_link.items()
         }
 
-    @cached_property
-    def _lines_as_sent(self) -> dict[str, str]:
-        return {name: _as_sent(block) for name, block in self.blocks.items()}
 
-    @cached_property
-    def _has_short_lines(self) -> bool:
-        """Whether the blocks may travel as they are (RFC 5322, 2.1.1)."""
-        return all(map(_has_short_lines, self.blocks.values()))
-
-
-def _as_sent(words: str) -> str:
-    return words.replace("\r\n", "\n").replace("\n", "\r\n")
-
-
-def _has_short_lines(block: str) -> bool:
-    lines = block.splitlines()
-    # No character takes more than four bytes.
-    return 4 * max(map(len, lines), default=0) <= MAX_LINE_BYTES or all(
-        len(line.encode()) <= MAX_LINE_BYTES for line in lines
-    )
+def _with_crlf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\n", "\r\n")

@@ -1,23 +1,24 @@
-"""A mail's HTML inside a page of ours."""
+"""Previews of emails, with sample data, and as a page inside a page of ours."""
 
 import datetime as dt
-from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
 
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts, kinds
-from registrations.mail.compose import SAMPLE_TOKEN, Composer, MailContext
-from registrations.mail.kinds import COMPOSERS
-from registrations.models import Announcement, OutgoingMail, Registration
+from registrations.mail.compose import Composer, MailContext
+from registrations.mail_kinds import MailKind, MailTexts
+from registrations.models import TOKEN_LENGTH, Announcement, Registration
 from registrations.outbox.prebuilt import PersonalMail
+
+SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
 
 
 def preview_response(html: str) -> HttpResponse:
-    """A mail's HTML for a frame of ours: inline styles, as mails need them, and nothing else.
+    """An email's HTML for an iframe: with the inline styles that emails need, and nothing else.
 
-    Its links open in a tab of their own: our pages refuse to be framed.
+    Its links open in a new tab, because our pages can't be framed.
     """
     response = HttpResponse(html.replace("<head>", '<head><base target="_blank">', 1))
     response["Content-Security-Policy"] = (
@@ -28,11 +29,8 @@ def preview_response(html: str) -> HttpResponse:
     return response
 
 
-Kind = OutgoingMail.Kind
-
-
 def sample_attendee(event: Event) -> Registration:
-    """Someone made up, with a name that is easily got wrong."""
+    """A made-up person, with a name that's easy to get wrong."""
     return Registration(
         pk=0,
         event=event,
@@ -44,78 +42,65 @@ def sample_attendee(event: Event) -> Registration:
 
 
 def sample(
-    kind: Kind,
-    event: Event,
-    words: default_texts.MailTexts | None = None,
-    *,
-    on_waitlist: bool = False,
+    kind: MailKind, event: Event, texts: MailTexts | None = None, *, on_waitlist: bool = False
 ) -> PersonalMail:
-    """A mail of this kind to a made-up attendee of a real event, at a fitting moment.
+    """An email of this kind to a made-up attendee of a real event, at a suitable time.
 
-    `words` are an organizer's that are not saved yet. With `on_waitlist` the attendee waits
-    for a spot in the first session. Raises LookupError for an event without a session.
+    `texts` are an organizer's that aren't saved yet. With `on_waitlist` the attendee is on the
+    waiting list of the first session. Raises LookupError for an event without sessions.
     """
     sessions = list(event.sessions.taking_place().with_details())
     if not sessions:
         raise LookupError("The event has no session yet.")
     session = sessions[0]
-    if kind == Kind.CANCELED:
+    if kind == MailKind.CANCELED:
         session.canceled_at = timezone.now()
-    topic = MailContext(
+    attendee = sample_attendee(event)
+    context = MailContext(
         kind=kind,
         event=event,
-        zone=sample_attendee(event).zone,
+        zone=attendee.zone,
         sessions=tuple(sessions[1:] if on_waitlist else sessions),
         waiting=(session,) if on_waitlist else (),
         session=session,
-        was=_before(session, moved=kind == Kind.CHANGED),
-        announcement=_announcement(event) if kind == Kind.ANNOUNCEMENT else None,
+        was=_earlier_revision(session, moved=kind == MailKind.CHANGED),
+        announcement=_announcement(event) if kind == MailKind.ANNOUNCEMENT else None,
         needs=((session.pk, "Live captions"), (session.pk, "Large print of the agenda")),
     )
-    batch = Composer(_moment(kind, session))
-    batch.own_texts = {(event.pk, kind): words} if words else default_texts.texts_of([event.pk])
-    draft = COMPOSERS[kind](batch, topic)
-    if draft is None:
+    own_texts = {(event.pk, str(kind)): texts} if texts else default_texts.texts_of([event.pk])
+    week_before = session.starts_at - dt.timedelta(days=7)
+    now = getattr(session, kind.spec.preview_at, week_before)
+    template = kinds.COMPOSERS[kind](Composer(now, own_texts), context)
+    if template is None:
         raise LookupError("There is nothing to say of this session.")
-    return draft.address_to(sample_attendee(event))
+    return template.merge_for(attendee)
 
 
 def announcement_preview(announcement: Announcement, person: Registration) -> PersonalMail:
-    """The announcement as this person would get it, but for the secret links."""
+    """The announcement as this person would get it, but without their secret links."""
     event = announcement.event
-    topic = MailContext(
-        kind=Kind.ANNOUNCEMENT,
+    context = MailContext(
+        kind=MailKind.ANNOUNCEMENT,
         event=event,
         zone=person.zone,
         sessions=(),
         announcement=announcement,
     )
-    draft = kinds.announcement(Composer(timezone.now()), topic)
     reader = sample_attendee(event)
     reader.name, reader.email = person.name, person.email
-    return draft.address_to(reader)
+    return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)
 
 
-def _moment(kind: Kind, session: Session) -> dt.datetime:
-    moments: dict[Any, dt.datetime] = {
-        Kind.DAY: session.day_reminder_at,
-        Kind.HOUR: session.hour_reminder_at,
-        Kind.DOORS: session.doors_open_at,
-        Kind.THANKS: session.ends_at,
-    }
-    return moments.get(kind, session.starts_at - dt.timedelta(days=7))
-
-
-def _before(session: Session, *, moved: bool) -> Revision:
-    """The session as it was; or as it may have been, an hour earlier and under another title."""
-    facts = session.snapshot()._replace(takes_place=True)
+def _earlier_revision(session: Session, *, moved: bool) -> Revision:
+    """The session as it is; or, if `moved`, an hour earlier and with another title."""
+    snapshot = session.snapshot()._replace(takes_place=True)
     if moved:
-        facts = facts._replace(
+        snapshot = snapshot._replace(
             title=f"{session.title} (old title)",
             starts_at=session.starts_at - dt.timedelta(hours=1),
             ends_at=session.ends_at - dt.timedelta(hours=1),
         )
-    return Revision(session=session, number=session.revision, **facts._asdict())
+    return Revision(session=session, number=session.revision, **snapshot._asdict())
 
 
 def _announcement(event: Event) -> Announcement:

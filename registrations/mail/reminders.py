@@ -3,24 +3,23 @@
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Q, QuerySet
 
 from events.background import for_each_logging_errors
 from events.models import Event, Session, SessionQuerySet
-from registrations.mail.change_notices import is_change
+from registrations.mail.change_notices import earlier_revisions, is_change
+from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-Kind = OutgoingMail.Kind
-
-# No day reminder falls due earlier than this before its session.
+# No day reminder is due earlier than this before its session.
 HORIZON = dt.timedelta(days=1, hours=3)
-# An event's thanks are still owed so long after they fell due.
+# How long after they were due an event's thank-you emails are still queued.
 THANKS_UNTIL = dt.timedelta(days=7)
 
 
 def queue_reminders(now: dt.datetime) -> None:
-    """The day before and shortly before, for each person's first session of a day."""
+    """The day before and shortly before each person's first session of a day."""
     ahead = _sessions().with_details().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
     for_each_logging_errors(ahead, lambda session: _remind_of(session, now))
 
@@ -28,13 +27,13 @@ def queue_reminders(now: dt.datetime) -> None:
 def _remind_of(session: Session, now: dt.datetime) -> None:
     event, hour_at = session.event, session.hour_reminder_at
     if event.remind_day_before and session.day_reminder_at <= now < hour_at:
-        _remind(Kind.DAY, session, now)
+        _remind(MailKind.DAY, session, now)
     if event.remind_minutes_before and hour_at <= now < session.starts_at:
-        _remind(Kind.HOUR, session, now)
+        _remind(MailKind.HOUR, session, now)
 
 
-def _remind(kind: Kind, session: Session, now: dt.datetime) -> None:
-    """Remind of a session those who hear of it with no earlier one of its day."""
+def _remind(kind: MailKind, session: Session, now: dt.datetime) -> None:
+    """Remind people of a session, unless a reminder of an earlier one that day includes it."""
     event = session.event
     people = _people(_seats_to_remind(kind, session))
     earlier = event.sessions.taking_place().filter(
@@ -50,77 +49,77 @@ def _remind(kind: Kind, session: Session, now: dt.datetime) -> None:
     _queue(people, kind, session)
 
 
-def _already_covered(kind: Kind, session: Session) -> QuerySet[OutgoingMail]:
-    """Mails that said all that this reminder of a session, which has begun, was to say.
+def _already_covered(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
+    """Reminders of a session that has started, which included what this one would say.
 
-    One that has not left yet is dropped when it is written.
+    One that wasn't sent yet is dropped when it's rendered.
     """
-    # What comes shortly before says no less than what comes the day before.
-    reminders = OutgoingMail.objects.filter(session=session, kind__in=(kind, Kind.HOUR))
+    # The reminder shortly before has everything that the one on the day before has.
+    reminders = OutgoingMail.objects.filter(session=session, kind__in=(kind, MailKind.HOUR))
     return reminders.exclude(state=OutgoingMail.State.DROPPED)
 
 
-def _seats_to_remind(kind: Kind, session: Session) -> QuerySet[Seat]:
-    """Seats of those a reminder is for.
+def _seats_to_remind(kind: MailKind, session: Session) -> QuerySet[Seat]:
+    """Seats of the people a reminder is for.
 
-    Who got theirs later, or has been told of a change since, was mailed all that it says. Who
-    has not been told yet of a change is told of that first; news in the schedule can wait.
+    Not of those who got their seat or a change notice since it was due, which said the same. Nor
+    of those who still have to be notified of a change: the notice comes first.
     """
-    facts = session.snapshot()
-    changed_since = [
-        revision.number
-        for revision in session.revisions.all()
-        if is_change(revision.snapshot(), facts)
-    ]
-    due_at = session.day_reminder_at if kind == Kind.DAY else session.hour_reminder_at
-    told_since = OutgoingMail.objects.filter(
-        session=session, kind=Kind.CHANGED, created_at__gte=due_at
+    current = session.snapshot()
+    outdated = Q()
+    for earlier in earlier_revisions(session):
+        if is_change(earlier.revision.snapshot(), current):
+            outdated |= earlier.known
+    due_at = session.day_reminder_at if kind == MailKind.DAY else session.hour_reminder_at
+    notified_since = OutgoingMail.objects.filter(
+        session=session, kind=MailKind.CHANGED, created_at__gte=due_at
     ).exclude(state=OutgoingMail.State.DROPPED)
     return (
         Seat.objects.seated()
         .filter(session=session, seated_at__lt=due_at)
-        .exclude(notified_revision__in=changed_since)
-        .exclude(shown_revision__in=changed_since, shown_revision__gt=F("notified_revision"))
-        .exclude(registration__in=told_since.values("registration"))
+        .exclude(outdated)
+        .exclude(registration__in=notified_since.values("registration"))
     )
 
 
 @transaction.atomic
-def _queue(people: RegistrationQuerySet, kind: Kind, session: Session) -> None:
-    """One mail for each moment, or each day, at which a session was ever to begin.
+def _queue(people: RegistrationQuerySet, kind: MailKind, session: Session) -> None:
+    """Queue one email for each time, or each day, at which a session was to start.
 
-    One that was dropped, while the session was canceled for a time, is owed anew.
+    One that was dropped, while the session was canceled for a while, is queued again.
     """
     day, moment = session.event.day_of(session.starts_at), session.starts_at.timestamp()
-    key = f"{kind}/{session.pk}.{day if kind == Kind.DAY else int(moment)}"
+    key = f"{kind}/{session.pk}.{day if kind == MailKind.DAY else int(moment)}"
     dropped = OutgoingMail.objects.filter(kind=kind, state=OutgoingMail.State.DROPPED)
     dropped.filter(session=session, key__startswith=f"{key}/", registration__in=people).delete()
     mail_queue.queue_all(people, key=key, kind=kind, session=session)
 
 
 def queue_doors_emails(now: dt.datetime) -> None:
-    """The moment when doors open, for those who asked to be told."""
+    """When doors open, for those who asked for that email."""
     ahead = _sessions().filter(starts_at__gt=now - HORIZON, starts_at__lt=now + HORIZON)
     for session in ahead.filter(meeting__join_url__gt=""):
         if session.doors_open_at <= now < session.doors_email_until:
             people = _people(Seat.objects.seated().filter(session=session))
-            _queue(people.filter(wants_doors_email=True), Kind.DOORS, session)
+            _queue(people.filter(wants_doors_email=True), MailKind.DOORS, session)
 
 
 def queue_thanks(now: dt.datetime) -> None:
-    """Recordings and notes, some hours after the week's last session."""
+    """Thank-you emails with recordings and notes, some hours after the last session."""
     recent = now - THANKS_UNTIL - dt.timedelta(days=14)
     over = Event.objects.published().with_times().filter(last_ends_at__range=(recent, now))
     for event in over.exclude(thank_after_hours=None):
         due_at = event.last_ends_at + dt.timedelta(hours=event.thank_after_hours)
         if due_at <= now < due_at + THANKS_UNTIL:
             seats = Seat.objects.seated().filter(session__in=event.sessions.taking_place())
-            mail_queue.queue_all(_people(seats), kind=Kind.THANKS, key=f"{Kind.THANKS}/{event.pk}")
+            mail_queue.queue_all(
+                _people(seats), kind=MailKind.THANKS, key=f"{MailKind.THANKS}/{event.pk}"
+            )
 
 
 def _sessions() -> SessionQuerySet:
-    held = Session.objects.taking_place().filter(event__status=Event.Status.PUBLISHED)
-    return held.select_related("event")
+    published = Session.objects.taking_place().filter(event__status=Event.Status.PUBLISHED)
+    return published.select_related("event")
 
 
 def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:

@@ -1,7 +1,7 @@
-"""Mails of the accounts, and tests: written when asked for, kept until they have left or are void.
+"""Emails to an address without a registration: sign-in codes, and tests of announcements.
 
-A code that lets someone in is worth nothing once it has expired: it is dropped then, not sent
-late. Only here is a letter's text read.
+Each is stored with its row until it's sent, dropped or expired. A code is worthless once it has
+expired, so it's not sent late. No page shows the text.
 """
 
 import datetime as dt
@@ -13,56 +13,62 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from registrations.models import OutgoingMail, StoredMessage
+from registrations.mail_kinds import MailKind
+from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
-
-Kind = OutgoingMail.Kind
 
 
 @transaction.atomic
 def queue(
     *,
-    kind: Kind = Kind.ACCOUNT,
+    kind: MailKind = MailKind.ACCOUNT,
     recipient: str,
     subject: str,
     text: str,
     html: str = "",
     headers: Mapping[str, str] | None = None,
-    void_after: dt.timedelta,
+    valid_for: dt.timedelta,
 ) -> None:
-    """Owe someone this mail at once; `void_after` so long nobody needs it any more."""
-    letter = StoredMessage.objects.create(
-        recipient=recipient,
-        subject=subject,
-        text=text,
-        html=html,
-        headers=headers or {},
-        void_at=timezone.now() + void_after,
-    )
-    mail_queue.queue([OutgoingMail(key=f"{kind}/{uuid.uuid4()}", kind=kind, letter=letter)])
+    """Queue this email to be sent at once, or not at all after this time."""
+    message = {
+        "recipient": recipient,
+        "subject": subject,
+        "text": text,
+        "html": html,
+        "headers": dict(headers or {}),
+        "expires": (timezone.now() + valid_for).timestamp(),
+    }
+    mail_queue.queue([OutgoingMail(key=f"{kind}/{uuid.uuid4()}", kind=kind, message=message)])
 
 
 def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
-    """The letter as it leaves; None when it is void."""
-    letter = StoredMessage.objects.filter(mail=mail, void_at__gt=timezone.now()).first()
-    if letter is None:
+    """The stored message; None if it has expired or was erased."""
+    now = timezone.now().timestamp()
+    # Read now, because the row may have been claimed a while ago.
+    current = OutgoingMail.objects.filter(pk=mail.pk, message__expires__gt=now)
+    message = current.values_list("message", flat=True).first()
+    if message is None:
         return None
-    headers = {"Auto-Submitted": "auto-generated"} | letter.headers
-    # Django leaves it out of the headers that it is given.
+    headers = {"Auto-Submitted": "auto-generated", **message["headers"]}
+    # Django wants it as an argument, and doesn't send it as a header.
     reply_to = headers.pop("Reply-To", None)
-    message = EmailMultiAlternatives(
-        subject=letter.subject,
-        body=letter.text,
-        to=[letter.recipient],
+    email = EmailMultiAlternatives(
+        subject=message["subject"],
+        body=message["text"],
+        to=[message["recipient"]],
         reply_to=[reply_to] if reply_to else None,
         headers=headers,
     )
-    if letter.html:
-        message.attach_alternative(letter.html, "text/html")
-    return message
+    if message["html"]:
+        email.attach_alternative(message["html"], "text/html")
+    return email
 
 
-def delete_done(now: dt.datetime) -> None:
-    """Delete letters that have left or are void; of their mails the rows stay."""
-    left = Q(mail__sent_at__isnull=False)
-    StoredMessage.objects.filter(left | Q(void_at__lte=now)).delete()
+def clear_finished(now: dt.datetime) -> None:
+    """Delete the messages that were sent, dropped or have expired. Their rows stay."""
+    OutgoingMail.objects.filter(
+        Q(sent_at__isnull=False)
+        | Q(state=OutgoingMail.State.DROPPED)
+        | Q(message__expires__lte=now.timestamp()),
+        message__isnull=False,
+    ).update(message=None)

@@ -1,4 +1,4 @@
-"""Who gets no announcements: links that stop them, and the verbs (RFC 8058)."""
+"""Unsubscribing from announcements, by signed links (RFC 8058)."""
 
 from django.core import signing
 from django.urls import reverse
@@ -11,12 +11,12 @@ _signer = signing.Signer(salt="unsubscribe")
 
 
 def unsubscribe_url(registration: Registration) -> str:
-    """Where this person stops announcements; it outlives a renewed token."""
+    """Where this person can unsubscribe. It keeps working when their token is renewed."""
     return absolute(reverse("unsubscribe", args=[_signer.sign(str(registration.pk))]))
 
 
 def registration_for(signed: str) -> Registration | None:
-    """Whom a link from `unsubscribe_url` belongs to; None when it is none of ours."""
+    """The person that a link from `unsubscribe_url` belongs to, or None."""
     try:
         pk = _signer.unsign(signed)
     except signing.BadSignature:
@@ -26,12 +26,12 @@ def registration_for(signed: str) -> Registration | None:
 
 
 def is_sample(signed: str) -> bool:
-    """Whether the link stood in a preview or a test: it belongs to nobody."""
+    """Whether the link is from a preview or a test and belongs to no one."""
     return signed == _signer.sign("0")
 
 
 def unsubscribe(*, registration: Registration) -> None:
-    """Send this person no more announcements. The links they registered for still come."""
+    """Send this person no more announcements. Emails about their sessions continue."""
     Registration.objects.filter(pk=registration.pk, unsubscribed_at=None).update(
         unsubscribed_at=timezone.now()
     )

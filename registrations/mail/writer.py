@@ -1,4 +1,4 @@
-"""Writing a batch of queued emails, each to its reader."""
+"""Writes a batch of queued emails, each one for its reader."""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from events.models import Event, Revision, Session
 from registrations.mail import change_notices, default_texts, stored_messages
-from registrations.mail.change_notices import Edits, SeatInfo
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.enqueue import access_key
 from registrations.mail.kinds import COMPOSERS
 from registrations.mail.merge import MergeTemplate
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     AccessNeed,
     Announcement,
@@ -23,129 +23,113 @@ from registrations.models import (
 )
 from registrations.outbox import delivery, mail_queue
 
-Kind = OutgoingMail.Kind
-# Queued once: what says nothing amid edits may be needed after all when they have settled.
-QUEUED_ONCE = {Kind.CHANGED, Kind.CANCELED, Kind.PROMOTED, Kind.ACCESS, Kind.SCHEDULE}
-# By then whoever asks what is owed has seen how it settled.
+# By then the periodic task has queued what the settled edits need.
 RECHECK_AFTER = dt.timedelta(minutes=1)
 
 
 def writer_for(mails: Sequence[OutgoingMail]) -> delivery.Writer:
-    """Fetch what a batch of mails speaks of, and return what writes each one.
+    """Load what a batch of emails needs, and return the function that writes each one.
 
-    A mail that nobody needs any more is written as None: the organizers' word on its
-    registration is another now, or it was canceled; its moment has passed; or the announcement's
-    reader wants no more of them. While edits have not settled it may be needed later.
+    It returns None for an email that's no longer needed, and raises NotYet if that may change
+    because edits haven't settled.
     """
-    places = _places(mails)
-    wanted = _ids(mail.session_id for mail in mails).union(*places.values())
-    sessions = {
-        session.pk: session for session in Session.objects.filter(pk__in=wanted).with_details()
-    }
-    events = Event.objects.in_bulk(
-        {mail.registration.event_id for mail in mails if mail.registration}
-    )
-    is_personal = any(event.has_personal_links for event in events.values())
-    zoom_urls = _zoom_urls(places) if is_personal else {}
-    revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
-    said = Announcement.objects.in_bulk(_ids(mail.announcement_id for mail in mails))
-    needs = _needs([mail for mail in mails if mail.kind == Kind.ACCESS])
-    edits = Edits(sessions, places)
-    batch = Composer(timezone.now())
-    batch.own_texts = default_texts.texts_of(events)
-    drafts: dict[MailContext, MergeTemplate | None] = {}
+    return _Batch(mails).write
 
-    def write(mail: OutgoingMail) -> EmailMessage | None:
+
+class _Batch:
+    """What a batch of emails needs, loaded in a few queries, and rendered once per context."""
+
+    def __init__(self, mails: Sequence[OutgoingMail]) -> None:
+        self._seats = _seat_states(mails)
+        session_ids = _ids(mail.session_id for mail in mails).union(*self._seats.values())
+        sessions = Session.objects.filter(pk__in=session_ids).with_details()
+        self._sessions = {session.pk: session for session in sessions}
+        self._events = Event.objects.in_bulk(
+            {mail.registration.event_id for mail in mails if mail.registration}
+        )
+        is_personal = any(event.has_personal_links for event in self._events.values())
+        self._zoom_urls = _zoom_urls(self._seats) if is_personal else {}
+        self._revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
+        self._announcements = Announcement.objects.in_bulk(
+            _ids(mail.announcement_id for mail in mails)
+        )
+        self._needs = _needs([mail for mail in mails if mail.kind == MailKind.ACCESS])
+        self._composer = Composer(timezone.now(), default_texts.texts_of(self._events))
+        self._templates: dict[MailContext, MergeTemplate | None] = {}
+
+    def write(self, mail: OutgoingMail) -> EmailMessage | None:
         person = mail.registration
         if person is None:
             return stored_messages.write(mail)
-        if not _may_read(person, mail):
+        if not _may_get(person, mail):
             return None
-        theirs = places[person.pk]
-        attended = {pk for pk, place in theirs.items() if place.state == Seat.State.SEATED}
-        attending = tuple(each for pk, each in sessions.items() if pk in attended)
-        waiting = tuple(
-            each for pk, each in sessions.items() if pk in theirs and pk not in attended
-        )
-        if _is_too_late(mail, attending + waiting, batch.now):
+        context = self._context(mail, person)
+        sessions, now = context.sessions + context.waiting, self._composer.now
+        if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
             return None
-        topic = MailContext(
-            kind=Kind(mail.kind),
-            event=events[person.event_id],
+        if context not in self._templates:
+            self._templates[context] = COMPOSERS[context.kind](self._composer, context)
+        template = self._templates[context]
+        if template is None:
+            _wait_for_edits(context, now)
+            return None
+        return template.merge_for(person, self._zoom_urls.get(person.pk))
+
+    def _context(self, mail: OutgoingMail, person: Registration) -> MailContext:
+        seats = self._seats[person.pk]
+        own = [each for pk, each in self._sessions.items() if pk in seats]
+        return MailContext(
+            kind=MailKind(mail.kind),
+            event=self._events[person.event_id],
             zone=person.zone,
-            sessions=attending,
-            session=sessions.get(mail.session_id or 0),
-            was=revisions.get(mail.was_id or 0),
-            announcement=said.get(mail.announcement_id or 0),
-            waiting=waiting,
-            needs=tuple(needs.get(mail.key, ())),
+            sessions=tuple(each for each in own if seats[each.pk] == Seat.State.SEATED),
+            session=self._sessions.get(mail.session_id or 0),
+            was=self._revisions.get(mail.was_id or 0),
+            announcement=self._announcements.get(mail.announcement_id or 0),
+            waiting=tuple(each for each in own if seats[each.pk] != Seat.State.SEATED),
+            needs=tuple(self._needs.get(mail.key, ())),
         )
-        if topic not in drafts:
-            drafts[topic] = COMPOSERS[topic.kind](batch, topic)
-        draft = drafts[topic]
-        if draft is None:
-            _wait_for_edits(topic, batch.now)
-            return None
-        message = draft.address_to(person, zoom_urls.get(person.pk))
-        message.shown = edits.shown(mail, draft.shown)
-        return message
-
-    return write
 
 
-def _wait_for_edits(topic: MailContext, now: dt.datetime) -> None:
-    """Raise Later while edits may yet be taken back for which a mail says nothing."""
-    about = (topic.session,) if topic.session else topic.sessions + topic.waiting
+def _wait_for_edits(context: MailContext, now: dt.datetime) -> None:
+    """Raise NotYet if the email isn't needed only because of edits that may still be undone."""
+    about = (context.session,) if context.session else context.sessions + context.waiting
     moments = [each.settled_at + RECHECK_AFTER for each in about if each.settled_at]
-    if topic.kind in QUEUED_ONCE and moments and max(moments) > now:
-        # What starts soon is told of before it has settled.
-        is_soon = any(
-            now < each.ends_at and each.starts_at < now + change_notices.STARTS_SOON
-            for each in about
-        )
+    if context.kind.spec.waits_for_edits and moments and max(moments) > now:
+        # Edits of what starts soon are announced before they have settled.
+        is_soon = any(change_notices.is_soon(now, each) for each in about)
         raise mail_queue.NotYet(now + RECHECK_AFTER if is_soon else max(moments))
 
 
-def note_left(messages: Iterable[EmailMessage]) -> None:
-    """Remember what these, which have left or may have, showed their readers."""
-    change_notices.record_shown(
-        shown for message in messages for shown in getattr(message, "shown", ())
-    )
-
-
-def _may_read(person: Registration, mail: OutgoingMail) -> bool:
-    if mail.kind == Kind.RECEIVED:
+def _may_get(person: Registration, mail: OutgoingMail) -> bool:
+    if mail.kind == MailKind.RECEIVED:
         return person.is_pending
     return person.is_admitted and not (mail.announcement_id and person.unsubscribed_at)
 
 
-def _is_too_late(mail: OutgoingMail, sessions: Collection[Session], now: dt.datetime) -> bool:
-    """Whether the last session has ended while its links waited to leave.
+def _waited_too_long(mail: OutgoingMail, sessions: Collection[Session], now: dt.datetime) -> bool:
+    """Whether the last session ended while the email with its links was waiting.
 
-    Who asks for them later is led to their own page.
+    Links that someone asks for after that lead to their own page.
     """
-    if mail.kind != Kind.LINKS or not sessions:
-        return False
-    return mail.created_at < max(session.ends_at for session in sessions) <= now
+    return bool(sessions) and mail.created_at < max(each.ends_at for each in sessions) <= now
 
 
 def _ids(ids: Iterable[int | None]) -> set[int]:
     return {pk for pk in ids if pk is not None}
 
 
-def _places(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, SeatInfo]]:
-    """By registration and session, the places that people have there, or in its waiting list."""
-    people = _ids(mail.registration_id for mail in mails)
-    places: dict[int, dict[int, SeatInfo]] = {pk: {} for pk in people}
-    rows = Seat.objects.filter(registration__in=places)
-    fields = ("registration_id", "session_id", *SeatInfo._fields)
-    for registration_id, session_id, *place in rows.values_list(*fields):
-        places[registration_id][session_id] = SeatInfo(*place)
-    return places
+def _seat_states(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
+    """By registration and session, the state of people's seats."""
+    states: dict[int, dict[int, str]] = {pk: {} for pk in _ids(m.registration_id for m in mails)}
+    seats = Seat.objects.filter(registration__in=states)
+    for registration, session, state in seats.values_list("registration", "session", "state"):
+        states[registration][session] = state
+    return states
 
 
 def _needs(mails: Sequence[OutgoingMail]) -> dict[str, list[tuple[int, str]]]:
-    """By the mail's key, the session and the words of each need that it tells of."""
+    """By the email's key, the session and the text of each need that it confirms."""
     needs: dict[str, list[tuple[int, str]]] = {}
     if not mails:
         return needs

@@ -14,7 +14,6 @@ from registrations.models.mail import (
     MailThrottle,
     OutgoingMail,
     OutgoingMailQuerySet,
-    StoredMessage,
 )
 from registrations.models.questions import Answer, Question
 from registrations.models.registration import (
@@ -50,7 +49,6 @@ __all__ = [
     "RegistrationQuerySet",
     "Seat",
     "SeatQuerySet",
-    "StoredMessage",
     "email_key",
     "join_url",
     "need_choices",

@@ -1,17 +1,20 @@
 """Outgoing email: the outbox, announcements, and organizers' own texts."""
 
 import datetime as dt
+from typing import TypeAlias
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from events.models import Event, Revision, Session, Track
+from registrations import mail_kinds
+from registrations.mail_kinds import MailKind, MailPriority
 from registrations.us_states import US_STATES
 
 
 class Announcement(models.Model):
-    """A mail by an organizer to many of an event's people; see `announcing`."""
+    """An organizer's email to many of an event's people; see mail/announcements.py."""
 
     class Audience(models.TextChoices):
         ALL = "all", "Everyone who is registered"
@@ -78,22 +81,7 @@ class Announcement(models.Model):
         return self.subject
 
 
-class StoredMessage(models.Model):
-    """A mail of the accounts', or a test; written when queued, kept until it has left or is void.
-
-    It may hold a code that lets someone in: no page shows it.
-    """
-
-    recipient = models.EmailField(max_length=254)
-    # An announcement's may be long once its placeholders are filled.
-    subject = models.TextField()
-    text = models.TextField()
-    html = models.TextField(blank=True)
-    headers = models.JSONField(default=dict, blank=True)
-    void_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.subject
+STORED_KINDS = [kind.value for kind in MailKind if kind.spec.is_stored]
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
@@ -102,7 +90,7 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
 
 
 class OutgoingMail(models.Model):
-    """A mail that is owed: the row is the queue, see `outbox`."""
+    """A queued or sent email. The rows are the queue, see outbox/mail_queue.py."""
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -113,40 +101,18 @@ class OutgoingMail(models.Model):
         COMPLAINED = "complained", "Reported as spam"
         DROPPED = "dropped", "No longer needed"
 
-    class Kind(models.TextChoices):
-        RECEIVED = "received", "Registration received"
-        LINKS = "links", "Links and schedule"
-        PROMOTED = "promoted", "Place from the waiting list"
-        CHANGED = "changed", "Session changed"
-        CANCELED = "canceled", "Session canceled"
-        DOORS = "doors", "Doors open"
-        HOUR = "hour", "Reminder shortly before"
-        DAY = "day", "Reminder the day before"
-        SCHEDULE = "schedule", "Detailed schedule"
-        THANKS = "thanks", "Thank-you"
-        ANNOUNCEMENT = "announcement", "Announcement"
-        ACCESS = "access", "Access confirmed"
-        ACCOUNT = "account", "Account"
-        TEST = "test", "Test of an announcement"
-
-    class Priority(models.IntegerChoices):
-        """Lower leaves first."""
-
-        AT_ONCE = 0
-        SOON = 1
-        IN_TURN = 2
+    Kind: TypeAlias = MailKind
+    Priority: TypeAlias = MailPriority
 
     key = models.CharField(max_length=200)
-    kind = models.CharField(max_length=20, choices=Kind.choices)
+    kind = models.CharField(max_length=20, choices=mail_kinds.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
-    # None: it is a letter.
     registration = models.ForeignKey(
         "registrations.Registration", on_delete=models.CASCADE, null=True, related_name="mails"
     )
-    letter = models.OneToOneField(
-        StoredMessage, on_delete=models.SET_NULL, null=True, related_name="mail"
-    )
-    # Most mails have none of these three: their indexes are in Meta, without those.
+    # Instead of a registration, until it's sent or has expired; see mail/stored_messages.py.
+    message = models.JSONField(null=True, editable=False)
+    # Most emails have none of these three, so their indexes in Meta have a condition.
     session = models.ForeignKey(
         Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
     )
@@ -161,8 +127,8 @@ class OutgoingMail(models.Model):
     due_at = models.DateTimeField(
         "next attempt", default=timezone.now, help_text="A claim moves it on; so does a failure."
     )
-    # A worker has it, or a server may: until the next attempt.
-    in_hand = models.BooleanField(default=False, editable=False)
+    # When it was claimed by the attempt that sent it, or that may still have sent it.
+    claimed_at = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField("queued", default=timezone.now)
@@ -185,16 +151,12 @@ class OutgoingMail(models.Model):
                 | (~Q(kind="announcement") & Q(announcement__isnull=True)),
             ),
             models.CheckConstraint(
-                name="mail_is_to_a_registration_or_a_letter",
-                condition=Q(kind__in=["account", "test"], registration__isnull=True)
-                | (
-                    ~Q(kind__in=["account", "test"])
-                    & Q(registration__isnull=False, letter__isnull=True)
-                ),
+                name="mail_has_a_registration_or_a_message",
+                condition=Q(kind__in=STORED_KINDS, registration__isnull=True)
+                | (~Q(kind__in=STORED_KINDS) & Q(registration__isnull=False, message__isnull=True)),
             ),
         ]
-        # A mail is updated when it is claimed and when it was sent, and each index is written anew
-        # both times: those that a mail does not need have a condition.
+        # An update writes to all indexes of a row, so those that few rows need have a condition.
         indexes = [
             *(
                 models.Index(
@@ -210,6 +172,9 @@ class OutgoingMail(models.Model):
                 condition=Q(state="waiting"),
             ),
             models.Index(
+                name="mails_with_a_message", fields=["id"], condition=Q(message__isnull=False)
+            ),
+            models.Index(
                 name="mails_of_a_provider",
                 fields=["provider_id"],
                 condition=~Q(provider_id=""),
@@ -223,7 +188,7 @@ class OutgoingMail(models.Model):
     def recipient(self) -> str:
         if self.registration:
             return self.registration.email
-        return self.letter.recipient if self.letter else "a deleted address"
+        return self.message["recipient"] if self.message else "a deleted address"
 
 
 UNREACHED_STATES = (
@@ -234,17 +199,10 @@ UNREACHED_STATES = (
 
 
 class MailText(models.Model):
-    """An organizer's own subject and opening words for one kind of mail; see `texts`."""
+    """An organizer's own subject and opening for one kind of email."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
-    kind = models.CharField(
-        max_length=20,
-        choices=[
-            (kind, label)
-            for kind, label in OutgoingMail.Kind.choices
-            if kind not in ("announcement", "account", "test")
-        ],
-    )
+    kind = models.CharField(max_length=20, choices=mail_kinds.choices_with_texts)
     subject = models.CharField(max_length=150, blank=True)
     opening = models.TextField("opening words", blank=True)
 
@@ -260,7 +218,7 @@ class MailText(models.Model):
 
 
 class MailThrottle(models.Model):
-    """When the next mail may leave under MAIL_PER_MINUTE: one row, shared by all workers."""
+    """When the next email may be sent under MAIL_PER_MINUTE: one row, shared by all workers."""
 
     free_at = models.DateTimeField(default=timezone.now)
 
@@ -269,7 +227,7 @@ class MailThrottle(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a part that works unseen, the beat or a worker, was last alive."""
+    """When a background process last reported that it's alive."""
 
     class Process(models.TextChoices):
         WORKER = "worker", "A worker"

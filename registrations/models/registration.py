@@ -193,8 +193,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 class Seat(models.Model):
     """A registration's spot in a session, or on its waitlist.
 
-    `notified_revision` is the session's revision that the person last heard of. `shown_revision`,
-    when later, is of edits that had not settled when an email showed them.
+    `notified_revision` is the last revision of the session that the person was notified of.
     """
 
     class State(models.TextChoices):
@@ -211,7 +210,6 @@ class Seat(models.Model):
     # When the person first followed their join link to Zoom.
     opened_at = models.DateTimeField(null=True, editable=False)
     notified_revision = models.PositiveIntegerField(default=0, editable=False)
-    shown_revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SeatQuerySet.as_manager()

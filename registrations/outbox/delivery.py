@@ -81,17 +81,15 @@ Fetched = tuple[list[OutgoingMail], Writer]
 def deliver_due(
     prepare: MakeWriter,
     *,
-    note_left: Callable[[Sequence[EmailMessage]], None] = lambda messages: None,
     record_heartbeat: Callable[[], None] = lambda: None,
 ) -> bool:
     """Send due mails for at most one turn. Returns whether more may be due.
 
-    `note_left` is told soon of messages that have left, or may have. While a mail server takes its
-    time, a sign of life is given again and again.
+    While a mail server takes its time, a sign of life is given again and again.
     """
     lanes = ThreadPoolExecutor(settings.MAIL_CONNECTIONS)
     with lanes as pool, contextlib.closing(Supply(prepare)) as supply:
-        turn = DeliveryRun(supply, pool, note_left, record_heartbeat)
+        turn = DeliveryRun(supply, pool, record_heartbeat)
         try:
             return turn.run()
         finally:
@@ -161,12 +159,10 @@ class DeliveryRun:
         self,
         supply: Supply,
         pool: ThreadPoolExecutor,
-        note_left: Callable[[Sequence[EmailMessage]], None],
         record_heartbeat: Callable[[], None],
     ) -> None:
         self._supply, self._pool = supply, pool
-        self._note_left, self._give_sign = note_left, record_heartbeat
-        self._left: list[EmailMessage] = []
+        self._give_sign = record_heartbeat
         self._claimed: list[OutgoingMail] = []
         self._ahead: deque[tuple[OutgoingMail, EmailMessage]] = deque()
         self._lanes = settings.MAIL_CONNECTIONS
@@ -215,7 +211,6 @@ class DeliveryRun:
             carrier.close()
         _hand_back(unsent, due_at=self._due_again, **changes)
         self._supply.hand_back(due_at=self._due_again, **changes)
-        self._note()
 
     def _write_ahead(self) -> None:
         """Have a mail ready to leave; while all connections are busy, one for each of them."""
@@ -255,13 +250,7 @@ class DeliveryRun:
             given_way, self._claimed = self._claimed, []
             _hand_back(given_way, due_at=timezone.now())
             self._supply.hand_back(due_at=timezone.now())
-        self._note()
         self._next_look = time.monotonic() + RECHECK_SECONDS
-
-    def _note(self) -> None:
-        if self._left:
-            self._note_left(self._left)
-            self._left = []
 
     def _written(self, mail: OutgoingMail) -> EmailMessage | None:
         """The mail's message; None when there is nothing to send, which is recorded."""
@@ -274,7 +263,7 @@ class DeliveryRun:
             _record_render_failure(mail, error)
             return None
         if message is None:
-            _record([mail], state=State.DROPPED)
+            _record([mail], state=State.DROPPED, claimed_at=None)
             return None
         message.extra_headers["Message-ID"] = message_id(mail)
         # Providers give it back with their reports; see `bounces`.
@@ -312,12 +301,9 @@ class DeliveryRun:
                 self._give_sign()
         taken = []
         for travelled in arrived:
-            mail, message, carrier = self._travelling.pop(travelled)
+            mail, _message, carrier = self._travelling.pop(travelled)
             self._free.append(carrier)
             outcome = travelled.result()
-            match outcome:
-                case Accepted() | ConnectionFailed(had_mail=True):
-                    self._left.append(message)
             self._troubles = self._troubles + 1 if isinstance(outcome, ConnectionFailed) else 0
             self._trouble = outcome.words if isinstance(outcome, ConnectionFailed) else ""
             if outcome == Accepted():
@@ -339,13 +325,13 @@ def _record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
                 provider_id=provider_id[:200],
             )
         case Rejected(words, for_good=True):
-            _record([mail], state=State.FAILED, last_error=words)
+            _record([mail], state=State.FAILED, last_error=words, claimed_at=None)
         case Rejected(words):
             _retry_later(mail, words, give_up=True)
         case ConnectionFailed(words, had_mail):
             # A server that is away is waited for, however long it takes.
             logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
-            _retry_later(mail, words, give_up=had_mail, in_hand=had_mail)
+            _retry_later(mail, words, give_up=had_mail, may_have_arrived=had_mail)
         case RenderFailed(error):
             _record_render_failure(mail, error)
 
@@ -355,24 +341,26 @@ def _record_render_failure(mail: OutgoingMail, error: Exception) -> None:
     _retry_later(mail, f"{RENDER_FAILED_PREFIX}{error!r}", give_up=True)
 
 
-def _retry_later(mail: OutgoingMail, words: str, *, give_up: bool, in_hand: bool = False) -> None:
+def _retry_later(
+    mail: OutgoingMail, words: str, *, give_up: bool, may_have_arrived: bool = False
+) -> None:
     long_ago = timezone.now() - mail.created_at > GIVE_UP_AFTER
     if give_up and long_ago and mail.attempts >= GIVE_UP_ATTEMPTS:
         _record([mail], state=State.FAILED, last_error=words)
     else:
         pause = RETRY_DELAYS[min(mail.attempts, len(RETRY_DELAYS)) - 1]
         due_at = timezone.now() + pause
-        _record([mail], due_at=due_at, last_error=words, in_hand=in_hand)
+        claim = {} if may_have_arrived else {"claimed_at": None}
+        _record([mail], due_at=due_at, last_error=words, **claim)
 
 
 def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     """Return mails that were claimed but not tried."""
-    _record(mails, attempts=F("attempts") - 1, **changes)
+    _record(mails, attempts=F("attempts") - 1, claimed_at=None, **changes)
 
 
 def _record(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     """Write an outcome, but for mails whose lease ran out: another worker may have them now."""
-    changes = {"in_hand": False} | changes
     if "last_error" in changes:
         # A server's words may be anything; PostgreSQL stores no NUL.
         changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]

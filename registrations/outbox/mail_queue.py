@@ -10,10 +10,11 @@ from django.db import (
     transaction,
 )
 from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
-from django.db.models.functions import Cast, Concat
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     Announcement,
     OutgoingMail,
@@ -21,18 +22,12 @@ from registrations.models import (
     RegistrationQuerySet,
 )
 
-State, Priority = OutgoingMail.State, OutgoingMail.Priority
+State = OutgoingMail.State
 
 BATCH_SIZE = 100
 # After so many seconds a turn ends and the rest is handed back: a worker that is told to
 # stop has stopped soon after.
 DELIVERY_RUN_SECONDS = 10
-Kind = OutgoingMail.Kind
-# Someone sits and waits for this very mail; the others are for many at a time.
-PRIORITIES = dict.fromkeys(
-    (Kind.RECEIVED, Kind.LINKS, Kind.PROMOTED, Kind.ACCOUNT, Kind.TEST), Priority.AT_ONCE
-)
-PRIORITIES |= {Kind.THANKS: Priority.IN_TURN, Kind.ANNOUNCEMENT: Priority.IN_TURN}
 # While a row is in one of these, its outcome is still to be written.
 OPEN_STATES = (State.WAITING, State.PAUSED, State.DROPPED)
 # What may be tried anew. Whoever called a mail spam is left in peace.
@@ -67,7 +62,7 @@ def queue(mails: Iterable[OutgoingMail]) -> None:
 
 
 def _with_priority(mail: OutgoingMail) -> OutgoingMail:
-    mail.priority = PRIORITIES.get(Kind(mail.kind), Priority.SOON)
+    mail.priority = MailKind(mail.kind).spec.priority
     return mail
 
 
@@ -79,7 +74,7 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
     meta = OutgoingMail._meta
-    own = {"id", "key", "registration"}
+    own = {"id", "key", "registration", "message"}
     values: dict[str, Value | Concat] = {
         f"_{field.column}": Value(getattr(mail, field.attname), output_field=_plain(field))
         for field in meta.concrete_fields
@@ -127,6 +122,7 @@ def resend(mails: OutgoingMailQuerySet) -> int:
         attempts=0,
         due_at=now,
         created_at=now,
+        claimed_at=None,
         sent_at=None,
         last_error="",
         provider_id="",
@@ -160,7 +156,7 @@ def claim(*, limit: int = BATCH_SIZE) -> list[OutgoingMail]:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + lease(), attempts=F("attempts") + 1, in_hand=True
+            due_at=now + lease(), attempts=F("attempts") + 1, claimed_at=Coalesce("claimed_at", now)
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
     return list(claimed.order_by("priority", "attempts", "pk"))

@@ -1,6 +1,6 @@
 """An email whose MIME form was built once for many readers, then filled in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
 from functools import lru_cache
 from typing import Any
@@ -36,8 +36,6 @@ class PersonalMail(EmailMultiAlternatives):
 
     skeleton: bytes | None = None
     personal: Mapping[str, str]
-    # What is noted of it when it has left.
-    shown: Sequence[Any] = ()
 
     def message(self) -> Any:  # type: ignore[override]
         return super().message() if self.skeleton is None else PrebuiltMime(self, self.skeleton)

@@ -50,7 +50,6 @@ from registrations.models import (
     PersonalLink,
     Registration,
     Seat,
-    StoredMessage,
     email_key,
 )
 from registrations.outbox import mail_queue
@@ -226,15 +225,13 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
     _anonymize_log(get_user_model()._default_manager.filter(pk=user.pk))
     for email in emails:
-        letters = StoredMessage.objects.filter(recipient__iexact=email)
         mails = OutgoingMail.objects.filter(registration=None)
-        mails.filter(letter__in=letters, state__in=mail_queue.OPEN_STATES).update(
+        stored = Q(message__recipient__iexact=email)
+        mails.filter(stored, state__in=mail_queue.OPEN_STATES).update(
             state=State.DROPPED, due_at=timezone.now()
         )
-        mails.filter(Q(letter__in=letters) | Q(last_error__icontains=email)).update(
-            last_error="", provider_id=""
-        )
-        letters.delete()
+        mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
+        mails.filter(stored).update(message=None)
     for sign_in in SignIn.objects.filter(expire_date__gt=timezone.now()).iterator():
         if sign_in.get_decoded().get(SESSION_KEY) == str(user.pk):
             sign_in.delete()

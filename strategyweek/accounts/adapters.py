@@ -65,7 +65,7 @@ class AccountAdapter(DefaultAccountAdapter):
             recipient=email,
             subject=message.subject,
             text=str(message.body),
-            void_after=dt.timedelta(seconds=valid_seconds),
+            valid_for=dt.timedelta(seconds=valid_seconds),
         )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:

@@ -624,9 +624,9 @@ def test_test_email_goes_to_the_organizer_as_the_shown_person_gets_it(admin_clie
     assert said(answer) == ["A test is on its way to admin@example.com."]
     (mail,) = queued_tests()
     assert (mail.recipient, mail.state, mail.priority) == ("admin@example.com", "waiting", 0)
-    assert mail.letter.subject == "[Test] News"
-    assert "Dear Charlie C" in mail.letter.text
-    assert "Dear Charlie C" in mail.letter.html
+    assert mail.message["subject"] == "[Test] News"
+    assert "Dear Charlie C" in mail.message["text"]
+    assert "Dear Charlie C" in mail.message["html"]
     assert (draft.state, draft.mails.count()) == ("draft", 0)
 
 
@@ -634,7 +634,7 @@ def test_test_email_goes_to_the_organizer_as_the_shown_person_gets_it(admin_clie
 def test_test_email_without_recipients_shows_a_made_up_person(admin_client, draft):
     press(admin_client, draft, "test")
     (mail,) = queued_tests()
-    assert "Siobhán O'Brien & Co" in mail.letter.text
+    assert "Siobhán O'Brien & Co" in mail.message["text"]
 
 
 @pytest.mark.once
@@ -862,7 +862,7 @@ def test_test_email_of_people_who_may_not_view_registrations_names_no_one(
     press(viewer, draft, "test", person=people[1].pk)
     (mail,) = queued_tests()
     assert mail.recipient == "v@example.org"
-    assert "Dear Siobhán" in mail.letter.text
+    assert "Dear Siobhán" in mail.message["text"]
 
 
 @pytest.mark.once

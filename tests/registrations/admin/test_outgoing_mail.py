@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from events.models import Event
 from registrations.mail import announcements, previews, unsubscribe
-from registrations.mail.default_texts import DEFAULTS, Kind
-from registrations.mail.kinds import COMPOSERS
 from registrations.mail.writer import writer_for
+from registrations.mail_kinds import MailKind
 from registrations.models import Announcement, MailText, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery
 from tests.people import sign_up
@@ -26,7 +25,7 @@ ADD = f"{LIST}add/"
 UNSAVED = f"{LIST}preview/"
 MAILS = "/admin/registrations/outgoingmail/"
 PEOPLE = "/admin/registrations/registration/"
-KINDS = [kind for kind in COMPOSERS if kind != Kind.ANNOUNCEMENT]
+KINDS = [kind for kind in MailKind if kind.spec.subject]
 
 
 @pytest.fixture
@@ -122,9 +121,9 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
 @pytest.mark.once
 def test_form_shows_the_default_texts_and_the_placeholders(admin_client, week):
     form = admin_client.get(f"{ADD}?event={week.pk}&kind=doors").context["adminform"].form
-    assert form.fields["subject"].help_text == f"Empty: “{DEFAULTS[Kind.DOORS].subject}”"
+    assert form.fields["subject"].help_text == f"Empty: “{MailKind.DOORS.spec.subject}”"
     opening = form.fields["opening"].help_text
-    assert html.escape(DEFAULTS[Kind.DOORS].opening) in opening
+    assert html.escape(MailKind.DOORS.spec.opening) in opening
     assert "“Hello &lt;name&gt;,” stands before it" in opening
     unchosen = admin_client.get(f"{ADD}?event={week.pk}").content.decode()
     assert "“Hello &lt;name&gt;,” stands before it" in unchosen

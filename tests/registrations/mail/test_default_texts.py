@@ -1,9 +1,10 @@
-"""Subject and opening words: ours, the organizers', and what stands in their placeholders."""
+"""Subject and opening: the default, the organizers' own, and their placeholders."""
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from registrations.mail import default_texts, kinds, previews, writer
+from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText, OutgoingMail
 from tests.people import sign_up
 
@@ -15,7 +16,7 @@ def written(registration):
     return writer.writer_for([mail])(mail)
 
 
-def test_organizers_words_take_the_place_of_ours(week):
+def test_organizers_texts_replace_the_default(week):
     MailText.objects.create(
         event=week, kind="links", subject="Welcome, {name}", opening="{host} & you.\r\n\r\nCome!"
     )
@@ -31,14 +32,14 @@ def test_organizers_words_take_the_place_of_ours(week):
 
 
 @pytest.mark.once
-def test_words_left_empty_stay_ours(week):
+def test_default_is_used_where_organizers_wrote_nothing(week):
     MailText.objects.create(event=week, kind="links", subject="Welcome")
     message = written(sign_up(week))
     assert message.subject == "Welcome"
     assert "You are registered for" in message.body
 
 
-def test_words_of_another_kind_or_event_are_not_used(week):
+def test_texts_of_another_kind_or_event_are_not_used(week):
     from events.models import Event
 
     other = Event.objects.create(name="Other", slug="other", host="Us")
@@ -47,7 +48,7 @@ def test_words_of_another_kind_or_event_are_not_used(week):
     assert written(sign_up(week)).subject == f"Your links for {week.name}"
 
 
-def test_organizers_words_give_way_where_all_is_full(week):
+def test_organizers_texts_are_not_used_when_everything_is_full(week):
     MailText.objects.create(event=week, kind="links", subject="You are in!", opening="Welcome!")
     week.sessions.update(capacity=1)
     assert written(sign_up(week)).subject == "You are in!"
@@ -71,7 +72,7 @@ def test_organizers_words_give_way_where_all_is_full(week):
         ("{when}", "announcement", "There is no placeholder {when} here."),
     ],
 )
-def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
+def test_unknown_placeholder_is_rejected(text, kind, words):
     with pytest.raises(ValidationError) as refusal:
         default_texts.validate_placeholders(text, kind)
     (message,) = refusal.value.messages
@@ -82,16 +83,16 @@ def test_placeholder_that_cannot_be_filled_is_refused(text, kind, words):
 @pytest.mark.once
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
 def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
-    text = " ".join(f"{{{name}}}" for name in default_texts.ALLOWED[kind]) + " {{"
+    text = " ".join(f"{{{name}}}" for name in kind.spec.placeholders) + " {{"
     default_texts.validate_placeholders(text, kind)
     if kind != "announcement":
-        message = previews.sample(kind, week, default_texts.MailTexts(text, text))
+        message = previews.sample(kind, week, MailTexts(text, text))
         assert message.subject.startswith("Siobhán O'Brien & Co ")
         assert message.subject.endswith(" {")
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("kind", default_texts.DEFAULTS)
-def test_our_own_words_use_only_what_there_is(kind):
-    for words in default_texts.DEFAULTS[kind]:
-        default_texts.validate_placeholders(words, kind)
+@pytest.mark.parametrize("kind", MailKind)
+def test_default_texts_use_only_their_placeholders(kind):
+    for text in kind.spec.texts:
+        default_texts.validate_placeholders(text, kind)

@@ -1,4 +1,4 @@
-"""What we say, and that everyone gets their own."""
+"""What the emails say, and that everyone gets their own."""
 
 import datetime as dt
 import email.policy
@@ -6,13 +6,15 @@ from email import message_from_bytes
 
 import pytest
 import time_machine
+from django.template.loader import get_template
 from icalendar import Calendar
 
 from events.models import Meeting, Session
 from events.schedule import cancel_session
 from registrations import signup
-from registrations.mail import compose, kinds, merge, previews, writer
-from registrations.models import OutgoingMail
+from registrations.mail import kinds, merge, previews, writer
+from registrations.mail_kinds import MailKind
+from registrations.models import MailText, OutgoingMail
 from registrations.outbox import delivery
 from tests.people import sign_up
 
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 def written(registration):
-    """The mail as it would travel, parsed again."""
+    """The email as it is sent, parsed again."""
     mail = OutgoingMail.objects.get(registration=registration)
     message = writer.writer_for([mail])(mail)
     return message_from_bytes(message.message().as_bytes(), policy=email.policy.default)
@@ -35,7 +37,7 @@ def parts(message) -> tuple[str, str, Calendar]:
     )
 
 
-def test_every_session_comes_with_all_that_one_needs_to_join(week):
+def test_links_email_has_everything_needed_to_join_each_session(week):
     alice = sign_up(week)
     text, html, _calendar = parts(written(alice))
     for session in week.sessions.with_details():
@@ -53,19 +55,19 @@ def test_every_session_comes_with_all_that_one_needs_to_join(week):
         assert [item.title for item in session.agenda.all() if item.title not in text] == []
 
 
-def test_mail_says_when_in_both_zones(week):
+def test_email_shows_times_in_both_zones(week):
     text, html, _calendar = parts(written(sign_up(week, time_zone="America/New_York")))
     for body in (text, html):
         assert "12:00 PM to 4:00 PM E" in body
         assert "9:00 AM to 1:00 PM P" in body
 
 
-def test_mail_does_not_repeat_the_same_zone(week):
+def test_email_does_not_repeat_the_same_zone(week):
     text, _html, _calendar = parts(written(sign_up(week, time_zone="America/Los_Angeles")))
     assert text.count("9:00 AM to 1:00 PM P") == 1
 
 
-def test_mail_links_to_the_persons_own_page(week):
+def test_email_links_to_the_persons_own_page(week):
     alice = sign_up(week)
     for body in parts(written(alice))[:2]:
         assert f"http://localhost/me/{alice.token}/" in body
@@ -77,7 +79,7 @@ def test_names_are_plain_in_text_and_escaped_in_html(week):
     assert "Siobhán O&#x27;Brien &amp; Co" in html
 
 
-def test_texts_of_organizers_are_plain_in_text_and_escaped_in_html(week):
+def test_organizers_texts_are_plain_in_text_and_escaped_in_html(week):
     week.sessions.filter(slug="opening").update(title="Q&A: <what's> next")
     text, html, calendar = parts(written(sign_up(week)))
     assert "Q&A: <what's> next" in text
@@ -85,7 +87,7 @@ def test_texts_of_organizers_are_plain_in_text_and_escaped_in_html(week):
     assert "Q&A: <what's> next" in [str(event["SUMMARY"]) for event in calendar.events]
 
 
-def test_no_stand_in_is_left_and_nobody_gets_anothers_links(week, smtp):
+def test_no_merge_field_is_left_and_no_one_gets_someone_elses_links(week, smtp):
     people = [
         sign_up(week, name, time_zone=zone)
         for name, zone in [("Alice A", "UTC"), ("Bob B", "UTC"), ("Charlie C", "Asia/Tokyo")]
@@ -98,13 +100,13 @@ def test_no_stand_in_is_left_and_nobody_gets_anothers_links(week, smtp):
         ).replace("\\r\\n ", "")
         assert person.token in raw
         assert not [
-            stand_in
-            for stand_in in (merge.NAME, merge.TOKEN, *(p.token for p in people if p != person))
-            if stand_in in raw
+            merge_field
+            for merge_field in (merge.NAME, merge.TOKEN, *(p.token for p in people if p != person))
+            if merge_field in raw
         ]
 
 
-def test_mail_speaks_of_the_sessions_one_registered_for(week):
+def test_email_shows_only_the_persons_sessions(week):
     first, second, *others = week.sessions.all()
     text, html, calendar = parts(written(sign_up(week, sessions=[first, second])))
     assert len(calendar.events) == 2
@@ -155,7 +157,7 @@ def is_dropped_at(moment: dt.datetime, mail: OutgoingMail) -> bool:
         return writer.writer_for([mail])(mail) is None
 
 
-def test_links_that_waited_until_all_is_over_are_dropped(week):
+def test_links_that_waited_until_the_last_session_ended_are_dropped(week):
     early, late = week.sessions.first(), week.sessions.last()
     Session.objects.filter(pk=late.pk).update(capacity=1)
     sign_up(week, sessions=[late])
@@ -166,7 +168,7 @@ def test_links_that_waited_until_all_is_over_are_dropped(week):
     assert not is_dropped_at(late.ends_at, sign_up(week, "Charlie C", sessions=[]).mails.get())
 
 
-def test_links_asked_for_when_all_is_over_lead_to_ones_own_page(week):
+def test_links_requested_after_the_last_session_are_sent(week):
     alice = sign_up(week)
     afterwards = week.sessions.last().ends_at + dt.timedelta(days=1)
     with time_machine.travel(afterwards, tick=False):
@@ -175,7 +177,7 @@ def test_links_asked_for_when_all_is_over_lead_to_ones_own_page(week):
     assert not is_dropped_at(afterwards, alice.mails.get(state="waiting"))
 
 
-def test_news_is_dropped_when_nothing_of_it_is_to_come(week):
+def test_schedule_update_is_dropped_when_no_session_is_left(week):
     das = week.sessions.get(slug="das")
     mail = sign_up(week, sessions=[das]).mails.get()
     mail.kind = "schedule"
@@ -185,7 +187,7 @@ def test_news_is_dropped_when_nothing_of_it_is_to_come(week):
     assert is_dropped_at(das.starts_at, mail)
 
 
-def test_mail_answers_go_to_the_hosts(week):
+def test_replies_go_to_the_hosts(week):
     week.contact_email = "hosts@example.org"
     week.save()
     assert written(sign_up(week))["Reply-To"] == "hosts@example.org"
@@ -209,7 +211,7 @@ def test_html_stays_small_enough_for_gmail_and_its_lines_short(week):
         ("item", "title"),
     ],
 )
-def test_what_was_kept_of_one_batch_is_not_shown_when_it_has_changed(week, model, field):
+def test_cached_blocks_are_not_used_after_an_edit(week, model, field):
     alice = sign_up(week)
     new = "new@example.org"
     assert all(new not in text for text in parts(written(alice))[:2])
@@ -220,7 +222,7 @@ def test_what_was_kept_of_one_batch_is_not_shown_when_it_has_changed(week, model
     assert all(new in text for text in parts(written(alice))[:2])
 
 
-def test_preparing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
+def test_writing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
     week, django_assert_num_queries
 ):
     for count in (3, 30):
@@ -233,24 +235,46 @@ def test_preparing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
                 write(mail)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("kind", MailKind)
+def test_kind_is_complete_in_four_files(week, kind):
+    """mail_kinds.py and mail/kinds.py, and two templates. There is no other table of kinds."""
+    assert MailKind(kind.value) is kind
+    assert OutgoingMail(kind=kind).get_kind_display() == kind.spec.label
+    if kind.spec.is_stored:
+        assert kind not in kinds.COMPOSERS
+        return
+    for extension in ("txt", "html"):
+        get_template(f"mails/{kind}.{extension}")
+    assert callable(kinds.COMPOSERS[kind])
+    assert previews.sample(kind, week).subject
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("model", [OutgoingMail, MailText])
+def test_new_kind_needs_no_migration(model):
+    _name, _path, _args, options = model._meta.get_field("kind").deconstruct()
+    assert callable(options["choices"])
+
+
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
-def test_preview_uses_every_variable_of_the_mail(week, kind):
+def test_preview_uses_every_variable_of_the_email(week, kind):
     message = previews.sample(kind, week)
     texts = (" ".join(message.body.split()), str(message.alternatives[0][0]))
     about_a_session = kind != "announcement"
     for text in texts:
         assert week.host in text
-        assert (compose.SAMPLE_TOKEN in text) == about_a_session
+        assert (previews.SAMPLE_TOKEN in text) == about_a_session
         assert (Session.objects.first().title in text) == about_a_session
         assert ("/unsubscribe/" in text) != about_a_session
     assert "Siobhán O'Brien & Co" in texts[0]
 
 
-@pytest.mark.parametrize("kind", ["changed", "canceled", "received"])
-def test_preview_to_someone_in_line_lets_nobody_in(week, kind):
+@pytest.mark.parametrize("kind", [MailKind.CHANGED, MailKind.CANCELED, MailKind.RECEIVED])
+def test_preview_for_the_waiting_list_has_no_link(week, kind):
     message = previews.sample(kind, week, on_waitlist=True)
     opening = week.sessions.get(slug="opening")
     for text in (message.body, str(message.alternatives[0][0])):
         assert "waiting list" in text
-        assert f"/{compose.SAMPLE_TOKEN}/{opening.slug}/" not in text
+        assert f"/{previews.SAMPLE_TOKEN}/{opening.slug}/" not in text
         assert opening.meeting.passcode not in text

@@ -1,4 +1,4 @@
-"""The mail that is filled in is the very mail that would have been built."""
+"""A merged email equals the one that Django would have built for that person alone."""
 
 import email.policy
 from email import message_from_bytes
@@ -33,24 +33,24 @@ def person(name: str, email_address: str = "alice@example.org") -> Registration:
     )
 
 
-def draft(
+def template(
     calendar: bytes | None = None, blocks: dict | None = None, **changes
 ) -> merge.MergeTemplate:
     fields: dict[str, Any] = {
         "subject": f"Hello {merge.NAME}, ünïcode",
         "text": f"Hello {merge.NAME},\nhttps://x/{merge.TOKEN}/\n.\nFrom here\n",
-        "html": f"<p>Hello {merge.NAME}</p>\n<a href='https://x/{merge.TOKEN}/'>é</a>\n",
+        "html": f"<p>Hello {merge.HTML_NAME}</p>\n<a href='https://x/{merge.TOKEN}/'>é</a>\n",
         "reply_to": ("hosts@example.org",),
         "headers": {"List-Unsubscribe": f"<{merge.UNSUBSCRIBE_URL}>"},
         "method": "PUBLISH",
     }
     built = b"BEGIN:VCALENDAR\r\nURL:https://x/" + merge.TOKEN.encode() + b"/\r\nEND:VCALENDAR\r\n"
-    frame = merge.MessageTemplate(**fields | changes)
-    return merge.MergeTemplate(frame, blocks or {}, built if calendar is None else calendar)
+    message = merge.MessageTemplate(**fields | changes)
+    return merge.MergeTemplate(message, blocks or {}, built if calendar is None else calendar)
 
 
 def parsed(message, *, plain: bool):
-    """The mail as it travels; `plain` is how Django alone would have built it."""
+    """The email as it is sent; `plain`: as Django alone would build it."""
     message.extra_headers |= {"Message-ID": "<1@localhost>", "Date": DATE}
     build: Any = EmailMultiAlternatives.message if plain else type(message).message
     raw = build(message).as_bytes(linesep="\r\n")
@@ -76,8 +76,8 @@ def headers(message) -> dict[str, str]:
 
 @pytest.mark.parametrize("method", ["PUBLISH", "REQUEST"])
 @pytest.mark.parametrize("name", NAMES)
-def test_filled_in_mail_equals_the_one_that_django_builds(name, method):
-    message = draft(method=method).address_to(person(name))
+def test_merged_email_equals_the_one_that_django_builds(name, method):
+    message = template(method=method).merge_for(person(name))
     assert message.skeleton is not None
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert contents(ours) == contents(djangos)
@@ -85,8 +85,8 @@ def test_filled_in_mail_equals_the_one_that_django_builds(name, method):
 
 
 @pytest.mark.parametrize("long", ["text", "html"])
-def test_mail_with_very_long_lines_is_built_by_django(long):
-    message = draft(**dict[str, Any]({long: f"{merge.NAME} {'é' * 2000}"})).address_to(
+def test_email_with_very_long_lines_is_built_by_django(long):
+    message = template(**dict[str, Any]({long: f"{merge.NAME} {'é' * 2000}"})).merge_for(
         person("Alice")
     )
     assert message.skeleton is None
@@ -94,58 +94,58 @@ def test_mail_with_very_long_lines_is_built_by_django(long):
 
 
 def test_block_with_a_very_long_line_is_encoded_by_django():
-    block, words = "\ue000full.txt\ue000", "é" * 600
-    message = draft(text=f"Hello {block}", blocks={block: words}).address_to(person("Alice"))
+    block, text = merge.sessions_field("full", "txt"), "é" * 600
+    message = template(text=f"Hello {block}", blocks={block: text}).merge_for(person("Alice"))
     assert message.skeleton is None
-    assert words in str(contents(parsed(message, plain=False)))
+    assert text in str(contents(parsed(message, plain=False)))
 
 
-def test_blocks_are_put_in_with_what_is_personal_in_them():
-    block = "\ue000full.txt\ue000"
+def test_merge_fields_inside_blocks_are_substituted():
+    block = merge.sessions_field("full", "txt")
     text, blocks = f"{merge.NAME}: {block}", {block: f"https://x/{merge.TOKEN}/ é\n"}
-    message = draft(text=text, blocks=blocks).address_to(person("Alice"))
+    message = template(text=text, blocks=blocks).merge_for(person("Alice"))
     body = parsed(message, plain=False).get_body(("plain",)).get_content()
     assert body.rstrip() == message.body.rstrip() == f"Alice: https://x/{'t' * 32}/ é"
 
 
-def test_subject_cannot_smuggle_a_header_in():
-    message = draft(subject="Hello\r\nBcc: everyone@example.org").address_to(person("Alice"))
+def test_subject_cannot_inject_a_header():
+    message = template(subject="Hello\r\nBcc: everyone@example.org").merge_for(person("Alice"))
     with pytest.raises(ValueError, match="newlines"):
         parsed(message, plain=False)
 
 
-def test_address_cannot_smuggle_a_header_in():
+def test_address_cannot_inject_a_header():
     odd = person("Alice", "alice@example.org\nBcc: everyone@example.org")
     with pytest.raises(ValueError, match=r"newlines|Invalid"):
-        parsed(draft(calendar=b"").address_to(odd), plain=False)
+        parsed(template(calendar=b"").merge_for(odd), plain=False)
 
 
 @pytest.mark.parametrize(
     "address", ["用户@例子.广告", "o'brien+x@example.org", "a" * 60 + "@example.org"]
 )
-def test_odd_addresses_travel_as_django_writes_them(address):
-    message = draft().address_to(person("Alice", address))
+def test_unusual_addresses_are_encoded_as_django_does(address):
+    message = template().merge_for(person("Alice", address))
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert ours["To"] == djangos["To"]
 
 
-def test_dots_that_begin_a_line_arrive_as_they_are(smtp):
+def test_lines_that_start_with_a_dot_arrive_unchanged(smtp):
     text = ".\n..two\nlast line\n."
-    get_connection().send_messages([draft(text=text).address_to(person("Alice"))])
+    get_connection().send_messages([template(text=text).merge_for(person("Alice"))])
     (received,) = smtp.wait_for(1)
     body = received.message.get_body(("plain",))
     assert body.get_content().splitlines() == text.splitlines()
 
 
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
-def test_every_kind_is_filled_in_and_not_built_anew(week, kind):
+def test_every_kind_uses_prebuilt_mime(week, kind):
     message = previews.sample(kind, week)
     assert message.skeleton is not None
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert contents(ours) == contents(djangos)
 
 
-def test_two_people_get_the_same_skeleton(week):
+def test_two_people_share_the_prebuilt_mime(week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
     queued = [alice.mails.get(), bob.mails.get()]
     write: Any = writer.writer_for(queued)

@@ -42,7 +42,7 @@ def owed_at(moment: dt.datetime) -> list[tuple[str, str]]:
     return [(mail.kind, mail.registration.name) for mail in queued]
 
 
-def test_reminders_come_a_day_and_an_hour_before(week, opening):
+def test_reminders_are_queued_a_day_and_an_hour_before(week, opening):
     sign_up(week)
     start = opening.starts_at
     assert owed_at(start - 24 * HOUR - MINUTE) == []
@@ -51,25 +51,25 @@ def test_reminders_come_a_day_and_an_hour_before(week, opening):
     assert owed_at(start - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
 
 
-def test_second_tick_is_harmless(week, opening):
+def test_second_run_is_harmless(week, opening):
     sign_up(week)
     for _tick in range(3):
         assert len(owed_at(opening.starts_at - HOUR)) == 1
 
 
-def test_missed_tick_heals_and_what_is_past_is_not_sent(week, opening):
+def test_missed_run_is_made_up_for_and_past_reminders_are_not_sent(week, opening):
     sign_up(week)
     start = opening.starts_at
     assert owed_at(start) == []
     assert owed_at(start - MINUTE) == [("hour", "Alice Adams")]
 
 
-def test_late_day_reminder_gives_way_to_the_hours(week, opening):
+def test_late_day_reminder_is_replaced_by_the_hour_reminder(week, opening):
     sign_up(week)
     assert owed_at(opening.starts_at - 59 * MINUTE) == [("hour", "Alice Adams")]
 
 
-def test_day_with_several_sessions_gives_one_mail(week, opening):
+def test_day_with_several_sessions_has_one_email(week, opening):
     second = week.sessions.get(slug="legislation")
     second.starts_at, second.ends_at = opening.ends_at + HOUR, opening.ends_at + 2 * HOUR
     second.save()
@@ -82,14 +82,14 @@ def test_day_with_several_sessions_gives_one_mail(week, opening):
     assert owed_at(second.starts_at - HOUR)[2:] == [("hour", "Bob B")]
 
 
-def test_registered_between_reminders_gets_what_is_still_useful(week, opening):
+def test_people_who_register_between_reminders_get_the_second(week, opening):
     with time_machine.travel(opening.starts_at - 10 * HOUR, tick=False):
         sign_up(week)
     assert owed_at(opening.starts_at - 9 * HOUR) == []
     assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
-def test_registered_within_the_last_hour_has_the_links_and_that_is_enough(week, opening):
+def test_people_who_register_in_the_last_hour_get_only_their_links(week, opening):
     with time_machine.travel(opening.starts_at - 30 * MINUTE, tick=False):
         sign_up(week)
     assert owed_at(opening.starts_at - 29 * MINUTE) == []
@@ -107,7 +107,7 @@ def test_reminders_are_settings_of_the_event(week, opening):
 
 
 @pytest.mark.parametrize("gone", ["canceled person", "canceled session", "draft", "waiting"])
-def test_nobody_is_reminded_who_does_not_come(week, opening, gone):
+def test_people_who_do_not_attend_are_not_reminded(week, opening, gone):
     alice = sign_up(week)
     if gone == "canceled person":
         signup.cancel(registration=alice)
@@ -131,7 +131,7 @@ def test_nobody_is_reminded_who_does_not_come(week, opening, gone):
         ("2027-03-15 02:30", "2027-03-14 03:30"),
     ],
 )
-def test_day_before_is_the_same_hour_although_clocks_change(week, opening, session, reminder):
+def test_day_reminder_is_at_the_same_hour_when_clocks_change(week, opening, session, reminder):
     def moment(text: str) -> dt.datetime:
         return dt.datetime.fromisoformat(text).replace(tzinfo=week.zone)
 
@@ -147,7 +147,7 @@ def test_day_before_is_the_same_hour_although_clocks_change(week, opening, sessi
     assert owed_at(due + HOUR) == [("day", "Alice Adams")]
 
 
-def test_registered_between_two_sessions_of_a_day_is_reminded_of_the_later_one(
+def test_people_who_register_between_two_sessions_of_a_day_are_reminded_of_the_later(
     week, opening, evening
 ):
     with time_machine.travel(opening.starts_at + HOUR, tick=False):
@@ -155,7 +155,7 @@ def test_registered_between_two_sessions_of_a_day_is_reminded_of_the_later_one(
     assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
-def test_whom_an_outage_cost_the_first_sessions_reminders_is_reminded_of_the_second(
+def test_people_who_missed_the_first_reminder_in_an_outage_are_reminded_of_the_second(
     week, opening, evening
 ):
     sign_up(week)
@@ -168,7 +168,7 @@ def test_whom_an_outage_cost_the_first_sessions_reminders_is_reminded_of_the_sec
 
 
 @pytest.mark.parametrize("kind", ["day", "hour"])
-def test_mail_that_named_both_sessions_of_a_day_is_enough_for_the_second(
+def test_reminder_that_included_both_sessions_of_a_day_is_enough(
     week, opening, evening, smtp, kind
 ):
     """Also when only the later of the first one's reminders came."""
@@ -188,7 +188,7 @@ def test_mail_that_named_both_sessions_of_a_day_is_enough_for_the_second(
         assert owed_at(moment) == [(kind, "Alice Adams")]
 
 
-def test_reminder_dropped_while_the_session_was_canceled_is_owed_anew(week, opening, smtp):
+def test_reminder_dropped_while_the_session_was_canceled_is_queued_again(week, opening, smtp):
     sign_up(week)
     due = opening.starts_at - HOUR
     owed_at(due)
@@ -201,7 +201,7 @@ def test_reminder_dropped_while_the_session_was_canceled_is_owed_anew(week, open
     assert len(sent_at(due, smtp)) == 1
 
 
-def test_agenda_polished_in_the_hour_before_takes_nobodys_reminder(week, opening):
+def test_agenda_edits_in_the_last_hour_do_not_stop_reminders(week, opening):
     week.remind_minutes_before = 60
     week.save()
     sign_up(week)
@@ -210,7 +210,7 @@ def test_agenda_polished_in_the_hour_before_takes_nobodys_reminder(week, opening
     assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
-def test_change_is_told_before_a_reminder_and_takes_its_place(week, opening):
+def test_change_notice_replaces_a_reminder(week, opening):
     sign_up(week)
     due = opening.starts_at - 24 * HOUR
     with time_machine.travel(due - 5 * MINUTE, tick=False), edit_session(opening.pk) as current:
@@ -222,7 +222,7 @@ def test_change_is_told_before_a_reminder_and_takes_its_place(week, opening):
     assert owed_at(opening.starts_at - HOUR)[1:] == [("hour", "Alice Adams")]
 
 
-def test_doors_are_called_for_those_who_asked(week, opening):
+def test_doors_email_is_for_people_who_asked_for_it(week, opening):
     sign_up(week)
     sign_up(week, "Bob B", wants_doors_email=True)
     week.remind_day_before = week.remind_minutes_before = 0
@@ -232,7 +232,7 @@ def test_doors_are_called_for_those_who_asked(week, opening):
     assert owed_at(opening.starts_at - 14 * MINUTE) == [("doors", "Bob B")]
 
 
-def test_doors_are_not_called_open_while_there_is_no_link(week, opening):
+def test_doors_email_waits_for_a_link(week, opening):
     sign_up(week, wants_doors_email=True)
     week.remind_day_before = week.remind_minutes_before = 0
     week.save()
@@ -242,7 +242,7 @@ def test_doors_are_not_called_open_while_there_is_no_link(week, opening):
     assert owed_at(opening.starts_at - 13 * MINUTE) == [("doors", "Alice Adams")]
 
 
-def test_doors_that_open_at_the_start_are_called_then(week, opening):
+def test_doors_email_is_sent_at_the_start_if_doors_open_then(week, opening):
     week.doors_open_minutes = week.remind_minutes_before = 0
     week.remind_day_before = False
     week.save()
@@ -251,12 +251,12 @@ def test_doors_that_open_at_the_start_are_called_then(week, opening):
     assert owed_at(opening.starts_at) == [("doors", "Alice Adams")]
 
 
-def test_doors_are_not_called_once_the_session_has_begun(week, opening):
+def test_doors_email_is_not_sent_after_the_start(week, opening):
     sign_up(week, wants_doors_email=True)
     assert owed_at(opening.starts_at) == []
 
 
-def test_session_that_is_moved_is_reminded_of_again(week, opening):
+def test_moved_session_has_another_reminder(week, opening):
     sign_up(week)
     assert len(owed_at(opening.starts_at - HOUR)) == 1
     Session.objects.filter(pk=opening.pk).update(
@@ -265,7 +265,7 @@ def test_session_that_is_moved_is_reminded_of_again(week, opening):
     assert owed_at(opening.starts_at + HOUR) == [("hour", "Alice Adams")] * 2
 
 
-def test_thanks_come_a_day_after_the_last_session(week):
+def test_thank_you_is_queued_a_day_after_the_last_session(week):
     sign_up(week)
     last = week.sessions.order_by("ends_at").last()
     assert owed_at(last.ends_at + 23 * HOUR) == []
@@ -274,7 +274,7 @@ def test_thanks_come_a_day_after_the_last_session(week):
 
 
 @pytest.mark.parametrize("hours", [None, 24])
-def test_thanks_are_not_sent_weeks_late_nor_when_switched_off(week, hours):
+def test_thank_you_is_not_sent_weeks_late_or_when_switched_off(week, hours):
     week.thank_after_hours = hours
     week.save()
     sign_up(week)
@@ -294,7 +294,7 @@ def test_queueing_takes_the_same_queries_for_1_person_as_for_30(
     assert OutgoingMail.objects.filter(kind="hour").count() == 31
 
 
-def test_one_question_that_fails_stops_no_other(week, opening, monkeypatch, caplog):
+def test_one_failing_check_does_not_stop_the_others(week, opening, monkeypatch, caplog):
     def broken(now):
         raise RuntimeError("no")
 
@@ -326,7 +326,7 @@ def test_reminder_that_waited_too_long_is_dropped(week, opening, smtp, late, sub
     assert OutgoingMail.objects.get(kind="hour").state == state
 
 
-def test_reminder_that_waited_too_long_gives_way_to_the_days_second(week, opening, evening, smtp):
+def test_late_reminder_is_replaced_by_that_of_the_days_second_session(week, opening, evening, smtp):
     week.remind_day_before = False
     week.save()
     sign_up(week)
@@ -341,7 +341,7 @@ def test_reminder_that_waited_too_long_gives_way_to_the_days_second(week, openin
     assert set(reminders_of) == {(opening.pk, "dropped"), (evening.pk, "sent")}
 
 
-def test_reminder_says_tomorrow_and_today_by_the_readers_clock(week, opening, smtp):
+def test_reminder_says_today_or_tomorrow_by_the_readers_clock(week, opening, smtp):
     sign_up(week, time_zone="America/New_York")
     owed_at(opening.starts_at - 24 * HOUR)
     owed_at(opening.starts_at - HOUR)
@@ -353,7 +353,7 @@ def test_reminder_says_tomorrow_and_today_by_the_readers_clock(week, opening, sm
     assert hour.startswith(f"Soon: {week.name}, today at 12:00 PM E")
 
 
-def test_session_moved_away_takes_its_queued_reminder_with_it(week, opening, smtp):
+def test_reminder_of_a_session_moved_away_is_dropped(week, opening, smtp):
     sign_up(week)
     owed_at(opening.starts_at - HOUR)
     Session.objects.filter(pk=opening.pk).update(

@@ -21,8 +21,9 @@ from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
-from registrations.mail import writer
+from registrations.mail import stored_messages, writer
 from registrations.mail.unsubscribe import unsubscribe_url
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     AccessNeed,
     Answer,
@@ -31,7 +32,6 @@ from registrations.models import (
     PersonalLink,
     Registration,
     Seat,
-    StoredMessage,
 )
 from registrations.outbox import delivery
 from registrations.privacy import erasure
@@ -336,10 +336,14 @@ def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind)
     session.save()
     bystander = Client()
     bystander.force_login(account("sancho@donkey.example"))
-    letter = StoredMessage.objects.create(
-        recipient=EMAIL, subject="Your code", text="code-987", void_at=timezone.now()
+    stored_messages.queue(
+        kind=MailKind(kind),
+        recipient=EMAIL,
+        subject="Your code",
+        text="code-987",
+        valid_for=dt.timedelta(hours=1),
     )
-    mail = OutgoingMail.objects.create(key="letter/1", kind=kind, letter=letter)
+    mail = OutgoingMail.objects.get(kind=kind)
     assert downloaded(dulcinea)["accounts"][0]["addresses"] == [
         {"email": EMAIL, "verified": True, "primary": True}
     ]
