@@ -260,13 +260,11 @@ elif EMAIL_URL:
             "EMAIL_URL must look like smtp+tls://user:password@host:587, with %40 for an @ in the "
             "user name or the password."
         )
-    vars().update(env.email_url("EMAIL_URL", backend="strategyweek.smtp.EmailBackend"))
+    vars().update(env.email_url("EMAIL_URL", backend="django.core.mail.backends.smtp.EmailBackend"))
 else:
     EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
 # At most so many mails a minute, by all workers together; 0 is no limit.
 MAIL_PER_MINUTE = number("MAIL_PER_MINUTE", default=0, least=0)
-# How many connections to the mail server one worker process keeps at a time.
-MAIL_CONNECTIONS = number("MAIL_CONNECTIONS", default=1, least=1)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     while_debugging="Strategy Week <week@localhost>",

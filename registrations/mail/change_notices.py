@@ -99,7 +99,7 @@ def _queue_notice(
     kind = Kind.CHANGED if session.takes_place else Kind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
     people = _people(seats)
-    in_hand = Q(in_hand=True, due_at__gt=now)
+    in_hand = Q(claimed_at__isnull=False, due_at__gt=now)
     unread = OutgoingMail.objects.filter(
         ~in_hand,
         kind__in=NOTICES,

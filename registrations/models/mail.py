@@ -161,8 +161,8 @@ class OutgoingMail(models.Model):
     due_at = models.DateTimeField(
         "next attempt", default=timezone.now, help_text="A claim moves it on; so does a failure."
     )
-    # A worker has it, or a server may: until the next attempt.
-    in_hand = models.BooleanField(default=False, editable=False)
+    # When it was claimed for the attempt that sent it, or that may still send it.
+    claimed_at = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField("queued", default=timezone.now)

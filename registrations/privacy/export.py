@@ -77,7 +77,9 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "registration": _WHOSE,
         "letter": "Of mails only that belong to no registration.",
         "was": "What the session was before, which is about the session.",
-        **dict.fromkeys(("key", "priority", "attempts", "due_at", "in_hand", "provider_id"), _OURS),
+        **dict.fromkeys(
+            ("key", "priority", "attempts", "due_at", "claimed_at", "provider_id"), _OURS
+        ),
     },
     "auth.user": {
         "password": _KEY,

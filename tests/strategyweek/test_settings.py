@@ -137,16 +137,16 @@ def test_provider_whose_bounces_nobody_hears_of_is_warned_of(secret, warned):
 
 @pytest.mark.parametrize("word", ["0", "-1", "x", "1.5"])
 def test_number_refuses_what_is_none(monkeypatch, word):
-    monkeypatch.setenv("MAIL_CONNECTIONS", word)
-    with pytest.raises(ImproperlyConfigured, match="MAIL_CONNECTIONS must be a whole number of at"):
-        number("MAIL_CONNECTIONS", default=1, least=1)
+    monkeypatch.setenv("EMAIL_TIMEOUT", word)
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_TIMEOUT must be a whole number of at"):
+        number("EMAIL_TIMEOUT", default=15, least=1)
 
 
 def test_number_that_is_not_set_is_the_default(monkeypatch):
-    monkeypatch.setenv("MAIL_CONNECTIONS", " ")
-    assert number("MAIL_CONNECTIONS", default=1, least=1) == 1
-    monkeypatch.setenv("MAIL_CONNECTIONS", "8")
-    assert number("MAIL_CONNECTIONS", default=1, least=1) == 8
+    monkeypatch.setenv("EMAIL_TIMEOUT", " ")
+    assert number("EMAIL_TIMEOUT", default=15, least=1) == 15
+    monkeypatch.setenv("EMAIL_TIMEOUT", "8")
+    assert number("EMAIL_TIMEOUT", default=15, least=1) == 8
 
 
 def test_every_outside_call_has_a_timeout():
