@@ -10,7 +10,7 @@ from django.db import (
     transaction,
 )
 from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
-from django.db.models.functions import Cast, Concat
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
@@ -169,7 +169,10 @@ def claim(*, limit: int = BATCH_SIZE) -> list[OutgoingMail]:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + lease(), attempts=F("attempts") + 1, claimed_at=now
+            due_at=now + lease(),
+            attempts=F("attempts") + 1,
+            # An earlier attempt may have sent it, if this is still set.
+            claimed_at=Coalesce("claimed_at", now),
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
     return list(claimed.order_by("priority", "attempts", "pk"))

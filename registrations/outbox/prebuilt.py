@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -17,13 +16,6 @@ HEADERS = {
     "Date": "personal-date",
     "Message-ID": "personal-message-id",
 }
-
-
-@lru_cache(maxsize=100)
-def encoded_address(address: str) -> str:
-    """An address as it is sent."""
-    encoded: str = sanitize_address(address, "utf-8")
-    return encoded
 
 
 def is_anymail() -> bool:
@@ -66,7 +58,7 @@ class PrebuiltMime:
         _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
         return {
             "Subject": subject.replace("\n", "\r\n"),
-            "To": encoded_address(mail.to[0]),
+            "To": sanitize_address(mail.to[0], "utf-8"),
             "Date": mail.extra_headers.get("Date") or formatdate(),
             "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
         }

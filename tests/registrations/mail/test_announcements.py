@@ -20,6 +20,7 @@ from registrations.mail import (
 from registrations.mail.previews import sample_attendee
 from registrations.models import Announcement, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue
+from registrations.outbox.connection import Accepted
 from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -248,7 +249,7 @@ def test_mail_in_hand_when_it_was_paused_or_stopped_is_told_truly(started, verb)
     OutgoingMail.objects.filter(pk=mail.pk).update(attempts=1)
     mail.attempts = 1
     verb(announcement=started)
-    delivery._record([mail], state="sent", sent_at=timezone.now())
+    delivery.record_outcome(mail, Accepted())
     mail.refresh_from_db()
     assert mail.state == "sent"
 

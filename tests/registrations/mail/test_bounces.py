@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from registrations.models import OutgoingMail
 from registrations.outbox import delivery, mail_queue
+from registrations.outbox.connection import Accepted
 from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -107,7 +108,7 @@ def test_report_that_comes_before_the_outcome_was_recorded_is_kept(week, report)
     sign_up(week)
     (mail,) = mail_queue.claim()
     assert report(bounce(mail)) == 200
-    delivery._record([mail], state="sent", sent_at=timezone.now())
+    delivery.record_outcome(mail, Accepted())
     mail.refresh_from_db()
     assert mail.state == "bounced"
 

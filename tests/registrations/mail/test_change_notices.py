@@ -659,12 +659,12 @@ def test_notice_in_a_workers_hands_is_followed_by_another_when_it_is_taken_back(
     settled(0)
     first, other = mail_queue.claim()
     if tries == 2:
-        delivery._record_outcome(
+        delivery.record_outcome(
             first, ConnectionFailed("SMTPServerDisconnected: gone", had_mail=False)
         )
         clock.shift(MINUTE)
         (first,) = mail_queue.claim()
-    delivery._hand_back([other], due_at=timezone.now())
+    delivery.hand_back([other], due_at=timezone.now())
     restore_session(session=opening)
     told = [name for kind, name in settled(0) if kind == "changed"]
     assert told == [first.registration.name]
@@ -678,10 +678,10 @@ def test_notice_that_failed_is_taken_back_without_a_word_unless_it_may_have_arri
     cancel_session(session=opening)
     settled(0)
     first, other = mail_queue.claim()
-    delivery._record_outcome(
+    delivery.record_outcome(
         first, ConnectionFailed("SMTPServerDisconnected: gone", had_mail=may_have_arrived)
     )
-    delivery._hand_back([other], due_at=timezone.now())
+    delivery.hand_back([other], due_at=timezone.now())
     restore_session(session=opening)
     told = [name for kind, name in settled(0) if kind == "changed"]
     assert told == [first.registration.name] * may_have_arrived

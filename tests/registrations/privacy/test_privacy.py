@@ -325,7 +325,7 @@ def test_mail_that_waits_is_not_sent(week, dulcinea, mailoutbox):
 def test_what_a_server_says_late_is_not_kept(week, dulcinea):
     (claimed,) = mail_queue.claim()
     erasure.erase(registration=dulcinea)
-    delivery._record_outcome(claimed, Rejected(f"550 {EMAIL} is unknown", for_good=True))
+    delivery.record_outcome(claimed, Rejected(f"550 {EMAIL} is unknown", permanent=True))
     assert traces(*TRACES) == []
     # A provider reports by the mail itself.
     OutgoingMail.objects.update(last_error=f"bounced: {EMAIL}", provider_id=EMAIL)
