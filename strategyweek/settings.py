@@ -178,8 +178,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# A worker that is busy for a turn would keep the next nudge to itself while another is idle. For
-# processes, as is the default: one of threads would notice only each second that it is free.
+# A busy worker must not reserve a wake-up while another worker is idle. With --pool=threads, a
+# worker whose threads were all busy may take a second to notice that one is free.
 CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -188,25 +188,25 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-mails": {
         "task": "registrations.tasks.deliver_mails",
         "schedule": 10,
-        # A sweep that nobody took in time is worth nothing: the next one does its work. Behind a
-        # mailing's turns it expires first, and leaves its slot to what stands behind it.
+        # The next one does the same work. During a mailing it expires before a slot is free, and
+        # leaves the slot to the tasks behind it.
         "options": {"expires": 10},
     },
     "queue-due-mails": {
         "task": "registrations.tasks.queue_due_mails",
         "schedule": 10,
-        # It may stand behind workers' turns at a mailing, and asks a few questions only.
+        # It may wait behind delivery runs, and only takes a few queries.
         "options": {"expires": 600},
     },
     "sync-meetings": {
         "task": "events.tasks.sync_meetings",
         "schedule": 10,
-        # Longer than a turn at a mailing: it may stand behind two of them.
+        # It may wait behind two delivery runs.
         "options": {"expires": 30},
     },
     "issue-links": {
         "task": "registrations.tasks.issue_links",
-        # It may take a turn itself: as many again are left to the mails, also of a single slot.
+        # It may run for 10 seconds. A single slot then still has as long for emails.
         "schedule": 20,
         "options": {"expires": 30},
     },
@@ -232,17 +232,17 @@ CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
 
 MAIL_DIR = VAR_DIR / "mail"
 MAIL_SCHEMES = {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
-# Those that anymail speaks to without a further package.
+# Those that anymail supports without another package.
 MAIL_PROVIDERS = (
     *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal"),
     *("postmark", "resend", "scaleway", "sendgrid", "sparkpost", "unisender_go"),
 )
 EMAIL_URL = env.str("EMAIL_URL", default="")
 EMAIL_TIMEOUT = number("EMAIL_TIMEOUT", default=15, least=1)
-# Read in a provider's reports, and in ANYMAIL when a provider sends.
+# For sending through a provider, and for its reports.
 ANYMAIL = env.dict("ANYMAIL", default={}) | {
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
-    # Some cannot carry a calendar beside the text; it is attached as well.
+    # Some can't send a calendar as an alternative of the text. It is attached too.
     "IGNORE_UNSUPPORTED_FEATURES": True,
 }
 if secret := env.str("ANYMAIL_WEBHOOK_SECRET", default=""):
@@ -263,12 +263,12 @@ elif EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL", backend="django.core.mail.backends.smtp.EmailBackend"))
 else:
     EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
-# At most so many mails a minute, by all workers together; 0 is no limit.
+# How many emails all workers together may send in a minute. 0: no limit.
 MAIL_PER_MINUTE = number("MAIL_PER_MINUTE", default=0, least=0)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     while_debugging="Strategy Week <week@localhost>",
-    how="It is the sender of every mail, such as 'Strategy Week <week@example.org>'",
+    how="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 

@@ -533,10 +533,10 @@ class SmtpSink:
 
 
 class Taken(NamedTuple):
-    """A mail that a FastSink took: when, how many it had in hand just then, whose, its id."""
+    """An email that a FastSink accepted. `in_progress`: how many it was working on then."""
 
     moment: float
-    in_hand: int
+    in_progress: int
     recipient: str
     message_id: str
 

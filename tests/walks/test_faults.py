@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from registrations.models import OutgoingMail, Registration
+from strategyweek import celery_app
 from tests.conftest import database_url
 from tests.people import filled_form, sign_up
 from tests.services import Process, eventually, free_port
@@ -81,8 +82,6 @@ def test_dead_or_frozen_broker_loses_no_registration_and_no_email(
 def test_email_is_sent_although_its_wakeup_was_lost(week, smtp_sink, worker, beat):
     """The web process may die right after its commit. Then beat's periodic task finds the email."""
     sign_up(week)
-    from strategyweek import celery_app
-
     celery_app.control.purge()
     worker()
     beat()

@@ -302,7 +302,7 @@ def test_slots_of_a_worker_send_in_parallel_from_the_start_of_a_mailing(week, si
     announce(week)
     eventually(have_ended(400), "everyone is served", 60)
     assert assert_served(sink, [person.email for person in people]) == []
-    at_a_time = [mail.in_hand for mail in sink.taken()]
+    at_a_time = [mail.in_progress for mail in sink.taken()]
     assert max(at_a_time) == 4
     assert statistics.median(at_a_time) >= 3
     assert Heartbeat.objects.filter(process="worker").exists()
@@ -321,7 +321,7 @@ def test_wakeup_that_a_busy_worker_cannot_take_is_left_to_an_idle_one(week, sink
     mail_queue.wake_workers()
     idle = worker()
     idle.wait_for_log(r"deliver_mails\[.*received", timeout=4)
-    eventually(lambda: max(mail.in_hand for mail in sink.taken()) == 2, "both send", 4)
+    eventually(lambda: max(mail.in_progress for mail in sink.taken()) == 2, "both send", 4)
 
 
 @pytest.mark.once
