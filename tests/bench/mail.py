@@ -1,4 +1,4 @@
-"""The outbox under load: how fast mails leave, in how much memory, and who overtakes whom."""
+"""The outbox under load: how fast emails are sent, the memory it takes, and the delays."""
 
 import datetime as dt
 import os
@@ -25,10 +25,10 @@ ZONES = [
     *("America/Anchorage", "Pacific/Honolulu"),
 ]
 FEW, SOME, MANY = 100, 1000, 10_000
-# As a provider's server does, the sink takes its time for each mail to this domain.
+# The sink delays its answer to emails to this domain, as a provider's server does.
 SLOW = "slow.example"
 CONNECTIONS = 8
-# Seconds in which one worker process sends, or two.
+# How many seconds one worker process sends before two do, and the other way around.
 SLICE = 2
 
 
@@ -68,11 +68,11 @@ def bench_speed(week, folder: Path, port: int) -> None:
     figure("one: ratio to the ready message", f"{many.rate / ready:.2f}", "wanted: at least 0.20")
     figure("one: ratio to the standard library's", f"{many.rate / built:.2f}")
     figure(f"one: {MANY:,} to {SOME:,}", f"{many.rate / some.rate:.2f}", "wanted: no slower, 1.0")
-    figure(f"one, in turns of {SLICE} s with two", f"{statistics.median(ones):,.0f}/s")
+    figure(f"one, taking turns of {SLICE} s with two", f"{statistics.median(ones):,.0f}/s")
     figure("two", f"{statistics.median(twos):,.0f}/s")
-    figure("two to one, the middle one", f"{statistics.median(ratios):.2f}", "wanted: at least 1.5")
+    figure("two to one, the median", f"{statistics.median(ratios):.2f}", "wanted: at least 1.5")
     low, _middle, high = statistics.quantiles(ratios, n=4)
-    figure(f"half of all {len(ratios)} turns between", f"{low:.2f}, {high:.2f}")
+    figure(f"half of all {len(ratios)} ratios between", f"{low:.2f}, {high:.2f}")
     figure(f"peak memory of the worker, {FEW} mails", f"{few.peak_mib:,.1f} MiB")
     grown = many.peak_mib - few.peak_mib
     figure(f"{MANY:,} mails: more by", f"{grown:,.1f} MiB", "wanted: at most 20")
@@ -120,14 +120,14 @@ def bench_announcing(week) -> None:
 
     client.get(review)
     viewed = statistics.median(seconds(lambda: client.get(review)) for _round in range(5))
-    asked = seconds(lambda: announcements.send_now(announcement=announcement))
+    sent = seconds(lambda: announcements.send_now(announcement=announcement))
     with CaptureQueriesContext(connection) as queries:
         queued = seconds(lambda: announcements.start_due(dt.datetime.now(dt.UTC)))
     assert announcement.mails.count() == MANY
     figure("the review page, with its count and preview", f"{viewed * 1000:,.0f} ms")
-    figure("what its send button does", f"{asked * 1000:,.0f} ms")
+    figure("what its send button does", f"{sent * 1000:,.0f} ms")
     figure("a worker queues the mails", f"{queued * 1000:,.0f} ms")
-    figure("in so many queries", f"{len(queries)}")
+    figure("queries", f"{len(queries)}")
     announcement.mails.all().delete()
     announcement.delete()
 
@@ -146,15 +146,15 @@ def bench_waiting(week, folder: Path) -> None:
         busy = delays(week, 100)
         waiting = OutgoingMail.objects.filter(announcement=announcement, state="waiting").exists()
         announcements.stop(announcement=announcement)
-    for words, seen, wanted in (("idle", idle, 1), ("mailing", busy, 2)):
-        figure(f"{words}: median", f"{statistics.median(seen) * 1000:,.0f} ms")
+    for load, seen, wanted in (("idle", idle, 1), ("mailing", busy, 2)):
+        figure(f"{load}: median", f"{statistics.median(seen) * 1000:,.0f} ms")
         p99 = statistics.quantiles(seen, n=100)[98]
-        figure(f"{words}: p99", f"{p99 * 1000:,.0f} ms", f"wanted: under {wanted} s")
+        figure(f"{load}: p99", f"{p99 * 1000:,.0f} ms", f"wanted: under {wanted} s")
     figure(f"{MANY:,} announcements were on their way all the time", "yes" if waiting else "no")
 
 
 def delays(week, count: int) -> list[float]:
-    """How long each of so many registrations, one after the other, waits for its links."""
+    """How many seconds each of `count` people waits for their links, one after the other."""
     from tests.people import sign_up
 
     seen = []
@@ -180,12 +180,12 @@ class Mailing(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """That of the fastest tenth: what else the machine does only slows down."""
+        """The rate of the fastest tenth, because other processes only slow it down."""
         return statistics.quantiles(self.rates, n=10, method="inclusive")[-1]
 
 
 def by_turns(*runs: Callable[[], Mailing]) -> list[Mailing]:
-    """Three rounds of them all, there and back, so that what changes meets each alike."""
+    """Repeat the runs three times, forward and back, so that drift affects all of them alike."""
     seen: dict[Callable[[], Mailing], list[Mailing]] = {run: [] for run in runs}
     for run in (*runs, *reversed(runs), *runs):
         seen[run].append(run())
@@ -200,11 +200,11 @@ def by_turns(*runs: Callable[[], Mailing]) -> list[Mailing]:
 
 
 def one_and_two(week, folder: Path) -> tuple[list[float], list[float], list[float]]:
-    """Mails a second of one worker process, of two, and the second as a multiple of the first.
+    """Emails per second of one worker process, of two, and their ratios.
 
-    In each mailing the other process stands still for every other SLICE: how fast this machine
-    is changes within a minute, so that only neighbours compare. Each turn of two is compared
-    with the mean of the turns of one before and after it.
+    In each mailing the second process is suspended for every other SLICE, because the speed of
+    the machine changes within a minute. Each slice of two processes is compared with the mean of
+    the slices of one before and after it.
     """
     ones: list[float] = []
     twos: list[float] = []
@@ -219,7 +219,7 @@ def one_and_two(week, folder: Path) -> tuple[list[float], list[float], list[floa
 
 
 def _slices(week, folder: Path) -> list[float]:
-    """Mails a second of one process, of two, of one, of two ... until the mails run out."""
+    """Emails per second of one process, of two, of one, and so on, until all are sent."""
     from registrations.models import OutgoingMail
 
     OutgoingMail.objects.all().delete()
@@ -238,7 +238,7 @@ def _slices(week, folder: Path) -> list[float]:
                 time.sleep(SLICE)
                 periods.append((start, dt.datetime.now(dt.UTC)))
     times = times_sent(MANY)
-    # Amid the last thousand one of the two may have none left.
+    # During the last thousand, one of the two may have none left.
     whole = [(start, end) for start, end in periods if end < times[-SOME]]
     return [
         (bisect(times, end) - bisect(times, start)) / (end - start).total_seconds()
@@ -279,14 +279,14 @@ def queue_links(week, people: Any) -> None:
 
 
 def unsent() -> Any:
-    """What is left. That of `sent` would grow, and to look often slows down what is looked at."""
+    """The emails that are left. Counting those that were sent would take longer and longer."""
     from registrations.models import OutgoingMail
 
     return OutgoingMail.objects.filter(state="waiting")
 
 
 def times_sent(count: int) -> list[dt.datetime]:
-    """When each of so many mails was recorded as sent, the first one first."""
+    """When each of the `count` emails was recorded as sent, in order."""
     from registrations.models import OutgoingMail
 
     sent = OutgoingMail.objects.filter(state="sent")
@@ -358,7 +358,7 @@ def sink(folder: Path, port: int) -> Iterator[None]:
 
 
 def people_of(week, count: int, *, domain: str = "example.org") -> None:
-    """So many people in as many time zones as there are, each with sessions of their own choice."""
+    """Register `count` people in all time zones, each with their own choice of sessions."""
     from registrations.models import Registration, Seat
 
     Registration.objects.all().delete()
@@ -376,14 +376,14 @@ def people_of(week, count: int, *, domain: str = "example.org") -> None:
     Seat.objects.bulk_create(
         Seat(registration=person, session=session)
         for number, person in enumerate(people)
-        for place, session in enumerate(sessions)
-        # Every other one comes to all of them.
-        if number % 2 == 0 or (number * 37 >> place) & 1
+        for index, session in enumerate(sessions)
+        # Every other person comes to all sessions.
+        if number % 2 == 0 or (number * 37 >> index) & 1
     )
 
 
 class Ceiling:
-    """What plain smtplib reaches with such a mail, over one connection."""
+    """How fast plain smtplib sends such an email over one connection."""
 
     def __init__(self, week, port: int) -> None:
         from registrations.mail import previews
