@@ -32,7 +32,7 @@ DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
 
 @shared_task
 def deliver_mails() -> None:
-    """Send what is due; when there may be more, ask for another worker's hand."""
+    """Send due emails for one run. If more may be due, wake another worker."""
     record_heartbeat = partial(monitoring.record_heartbeat, Heartbeat.Process.WORKER)
     record_heartbeat()
     if delivery.deliver_due(writer.writer_for, record_heartbeat=record_heartbeat):

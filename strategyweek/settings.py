@@ -182,8 +182,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-# A busy worker must not reserve the next message while another is idle. This is for the default
-# pool of processes; a pool of threads notices only once a second that it is free.
+# A busy worker must not reserve a wake-up while another worker is idle. With --pool=threads, a
+# worker whose threads were all busy may take a second to notice that one is free.
 CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
@@ -191,25 +191,25 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "deliver-mails": {
         "task": "registrations.tasks.deliver_mails",
         "schedule": 10,
-        # If it was not started in time, the next run does its work. During a large mailing it
-        # expires in the queue, and the tasks behind it move up.
+        # The next one does the same work. During a mailing it expires before a slot is free, and
+        # leaves the slot to the tasks behind it.
         "options": {"expires": 10},
     },
     "queue-due-mails": {
         "task": "registrations.tasks.queue_due_mails",
         "schedule": 10,
-        # It may have to wait for delivery runs, and is only a few queries.
+        # It may wait behind delivery runs, and only takes a few queries.
         "options": {"expires": 600},
     },
     "sync-meetings": {
         "task": "events.tasks.sync_meetings",
         "schedule": 10,
-        # It may have to wait for two delivery runs.
+        # It may wait behind two delivery runs.
         "options": {"expires": 30},
     },
     "issue-links": {
         "task": "registrations.tasks.issue_links",
-        # It can run for 10 seconds: leave a single worker slot as much time for emails.
+        # It may run for 10 seconds. A single slot then still has as long for emails.
         "schedule": 20,
         "options": {"expires": 30},
     },
@@ -235,17 +235,17 @@ CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
 
 MAIL_DIR = VAR_DIR / "mail"
 MAIL_SCHEMES = {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
-# Those that anymail speaks to without a further package.
+# Those that anymail supports without another package.
 MAIL_PROVIDERS = (
     *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal"),
     *("postmark", "resend", "scaleway", "sendgrid", "sparkpost", "unisender_go"),
 )
 EMAIL_URL = env.str("EMAIL_URL", default="")
 EMAIL_TIMEOUT = integer("EMAIL_TIMEOUT", default=15, minimum=1)
-# Read in a provider's reports, and in ANYMAIL when a provider sends.
+# For sending through a provider, and for its reports.
 ANYMAIL = env.dict("ANYMAIL", default={}) | {
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
-    # Some cannot carry a calendar beside the text; it is attached as well.
+    # Some can't send a calendar as an alternative of the text. It is attached too.
     "IGNORE_UNSUPPORTED_FEATURES": True,
 }
 if secret := env.str("ANYMAIL_WEBHOOK_SECRET", default=""):
@@ -263,17 +263,15 @@ elif EMAIL_URL:
             "EMAIL_URL must look like smtp+tls://user:password@host:587, with %40 for an @ in the "
             "user name or the password."
         )
-    vars().update(env.email_url("EMAIL_URL", backend="strategyweek.smtp.EmailBackend"))
+    vars().update(env.email_url("EMAIL_URL", backend="django.core.mail.backends.smtp.EmailBackend"))
 else:
     EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
-# At most so many mails a minute, by all workers together; 0 is no limit.
+# How many emails all workers together may send in a minute. 0: no limit.
 MAIL_PER_MINUTE = integer("MAIL_PER_MINUTE", default=0, minimum=0)
-# How many connections to the mail server one worker process keeps at a time.
-MAIL_CONNECTIONS = integer("MAIL_CONNECTIONS", default=1, minimum=1)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     debug_default="Strategy Week <week@localhost>",
-    hint="It is the sender of every mail, such as 'Strategy Week <week@example.org>'",
+    hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 

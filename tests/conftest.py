@@ -98,7 +98,7 @@ def smtp_sink() -> Iterator[SmtpSink]:
 @pytest.fixture
 def smtp(smtp_sink: SmtpSink, settings: Settings) -> SmtpSink:
     """The sink, with this process's mail sent to it in place of django.core.mail.outbox."""
-    settings.EMAIL_BACKEND = "strategyweek.smtp.EmailBackend"
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = smtp_sink.host
     settings.EMAIL_PORT = smtp_sink.port
     settings.EMAIL_TIMEOUT = 1

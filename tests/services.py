@@ -42,7 +42,7 @@ NOBODY = 65534
 PRODUCT_VARIABLES = (
     *("ALLOWED_HOSTS", "DEBUG", "SECRET_KEY", "SITE_URL", "TRUSTED_PROXY_COUNT", "VAR_DIR"),
     *("DATABASE_URL", "REDIS_URL", "EMAIL_URL", "EMAIL_TIMEOUT", "DEFAULT_FROM_EMAIL"),
-    *("ANYMAIL", "ANYMAIL_WEBHOOK_SECRET", "MAIL_PER_MINUTE", "MAIL_CONNECTIONS"),
+    *("ANYMAIL", "ANYMAIL_WEBHOOK_SECRET", "MAIL_PER_MINUTE"),
     *("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_WEBHOOK_SECRET"),
     *("ZOOM_API_URL", "ZOOM_OAUTH_URL", "ZOOM_PLAN", "ZOOM_TIMEOUT"),
     *("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET", "FACEBOOK_CLIENT_ID", "FACEBOOK_CLIENT_SECRET"),
@@ -533,10 +533,10 @@ class SmtpSink:
 
 
 class Taken(NamedTuple):
-    """A mail that a FastSink took: when, how many it had in hand just then, whose, its id."""
+    """An email that a FastSink accepted. `in_progress`: how many it was working on then."""
 
     moment: float
-    in_hand: int
+    in_progress: int
     recipient: str
     message_id: str
 

@@ -1,4 +1,4 @@
-"""A connection to the mail server: takes a message there and says what became of it."""
+"""A connection to the mail server. Sends one email and returns what happened to it."""
 
 import contextlib
 import re
@@ -9,42 +9,42 @@ from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import EmailMessage, get_connection
 from urllib3.exceptions import MaxRetryError
 
-# What providers answer when it is this one message that they cannot take.
+# HTTP statuses with which providers reject one email, rather than the sender.
 MESSAGE_REJECTED_STATUSES = {400, 413, 422}
-# Sending limit exceeded; refused by policy, for lack of authentication or of reputation.
+# Sending limit exceeded; or rejected by policy, for lack of authentication or reputation.
 SENDER_REJECTED = re.compile(r"5\.(4\.5|7\.\d+)\b")
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The server took it; a provider may have given it an id of its own."""
+    """The server took the email. A provider may have given it an ID."""
 
     provider_id: str = ""
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """The server answered no: for good, or for now."""
+    """The server answered no, permanently or for now."""
 
-    words: str
-    for_good: bool
+    answer: str
+    permanent: bool
 
 
-# How the words of what is `Broken` begin, and no server's answer does: with an error's name.
+# `ConnectionFailed.error` starts with the name of an exception. No server's answer does.
 CONNECTION_FAILED_PATTERN = r"^[A-Za-z]+: "
 
 
 @dataclass(frozen=True)
 class ConnectionFailed:
-    """The server could not be asked, or went away. `had_mail`: while it had this mail in hand."""
+    """The connection failed. `had_mail`: after DATA had begun, so it may have arrived."""
 
-    words: str
+    error: str
     had_mail: bool
 
 
 @dataclass(frozen=True)
 class RenderFailed:
-    """Nothing can be sent of it: the fault is in the mail."""
+    """The email itself could not be turned into a message."""
 
     error: Exception
 
@@ -53,67 +53,64 @@ Outcome = Accepted | Rejected | ConnectionFailed | RenderFailed
 
 
 class MailConnection:
-    """One connection, for many mails; opened when first needed, and again after a break."""
+    """One connection for many emails. Opens when needed, and reopens after a failure."""
 
     def __init__(self) -> None:
-        self._server = get_connection()
+        self._backend = get_connection()
 
-    def carry(self, message: EmailMessage) -> Outcome:
-        """Send one message. Whatever happens is an outcome, not an exception."""
+    def send(self, message: EmailMessage) -> Outcome:
+        """Send one message. Every failure is returned as an outcome, not raised."""
         try:
-            self._server.open()
-        # SMTPException is an OSError: no answer, no connection, no sign-in. A ValueError is a
-        # host name or a password that cannot be sent.
+            self._backend.open()
+        # SMTPException is an OSError. ValueError: an invalid host name or password.
         except (OSError, ValueError) as error:
-            return self._broken(error, had_mail=False)
+            return self._failed(error, had_mail=False)
         try:
-            self._server.send_messages([message])
-        except smtplib.SMTPRecipientsRefused as refusal:
-            return self._refused(*next(iter(refusal.recipients.values())))
-        except smtplib.SMTPDataError as refusal:
-            return self._refused(refusal.smtp_code, refusal.smtp_error)
-        except AnymailRecipientsRefused as refusal:
-            return Rejected(str(refusal), for_good=True)
+            self._backend.send_messages([message])
+        except smtplib.SMTPRecipientsRefused as error:
+            return self._rejected(*next(iter(error.recipients.values())))
+        except smtplib.SMTPDataError as error:
+            return self._rejected(error.smtp_code, error.smtp_error)
+        except AnymailRecipientsRefused as error:
+            return Rejected(str(error), permanent=True)
         except AnymailAPIError as error:
             if error.status_code in MESSAGE_REJECTED_STATUSES:
-                return Rejected(str(error), for_good=False)
-            return self._broken(error, had_mail=_may_have_arrived(error))
+                return Rejected(str(error), permanent=False)
+            return self._failed(error, had_mail=_may_have_arrived(error))
         except OSError as error:
-            return self._broken(error, had_mail=True)
+            return self._failed(error, had_mail=True)
         except Exception as error:
             return RenderFailed(error)
         status = getattr(message, "anymail_status", None)
         return Accepted(str((status and status.message_id) or ""))
 
     def close(self) -> None:
-        """End the connection; a server that cannot even say goodbye is gone all the same."""
+        """Close the connection, even if the server no longer answers."""
         with contextlib.suppress(OSError):
-            self._server.close()
+            self._backend.close()
 
-    def _refused(self, code: int, answer: bytes | str) -> Outcome:
-        """5xx is the server's last word (RFC 5321, 4.2.1), 421 that it is closing.
+    def _rejected(self, code: int, answer: bytes | str) -> Outcome:
+        """5xx is permanent (RFC 5321, 4.2.1); 421 means that the server is closing.
 
-        Unless its enhanced code (RFC 3463) says that it is about us: a limit, or its policy.
+        But a 5xx whose enhanced code (RFC 3463) is about the sender may be accepted later.
         """
-        words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
         if code == 421:
-            return self._broken(smtplib.SMTPServerDisconnected(words), had_mail=False)
-        return Rejected(
-            f"{code} {words}", for_good=code >= 500 and not SENDER_REJECTED.match(words)
-        )
+            return self._failed(smtplib.SMTPServerDisconnected(text), had_mail=False)
+        return Rejected(f"{code} {text}", permanent=code >= 500 and not SENDER_REJECTED.match(text))
 
-    def _broken(self, error: Exception, *, had_mail: bool) -> Outcome:
+    def _failed(self, error: Exception, *, had_mail: bool) -> ConnectionFailed:
         self.close()
         return ConnectionFailed(f"{type(error).__name__}: {error}", had_mail=had_mail)
 
 
 def _may_have_arrived(error: AnymailAPIError) -> bool:
-    """Whether the provider may have taken the mail: it failed at it, or nobody can read its answer.
+    """Whether the provider may have accepted the email: it failed, or its answer is unreadable.
 
-    Without an answer, only a connection that never came about is known to have carried nothing.
+    Without any answer, only a connection that was never opened is known to have sent nothing.
     """
     if error.status_code is not None:
         return error.status_code // 100 in (2, 5)
-    # So urllib3 tells it from one that broke; requests has one error for both.
+    # `requests` has one error for both cases; urllib3's cause tells them apart.
     cause = error.__cause__
     return not (cause and isinstance(cause.__context__, MaxRetryError))

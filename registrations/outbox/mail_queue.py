@@ -22,20 +22,21 @@ from registrations.models import (
     RegistrationQuerySet,
 )
 
-State = OutgoingMail.State
-
 BATCH_SIZE = 100
-# After so many seconds a turn ends and the rest is handed back: a worker that is told to
-# stop has stopped soon after.
+# A delivery run ends after this long, so that a worker that is told to stop does so soon.
 DELIVERY_RUN_SECONDS = 10
-# While a row is in one of these, its outcome is still to be written.
-OPEN_STATES = (State.WAITING, State.PAUSED, State.DROPPED)
-# What may be tried anew. Whoever called a mail spam is left in peace.
-RESENDABLE_STATES = (State.FAILED, State.BOUNCED)
+# While a row is in one of these, its outcome has yet to be recorded.
+OPEN_STATES = (
+    OutgoingMail.State.WAITING,
+    OutgoingMail.State.PAUSED,
+    OutgoingMail.State.DROPPED,
+)
+# Someone who reported an email as spam gets it no second time.
+RESENDABLE_STATES = (OutgoingMail.State.FAILED, OutgoingMail.State.BOUNCED)
 
 
 class NotYet(Exception):
-    """There is no message now; from this moment on there may be one."""
+    """There is no message yet. At `moment` there may be one."""
 
     def __init__(self, moment: dt.datetime) -> None:
         super().__init__(moment)
@@ -43,20 +44,20 @@ class NotYet(Exception):
 
 
 def lease() -> dt.timedelta:
-    """How long claimed mails are a worker's: a turn, as long again for MAIL_PER_MINUTE, a sending.
+    """How long a claim lasts: a delivery run, as long again for MAIL_PER_MINUTE, and one send.
 
-    A mail whose lease has become too short for a sending is handed back, see `Turn.run`.
+    An email whose lease has become too short for a send is handed back.
     """
     return dt.timedelta(seconds=2 * DELIVERY_RUN_SECONDS) + longest_send()
 
 
 def longest_send() -> dt.timedelta:
-    """How long a server may take for one mail: some 15 answers, each just in time."""
+    """The longest time a server can take for one email: about 15 answers, each just in time."""
     return dt.timedelta(seconds=15 * settings.EMAIL_TIMEOUT)
 
 
 def queue(mails: Iterable[OutgoingMail]) -> None:
-    """Owe people mails, in the caller's transaction. The same key again is harmless."""
+    """Queue emails, in the caller's transaction. Queueing the same key twice is harmless."""
     OutgoingMail.objects.bulk_create(map(_with_priority, mails), ignore_conflicts=True)
     transaction.on_commit(wake_workers)
 
@@ -67,18 +68,19 @@ def _with_priority(mail: OutgoingMail) -> OutgoingMail:
 
 
 def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: Any) -> int:
-    """Owe each of these people a mail in one INSERT ... SELECT, in the caller's transaction.
+    """Queue an email to each of these people, with one INSERT ... SELECT.
 
-    The mail's key is `key` and the registration's id; whoever has that mail already gets no
-    other. `fields` are columns of OutgoingMail. Returns how many mails are new.
+    Runs in the caller's transaction. Each email's key is `key` and the registration's ID, and
+    people who already have it get no second one. `fields` are columns of OutgoingMail. Returns
+    the number of new emails.
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
     meta = OutgoingMail._meta
-    own = {"id", "key", "registration", "message"}
+    differing = {"id", "key", "registration", "message"}
     values: dict[str, Value | Concat] = {
-        f"_{field.column}": Value(getattr(mail, field.attname), output_field=_plain(field))
+        f"_{field.column}": Value(getattr(mail, field.attname), output_field=_value_field(field))
         for field in meta.concrete_fields
-        if field.name not in own
+        if field.name not in differing
     }
     values["_key"] = Concat(Value(f"{key}/"), Cast("pk", CharField()), output_field=CharField())
     queued_before = OutgoingMail.objects.filter(key=OuterRef("_key"))
@@ -98,42 +100,46 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     return queued
 
 
-def _plain(field: Any) -> Field:
-    """The field that a column's values are written as; a foreign key's is its target's."""
+def _value_field(field: Any) -> Field:
+    """The field itself, or the target field of a foreign key."""
     return field.target_field if field.is_relation else field
 
 
 def resend(mails: OutgoingMailQuerySet) -> int:
-    """Owe failed mails anew, in the caller's transaction: as if queued now. Returns how many.
+    """Queue failed emails again, in the caller's transaction. Returns how many.
 
-    Those of a paused announcement wait for it to go on; those of a stopped one stay as they are.
+    Emails of a paused announcement are paused. Emails of a stopped one stay as they are.
     """
     now = timezone.now()
     failed = mails.filter(state__in=RESENDABLE_STATES)
-    # Locked, so that none is paused or stopped in between.
-    announcements = Announcement.objects.select_for_update().order_by("pk")
-    concerned = announcements.filter(pk__in=failed.values("announcement"))
-    paused = [each.pk for each in concerned if each.state == Announcement.State.PAUSED]
-    stopped = [each.pk for each in concerned if each.state == Announcement.State.STOPPED]
-    again = failed.exclude(announcement__in=stopped).update(
+    # Locked, so that none is paused or stopped meanwhile.
+    announcements = (
+        Announcement.objects.select_for_update()
+        .order_by("pk")
+        .filter(pk__in=failed.values("announcement"))
+    )
+    paused = [each.pk for each in announcements if each.state == Announcement.State.PAUSED]
+    stopped = [each.pk for each in announcements if each.state == Announcement.State.STOPPED]
+    queued = failed.exclude(announcement__in=stopped).update(
         state=Case(
-            When(announcement__in=paused, then=Value(State.PAUSED)), default=Value(State.WAITING)
+            When(announcement__in=paused, then=Value(OutgoingMail.State.PAUSED)),
+            default=Value(OutgoingMail.State.WAITING),
         ),
         attempts=0,
         due_at=now,
-        created_at=now,
         claimed_at=None,
+        created_at=now,
         sent_at=None,
         last_error="",
         provider_id="",
     )
     transaction.on_commit(wake_workers)
-    return again
+    return queued
 
 
 def wake_workers(task: str = "deliver_mails", *, delay_seconds: float = 0) -> None:
-    """Tell a worker that there is work."""
-    # What takes turns itself gives way, after a turn, to what has waited longer.
+    """Wake a worker for a task. The work itself is in the database."""
+    # The wake-up expires after one run, so that a mailing holds up other tasks for two at most.
     background.wake_workers(
         f"registrations.tasks.{task}",
         delay_seconds=delay_seconds,
@@ -142,21 +148,24 @@ def wake_workers(task: str = "deliver_mails", *, delay_seconds: float = 0) -> No
 
 
 def message_id(mail: OutgoingMail) -> str:
-    """The same for every attempt, so that a mail that does come twice is seen as one."""
+    """The Message-ID. It is the same at every attempt, so mail programs can detect a double."""
     return f"<{mail.pk}.{mail.created_at:%Y%m%d%H%M%S%f}@{settings.SITE_ADDRESS.hostname}>"
 
 
 def claim(*, limit: int = BATCH_SIZE) -> list[OutgoingMail]:
-    """Lease up to `limit` due mails, the most urgent first; no one else gets them."""
+    """Claim up to `limit` due emails for a lease, the most urgent first."""
     now = timezone.now()
     with transaction.atomic():
-        # Those that failed before come last: a few bad ones cannot keep the others waiting.
+        # Emails that failed before come last, so that a few bad ones cannot hold up the others.
         due = OutgoingMail.objects.due(now).order_by("priority", "attempts", "due_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True)
         ids = list(due.values_list("pk", flat=True)[:limit])
         OutgoingMail.objects.filter(pk__in=ids).update(
-            due_at=now + lease(), attempts=F("attempts") + 1, claimed_at=Coalesce("claimed_at", now)
+            due_at=now + lease(),
+            attempts=F("attempts") + 1,
+            # An earlier attempt may have sent it, if this is still set.
+            claimed_at=Coalesce("claimed_at", now),
         )
     claimed = OutgoingMail.objects.filter(pk__in=ids).select_related("registration")
     return list(claimed.order_by("priority", "attempts", "pk"))

@@ -1,17 +1,15 @@
-"""An email whose MIME form was built once for many readers, then filled in."""
+"""An email whose MIME was built once for many people. Only the personal values are filled in."""
 
 from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers, sanitize_address
 
-# In bytes.
 MAX_LINE_BYTES = 998
-# Headers whose value is put in whole.
+# The placeholders of headers that are replaced as a whole.
 HEADERS = {
     "Subject": "personal-subject",
     "To": "personal-recipient@personal.invalid",
@@ -20,19 +18,16 @@ HEADERS = {
 }
 
 
-@lru_cache(maxsize=100)
-def encoded_address(address: str) -> str:
-    """An address as it travels. Each is needed twice, the sender's for every mail."""
-    encoded: str = sanitize_address(address, "utf-8")
-    return encoded
-
-
 def is_anymail() -> bool:
     return settings.EMAIL_BACKEND.startswith("anymail.")
 
 
 class PersonalMail(EmailMultiAlternatives):
-    """One person's mail; its MIME form is the draft's, filled in."""
+    """One person's email.
+
+    `skeleton` is the prebuilt MIME, if there is one, and `personal` has what replaces each
+    placeholder in it.
+    """
 
     skeleton: bytes | None = None
     personal: Mapping[str, str]
@@ -42,28 +37,28 @@ class PersonalMail(EmailMultiAlternatives):
 
 
 class PrebuiltMime:
-    """The part of email.message.Message that mail backends use."""
+    """The part of `email.message.Message` that Django's mail backends use."""
 
     def __init__(self, mail: PersonalMail, skeleton: bytes) -> None:
         self._mail, self._skeleton = mail, skeleton
 
     def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
-        flat = self._skeleton
-        for stand_in, own in self._mail.personal.items():
-            flat = flat.replace(stand_in.encode(), own.encode())
-        head, end, body = flat.partition(b"\r\n\r\n")
-        for name, value in self._headers().items():
-            head = head.replace(HEADERS[name].encode(), value.encode())
-        flat = head + end + body
-        return flat if linesep == "\r\n" else flat.replace(b"\r\n", linesep.encode())
+        content = self._skeleton
+        for placeholder, value in self._mail.personal.items():
+            content = content.replace(placeholder.encode(), value.encode())
+        headers, separator, body = content.partition(b"\r\n\r\n")
+        for name, value in self._personal_headers().items():
+            headers = headers.replace(HEADERS[name].encode(), value.encode())
+        content = headers + separator + body
+        return content if linesep == "\r\n" else content.replace(b"\r\n", linesep.encode())
 
-    def _headers(self) -> dict[str, str]:
-        """The personal headers as they travel: encoded, folded, safe from injection."""
+    def _personal_headers(self) -> dict[str, str]:
+        """The headers in HEADERS as they are sent: encoded, folded, and without injections."""
         mail = self._mail
         _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
         return {
             "Subject": subject.replace("\n", "\r\n"),
-            "To": encoded_address(mail.to[0]),
+            "To": sanitize_address(mail.to[0], "utf-8"),
             "Date": mail.extra_headers.get("Date") or formatdate(),
             "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
         }

@@ -1,4 +1,4 @@
-"""What dies while someone registers: the registration is kept, and the mail still comes."""
+"""Whatever dies while someone registers, the registration is kept and the email is sent."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from registrations.models import OutgoingMail, Registration
+from strategyweek import celery_app
 from tests.conftest import database_url
 from tests.people import filled_form, sign_up
 from tests.services import Process, eventually, free_port
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def site(tmp_path, broker) -> Iterator[str]:
-    """The address of a real web server on the test's database and its own broker."""
+    """The address of a real web server with the test's database and its own broker."""
     port = free_port()
     web = Process(
         *(sys.executable, "-m", "gunicorn", "strategyweek.wsgi", f"--bind=127.0.0.1:{port}"),
@@ -40,23 +41,23 @@ def site(tmp_path, broker) -> Iterator[str]:
 
 
 def register(site: str, week, email: str) -> float:
-    """Register over HTTP; returns how many seconds the POST took."""
+    """Register over HTTP. Returns how many seconds the POST took."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     address = f"{site}/{week.slug}/register/"
     form = browser.open(address, timeout=20).read().decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
     fields = filled_form(week, email=email, csrfmiddlewaretoken=token)
     started = time.monotonic()
-    answer = browser.open(address, urlencode(fields, doseq=True).encode(), timeout=20)
-    taken = time.monotonic() - started
-    assert email in answer.read().decode()
-    return taken
+    response = browser.open(address, urlencode(fields, doseq=True).encode(), timeout=20)
+    seconds = time.monotonic() - started
+    assert email in response.read().decode()
+    return seconds
 
 
 @pytest.mark.served
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("fault", "end", "limit"), [("kill", "start", 1), ("freeze", "thaw", 5)])
-def test_dead_or_frozen_broker_costs_no_registration_and_no_mail(
+def test_dead_or_frozen_broker_loses_no_registration_and_no_email(
     week, site, broker, smtp_sink, worker, beat, fault, end, limit
 ):
     worker(REDIS_URL=broker.url)
@@ -78,11 +79,9 @@ def test_dead_or_frozen_broker_costs_no_registration_and_no_mail(
 
 
 @pytest.mark.timeout(180)
-def test_mail_leaves_by_the_sweep_alone(week, smtp_sink, worker, beat):
-    """The nudge was lost: say the web process died right after its commit."""
+def test_email_is_sent_although_its_wakeup_was_lost(week, smtp_sink, worker, beat):
+    """The web process may die right after its commit. Then beat's periodic task finds the email."""
     sign_up(week)
-    from strategyweek import celery_app
-
     celery_app.control.purge()
     worker()
     beat()
@@ -92,7 +91,7 @@ def test_mail_leaves_by_the_sweep_alone(week, smtp_sink, worker, beat):
 @pytest.mark.long
 @pytest.mark.once
 @pytest.mark.timeout(180)
-def test_mail_server_away_and_back(week, smtp_sink, worker, beat):
+def test_email_is_sent_when_the_mail_server_is_back(week, smtp_sink, worker, beat):
     smtp_sink.stop()
     worker(EMAIL_TIMEOUT="2")
     beat()
@@ -105,7 +104,7 @@ def test_mail_server_away_and_back(week, smtp_sink, worker, beat):
 
 
 @pytest.mark.timeout(180)
-def test_worker_has_the_mail_at_the_mail_server_within_a_second(week, smtp_sink, worker):
+def test_email_is_at_the_mail_server_within_a_second(week, smtp_sink, worker):
     worker()
     sign_up(week, "Warm Up")
     smtp_sink.wait_for(1)

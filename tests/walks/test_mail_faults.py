@@ -1,7 +1,7 @@
-"""What dies or misbehaves while many are mailed: nobody is left out, and nobody is mailed twice.
+"""Whatever dies or misbehaves during a mailing, everyone gets the email, and no one gets it twice.
 
-But for one: whom a worker was mailing when it was killed may get that mail again, and it is
-seen to be the same by its Message-ID.
+One exception: the email that a worker was sending when it was killed may be sent again, with the
+same Message-ID.
 """
 
 import datetime as dt
@@ -35,7 +35,7 @@ from registrations.mail import (
     unsubscribe,
     writer,
 )
-from registrations.models import Announcement, OutgoingMail, Registration, Seat
+from registrations.models import Announcement, Heartbeat, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue
 from strategyweek import celery_app
 from tests.conftest import Start, database_url
@@ -58,7 +58,7 @@ def sink(tmp_path) -> Iterator[FastSink]:
 
 @pytest.fixture
 def worker(worker, sink) -> Start:
-    """Start a worker whose mails go to the fast sink."""
+    """Start a worker that sends its emails to the fast sink."""
     return partial(worker, EMAIL_URL=sink.url, CELERY_SKIP_CHECKS="1")
 
 
@@ -72,7 +72,7 @@ def emails(count: int, domain: str = "example.org") -> list[str]:
 
 
 def crowd(week: Event, addresses: Iterable[str]) -> list[Registration]:
-    """Many people in two sessions, as if their links had been mailed long ago."""
+    """Register many people for two sessions, as if they got their links long ago."""
     people = Registration.objects.bulk_create(
         Registration(
             event=week,
@@ -99,28 +99,28 @@ def crowd(week: Event, addresses: Iterable[str]) -> list[Registration]:
 
 
 def announce(week: Event) -> Announcement:
-    """Mail everyone who is registered by now."""
+    """Send an announcement to everyone who is registered now."""
     announcement = Announcement.objects.create(event=week, subject="News", body="Dear {name}, hi.")
     announcements.send_now(announcement=announcement)
     return announcement
 
 
-def swept(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
-    """Wait as `eventually` does, and sweep each second, which the beat does each ten."""
-    next_sweep = 0.0
+def eventually_with_wakeups(condition: Callable[[], Any], what: str, timeout: float = 60) -> Any:
+    """Wait like `eventually`, and wake the workers every second, as beat does every ten."""
+    next_wakeup = 0.0
 
-    def sweep_and_look() -> Any:
-        nonlocal next_sweep
-        if time.monotonic() > next_sweep:
+    def wake_and_check() -> Any:
+        nonlocal next_wakeup
+        if time.monotonic() > next_wakeup:
             mail_queue.wake_workers()
-            next_sweep = time.monotonic() + 1
+            next_wakeup = time.monotonic() + 1
         return condition()
 
-    return eventually(sweep_and_look, what, timeout, every=0.05)
+    return eventually(wake_and_check, what, timeout, every=0.05)
 
 
 def have_ended(count: int) -> Callable[[], bool]:
-    """Whether there are so many mails, and none of them waits any more."""
+    """Whether there are at least `count` emails, and none of them is waiting."""
     waiting = OutgoingMail.objects.filter(state__in=[WAITING, PAUSED])
     return lambda: OutgoingMail.objects.count() >= count and not waiting.exists()
 
@@ -139,7 +139,7 @@ def addresses_in(state: str) -> list[str]:
 
 
 def assert_served(sink: FastSink, addresses: list[str], *, doubles: int = 0) -> list[str]:
-    """Everyone got their one mail and the rows say so; returns whom it reached again as itself."""
+    """Everyone got their email, and it is recorded as sent. Returns who got the same one twice."""
     taken = sink.taken()
     served = {mail.recipient for mail in taken}
     assert served == set(addresses)
@@ -155,21 +155,21 @@ def assert_served(sink: FastSink, addresses: list[str], *, doubles: int = 0) -> 
 
 
 def tick(broker: Broker) -> None:
-    """Do what the beat does."""
-    with celery_app.connection_for_write(broker.url) as to_broker:
+    """Do what beat does."""
+    with celery_app.connection_for_write(broker.url) as connection_to_broker:
         for task in ("queue_due_mails", "deliver_mails"):
-            celery_app.send_task(f"registrations.tasks.{task}", connection=to_broker)
+            celery_app.send_task(f"registrations.tasks.{task}", connection=connection_to_broker)
 
 
 @pytest.mark.served
-def test_broker_that_dies_amid_a_mailing_stops_no_mail(week, sink, broker, worker):
+def test_broker_that_dies_during_a_mailing_loses_no_email(week, sink, broker, worker):
     people = crowd(week, emails(100, "slowish.example"))
     running = worker(REDIS_URL=broker.url)
     announce(week)
     tick(broker)
     sink.wait_for(20)
     broker.kill()
-    # Without it the worker goes on as long as its turn lasts.
+    # Without it the worker goes on until its delivery run ends.
     running.wait_for_log(r"deliver_mails\[.*succeeded")
     assert sink.count() > 20
     late = [sign_up(week, f"Late{number} L").email for number in range(5)]
@@ -184,7 +184,7 @@ def test_broker_that_dies_amid_a_mailing_stops_no_mail(week, sink, broker, worke
 
 @pytest.fixture
 def postgresql() -> Iterator[Any]:
-    """A cursor of a connection that is not the test's own."""
+    """A cursor of a second connection."""
     with closing(psycopg2.connect(database_url())) as own:
         own.autocommit = True
         yield own.cursor()
@@ -201,42 +201,44 @@ def cut(postgresql: Any, condition: str = "true") -> int:
 
 
 @pytest.mark.served
-def test_cut_database_connections_lose_no_mail_and_double_none(week, sink, worker, postgresql):
+def test_cut_database_connections_lose_and_double_no_email(week, sink, worker, postgresql):
     people = crowd(week, emails(100, "slowish.example"))
     worker(EMAIL_TIMEOUT="1", PGAPPNAME="a worker")
     announce(week)
     for count in (20, 35, 50):
-        swept(partial(has_taken, sink, count), f"{count} mails")
+        eventually_with_wakeups(partial(has_taken, sink, count), f"{count} mails")
         eventually(lambda: cut(postgresql), "the worker is back at the database")
     for _time in range(2):
         with transaction.atomic():
-            # An outcome waits for these locks to be written down, and is cut off there.
+            # Recording an outcome waits for these locks. The connection is cut meanwhile.
             waiting = OutgoingMail.objects.select_for_update().filter(state=WAITING)
             assert len(waiting) > 20
-            swept(partial(cut, postgresql, RECORDING), "an outcome is being recorded")
-    swept(have_ended(100), "everyone is served")
+            eventually_with_wakeups(
+                partial(cut, postgresql, RECORDING), "an outcome is being recorded"
+            )
+    eventually_with_wakeups(have_ended(100), "everyone is served")
     assert assert_served(sink, [person.email for person in people]) == []
 
 
 @pytest.mark.served
 @pytest.mark.crashes
-def test_database_that_crashes_amid_a_mailing_loses_no_mail_and_doubles_none(
+def test_database_that_crashes_during_a_mailing_loses_and_doubles_no_email(
     week, sink, worker, postgresql
 ):
     people = crowd(week, emails(150, "slowish.example"))
-    # The tests' server is one that may forget at a crash; what the worker writes it shall keep.
+    # The tests' server may lose commits in a crash, but not those of this worker.
     worker(EMAIL_TIMEOUT="1", PGAPPNAME="a worker", PGOPTIONS="-c synchronous_commit=on")
     announce(week)
     sink.wait_for(40)
     postgresql.execute("CHECKPOINT")
     postgresql.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'a worker'")
     (backend,) = postgresql.fetchone()
-    # When one of its processes dies so, the server ends all of them and recovers.
+    # When one of its processes is killed, the server ends all of them and recovers.
     os.kill(backend, signal.SIGKILL)
     eventually(lambda: is_cut(postgresql), "the server has ended its processes")
     eventually(has_recovered, "the database has recovered")
     connection.close()
-    swept(have_ended(150), "everyone is served")
+    eventually_with_wakeups(have_ended(150), "everyone is served")
     assert assert_served(sink, [person.email for person in people]) == []
 
 
@@ -260,7 +262,7 @@ def has_recovered() -> bool:
 
 
 @pytest.mark.once
-def test_mail_server_that_misbehaves_gets_every_mail_and_twice_only_what_it_never_owned_up_to(
+def test_mail_server_that_misbehaves_gets_every_email_and_twice_only_those_it_did_not_answer(
     week, sink, worker
 ):
     domains = ["busy.example", "gone.example", "mute.example", "cut.example", "deaf.example"]
@@ -278,30 +280,32 @@ def test_mail_server_that_misbehaves_gets_every_mail_and_twice_only_what_it_neve
     eventually(lambda: OutgoingMail.objects.exists() and not untried.exists(), "each was tried")
     to_come = {"busy.example", "mute.example", "cut.example", "deaf.example"}
     assert {address.partition("@")[2] for address in addresses_in(WAITING)} == to_come
-    # The pause is over, as it would be ten seconds later.
+    # The retry delay is over, as it would be ten seconds later.
     OutgoingMail.objects.filter(state=WAITING).update(due_at=timezone.now())
     mail_queue.wake_workers()
     eventually(have_ended(20), "each was tried again")
 
     refused = [address for address in addresses if address.endswith("@gone.example")]
     assert addresses_in(FAILED) == sorted(refused)
-    words = set(OutgoingMail.objects.filter(state=FAILED).values_list("last_error", flat=True))
-    assert words == {"550 5.1.1 No such user"}
+    errors = set(OutgoingMail.objects.filter(state=FAILED).values_list("last_error", flat=True))
+    assert errors == {"550 5.1.1 No such user"}
     served = [address for address in addresses if address not in refused]
     doubled = assert_served(sink, served, doubles=2)
     assert sorted(doubled) == ["odd0@deaf.example", "odd1@deaf.example"]
 
 
 @pytest.mark.once
-def test_connections_carry_mails_side_by_side(week, sink, worker):
-    people = crowd(week, emails(100, "slow.example"))
-    worker(MAIL_CONNECTIONS="4")
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_slots_of_a_worker_send_in_parallel_from_the_start_of_a_mailing(week, sink, worker, pool):
+    people = crowd(week, emails(400, "slow.example"))
+    worker(f"--pool={pool}", "--concurrency=4")
     announce(week)
-    eventually(have_ended(100), "everyone is served", 60)
+    eventually(have_ended(400), "everyone is served", 60)
     assert assert_served(sink, [person.email for person in people]) == []
-    in_hand = [mail.in_hand for mail in sink.taken()]
-    assert max(in_hand) == 4
-    assert statistics.median(in_hand) >= 3
+    at_a_time = [mail.in_progress for mail in sink.taken()]
+    assert max(at_a_time) == 4
+    assert statistics.median(at_a_time) >= 3
+    assert Heartbeat.objects.filter(process="worker").exists()
 
 
 # The workers
@@ -309,7 +313,7 @@ def test_connections_carry_mails_side_by_side(week, sink, worker):
 
 @pytest.mark.served
 @pytest.mark.once
-def test_nudge_that_a_busy_worker_cannot_heed_is_left_to_an_idle_one(week, sink, worker):
+def test_wakeup_that_a_busy_worker_cannot_take_is_left_to_an_idle_one(week, sink, worker):
     crowd(week, emails(300, "slow.example"))
     worker()
     announce(week)
@@ -317,13 +321,13 @@ def test_nudge_that_a_busy_worker_cannot_heed_is_left_to_an_idle_one(week, sink,
     mail_queue.wake_workers()
     idle = worker()
     idle.wait_for_log(r"deliver_mails\[.*received", timeout=4)
-    eventually(lambda: max(mail.in_hand for mail in sink.taken()) == 2, "both send", 4)
+    eventually(lambda: max(mail.in_progress for mail in sink.taken()) == 2, "both send", 4)
 
 
 @pytest.mark.once
-def test_worker_told_to_stop_hands_back_what_it_has_not_sent(week, sink, worker):
+def test_worker_that_is_stopped_hands_back_what_it_has_not_sent(week, sink, worker):
     people = crowd(week, emails(230, "slow.example"))
-    # Its lease would last for ten minutes.
+    # Its lease would last for fifteen minutes.
     stopping = worker(EMAIL_TIMEOUT="60")
     announce(week)
     sink.wait_for(20)
@@ -333,12 +337,12 @@ def test_worker_told_to_stop_hands_back_what_it_has_not_sent(week, sink, worker)
     assert len(rest) == 230 - sink.count() > 0
     assert {mail.attempts for mail in rest} == {0}
     assert max(mail.due_at for mail in rest) <= timezone.now()
-    worker(EMAIL_TIMEOUT="60", MAIL_CONNECTIONS="8")
+    worker(EMAIL_TIMEOUT="60")
     eventually(have_ended(230), "the next worker serves the others", 30)
     assert assert_served(sink, [person.email for person in people]) == []
 
 
-def test_cancellation_taken_back_while_it_is_mailed_leaves_nobody_with_it(week, sink, worker):
+def test_everyone_who_was_mailed_a_cancellation_is_mailed_that_it_was_undone(week, sink, worker):
     people = crowd(week, emails(150, "slowish.example"))
     opening = week.sessions.all()[0]
     soon = timezone.now() + dt.timedelta(hours=2)
@@ -356,17 +360,17 @@ def test_cancellation_taken_back_while_it_is_mailed_leaves_nobody_with_it(week, 
         OutgoingMail.objects.filter(state=WAITING, attempts=0).update(due_at=timezone.now())
         return have_ended(150)()
 
-    swept(have_settled, "everyone knows what holds")
-    told = {
+    eventually_with_wakeups(have_settled, "everyone knows what is true")
+    mailed = {
         kind: {*OutgoingMail.objects.filter(kind=kind, state=SENT).values_list("registration")}
         for kind in ("canceled", "changed")
     }
-    assert told["canceled"]
-    assert len(told["canceled"]) < len(people)
-    assert told["canceled"] <= told["changed"]
+    assert mailed["canceled"]
+    assert len(mailed["canceled"]) < len(people)
+    assert mailed["canceled"] <= mailed["changed"]
 
 
-def test_killed_workers_double_at_most_a_mail_each(week, sink, worker):
+def test_killed_workers_double_at_most_one_email_each(week, sink, worker):
     people = crowd(week, emails(300))
     announce(week)
     for _time in range(3):
@@ -375,14 +379,14 @@ def test_killed_workers_double_at_most_a_mail_each(week, sink, worker):
         sink.wait_for(sink.count() + random.randrange(5, 60))
         dying.kill()
         assert states()[WAITING] > 0
-        # Its lease is over, as it would be some minutes later.
+        # Its lease has expired, as it would some minutes later.
         OutgoingMail.objects.filter(state=WAITING).update(due_at=timezone.now())
     worker()
-    swept(have_ended(300), "everyone is served")
+    eventually_with_wakeups(have_ended(300), "everyone is served")
     assert_served(sink, [person.email for person in people], doubles=3)
 
 
-def test_claims_at_the_same_moment_share_no_mail(week):
+def test_concurrent_claims_share_no_email(week):
     crowd(week, emails(10))
     mail_queue.queue_all(Registration.objects.all(), key="links", kind="links")
     with ThreadPoolExecutor(1) as elsewhere:
@@ -390,7 +394,7 @@ def test_claims_at_the_same_moment_share_no_mail(week):
             ours = mail_queue.claim(limit=5)
             claiming = elsewhere.submit(claim_elsewhere)
             if connection.vendor == "postgresql":
-                # It does not wait for us. (SQLite has one writer at a time.)
+                # It does not wait for the first claim. (SQLite has one writer at a time.)
                 claiming.result(timeout=10)
         theirs = claiming.result()
     assert len({mail.pk for mail in ours + theirs}) == 10
@@ -428,7 +432,7 @@ def test_two_beats_and_two_workers_send_everything_once(week, sink, worker, beat
 
 
 def times_asked(workers: Iterable[Process]) -> int:
-    """How often these have asked what is owed."""
+    """How often these workers have queued what is due."""
     return sum(len(re.findall(r"queue_due_mails\[.*succeeded", each.log)) for each in workers)
 
 
@@ -440,9 +444,9 @@ def test_announcement_reaches_those_who_were_there_at_its_start_and_have_not_lef
     worker()
     announcement = announce(week)
     sink.wait_for(10)
-    in_turn = announcement.mails.order_by("pk").select_related("registration")
-    turns = [mail.registration for mail in in_turn]
-    # The first ones are in the batch that the worker has in hand.
+    mails = announcement.mails.order_by("pk").select_related("registration")
+    turns = [mail.registration for mail in mails]
+    # The first ones are in the batch that the worker has claimed.
     canceled, unsubscribed = turns[85:90] + turns[110:115], turns[95:100] + turns[115:120]
     for person in canceled:
         signup.cancel(registration=person)
@@ -466,7 +470,7 @@ def test_announcement_reaches_those_who_were_there_at_its_start_and_have_not_lef
 
 
 @pytest.mark.once
-def test_stopped_announcement_says_truly_whom_it_reached(week, sink, worker):
+def test_stopped_announcement_records_exactly_who_got_it(week, sink, worker):
     people = crowd(week, emails(200, "slowish.example"))
     worker()
     announcement = announce(week)
@@ -505,11 +509,11 @@ def test_workers_keep_to_their_rate_together_and_links_still_overtake(week, sink
         each.wait_for_log(" ready")
     began_at = time.time()
     announce(week)
-    # So that both have a share, and not just the one that was nudged.
-    swept(partial(has_taken, sink, 4), "under way")
+    # So that both take part, and not just the one that was woken.
+    eventually_with_wakeups(partial(has_taken, sink, 4), "under way")
     alice = sign_up(week)
     before = sink.count()
-    swept(partial(has_taken, sink, 12), "a dozen mails")
+    eventually_with_wakeups(partial(has_taken, sink, 12), "a dozen mails")
     assert all("deliver_mails" in each.log for each in started)
     too_early = [
         number
@@ -517,17 +521,17 @@ def test_workers_keep_to_their_rate_together_and_links_still_overtake(week, sink
         if mail.moment < began_at + number * 60 / 120
     ]
     assert too_early == []
-    # Each worker had one in hand already.
+    # Each worker was already waiting to send one.
     assert alice.email in sink.recipients()[: before + 4]
 
 
 @pytest.mark.served
 @pytest.mark.once
-def test_task_that_stands_behind_a_mailing_has_its_slot_after_a_turn_or_two(week, sink, worker):
+def test_task_queued_behind_a_mailing_runs_after_one_or_two_delivery_runs(week, sink, worker):
     crowd(week, emails(600, "slow.example"))
     busy = worker()
     announce(week)
-    # The first turn has some nine seconds left: the next one is asked for in time.
+    # The first run has about nine seconds left, so another one is queued before the task.
     sink.wait_for(20)
     mail_queue.wake_workers()
     background.wake_workers("events.tasks.sync_meetings")
@@ -536,7 +540,7 @@ def test_task_that_stands_behind_a_mailing_has_its_slot_after_a_turn_or_two(week
     assert states()[WAITING] > 0
 
 
-# Odd words
+# Odd texts
 
 
 TITLES = [
@@ -553,9 +557,9 @@ NAME = 'Siobhán "Shi" O\'Brien & Söhne 👩🏽\u200d⚖️ مريم'
 PASTED = "One: \x0bsoft\r\n\r\nTwo\rThree\u2028Four\n.\n..\nFrom here\x85on"
 
 
-def squeezed(words: str) -> str:
-    """Without spaces: a mail may wrap its lines anywhere between words."""
-    return "".join(words.split())
+def squeezed(text: str) -> str:
+    """Without spaces, because an email may wrap its lines between any two words."""
+    return "".join(text.split())
 
 
 @pytest.mark.once
@@ -617,31 +621,31 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
 @pytest.mark.long
 @pytest.mark.served
 @pytest.mark.timeout(300)
-def test_twenty_killed_workers_cost_ten_thousand_people_no_mail(week, sink, worker):
+def test_twenty_killed_workers_lose_no_email_to_ten_thousand_people(week, sink, worker):
     people = crowd(week, emails(10_000))
     start = partial(worker, wait=False, EMAIL_TIMEOUT="1")
     workers = [start(), start()]
     announce(week)
     began_at = time.monotonic()
     for count in sorted(random.sample(range(100, 9_500), 20)):
-        swept(partial(has_taken, sink, count), f"{count} mails")
-        sending = swept(partial(all_sending, workers), "a worker sends")
+        eventually_with_wakeups(partial(has_taken, sink, count), f"{count} mails")
+        sending = eventually_with_wakeups(partial(all_sending, workers), "a worker sends")
         time.sleep(random.random() / 10)
         dying = random.choice(sending)
         dying.kill()
         workers.remove(dying)
         workers.append(start())
-    swept(at_rest(sink), "all but the dead workers' mails are served", 120)
-    # Their leases run out, as they would half a minute later: the living hold no mail now.
+    eventually_with_wakeups(at_rest(sink), "all but the dead workers' mails are served", 120)
+    # Their leases expire, as they would half a minute later.
     OutgoingMail.objects.filter(state=WAITING).update(due_at=timezone.now())
-    swept(have_ended(10_000), "everyone is served", 120)
+    eventually_with_wakeups(have_ended(10_000), "everyone is served", 120)
     doubled = assert_served(sink, [person.email for person in people], doubles=20)
     seconds = time.monotonic() - began_at
     print(f"{10_000 / seconds:.0f} mails/s in {seconds:.0f} s, {len(doubled)} doubled")
 
 
 def at_rest(sink: FastSink) -> Callable[[], bool]:
-    """Whether no mail is due any more, and none has come for three seconds."""
+    """Whether no email is due, and none has arrived for three seconds."""
     seen, since = -1, 0.0
 
     def rests() -> bool:
@@ -654,5 +658,5 @@ def at_rest(sink: FastSink) -> Callable[[], bool]:
 
 
 def all_sending(workers: Iterable[Process]) -> list[Process]:
-    """Those of the workers that have been given a task."""
+    """The workers that have received a task."""
     return [each for each in workers if "deliver_mails" in each.log.partition(" ready.")[2]]

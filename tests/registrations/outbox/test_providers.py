@@ -1,4 +1,4 @@
-"""Sending through a mail provider's own interface: a server on loopback stands in for Postmark."""
+"""Sending through an email provider's API, with a fake Postmark on loopback."""
 
 import json
 import threading
@@ -17,17 +17,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 class Provider:
-    """What it was asked to send, and what it answers."""
+    """The fake provider: the requests it got, and what it answers."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.status, self.answer = 200, {"ErrorCode": 0, "Message": "OK", "MessageID": "pm-1"}
 
-    def refuse(self, status: int, code: int, words: str) -> None:
-        self.status, self.answer = status, {"ErrorCode": code, "Message": words}
+    def reject(self, status: int, code: int, message: str) -> None:
+        self.status, self.answer = status, {"ErrorCode": code, "Message": message}
 
     def hang_up(self) -> None:
-        """Take a mail and go away without a word."""
+        """Accept a request and close the connection without an answer."""
         self.status = 0
 
 
@@ -37,14 +37,14 @@ def provider(settings) -> Iterator[Provider]:
 
     class Postmark(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            provider.asked.append(asked)
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            provider.requests.append(request)
             if not provider.status:
                 return
             self.send_response(provider.status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
-            self.wfile.write(json.dumps(provider.answer | {"To": asked["To"]}).encode())
+            self.wfile.write(json.dumps(provider.answer | {"To": request["To"]}).encode())
 
         def log_message(self, *args: Any) -> None:
             pass
@@ -73,35 +73,35 @@ def delivered(mail: OutgoingMail) -> tuple[str, str, str]:
     return mail.state, mail.provider_id, mail.last_error
 
 
-def test_mail_is_handed_over_whole_with_our_number(mail, provider):
+def test_provider_gets_the_whole_email_and_its_message_id(mail, provider):
     assert delivered(mail) == ("sent", "pm-1", "")
-    (asked,) = provider.asked
-    assert asked["To"] == mail.registration.email
-    assert asked["Metadata"] == {"mail": mail_queue.message_id(mail)}
-    assert "Siobhán O'Brien" in asked["TextBody"]
-    assert "Siobhán O&#x27;Brien" in asked["HtmlBody"]
-    assert [each["Name"] for each in asked["Attachments"]] == ["strategy-week.ics"]
-    headers = {each["Name"]: each["Value"] for each in asked["Headers"]}
+    (request,) = provider.requests
+    assert request["To"] == mail.registration.email
+    assert request["Metadata"] == {"mail": mail_queue.message_id(mail)}
+    assert "Siobhán O'Brien" in request["TextBody"]
+    assert "Siobhán O&#x27;Brien" in request["HtmlBody"]
+    assert [each["Name"] for each in request["Attachments"]] == ["strategy-week.ics"]
+    headers = {each["Name"]: each["Value"] for each in request["Headers"]}
     assert headers["Message-ID"] == mail_queue.message_id(mail)
 
 
 def test_address_that_the_provider_knows_to_be_dead_fails(mail, provider):
-    words = "You tried to send to recipient(s) that have been marked as inactive. Found inactive "
-    provider.refuse(422, 406, f"{words}addresses: {mail.registration.email}. Inactive recipients")
+    message = "You tried to send to recipient(s) that have been marked as inactive. Found inactive "
+    provider.reject(422, 406, f"{message}addresses: {mail.registration.email}. Inactive recipients")
     state, _provider_id, error = delivered(mail)
     assert state == "failed"
     assert "rejected" in error
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_trouble_with_the_provider_is_waited_out(mail, provider, status):
-    provider.refuse(status, 10, "Not now")
+def test_email_is_retried_when_the_provider_rejects_the_sender_or_fails(mail, provider, status):
+    provider.reject(status, 10, "Not now")
     state, _provider_id, error = delivered(mail)
     assert state == "waiting"
     assert str(status) in error
 
 
-def test_provider_that_is_away_is_waited_for(mail, provider, settings):
+def test_email_never_fails_because_the_provider_is_away(mail, provider, settings):
     settings.ANYMAIL["POSTMARK_API_URL"] = "http://127.0.0.1:1/"
     state, _provider_id, error = delivered(mail)
     assert state == "waiting"
@@ -110,7 +110,7 @@ def test_provider_that_is_away_is_waited_for(mail, provider, settings):
 
 
 def tried_for_three_days(mail: OutgoingMail) -> str:
-    """The state of a mail that was tried once more, after three days and many tries."""
+    """The email's state after one more attempt, after three days and many attempts."""
     OutgoingMail.objects.update(
         created_at=mail.created_at - delivery.GIVE_UP_AFTER,
         due_at=mail.created_at,
@@ -119,8 +119,8 @@ def tried_for_three_days(mail: OutgoingMail) -> str:
     return delivered(mail)[0]
 
 
-def test_message_that_the_provider_cannot_take_is_tried_for_three_days(mail, provider):
-    provider.refuse(422, 300, "Invalid email request")
+def test_message_that_the_provider_cannot_accept_fails_after_three_days(mail, provider):
+    provider.reject(422, 300, "Invalid email request")
     assert delivered(mail)[0] == "waiting"
     assert tried_for_three_days(mail) == "failed"
 
@@ -129,13 +129,13 @@ def test_message_that_the_provider_cannot_take_is_tried_for_three_days(mail, pro
     ("answer", "state"),
     [("200 unreadable", "failed"), ("500", "failed"), ("none", "failed"), ("429", "waiting")],
 )
-def test_mail_that_may_have_come_is_not_sent_for_ever(mail, provider, answer, state):
+def test_email_that_may_have_arrived_fails_after_three_days(mail, provider, answer, state):
     if answer == "200 unreadable":
         provider.answer = {"Odd": "answer"}
     elif answer == "none":
         provider.hang_up()
     else:
-        provider.refuse(int(answer), 10, "Not now")
+        provider.reject(int(answer), 10, "Not now")
     assert delivered(mail)[0] == "waiting"
     assert tried_for_three_days(mail) == state
-    assert len(provider.asked) == 2
+    assert len(provider.requests) == 2
