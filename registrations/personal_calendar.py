@@ -2,12 +2,7 @@
 
 from collections.abc import Iterable
 
-from events.calendars import (
-    personal_calendar,
-    personal_entry,
-    personal_feed,
-    waiting_entry,
-)
+from events.calendars import personal_calendar, personal_entry, personal_feed, waiting_entry
 from events.links import absolute
 from events.models import Session
 from registrations.models import Registration, Seat

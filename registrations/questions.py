@@ -84,8 +84,7 @@ def form_fields(
     offered = {session.pk: session for session in sessions}
     return {
         field_name(question): _form_field(
-            question,
-            [offered[each.pk] for each in question.sessions.all() if each.pk in offered],
+            question, [offered[each.pk] for each in question.sessions.all() if each.pk in offered]
         )
         for question in questions
     }

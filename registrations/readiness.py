@@ -157,11 +157,7 @@ class Board:
         return [seat for seat in self.seats if seat.session_id in upcoming]
 
     def people(
-        self,
-        *,
-        session: Session | None = None,
-        progress: Progress | None = None,
-        search: str = "",
+        self, *, session: Session | None = None, progress: Progress | None = None, search: str = ""
     ) -> list[Person]:
         """People by name. `search` matches parts of names and email addresses."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats

@@ -60,11 +60,7 @@ def register(
     """
     approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
-        event=event,
-        email=email.strip(),
-        email_key=email_key(email),
-        approval=approval,
-        **details,
+        event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
     )
     active = Registration.objects.active().filter(event=event, email_key=registration.email_key)
     saved = None

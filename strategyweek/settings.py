@@ -112,9 +112,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ],
+            ]
         },
-    },
+    }
 ]
 
 # Form fields are rendered with templates/django/forms/field.html.
@@ -174,10 +174,7 @@ if REDIS_URL:
     }
 else:
     CELERY_BROKER_URL = "embedded://localhost"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "folder": str(VAR_DIR / "broker"),
-        "polling_interval": 0.1,
-    }
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(VAR_DIR / "broker"), "polling_interval": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

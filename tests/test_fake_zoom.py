@@ -441,11 +441,7 @@ def test_batch_has_30_people_at_most_and_a_scheduled_meeting(
 
 @pytest.mark.parametrize(
     ("plan", "label", "limit"),
-    [
-        ("free", Label.LIGHT, 4),
-        ("pro", Label.MEDIUM, 20),
-        ("business", Label.HEAVY, 40),
-    ],
+    [("free", Label.LIGHT, 4), ("pro", Label.MEDIUM, 20), ("business", Label.HEAVY, 40)],
 )
 def test_calls_per_second_are_limited_by_plan_and_label(
     clock: Clock, plan: str, label: Label, limit: int

@@ -10,14 +10,7 @@ from django.utils import timezone
 
 import registrations.urls
 from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
-from registrations.models import (
-    AccessNeed,
-    Answer,
-    OutgoingMail,
-    Question,
-    Registration,
-    Seat,
-)
+from registrations.models import AccessNeed, Answer, OutgoingMail, Question, Registration, Seat
 from strategyweek.urls import urlpatterns
 from tests.people import sign_up
 

@@ -105,7 +105,7 @@ class EventAdmin(admin.ModelAdmin):
                     "remind_minutes_before",
                     "settle_minutes",
                     "thank_after_hours",
-                ],
+                ]
             },
         ),
         ("Personal data", {"fields": ["erase_after_days"]}),

@@ -174,12 +174,7 @@ class SessionAdmin(admin.ModelAdmin):
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = [cancel, restore]
     fieldsets = [
-        (
-            None,
-            {
-                "fields": ["event", "title", "slug", "kind", "track", "summary"],
-            },
-        ),
+        (None, {"fields": ["event", "title", "slug", "kind", "track", "summary"]}),
         (
             "Does it take place?",
             {
@@ -246,8 +241,7 @@ class SessionAdmin(admin.ModelAdmin):
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:
             messages.warning(
-                request,
-                f"The agenda of “{session}” takes {planned} minutes, the session {length}.",
+                request, f"The agenda of “{session}” takes {planned} minutes, the session {length}."
             )
 
     @admin.display(description="when", ordering="starts_at")
@@ -300,8 +294,7 @@ def show_synced_meeting(request: HttpRequest, session: Session, changed: bool) -
     """After saving, say how far the meeting at Zoom is."""
     if changed and not session.event.has_personal_links:
         messages.info(
-            request,
-            "Of a new phone number people are told by mail, once your edits have rested.",
+            request, "Of a new phone number people are told by mail, once your edits have rested."
         )
     status = meeting_status(session, timezone.now())
     level = messages.WARNING if status.is_problem else messages.INFO

@@ -47,10 +47,7 @@ def warning(text: str) -> SafeString:
 
 @contextlib.contextmanager
 def in_event_time(
-    request: HttpRequest,
-    event: Event | None,
-    zone: zoneinfo.ZoneInfo,
-    sessions: Iterable[Session],
+    request: HttpRequest, event: Event | None, zone: zoneinfo.ZoneInfo, sessions: Iterable[Session]
 ) -> Iterator[dict[str, Any]]:
     """Handle a change form in the event's time zone. Yields context for its template.
 

@@ -10,13 +10,7 @@ from events.models.event import (
     validate_emails,
     validate_event_slug,
 )
-from events.models.session import (
-    AgendaItem,
-    Revision,
-    Session,
-    SessionQuerySet,
-    SessionSnapshot,
-)
+from events.models.session import AgendaItem, Revision, Session, SessionQuerySet, SessionSnapshot
 from events.models.zoom import DialIn, Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
 
 __all__ = [

@@ -108,8 +108,7 @@ class Event(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
     host = models.CharField(max_length=150, help_text="Who invites, such as Drop LWOP Coalition.")
     contact_email = models.EmailField(
-        blank=True,
-        help_text="Where people's questions and their replies to our mails go.",
+        blank=True, help_text="Where people's questions and their replies to our mails go."
     )
     summary = models.CharField(
         max_length=300, help_text="One or two sentences, shown first on the page."
@@ -211,9 +210,7 @@ class Event(models.Model):
         "account, with commas between them.",
     )
     zoom_waiting_room = models.BooleanField(
-        "waiting room",
-        default=False,
-        help_text="People wait at Zoom until a host lets them in.",
+        "waiting room", default=False, help_text="People wait at Zoom until a host lets them in."
     )
     zoom_mute_on_entry = models.BooleanField(
         "mute on entry", default=True, help_text="Microphones are off when people come in."
@@ -234,7 +231,7 @@ class Event(models.Model):
                 name="event_registration_closes_after_it_opens",
                 condition=Q(registration_closes_at__gt=F("registration_opens_at")),
                 violation_error_message="Registration must close after it opens.",
-            ),
+            )
         ]
 
     def __str__(self) -> str:

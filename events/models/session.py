@@ -255,7 +255,7 @@ class Revision(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="one_revision_per_session_and_number", fields=["session", "number"]
-            ),
+            )
         ]
 
     def __str__(self) -> str:

@@ -93,7 +93,7 @@ class Meeting(models.Model):
             models.CheckConstraint(
                 name="meeting_at_zoom_has_its_id",
                 condition=~Q(state="made") | Q(zoom_id__isnull=False),
-            ),
+            )
         ]
 
     def __str__(self) -> str:
@@ -136,7 +136,7 @@ class ZoomReport(models.Model):
     class Meta:
         ordering = ["pk"]
         indexes = [
-            models.Index(name="zoom_reports_to_do", fields=["id"], condition=Q(done_at=None)),
+            models.Index(name="zoom_reports_to_do", fields=["id"], condition=Q(done_at=None))
         ]
 
     def __str__(self) -> str:

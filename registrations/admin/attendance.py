@@ -89,8 +89,7 @@ class AttendanceAdmin(ChangeOnlyAdmin):
         matched = attendance.match(attendance=obj, seat=obj.seat)
         name = obj.seat.registration.name
         messages.success(
-            request,
-            f"{name} was there: {counted(matched, 'entry is', 'entries are')} theirs now.",
+            request, f"{name} was there: {counted(matched, 'entry is', 'entries are')} theirs now."
         )
         if form.initial["seat"]:
             messages.info(

@@ -24,11 +24,7 @@ def _fingerprint(chosen: list[Registration]) -> str:
 
 
 def confirmation_page(
-    model_admin: ModelAdmin,
-    request: HttpRequest,
-    chosen: list[Registration],
-    *,
-    title: str,
+    model_admin: ModelAdmin, request: HttpRequest, chosen: list[Registration], *, title: str
 ) -> HttpResponse:
     """Render the template that is named like the action. Its button sends the action again."""
     if "sure" in request.POST:

@@ -97,7 +97,7 @@ class MailTextAdmin(admin.ModelAdmin):
                 "The words are yours. Ours stay where yours could be wrong: for people who wait "
                 "for a place, and when a canceled session takes place after all.",
             },
-        ),
+        )
     ]
 
     def get_urls(self) -> list[Any]:

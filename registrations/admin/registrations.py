@@ -303,10 +303,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = [
-        *(approve, decline, send_links_again, renew_links, cancel),
-        *(export_csv, erase),
-    ]
+    actions = [*(approve, decline, send_links_again, renew_links, cancel), *(export_csv, erase)]
     fieldsets = [
         (
             None,
@@ -316,10 +313,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
                 "People register on the public page, or you do it there for them.",
             },
         ),
-        (
-            "Access needs",
-            {"fields": ["needs", "needs_other", "arrangements"]},
-        ),
+        ("Access needs", {"fields": ["needs", "needs_other", "arrangements"]}),
         ("Answers to your questions", {"fields": ["answers"]}),
         (
             "Mails",

@@ -36,13 +36,11 @@ def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet
     admitted = sum(seat.registration.is_admitted for seat in done)
     if admitted:
         messages.success(
-            request,
-            f"{people(admitted)} called. The link is on its way, also where it is full.",
+            request, f"{people(admitted)} called. The link is on its way, also where it is full."
         )
     if pending := len(done) - admitted:
         messages.success(
-            request,
-            f"{people(pending)} given a place: they get their links once you approve them.",
+            request, f"{people(pending)} given a place: they get their links once you approve them."
         )
     if left:
         messages.warning(request, f"{left} left out: they have a place already.")
@@ -55,8 +53,7 @@ def move_to_waiting(
     done, left = apply_to_each(request, queryset, seats.move_to_waiting, "Moved to the line.")
     if done:
         messages.success(
-            request,
-            f"{people(len(done))} moved. Their links there end; nothing is mailed to them.",
+            request, f"{people(len(done))} moved. Their links there end; nothing is mailed to them."
         )
     if left:
         messages.warning(

@@ -65,11 +65,7 @@ def page_response(
     model_admin: ModelAdmin, request: HttpRequest, template: str, **context: Any
 ) -> TemplateResponse:
     """Render a template below admin/registrations/, with what the admin's base needs."""
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
-        **context,
-    }
+    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
     return TemplateResponse(request, f"admin/registrations/{template}", context)
 
 

@@ -197,11 +197,7 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(
         context,
         composer.texts(context, special, session=session.title),
-        {
-            "title": session.title,
-            "was": before,
-            "was_when": _day_and_hours(before, context.zone),
-        },
+        {"title": session.title, "was": before, "was_when": _day_and_hours(before, context.zone)},
         sessions={"row": _to_come(context.sessions, composer.now)},
         calendar=calendar,
         method=method,

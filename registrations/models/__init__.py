@@ -1,11 +1,6 @@
 """The people: who comes to what, and what we told them."""
 
-from registrations.models.access_needs import (
-    NEED_KINDS,
-    OTHER_NEED,
-    AccessNeed,
-    need_choices,
-)
+from registrations.models.access_needs import NEED_KINDS, OTHER_NEED, AccessNeed, need_choices
 from registrations.models.mail import (
     UNREACHED_STATES,
     Announcement,

@@ -175,9 +175,7 @@ class OutgoingMail(models.Model):
                 name="mails_with_a_message", fields=["id"], condition=Q(message__isnull=False)
             ),
             models.Index(
-                name="mails_of_a_provider",
-                fields=["provider_id"],
-                condition=~Q(provider_id=""),
+                name="mails_of_a_provider", fields=["provider_id"], condition=~Q(provider_id="")
             ),
         ]
 
@@ -210,7 +208,7 @@ class MailText(models.Model):
         ordering = ["event", "kind"]
         verbose_name = "mail text"
         constraints = [
-            models.UniqueConstraint(name="one_text_per_event_and_kind", fields=["event", "kind"]),
+            models.UniqueConstraint(name="one_text_per_event_and_kind", fields=["event", "kind"])
         ]
 
     def __str__(self) -> str:

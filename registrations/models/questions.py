@@ -53,9 +53,8 @@ class Answer(models.Model):
         ordering = ["question__position", "question"]
         constraints = [
             models.UniqueConstraint(
-                name="one_answer_per_registration_and_question",
-                fields=["registration", "question"],
-            ),
+                name="one_answer_per_registration_and_question", fields=["registration", "question"]
+            )
         ]
 
     def __str__(self) -> str:

@@ -174,8 +174,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
     def admitted(self) -> "SeatQuerySet":
         """Seats of people who come; see `RegistrationQuerySet.admitted()`."""
         return self.seated().filter(
-            registration__canceled_at=None,
-            registration__approval=Registration.Approval.APPROVED,
+            registration__canceled_at=None, registration__approval=Registration.Approval.APPROVED
         )
 
     def occupying(self) -> "SeatQuerySet":
@@ -232,7 +231,7 @@ class Seat(models.Model):
                 name="waiting_lists",
                 fields=["session", "waiting_since", "id"],
                 condition=Q(state="waiting"),
-            ),
+            )
         ]
 
     def __str__(self) -> str:

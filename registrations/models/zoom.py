@@ -57,12 +57,12 @@ class PersonalLink(models.Model):
                 name="personal_link_issued_has_its_address",
                 condition=Q(state="issued", issued_at__isnull=False) & ~Q(join_url="")
                 | ~Q(state="issued"),
-            ),
+            )
         ]
         indexes = [
             models.Index(
                 name="personal_links_to_do", fields=["due_at"], condition=Q(state="wanted")
-            ),
+            )
         ]
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Attendance(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="one_attendance_per_presence", fields=["uuid", "participant"]
-            ),
+            )
         ]
 
     def __str__(self) -> str:

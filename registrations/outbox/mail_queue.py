@@ -5,10 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.db import (
-    connection,
-    transaction,
-)
+from django.db import connection, transaction
 from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
@@ -26,11 +23,7 @@ BATCH_SIZE = 100
 # A delivery run ends after this long, so that a worker that is told to stop does so soon.
 DELIVERY_RUN_SECONDS = 10
 # While a row is in one of these, its outcome has yet to be recorded.
-OPEN_STATES = (
-    OutgoingMail.State.WAITING,
-    OutgoingMail.State.PAUSED,
-    OutgoingMail.State.DROPPED,
-)
+OPEN_STATES = (OutgoingMail.State.WAITING, OutgoingMail.State.PAUSED, OutgoingMail.State.DROPPED)
 # Someone who reported an email as spam gets it no second time.
 RESENDABLE_STATES = (OutgoingMail.State.FAILED, OutgoingMail.State.BOUNCED)
 

@@ -182,9 +182,7 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
         if participant.registrant_id not in by_link
     }
     seats = Seat.objects.filter(
-        session=session,
-        registration__canceled_at=None,
-        registration__email_key__in=keys - {""},
+        session=session, registration__canceled_at=None, registration__email_key__in=keys - {""}
     )
     by_email = dict(seats.values_list("registration__email_key", "pk"))
     return [
@@ -211,10 +209,7 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
     same = Q(pk=attendance.pk)
     if attendance.name and attendance.email:
         same |= Q(
-            seat=None,
-            session=attendance.session_id,
-            name=attendance.name,
-            email=attendance.email,
+            seat=None, session=attendance.session_id, name=attendance.name, email=attendance.email
         )
     matched = Attendance.objects.filter(same).update(seat=seat)
     Seat.objects.filter(pk=seat.pk).update(attended=True)

@@ -167,9 +167,7 @@ def bench_queries(week) -> None:
             )
             for n in range(others)
         )
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             Client().post(
                 f"/{week.slug}/register/", filled_form(week), headers={"host": "localhost"}
             )

@@ -8,10 +8,7 @@ urlpatterns = [
     path("oauth/token", api.token),
     path("v2/users/<key>", api.endpoint(GET=api.get_user)),
     path("v2/users/<key>/settings", api.endpoint(PATCH=api.update_user_settings)),
-    path(
-        "v2/users/<key>/meetings",
-        api.endpoint(GET=api.list_meetings, POST=api.create_meeting),
-    ),
+    path("v2/users/<key>/meetings", api.endpoint(GET=api.list_meetings, POST=api.create_meeting)),
     path(
         "v2/meetings/<key>",
         api.endpoint(GET=api.get_meeting, PATCH=api.update_meeting, DELETE=api.delete_meeting),

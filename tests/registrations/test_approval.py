@@ -18,12 +18,7 @@ from django.utils import timezone
 from events.models import AgendaItem, Event, Session
 from events.schedule import cancel_session, edit_session
 from registrations import signup, tasks
-from registrations.mail import (
-    announcements,
-    kinds,
-    unsubscribe,
-    writer,
-)
+from registrations.mail import announcements, kinds, unsubscribe, writer
 from registrations.models import Announcement, OutgoingMail, Registration, Seat, new_token
 from registrations.outbox import delivery
 from tests.people import filled_form, sign_up
@@ -750,11 +745,7 @@ def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
 def test_links_are_renewed_once_however_often_it_is_pressed(admin_client, someone):
     alice = someone("approved")
     page = act(admin_client, Registration, "renew_links", alice)
-    pressed = {
-        "action": "renew_links",
-        "_selected_action": [alice.pk],
-        "sure": sure_of(page),
-    }
+    pressed = {"action": "renew_links", "_selected_action": [alice.pk], "sure": sure_of(page)}
     said = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
     once = Registration.objects.get().token
     assert "What you chose has changed since. Please look again." in said[1]

@@ -818,10 +818,7 @@ def test_table_of_one_session_shows_details(admin_client, personal, opening):
     sign_up(personal, "Charlie C", sessions=[])
     answer = admin_client.get(page_of(personal), {"session": opening.pk})
     assert table(answer) == [
-        (
-            "Alice Adams",
-            ["Mail accepted", "Zoom link there", "Opened Oct 16, 8:52 AM", "Attended"],
-        ),
+        ("Alice Adams", ["Mail accepted", "Zoom link there", "Opened Oct 16, 8:52 AM", "Attended"]),
         ("Bob B", ["Mail came back", "No personal link yet", "Not opened", "Not seen"]),
     ]
     assert answer.context["columns"] == [

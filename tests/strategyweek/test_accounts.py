@@ -174,12 +174,7 @@ def test_organizers_see_account_emails_without_their_text(admin_client):
     mail = queue()
     pages = [
         admin_client.get(url).content.decode()
-        for url in (
-            MAILS,
-            f"{MAILS}{mail.pk}/change/",
-            f"{MAILS}?q=alice",
-            f"{MAILS}status/",
-        )
+        for url in (MAILS, f"{MAILS}{mail.pk}/change/", f"{MAILS}?q=alice", f"{MAILS}status/")
     ]
     assert ["alice@example.org" in page for page in pages] == [True, True, True, False]
     assert ["Account" in page for page in pages] == [True] * 4
@@ -415,10 +410,7 @@ def test_weeks_of_an_unverified_address_are_not_shown(week, client):
 
 @pytest.mark.parametrize(
     "changes",
-    [
-        {"approval": "declined", "decided_at": timezone.now()},
-        {"canceled_at": timezone.now()},
-    ],
+    [{"approval": "declined", "decided_at": timezone.now()}, {"canceled_at": timezone.now()}],
     ids=["declined", "canceled"],
 )
 def test_weeks_page_is_empty_after_canceling_or_being_declined(week, client, changes):

@@ -29,12 +29,7 @@ from events import background
 from events.models import Event
 from events.schedule import cancel_session, edit_session, restore_session
 from registrations import signup
-from registrations.mail import (
-    announcements,
-    change_notices,
-    unsubscribe,
-    writer,
-)
+from registrations.mail import announcements, change_notices, unsubscribe, writer
 from registrations.models import Announcement, Heartbeat, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue
 from strategyweek import celery_app

@@ -22,11 +22,7 @@ from registrations.models import OutgoingMail, Question, Registration, Seat
 from tests.people import sign_up
 from tests.walks.test_my_page import fits, press, says
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(180),
-    pytest.mark.once,
-]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180), pytest.mark.once]
 
 ADMIN = "/admin/registrations"
 DAY = dt.timedelta(days=1)

@@ -540,10 +540,7 @@ def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft
     [
         ("", "Choose the day and the hour."),
         ("soon", "Write it like 2026-10-16T09:00."),
-        (
-            "2020-10-16T09:00",
-            "This moment has passed. Choose a later one, or send it now.",
-        ),
+        ("2020-10-16T09:00", "This moment has passed. Choose a later one, or send it now."),
         ("9999-12-31T23:59", "This is more than a year ahead. Is it the right year?"),
     ],
 )

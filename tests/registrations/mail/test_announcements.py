@@ -11,13 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from registrations import signup, tasks
-from registrations.mail import (
-    announcements,
-    enqueue,
-    markdown,
-    unsubscribe,
-    writer,
-)
+from registrations.mail import announcements, enqueue, markdown, unsubscribe, writer
 from registrations.mail.previews import sample_attendee
 from registrations.models import Announcement, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue

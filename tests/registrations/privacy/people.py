@@ -12,12 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from events.models import Event, Meeting, ZoomReport
-from registrations.models import (
-    Answer,
-    Attendance,
-    Question,
-    Registration,
-)
+from registrations.models import Answer, Attendance, Question, Registration
 from tests.people import sign_up
 
 NAME, EMAIL = "Dulcinea Quixote", "dulcinea@windmill.example"

@@ -16,12 +16,7 @@ from django.utils.html import escape
 
 from registrations import signup
 from registrations.admin.csv_export import csv_of
-from registrations.models import (
-    Answer,
-    OutgoingMail,
-    Question,
-    Registration,
-)
+from registrations.models import Answer, OutgoingMail, Question, Registration
 from registrations.privacy import erasure
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import act_surely, sure_of

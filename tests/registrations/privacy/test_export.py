@@ -13,12 +13,7 @@ from registrations import signup
 from registrations.models import OutgoingMail, PersonalLink, Registration
 from registrations.privacy import erasure, export
 from tests.people import sign_up
-from tests.registrations.privacy.people import (
-    EMAIL,
-    NAME,
-    downloaded,
-    erase_page,
-)
+from tests.registrations.privacy.people import EMAIL, NAME, downloaded, erase_page
 
 pytestmark = pytest.mark.django_db
 
@@ -109,7 +104,7 @@ def test_new_fields_are_exported_and_erased_unless_listed():
     assert erased == details - {"strategies"} | {"email_key", "token", "erased_at"}
     mails = set(export.exported_fields(OutgoingMail))
     assert mails == {
-        *("kind", "session", "announcement", "state", "created_at", "sent_at", "last_error"),
+        *("kind", "session", "announcement", "state", "created_at", "sent_at", "last_error")
     }
 
 

@@ -346,9 +346,7 @@ def test_feed_rejects_post(client, alice):
 def test_feed_takes_two_queries_and_writes_nothing(client, week, count):
     token = sign_up(week, sessions=week.sessions.all()[:count]).token
     for condition in ({}, {"If-None-Match": "*"}):
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             client.get(f"/calendar/{token}.ics", headers=condition)
         assert [each["sql"].split()[0] for each in asked] == ["SELECT", "SELECT"]
 

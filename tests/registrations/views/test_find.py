@@ -137,9 +137,7 @@ def test_queries_are_the_same_for_every_address(client, week, django_capture_on_
     done = {}
     for email in (*(person.email for person in people), "nobody@example.org"):
         with (
-            CaptureQueriesContext(
-                connection,
-            ) as queries,
+            CaptureQueriesContext(connection) as queries,
             django_capture_on_commit_callbacks() as nudges,
         ):
             find(client, week, email)

@@ -26,11 +26,7 @@ def post(client: Client, week: Event, **changes):
 
 
 def counts() -> tuple[int, int, int]:
-    return (
-        Registration.objects.count(),
-        Seat.objects.count(),
-        OutgoingMail.objects.count(),
-    )
+    return (Registration.objects.count(), Seat.objects.count(), OutgoingMail.objects.count())
 
 
 def offered(client, week: Event) -> list[int]:

@@ -428,10 +428,7 @@ def test_list_adds_a_second_stay(opening, complete):
 
 def test_list_only_completes_a_stay_at_the_same_time(opening, complete):
     report("joined", ELEVEN, user_name="Alice")
-    assert complete(listed("Alice", NINE, TEN)) == [
-        ("Alice", NINE, TEN),
-        ("Alice", ELEVEN, None),
-    ]
+    assert complete(listed("Alice", NINE, TEN)) == [("Alice", NINE, TEN), ("Alice", ELEVEN, None)]
 
 
 def test_list_may_contain_someone_twice(opening, complete):

@@ -116,10 +116,7 @@ def test_report_is_saved_and_a_worker_woken(
 ):
     woken: list[str] = []
     monkeypatch.setattr(background, "wake_workers", lambda task, delay_seconds: woken.append(task))
-    with (
-        django_capture_on_commit_callbacks(execute=True),
-        django_assert_num_queries(1),
-    ):
+    with django_capture_on_commit_callbacks(execute=True), django_assert_num_queries(1):
         assert post(JOINED) == 204
     assert woken == ["registrations.tasks.apply_zoom_reports"]
     report = ZoomReport.objects.get()
@@ -151,10 +148,7 @@ NOW = 1_900_000_000
             {**signed(JOINED, timestamp=NOW), "x-zm-request-timestamp": str(NOW + 1)},
             "wrong signature",
         ),
-        (
-            {**signed(JOINED, timestamp=NOW), "x-zm-signature": "v0=\xe9\xe9"},
-            "wrong signature",
-        ),
+        ({**signed(JOINED, timestamp=NOW), "x-zm-signature": "v0=\xe9\xe9"}, "wrong signature"),
     ],
 )
 def test_forged_and_old_webhooks_are_rejected_without_a_query(
