@@ -28,7 +28,9 @@ from strategyweek import celery_app
 from tests import people
 from tests.browser import DESK, PHONE, launched
 from tests.fake_zoom import FakeZoom
-from tests.services import Broker, Process, SmtpSink
+from tests.services.database import Broker
+from tests.services.mail import SmtpSink
+from tests.services.process import Process
 
 
 class NetworkBlocked(Exception):

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 from tests.browser import NoBrowser, chromium
-from tests.services import Unavailable, redis_program
+from tests.services.database import redis_program
+from tests.services.process import Unavailable
 
 CHROMIUM_PACKAGES = ("chromium", "fonts-dejavu", "fonts-noto-color-emoji")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page
 
 from tests.browser import DESK, PHONE, launched
-from tests.services import BASE_DIR, Process, embedded, eventually, free_port
+from tests.services.environment import embedded
+from tests.services.process import BASE_DIR, Process, eventually, free_port
 
 FOLDER = BASE_DIR / "docs" / "screenshots"
 LINK = "https://zoom.us/j/81234567890?pwd=only-for-the-picture"

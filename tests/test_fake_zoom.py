@@ -27,7 +27,7 @@ from tests.fake_zoom.faults import Failure, Faults
 from tests.fake_zoom.limits import Label, RateLimiter
 from tests.fake_zoom.serializers import join_url, personal_url
 from tests.fake_zoom.state import keep_in_file
-from tests.services import Process, eventually, free_port
+from tests.services.process import Process, eventually, free_port
 
 pytestmark = pytest.mark.once
 

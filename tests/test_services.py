@@ -21,7 +21,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from strategyweek import celery_app
 from tests.conftest import NetworkBlocked, Start, watch
-from tests.services import Process, SmtpSink, eventually
+from tests.services.mail import SmtpSink
+from tests.services.process import Process, eventually
 
 MESSAGES, WRITERS = 900, 3
 

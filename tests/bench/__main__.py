@@ -22,7 +22,8 @@ from tests.bench.mail import ZONES, bench_mail
 from tests.bench.readiness import bench_readiness
 from tests.bench.report import figure, title
 from tests.bench.zoom import bench_zoom
-from tests.services import Process, free_port, served
+from tests.services.environment import served
+from tests.services.process import Process, free_port
 
 SECONDS = 5
 ROUNDS = 3

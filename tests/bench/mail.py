@@ -18,7 +18,7 @@ import psutil
 
 from tests.bench.report import figure, title
 from tests.bench.sink import SECONDS
-from tests.services import Process, eventually, free_port
+from tests.services.process import Process, eventually, free_port
 
 ZONES = [
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles"),

@@ -6,7 +6,7 @@ from tests.bench.mail import people_of, variables, workers
 from tests.bench.report import figure, title
 from tests.fake_zoom import FakeZoom
 from tests.fake_zoom.limits import PER_SECOND, Label
-from tests.services import eventually
+from tests.services.process import eventually
 
 PEOPLE, SESSIONS, BATCH = 3000, 6, 30
 

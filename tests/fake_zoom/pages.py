@@ -16,7 +16,7 @@ from tests.fake_zoom.records import CannotJoin
 from tests.fake_zoom.server import Request
 
 if TYPE_CHECKING:
-    from .zoom import FakeZoom
+    from tests.fake_zoom.zoom import FakeZoom
 
 HERE = Path(__file__).parent
 ENGINE = Engine(dirs=[str(HERE / "templates")], libraries={"tz": "django.templatetags.tz"})

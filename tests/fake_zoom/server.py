@@ -13,7 +13,7 @@ from django.core.servers.basehttp import ThreadedWSGIServer
 from django.urls import resolve
 
 if TYPE_CHECKING:
-    from .zoom import FakeZoom
+    from tests.fake_zoom.zoom import FakeZoom
 
 # How often a hanging request checks whether the client or the server is gone, in seconds.
 POLL_SECONDS = 0.02

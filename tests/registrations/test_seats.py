@@ -19,7 +19,7 @@ from registrations.models import OutgoingMail, Registration, Seat
 from registrations.outbox import delivery
 from tests.conftest import database_url
 from tests.people import coming_week, filled_form, sign_up
-from tests.services import Process
+from tests.services.process import Process
 
 pytestmark = pytest.mark.django_db
 

@@ -41,7 +41,7 @@ from strategyweek.accounts import urls as account_urls
 from strategyweek.settings import sign_in_providers
 from tests.browser import overflow
 from tests.people import sign_up
-from tests.services import BASE_DIR
+from tests.services.process import BASE_DIR
 from tests.strategyweek.test_settings import PRODUCTION, run
 
 pytestmark = pytest.mark.django_db

@@ -23,7 +23,8 @@ import psycopg2
 import pytest
 import yaml
 
-from tests.services import BASE_DIR, Process, SmtpSink, eventually, free_port
+from tests.services.mail import SmtpSink
+from tests.services.process import BASE_DIR, Process, eventually, free_port
 
 pytestmark = pytest.mark.served
 

@@ -18,7 +18,7 @@ import pytest
 from django.core.management import CommandError
 
 from strategyweek.management.commands.run import Command
-from tests.services import Process, eventually, free_port
+from tests.services.process import Process, eventually, free_port
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
 

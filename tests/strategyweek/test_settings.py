@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from strategyweek.logs import HideTokens
 from strategyweek.settings import integer, is_zoom
-from tests.services import BASE_DIR
+from tests.services.process import BASE_DIR
 
 pytestmark = pytest.mark.once
 

@@ -22,7 +22,8 @@ from registrations.models import Registration
 from registrations.outbox import delivery
 from tests.people import sign_up
 from tests.registrations.views.test_calendar import Read, address, move, read
-from tests.services import Process, SmtpSink, free_port
+from tests.services.mail import SmtpSink
+from tests.services.process import Process, free_port
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

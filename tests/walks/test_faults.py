@@ -15,7 +15,7 @@ from registrations.models import OutgoingMail, Registration
 from strategyweek import celery_app
 from tests.conftest import database_url
 from tests.people import filled_form, sign_up
-from tests.services import Process, eventually, free_port
+from tests.services.process import Process, eventually, free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

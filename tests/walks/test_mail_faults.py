@@ -35,7 +35,9 @@ from registrations.outbox import delivery, mail_queue
 from strategyweek import celery_app
 from tests.conftest import Start, database_url
 from tests.people import sign_up
-from tests.services import Broker, FastSink, Process, eventually
+from tests.services.database import Broker
+from tests.services.mail import FastSink
+from tests.services.process import Process, eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 

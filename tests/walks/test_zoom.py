@@ -19,7 +19,8 @@ from registrations.models import OutgoingMail, PersonalLink, Registration, Seat
 from tests.conftest import Start
 from tests.fake_zoom import FakeZoom
 from tests.people import coming_week, filled_form, sign_up
-from tests.services import SmtpSink, eventually
+from tests.services.mail import SmtpSink
+from tests.services.process import eventually
 
 PEOPLE, BY_FORM = 200, 20
 BEAT = [

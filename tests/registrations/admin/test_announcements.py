@@ -26,7 +26,7 @@ from registrations.mail import announcements, unsubscribe
 from registrations.models import Announcement, OutgoingMail, Seat
 from registrations.outbox import mail_queue
 from tests.people import sign_up
-from tests.services import eventually
+from tests.services.process import eventually
 
 pytestmark = pytest.mark.django_db
 

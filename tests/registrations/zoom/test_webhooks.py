@@ -20,7 +20,7 @@ from registrations.models import Attendance, Seat
 from registrations.zoom import attendance, reports, webhooks
 from tests.people import sign_up
 from tests.registrations.zoom.conftest import UUID, ZOOM_ID
-from tests.services import eventually
+from tests.services.process import eventually
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,1 @@
+"""The real servers that tests, screenshots and the bench run on."""
