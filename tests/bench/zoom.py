@@ -53,7 +53,7 @@ def bench_zoom(week, folder: Path) -> None:
 
 
 def report(calls: list, seats: int) -> None:
-    times = [call.moment for call in calls if call.name == "add_registrants"]
+    times = [call.received_at for call in calls if call.name == "add_registrants"]
     seconds = times[-1] - times[0]
     fewest = seats // BATCH
     possible = (fewest - 1) / PER_SECOND[Label.HEAVY]["business"]
