@@ -47,8 +47,6 @@ from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
 KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
-# How many people one run of `erase_expired` erases.
-PEOPLE_PER_RUN = 100
 # `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
 # How long before an event is erased organizers are warned.
@@ -193,15 +191,15 @@ def _erase_accounts(emails: Iterable[str]) -> None:
     An account that has such an address unverified, besides others, only loses that address.
     """
     for email in emails:
-        addresses = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
-        for address in addresses.select_related("user"):
-            all_of_user = EmailAddress.objects.filter(user=address.user)
-            keys = [email_key(each.email) for each in all_of_user]
-            if address.verified or len(keys) == 1:
-                if not Registration.objects.active().filter(email_key__in=keys).exists():
-                    _erase_account(address.user, [each.email for each in all_of_user])
-            else:
+        found = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
+        for address in found.select_related("user"):
+            owned = EmailAddress.objects.filter(user=address.user)
+            addresses = list(owned.values_list("email", flat=True))
+            keys = list(map(email_key, addresses))
+            if not address.verified and len(addresses) > 1:
                 address.delete()
+            elif not Registration.objects.active().filter(email_key__in=keys).exists():
+                _erase_account(address.user, addresses)
 
 
 def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
@@ -223,7 +221,7 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
 # After the event
 
 
-def erase_expired(now: dt.datetime | None = None, limit: int = PEOPLE_PER_RUN) -> bool:
+def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
     """Erase up to `limit` people of the events that are due for it.
 
     Everyone who was in their meetings is anonymized too, known or not. Returns whether there may

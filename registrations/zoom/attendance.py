@@ -27,16 +27,10 @@ LIST_READY_AFTER, LIST_READY_UNTIL = dt.timedelta(minutes=30), dt.timedelta(days
 TOLERANCE = dt.timedelta(seconds=5)
 
 
-class OtherSession(Exception):
-    """The seat belongs to a different session than the attendance."""
-
-
 # Reports
 
 
-def apply_reports(
-    now: dt.datetime | None = None, *, limit: int = 2000, batch_size: int = 100
-) -> None:
+def apply_reports(now: dt.datetime | None = None, limit: int = 2000, batch_size: int = 100) -> None:
     """Apply up to `limit` of Zoom's reports, in order; those about people in batches.
 
     Several workers may do so at the same time.
@@ -76,11 +70,11 @@ def _apply_or_skip(batch: Sequence[ZoomReport]) -> None:
         # The database failed, not the report. The next run tries again.
         raise
     except Exception:
-        if len(batch) > 1:
-            for report in batch:
-                _apply_or_skip([report])
-        else:
+        if len(batch) == 1:
             logger.exception("Zoom report %s, %s, could not be applied", batch[0].pk, batch[0].kind)
+            return
+        for report in batch:
+            _apply_or_skip([report])
 
 
 def _apply(batch: Sequence[ZoomReport]) -> None:
@@ -200,16 +194,14 @@ def _email_key(email: str) -> str:
 def match(*, attendance: Attendance, seat: Seat) -> int:
     """Save whose attendance it was, also for others in the session with its name and email.
 
-    Returns how many were matched. Raises OtherSession.
+    Returns how many were matched. Raises ValueError if the seat is in another session.
     """
     if seat.session_id != attendance.session_id:
-        raise OtherSession
+        raise ValueError("The seat and the attendance are in different sessions.")
     same = Q(pk=attendance.pk)
     if attendance.name and attendance.email:
-        same |= Q(
-            seat=None, session=attendance.session_id, name=attendance.name, email=attendance.email
-        )
-    matched = Attendance.objects.filter(same).update(seat=seat)
+        same |= Q(seat=None, name=attendance.name, email=attendance.email)
+    matched = Attendance.objects.filter(same, session=seat.session_id).update(seat=seat)
     Seat.objects.filter(pk=seat.pk).update(attended=True)
     return matched
 

@@ -109,9 +109,9 @@ def detach(links: PersonalLinkQuerySet) -> None:
 
 
 def _upcoming_meetings() -> MeetingQuerySet:
-    personal = Q(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
-    upcoming = Meeting.objects.at_zoom().filter(personal, session__ends_at__gt=timezone.now())
-    return upcoming.order_by("session__starts_at")
+    upcoming = Meeting.objects.at_zoom().filter(session__ends_at__gt=timezone.now())
+    personal = upcoming.filter(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
+    return personal.order_by("session__starts_at")
 
 
 def _detach_unqualified() -> None:
@@ -121,9 +121,8 @@ def _detach_unqualified() -> None:
     or canceled by mistake. A meeting deleted at Zoom takes its links with it.
     """
     PersonalLink.objects.exclude(zoom_id=F("meeting__zoom_id")).delete()
-    upcoming = PersonalLink.objects.filter(
-        meeting__session__ends_at__gt=timezone.now(), seat__isnull=False
-    )
+    seated = PersonalLink.objects.filter(seat__isnull=False)
+    upcoming = seated.filter(meeting__session__ends_at__gt=timezone.now())
     qualified = Q(seat__in=Seat.objects.admitted(), email=F("seat__registration__email"))
     detach(upcoming.exclude(qualified))
 
@@ -158,7 +157,7 @@ def _register(
     """
     zoom_id, size = links[0].zoom_id, zoom_client.REGISTRANTS_PER_CALL
     try:
-        links = _match_existing_registrants(zoom_id, links)
+        links = _match_existing_registrants(links)
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         return error
@@ -209,13 +208,8 @@ def _claim_some(meeting: Meeting) -> list[PersonalLink]:
         )
         for seat in missing.order_by("pk")[:CLAIM_SIZE]
     )
-    due = PersonalLink.objects.filter(
-        meeting=meeting,
-        zoom_id=F("meeting__zoom_id"),
-        seat__in=seats,
-        state=PersonalLink.State.WANTED,
-        due_at__lte=now,
-    )
+    wanted = meeting.personal_links.filter(seat__in=seats, state=PersonalLink.State.WANTED)
+    due = wanted.filter(zoom_id=F("meeting__zoom_id"), due_at__lte=now)
     return created or _claim(due, CLAIM_SIZE)
 
 
@@ -232,14 +226,12 @@ def _person(link: PersonalLink) -> zoom_client.Person:
     return zoom_client.Person(link.email, link.seat.registration.name if link.seat else link.email)
 
 
-def _match_existing_registrants(
-    zoom_id: int, links: Sequence[PersonalLink]
-) -> Sequence[PersonalLink]:
+def _match_existing_registrants(links: Sequence[PersonalLink]) -> Sequence[PersonalLink]:
     """Record the people whom an earlier, unanswered try registered, and return the others."""
     if not any(link.asked_at for link in links):
         return links
     with sync.tracking_account_health():
-        registered = sync.registrants_by_email(zoom_id)
+        registered = sync.registrants_by_email(links[0].zoom_id)
     _record([link for link in links if _key(link) in registered], registered)
     return [link for link in links if _key(link) not in registered]
 
@@ -329,10 +321,9 @@ def _key(link: PersonalLink) -> str:
 
 def _revoke_some(meeting: Meeting) -> bool:
     """Cancel some of the meeting's detached links at Zoom. Returns whether there may be more."""
-    detached = PersonalLink.objects.filter(
-        meeting=meeting, zoom_id=F("meeting__zoom_id"), seat=None, due_at__lte=timezone.now()
-    )
-    links = _claim(detached, zoom_client.REGISTRANTS_PER_CALL)
+    detached = meeting.personal_links.filter(seat=None, zoom_id=F("meeting__zoom_id"))
+    due = detached.filter(due_at__lte=timezone.now())
+    links = _claim(due, zoom_client.REGISTRANTS_PER_CALL)
     if not links:
         return False
     zoom_id = links[0].zoom_id

@@ -28,8 +28,6 @@ from django.utils import timezone
 from events.links import absolute
 from registrations.mail import stored_messages
 
-UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
-
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
@@ -155,5 +153,5 @@ def _unused_code_accounts() -> Any:
 
 def delete_unverified() -> None:
     """Delete accounts whose address was not verified within a day."""
-    oldest = timezone.now() - UNVERIFIED_ACCOUNT_LIFETIME
-    _unverified_accounts().filter(date_joined__lt=oldest).delete()
+    yesterday = timezone.now() - dt.timedelta(days=1)
+    _unverified_accounts().filter(date_joined__lt=yesterday).delete()
