@@ -152,16 +152,17 @@ CACHES: dict[str, Any] = {
     "shared": LOCAL_MEMORY | {"LOCATION": "shared", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
 CELERY_BROKER_URL = REDIS_URL or "embedded://localhost"
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any]
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    REDIS_TIMEOUTS | {"max_retries": 0}
+    if REDIS_URL
+    else {"folder": str(VAR_DIR / "broker"), "polling_interval": 0.1}
+)
 if REDIS_URL:
     CACHES["shared"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": REDIS_TIMEOUTS,
     }
-    CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TIMEOUTS | {"max_retries": 0}
-else:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(VAR_DIR / "broker"), "polling_interval": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -229,7 +230,6 @@ DEFAULT_FROM_EMAIL = required(
     debug_default="Strategy Week <week@localhost>",
     hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
-SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Zoom
 
@@ -251,7 +251,6 @@ def is_zoom(url: str) -> bool:
     return parts.scheme == "https" and domain in {"zoom.us", "zoomgov.com"}
 
 
-# A fake Zoom is used: pages show a notice.
 ZOOM_IS_FAKE = not (is_zoom(ZOOM_API_URL) and is_zoom(ZOOM_OAUTH_URL))
 if ZOOM_IS_FAKE and not DEBUG:
     raise ImproperlyConfigured(
@@ -280,7 +279,6 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 CODE_TIMEOUT = 15 * 60
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
-# No email about a forgotten password to addresses without an account.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import SESSION_KEY, get_user_model
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session as SignIn
 from django.db import transaction
@@ -202,9 +202,9 @@ def _erase_accounts(emails: Iterable[str]) -> None:
                 _erase_account(address.user, addresses)
 
 
-def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
+def _erase_account(user: User, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
-    _anonymize_log(get_user_model()._default_manager.filter(pk=user.pk))
+    _anonymize_log(User.objects.filter(pk=user.pk))
     mails = OutgoingMail.objects.filter(registration=None)
     for email in emails:
         stored = Q(message__recipient__iexact=email)

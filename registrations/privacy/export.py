@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.utils import timezone
 
@@ -62,7 +62,7 @@ def personal_data(registration: Registration) -> dict[str, Any]:
     seats = registration.seats.select_related("session", "personal_link")
     mails = registration.mails.select_related("session", "announcement").order_by("pk")
     verified = EmailAddress.objects.filter(email__iexact=registration.email, verified=True)
-    accounts = get_user_model()._default_manager.filter(pk__in=verified.values("user"))
+    accounts = User.objects.filter(pk__in=verified.values("user"))
     return {
         "event": registration.event.name,
         "fetched_at": timezone.now(),

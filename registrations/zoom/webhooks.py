@@ -25,7 +25,6 @@ from registrations.zoom import reports
 
 logger = logging.getLogger(__name__)
 
-URL_VALIDATION = "endpoint.url_validation"
 # Zoom's largest webhooks have a few thousand bytes.
 MAX_BODY_BYTES = 64 * 1024
 # How far a signature's timestamp may be from our clock, either way.
@@ -52,7 +51,7 @@ def zoom_webhook(request: HttpRequest) -> HttpResponse:
         body = _read_body(request)
         _verify_signature(request, body, secret)
         kind, payload = _parse(body)
-        if kind == URL_VALIDATION:
+        if kind == "endpoint.url_validation":
             return JsonResponse(_validation_answer(payload, secret))
     except Rejected as error:
         logger.warning("Rejected a Zoom webhook: %s", error)
