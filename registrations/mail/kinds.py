@@ -95,7 +95,7 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     ]
     if first not in to_come:
         return None
-    texts = composer.texts(context, when=_when(first.starts_at, now, context.zone))
+    texts = composer.texts(context, when=_when(to_come[0].starts_at, now, context.zone))
     return composer.compose(context, texts, {"count": len(to_come)}, sessions={"ticket": to_come})
 
 

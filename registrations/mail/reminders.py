@@ -3,11 +3,11 @@
 import datetime as dt
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from events.background import for_each_logging_errors
-from events.models import Event, Session, SessionQuerySet
-from registrations.mail.change_notices import earlier_revisions, is_change
+from events.models import Event, Revision, Session, SessionQuerySet
+from registrations.mail.change_notices import COMMIT_MARGIN, earlier_revisions, is_change
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
@@ -40,23 +40,48 @@ def _remind(kind: MailKind, session: Session, now: dt.datetime) -> None:
         starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
     )
     for other in earlier.with_details():
-        if event.day_of(other.starts_at) != event.day_of(session.starts_at):
+        if _day(session, other) != _day(session, session):
             continue
+        reminders = _reminders_of(kind, other)
         if now < other.starts_at:
-            people = people.exclude(pk__in=_seats_to_remind(kind, other).values("registration"))
-        else:
-            people = people.exclude(pk__in=_already_covered(kind, other).values("registration"))
+            expected = _seats_to_remind(kind, other).exclude(
+                registration__in=reminders.values("registration")
+            )
+            people = people.exclude(pk__in=expected.values("registration"))
+        included = _including(session, reminders)
+        people = people.exclude(pk__in=included.values("registration"))
     _queue(people, kind, session)
 
 
-def _already_covered(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
-    """Reminders of a session that has started, which included what this one would say.
+def _reminders_of(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
+    """Reminders that say at least what a reminder of this kind says.
 
-    One that wasn't sent yet is dropped when it's rendered.
+    One that wasn't sent before its session starts is dropped when it's rendered.
     """
     # The reminder shortly before has everything that the one on the day before has.
     reminders = OutgoingMail.objects.filter(session=session, kind__in=(kind, MailKind.HOUR))
     return reminders.exclude(state=OutgoingMail.State.DROPPED)
+
+
+def _including(session: Session, reminders: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail]:
+    """Of these reminders of an earlier session that day, those that include this session too.
+
+    They were written after the person got the seat, while the session was to take place that day.
+    """
+    on_another_day, began = Q(pk__in=[]), session.created_at
+    for revision in session.revisions.all():
+        if not revision.takes_place or _day(session, revision) != _day(session, session):
+            until = revision.replaced_at + COMMIT_MARGIN
+            on_another_day |= Q(claimed_at__gte=began, claimed_at__lt=until)
+        began = revision.replaced_at
+    seated_before = Q(claimed_at__gte=F("registration__seats__seated_at") + COMMIT_MARGIN)
+    return reminders.exclude(on_another_day).filter(
+        Q(claimed_at=None) | seated_before, registration__seats__session=session
+    )
+
+
+def _day(session: Session, version: Session | Revision) -> dt.date:
+    return session.event.day_of(version.starts_at)
 
 
 def _seats_to_remind(kind: MailKind, session: Session) -> QuerySet[Seat]:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from events.models import AgendaItem, Meeting, Session
 from events.schedule import cancel_session, edit_session, restore_session
-from registrations import signup, tasks
+from registrations import seats, signup, tasks
 from registrations.mail import reminders, writer
 from registrations.models import OutgoingMail, Seat
 from registrations.outbox import delivery
@@ -186,6 +186,47 @@ def test_reminder_that_included_both_sessions_of_a_day_is_enough(
     assert evening.title in text
     for moment in (opening.starts_at, evening.starts_at - HOUR, evening.starts_at - MINUTE):
         assert owed_at(moment) == [(kind, "Alice Adams")]
+
+
+@pytest.mark.parametrize("kind", ["day", "hour"])
+def test_people_promoted_after_the_days_reminder_are_reminded_of_the_second_session(
+    week, opening, evening, smtp, kind
+):
+    Session.objects.filter(pk=evening.pk).update(capacity=0)
+    alice = sign_up(week, sessions=[opening, Session.objects.get(pk=evening.pk)])
+    ahead = 24 * HOUR if kind == "day" else HOUR
+    owed_at(opening.starts_at - ahead)
+    sent_at(opening.starts_at - ahead, smtp)
+    with time_machine.travel(opening.starts_at - ahead + 4 * HOUR, tick=False):
+        seats.promote(seat=alice.seats.get(session=evening))
+    assert owed_at(evening.starts_at - ahead - MINUTE)[-1] == ("promoted", "Alice Adams")
+    for _run in range(2):
+        owed_at(evening.starts_at - ahead)
+    again = alice.mails.get(kind=kind, session=evening)
+    *_earlier, subject = sent_at(evening.starts_at - ahead, smtp)
+    again.refresh_from_db()
+    assert again.state == "sent"
+    if kind == "day":
+        assert subject.startswith(f"Reminder: {week.name}, tomorrow at 12:00 PM E")
+
+
+def test_people_are_reminded_of_a_session_moved_to_a_day_whose_reminder_was_sent(
+    week, opening, evening, smtp
+):
+    Session.objects.filter(pk=evening.pk).update(
+        starts_at=evening.starts_at + 48 * HOUR, ends_at=evening.ends_at + 48 * HOUR
+    )
+    sign_up(week)
+    owed_at(opening.starts_at - 24 * HOUR)
+    sent_at(opening.starts_at - 24 * HOUR, smtp)
+    with (
+        time_machine.travel(opening.starts_at - 20 * HOUR, tick=False),
+        edit_session(evening.pk) as current,
+    ):
+        current.starts_at, current.ends_at = evening.starts_at, evening.ends_at
+        current.save()
+    assert owed_at(evening.starts_at - 24 * HOUR - MINUTE)[1:] == [("changed", "Alice Adams")]
+    assert owed_at(evening.starts_at - 24 * HOUR)[2:] == [("day", "Alice Adams")]
 
 
 def test_reminder_dropped_while_the_session_was_canceled_is_queued_again(week, opening, smtp):
