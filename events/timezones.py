@@ -5,6 +5,8 @@ from functools import cache
 
 from django.core.exceptions import ValidationError
 
+# An event's, unless an organizer chooses another.
+DEFAULT_TIME_ZONE = "America/Los_Angeles"
 # Any other IANA name is accepted too.
 COMMON_TIME_ZONES = [
     ("America/New_York", "Eastern (New York)"),
@@ -36,6 +38,11 @@ COMMON_TIME_ZONES = [
 def all_time_zones() -> frozenset[str]:
     """The names of all IANA time zones that this system knows."""
     return frozenset(zoneinfo.available_timezones() - {"localtime", "Factory"})
+
+
+def known_zone(name: str) -> zoneinfo.ZoneInfo | None:
+    """The time zone with this name. A stored one may have been removed from the system since."""
+    return zoneinfo.ZoneInfo(name) if name in all_time_zones() else None
 
 
 def validate_time_zone(name: str) -> None:

@@ -141,12 +141,14 @@ class RegistrationForm(forms.ModelForm):
         fields["us_state"].choices = [("", "Choose a state"), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
-        fields["time_zone"].initial = event.time_zone
+        fields["time_zone"].initial = event.zone.key
+        if self.instance.pk:
+            self.initial["time_zone"] = self.instance.zone.key
         fields["time_zone"].widget = self._time_zone_widget(event)
 
     def _time_zone_widget(self, event: Event) -> forms.Select:
         time_zone = str(self.data.get("time_zone") or self.initial.get("time_zone") or "")
-        offered = offered_time_zones(event.time_zone, time_zone)
+        offered = offered_time_zones(event.zone.key, time_zone)
         if self.is_bound and time_zone not in dict(offered):
             offered = [("", "Choose a time zone"), *offered]
         # In a blank form, register.js selects the browser's time zone.

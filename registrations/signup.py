@@ -1,6 +1,7 @@
 """Register people, and change, approve, decline, cancel or restore their registrations."""
 
 import datetime as dt
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
+from events.timezones import all_time_zones
 from registrations import access_needs, questions, seats
 from registrations.mail import enqueue
 from registrations.models import (
@@ -25,6 +27,8 @@ from registrations.models import (
 )
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
+
+logger = logging.getLogger(__name__)
 
 Approval = Registration.Approval
 # The email that confirms a registration, by approval. Declined people get none.
@@ -339,3 +343,17 @@ def restore(*, registration: Registration) -> bool:
         raise AddressTaken from error
     _send_new_confirmation([found])
     return True
+
+
+def repair_time_zones() -> None:
+    """Replace stored time zones that the system no longer knows: they are removed at times.
+
+    Until then, `zone` of an event or registration falls back to the same ones.
+    """
+    for event in Event.objects.exclude(time_zone__in=all_time_zones()):
+        logger.warning("%s has an unknown time zone: %s", event, event.time_zone)
+        Event.objects.filter(pk=event.pk).update(time_zone=event.zone.key)
+    stored = Registration.objects.order_by().values_list("time_zone", flat=True).distinct()
+    people = Registration.objects.filter(time_zone__in=set(stored) - all_time_zones())
+    event_zones = Event.objects.filter(pk=OuterRef("event")).values("time_zone")
+    people.update(time_zone=Subquery(event_zones))

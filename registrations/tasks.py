@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from events.background import for_each_logging_errors
-from registrations import access_needs, monitoring, seats
+from registrations import access_needs, monitoring, seats, signup
 from registrations.mail import announcements, stored_messages, writer
 from registrations.mail.change_notices import queue_changes
 from registrations.mail.reminders import queue_doors_emails, queue_reminders, queue_thanks
@@ -58,6 +58,12 @@ def apply_zoom_reports() -> None:
     """Apply what Zoom's webhooks reported, and read its lists of ended meetings."""
     attendance.apply_reports()
     attendance.complete_ended()
+
+
+@shared_task
+def repair_time_zones() -> None:
+    """Replace stored time zones that the system no longer knows."""
+    signup.repair_time_zones()
 
 
 @shared_task

@@ -186,6 +186,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         ("registrations.tasks.issue_links", 20, 30),
         ("registrations.tasks.apply_zoom_reports", 10, 30),
         ("registrations.tasks.erase_expired", 600, 600),
+        ("registrations.tasks.repair_time_zones", 3600, 3600),
         ("strategyweek.accounts.tasks.delete_unverified_accounts", 3600, 3600),
     )
 }

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, in_event_time, render_now, warning
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
-from events.timezones import all_time_zones, offered_time_zones
+from events.timezones import known_zone, offered_time_zones
 from events.zoom import status as zoom_status
 from events.zoom import sync
 
@@ -29,6 +29,8 @@ class EventForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without fields.
         if self.fields:
+            if self.instance.pk:
+                self.initial["time_zone"] = self.instance.zone.key
             self.fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )
@@ -174,10 +176,7 @@ class EventAdmin(admin.ModelAdmin):
 
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
-    chosen = request.POST.get("time_zone", "")
-    if chosen in all_time_zones():
-        return zoneinfo.ZoneInfo(chosen)
-    return (event or Event()).zone
+    return known_zone(request.POST.get("time_zone", "")) or (event or Event()).zone
 
 
 def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:

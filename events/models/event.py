@@ -11,7 +11,7 @@ from django.db.models import F, Max, Min, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from events.timezones import validate_time_zone
+from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
 if TYPE_CHECKING:
     from events.models.session import Session
@@ -119,7 +119,7 @@ class Event(models.Model):
     )
     time_zone = models.CharField(
         max_length=64,
-        default="America/Los_Angeles",
+        default=DEFAULT_TIME_ZONE,
         validators=[validate_time_zone],
         help_text="The zone in which you plan. Everyone also sees the times in their own. "
         "Sessions keep their moment when you change it: 9 AM Pacific becomes 12 noon Eastern.",
@@ -242,7 +242,7 @@ class Event(models.Model):
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
-        return zoneinfo.ZoneInfo(self.time_zone)
+        return known_zone(self.time_zone) or zoneinfo.ZoneInfo(DEFAULT_TIME_ZONE)
 
     @property
     def creates_meetings(self) -> bool:

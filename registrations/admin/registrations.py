@@ -56,6 +56,7 @@ class RegistrationChangeForm(VersionedForm):
         fields: dict[str, Any] = self.fields
         # People who may only view registrations get a form without these.
         if "time_zone" in fields:
+            self.initial["time_zone"] = self.instance.zone.key
             fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from events.links import absolute
 from events.models import Event, Session, Track
-from events.timezones import validate_time_zone
+from events.timezones import known_zone, validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
 from registrations.models.mail import UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
@@ -143,7 +143,7 @@ class Registration(models.Model):
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
-        return zoneinfo.ZoneInfo(self.time_zone)
+        return known_zone(self.time_zone) or self.event.zone
 
     @property
     def need_kinds(self) -> list[NeedKind]:

@@ -109,7 +109,7 @@ def _anonymize(person: Registration) -> None:
     unsent.update(state=OutgoingMail.State.DROPPED, due_at=now)
     person.mails.update(last_error="", provider_id="")
     values = {field.name: field.get_default() for field in erased_fields()}
-    values |= {"email_key": f"erased/{person.pk}", "time_zone": person.event.time_zone}
+    values |= {"email_key": f"erased/{person.pk}", "time_zone": person.event.zone.key}
     registration.update(**values | {"erased_at": now})
 
 
