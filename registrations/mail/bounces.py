@@ -1,4 +1,4 @@
-"""Records what an email provider reports later: bounces and spam complaints."""
+"""Records what an email provider reports later: deliveries, bounces and spam complaints."""
 
 import logging
 import re
@@ -24,15 +24,19 @@ STATES = {
 def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     """Record one of Anymail's tracking events. Repeated and unknown ones are harmless.
 
-    Someone who reports spam is unsubscribed from announcements.
+    Someone who reports spam is unsubscribed from announcements. A delivery clears the bounces of
+    the person's earlier emails; see `RegistrationQuerySet.with_last_outcome`.
     """
     state = STATES.get(event.event_type)
-    if state is None:
+    if state is None and event.event_type != "delivered":
         return
     reason = f"{esp_name}: {event.description or event.reject_reason or event.event_type}"
     mail = _mail_of(event)
     if mail is None:
         logger.warning("%s reports %s for an email that isn't ours", esp_name, event.event_type)
+        return
+    if state is None:
+        OutgoingMail.objects.filter(pk=mail.pk).update(delivered_at=timezone.now())
         return
     may_have_been_sent = [
         OutgoingMail.State.WAITING,

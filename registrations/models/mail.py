@@ -133,6 +133,8 @@ class OutgoingMail(models.Model):
     provider_id = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField("queued", default=timezone.now)
     sent_at = models.DateTimeField("sent", null=True, blank=True)
+    # When a provider reported that the mailbox has it. Over SMTP, no one does.
+    delivered_at = models.DateTimeField(null=True, editable=False)
 
     objects = OutgoingMailQuerySet.as_manager()
 
@@ -173,6 +175,11 @@ class OutgoingMail(models.Model):
             ),
             models.Index(
                 name="mails_with_a_message", fields=["id"], condition=Q(message__isnull=False)
+            ),
+            models.Index(
+                name="delivered_mails",
+                fields=["registration", "sent_at"],
+                condition=Q(delivered_at__isnull=False),
             ),
             models.Index(
                 name="mails_of_a_provider", fields=["provider_id"], condition=~Q(provider_id="")

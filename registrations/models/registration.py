@@ -5,7 +5,7 @@ import zoneinfo
 from typing import Any
 
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -43,13 +43,20 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
     def with_last_outcome(self) -> Any:
         """Annotate `last_outcome`: what became of the newest email that was sent or failed.
 
-        That a server accepted an email says little: a bounce or a complaint counts until the
-        address is corrected, and a complaint more than a bounce.
+        That a server accepted an email says little: a bounce counts until the provider reports that
+        a newer email was delivered, or until the address is corrected. A complaint counts until
+        then, and more than a bounce.
         """
         state = OutgoingMail.State
+        delivered_later = OutgoingMail.objects.filter(
+            registration=OuterRef("registration"),
+            delivered_at__isnull=False,
+            sent_at__gt=OuterRef("sent_at"),
+        )
         emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
         came_back = emails.filter(
-            state__in=[state.BOUNCED, state.COMPLAINED], created_at__gte=OuterRef("email_since")
+            Q(state=state.COMPLAINED) | Q(state=state.BOUNCED) & ~Exists(delivered_later),
+            created_at__gte=OuterRef("email_since"),
         ).order_by("-state")
         ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         return self.annotate(

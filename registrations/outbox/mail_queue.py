@@ -123,6 +123,7 @@ def resend(mails: OutgoingMailQuerySet) -> int:
         claimed_at=None,
         created_at=now,
         sent_at=None,
+        delivered_at=None,
         last_error="",
         provider_id="",
     )

@@ -1,6 +1,7 @@
 """What mail providers report afterwards, as they send it, to the webhook."""
 
 import base64
+import datetime as dt
 import json
 
 import pytest
@@ -141,11 +142,60 @@ def test_old_report_does_not_match_an_email_that_was_sent_again(week, report):
     assert mail.state == "waiting"
 
 
-def test_delivery_and_opening_change_nothing(week, report):
+def delivery_of(mail: OutgoingMail) -> dict:
+    return bounce(mail, RecordType="Delivery", DeliveredAt="2026-11-05T16:33:54Z")
+
+
+def test_delivery_and_opening_do_not_change_the_state(week, report):
     mail = sent_mail(week)
-    report(bounce(mail, RecordType="Delivery", DeliveredAt="2026-11-05T16:33:54Z"))
+    opening = bounce(mail, RecordType="Open", ReceivedAt="2026-11-05T16:33:54Z")
+    assert [report(delivery_of(mail)), report(opening)] == [200, 200]
     mail.refresh_from_db()
     assert mail.state == "sent"
+
+
+def newer_mail(mail: OutgoingMail, **fields) -> OutgoingMail:
+    """Another email to the same person, sent a minute later."""
+    details = {"kind": "schedule", "state": "sent", **fields}
+    sent_at = details.pop("sent_at", mail.sent_at + dt.timedelta(minutes=1))
+    return mail.registration.mails.create(key="newer", sent_at=sent_at, **details)
+
+
+def test_delivery_of_a_newer_email_clears_a_bounce(week, report):
+    mail = sent_mail(week)
+    newer = newer_mail(mail)
+    report(bounce(mail, Type="SoftBounce"))
+    assert list(week.registrations.unreachable()) == [mail.registration]
+    report(delivery_of(newer))
+    assert list(week.registrations.unreachable()) == []
+    report(bounce(newer, Type="SoftBounce"))
+    assert list(week.registrations.unreachable()) == [mail.registration]
+
+
+def test_delivery_reported_before_the_bounce_of_an_older_email_clears_it_too(week, report):
+    mail = sent_mail(week)
+    report(delivery_of(newer_mail(mail)))
+    report(bounce(mail, Type="SoftBounce"))
+    assert list(week.registrations.unreachable()) == []
+
+
+@pytest.mark.parametrize("case", ["same email", "older email", "sent again", "complaint"])
+def test_other_deliveries_do_not_make_someone_reachable(week, report, case):
+    mail = sent_mail(week)
+    if case == "same email":
+        report(delivery_of(mail))
+    elif case == "older email":
+        report(delivery_of(newer_mail(mail, sent_at=mail.sent_at - dt.timedelta(minutes=1))))
+    elif case == "sent again":
+        newer = newer_mail(mail, state="bounced")
+        report(delivery_of(newer))
+        mail_queue.resend(OutgoingMail.objects.filter(pk=newer.pk))
+    else:
+        report(delivery_of(newer_mail(mail)))
+        report(bounce(mail, RecordType="SpamComplaint", Type="SpamComplaint", TypeCode=512))
+    if case != "complaint":
+        report(bounce(mail))
+    assert list(week.registrations.unreachable()) == [mail.registration]
 
 
 @pytest.mark.parametrize("secret", ["provider:wrong", "x:s3cret", ":"])
