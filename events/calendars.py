@@ -41,9 +41,13 @@ def personal_entry(session: Session, url: str, *, since: dt.datetime | None = No
     return ical.entry(_modified(entry, since) if since else entry)
 
 
-def waiting_entry(session: Session, url: str, *, since: dt.datetime) -> bytes:
-    """A session in the calendar of someone on its waitlist; `url` is their own page."""
-    return ical.entry(_modified(_waitlist_entry(session, url), since))
+def waiting_entry(session: Session, url: str, *, since: dt.datetime | None = None) -> bytes:
+    """A session in the calendar of someone on its waitlist; `url` is their own page.
+
+    `since` is when they joined it.
+    """
+    entry = _waitlist_entry(session, url)
+    return ical.entry(_modified(entry, since) if since else entry)
 
 
 def invitation(
@@ -63,6 +67,14 @@ def invitation(
 def waiting_invitation(session: Session, url: str, attendee_email: str) -> tuple[bytes, str]:
     """The same for someone on the waitlist; `url` is their own page."""
     return _message(_waitlist_entry(session, url), attendee_email)
+
+
+def removal(session: Session, attendee_email: str, left_at: dt.datetime) -> tuple[bytes, str]:
+    """The same for someone who left the session: it takes the entry out of their calendar."""
+    entry = _entry(session, url=absolute(session.get_absolute_url()), description="")
+    changed_at = max(entry.changed_at, left_at)
+    entry = replace(entry, attendee_email=attendee_email, attendee_left=True, changed_at=changed_at)
+    return ical.calendar(entries=[ical.entry(entry)], method="CANCEL"), "CANCEL"
 
 
 def _message(entry: ical.Entry, attendee_email: str) -> tuple[bytes, str]:

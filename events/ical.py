@@ -43,6 +43,8 @@ class Entry:
     organizer_email: str
     attendee_email: str = ""
     canceled: bool = False
+    # Canceled only for its attendee. Such an entry has no STATUS (RFC 5546, 3.2.5).
+    attendee_left: bool = False
     tentative: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
 
@@ -96,7 +98,8 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("DTSTART", entry.starts_at.astimezone(dt.UTC))
     component.add("DTEND", entry.ends_at.astimezone(dt.UTC))
     component.add("SUMMARY", _text(entry.title))
-    component.add("STATUS", entry.status)
+    if not entry.attendee_left:
+        component.add("STATUS", entry.status)
     if entry.status != "CONFIRMED":
         # Does not block the time in the calendar.
         component.add("TRANSP", "TRANSPARENT")

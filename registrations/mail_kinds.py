@@ -50,6 +50,8 @@ class KindSpec:
     shows: Shows = Shows.NONE
     # It has the join links of all the person's sessions, or of the one that it's about.
     carries_links: bool = False
+    # It has calendar entries of the sessions that it shows.
+    has_calendar: bool = False
     # It's not queued again: when an unsettled edit makes it pointless, it waits.
     waits_for_edits: bool = False
     # It says what changed in a session.
@@ -100,6 +102,7 @@ class MailKind(StrEnum):
         priority=MailPriority.AT_ONCE,
         shows=Shows.ALL,
         carries_links=True,
+        has_calendar=True,
         superseded_by_links=True,
     )
     PROMOTED = KindSpec(
@@ -111,6 +114,7 @@ class MailKind(StrEnum):
         priority=MailPriority.AT_ONCE,
         shows=Shows.ITS_SESSION,
         carries_links=True,
+        has_calendar=True,
         waits_for_edits=True,
     )
     CHANGED = KindSpec(
@@ -122,6 +126,7 @@ class MailKind(StrEnum):
         placeholders=(*BASIC, "session"),
         shows=Shows.ITS_SESSION,
         carries_links=True,
+        has_calendar=True,
         waits_for_edits=True,
         is_notice=True,
         superseded_by_links=True,
@@ -135,6 +140,15 @@ class MailKind(StrEnum):
         shows=Shows.ALL,
         waits_for_edits=True,
         is_notice=True,
+        superseded_by_links=True,
+    )
+    LEFT = KindSpec(
+        "left",
+        "Session left",
+        "You're no longer signed up: {session}",
+        "You're no longer signed up for this session.",
+        placeholders=(*BASIC, "session"),
+        priority=MailPriority.IN_TURN,
         superseded_by_links=True,
     )
     DOORS = KindSpec(
@@ -175,6 +189,7 @@ class MailKind(StrEnum):
         "now. Your personal links stay the same.",
         shows=Shows.ALL,
         carries_links=True,
+        has_calendar=True,
         waits_for_edits=True,
         superseded_by_links=True,
     )

@@ -123,9 +123,13 @@ def reassign(*, registration: Registration) -> None:
 
 @transaction.atomic
 def release(*, seats: Collection[Seat]) -> None:
-    """Take people out of sessions, revoke their links there, and promote those who wait."""
+    """Take people out of sessions, revoke their links there, and promote those who wait.
+
+    Those who got a calendar entry by email get another one that takes it out.
+    """
     sessions = {seat.session_id for seat in seats}
     lock_sessions(sessions)
+    enqueue.queue_left(seats)
     Seat.objects.filter(pk__in=[seat.pk for seat in seats]).delete()
     personal_links.sync_links_soon()
     promote_waiting(sessions=sessions)

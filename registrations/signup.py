@@ -290,7 +290,8 @@ def change(
     if strategies is not None:
         registration.strategies.set(strategies)
     chosen = {session.pk: session for session in sessions}
-    had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
+    offered_seats = registration.seats.filter(session__in=list(offered)).select_related("session")
+    had = {seat.session_id: seat for seat in offered_seats}
     removed = [seat for pk, seat in had.items() if pk not in chosen]
     added = [session for pk, session in chosen.items() if pk not in had]
     changed = [*(seat.session_id for seat in removed), *(session.pk for session in added)]
@@ -310,11 +311,13 @@ def change(
 def cancel(*, registration: Registration) -> bool:
     """Cancel a registration: its links stop working, unsent emails stay unsent, its spots open up.
 
-    Returns False if it was canceled before.
+    Sessions that someone got into their calendar by email are taken out of it by email. Returns
+    False if it was canceled before.
     """
     active = Registration.objects.active().filter(pk=registration.pk)
     if not active.update(canceled_at=timezone.now()):
         return False
+    enqueue.queue_left(list(registration.seats.select_related("session")))
     seated = registration.seats.seated()
     seats.promote_waiting(sessions=list(seated.values_list("session", flat=True)))
     personal_links.sync_links_soon()

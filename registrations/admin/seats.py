@@ -75,8 +75,8 @@ def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[S
         messages.success(
             request,
             f"{counted(len(chosen), 'place', 'places')} taken. Their links there end, their other "
-            "sessions stay, and whoever is next in line is called. Nothing is mailed to those who "
-            "lost a place.",
+            "sessions stay, and whoever is next in line is called. An email takes the session out "
+            "of their calendar, if they got it by email.",
         )
     if left := len(queryset) - len(chosen):
         messages.warning(request, f"{left} left as they were: the session is over.")

@@ -11,7 +11,14 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from events.calendars import invitation, personal_calendar, personal_entry, waiting_invitation
+from events.calendars import (
+    invitation,
+    personal_calendar,
+    personal_entry,
+    removal,
+    waiting_entry,
+    waiting_invitation,
+)
 from events.links import absolute
 from events.models import Event, Session
 from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
@@ -43,9 +50,12 @@ class BlockRenderer:
         blocks = (_session_block(form, self._with_key(each), zone) for each in sessions)
         return SEPARATORS.get(form, "").join(blocks)
 
-    def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
-        """All of someone's sessions as a calendar."""
+    def calendar(
+        self, event: Event, sessions: Iterable[Session], waiting: Iterable[Session]
+    ) -> bytes:
+        """All of someone's sessions as a calendar, and those whose waiting list they are on."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
+        entries += [_waiting_entry(self._with_key(session)) for session in waiting]
         return personal_calendar(event, entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
@@ -66,8 +76,17 @@ def session_invitation(
 ) -> tuple[bytes, str]:
     """The session as a calendar entry that replaces the one someone has, and its method."""
     if is_waitlisted:
-        return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
+        return waiting_invitation(session, _own_page(), EMAIL)
     return invitation(session, join_url(TOKEN, session), EMAIL, since)
+
+
+def session_removal(session: Session, left_at: dt.datetime) -> tuple[bytes, str]:
+    """A calendar entry that takes the session out of someone's calendar, and its method."""
+    return removal(session, EMAIL, left_at)
+
+
+def _own_page() -> str:
+    return absolute(reverse("me", args=[TOKEN]))
 
 
 @cache
@@ -98,3 +117,8 @@ def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) ->
 @lru_cache(maxsize=500)
 def _calendar_entry(keyed: Keyed[Session]) -> bytes:
     return personal_entry(keyed.value, join_url(TOKEN, keyed.value))
+
+
+@lru_cache(maxsize=500)
+def _waiting_entry(keyed: Keyed[Session]) -> bytes:
+    return waiting_entry(keyed.value, _own_page())

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from registrations.mail_kinds import MailKind
@@ -67,6 +68,49 @@ def queue_access(registrations: Iterable[Registration], confirmed_at: dt.datetim
         )
         for registration in registrations
     )
+
+
+def queue_left(seats: Collection[Seat]) -> None:
+    """Queue an email that takes a session out of the calendar, where an earlier one put it in.
+
+    These are the seats that people have left, or are about to.
+    """
+    now = timezone.now()
+    with_entry = _sent_calendar_entries({seat.registration_id for seat in seats})
+    mail_queue.queue(
+        OutgoingMail(
+            key=f"{MailKind.LEFT}/{seat.pk}/{now.timestamp():.0f}",
+            kind=MailKind.LEFT,
+            registration=seat.registration,
+            session=seat.session,
+        )
+        for seat in seats
+        if seat.session.ends_at > now
+        and any(
+            session in (None, seat.session_id) and (sent_at or now) > seat.created_at
+            for session, sent_at in with_entry.get(seat.registration_id, ())
+        )
+    )
+
+
+def _sent_calendar_entries(
+    registration_ids: Collection[int],
+) -> dict[int, list[tuple[int | None, dt.datetime | None]]]:
+    """By registration: the emails with calendar entries that their mailbox has, or may have.
+
+    Each as its session (None: all that the person had then) and when it was sent (None: it may be
+    on its way).
+    """
+    entries: dict[int, list[tuple[int | None, dt.datetime | None]]] = {}
+    mails = OutgoingMail.objects.filter(
+        registration__in=registration_ids,
+        kind__in=[kind for kind in MailKind if kind.spec.has_calendar],
+        claimed_at__isnull=False,
+        created_at__gte=F("registration__email_since"),
+    )
+    for person, session, sent_at in mails.values_list("registration", "session", "sent_at"):
+        entries.setdefault(person, []).append((session, sent_at))
+    return entries
 
 
 def queue_promoted(seats: Collection[Seat]) -> None:

@@ -14,7 +14,7 @@ from django.utils.safestring import mark_safe
 from events.models import Session, SessionSnapshot
 from events.templatetags.times import clock, day, hours
 from registrations.mail import change_notices, default_texts, markdown
-from registrations.mail.blocks import session_invitation
+from registrations.mail.blocks import session_invitation, session_removal
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.merge import NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
 from registrations.mail_kinds import MailKind, MailTexts
@@ -70,8 +70,8 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
         composer.texts(context, special),
         {},
         sessions={"row": shown, "full": shown, "asked": waiting},
-        calendar=composer.blocks.calendar(context.event, shown) if shown else b"",
-        method="PUBLISH" if shown else "",
+        calendar=composer.blocks.calendar(context.event, shown, waiting),
+        method="PUBLISH" if shown or waiting else "",
     )
 
 
@@ -216,6 +216,23 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
         composer.texts(context, session=session.title),
         {},
         sessions={"full": [session]},
+        calendar=calendar,
+        method=method,
+    )
+
+
+@composes(MailKind.LEFT)
+def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """A session that the person is no longer signed up for, taken out of their calendar."""
+    session = context.session
+    if session is None or session.ends_at <= composer.now:
+        return None
+    calendar, method = session_removal(session, composer.now)
+    return composer.compose(
+        context,
+        composer.texts(context, session=session.title),
+        {},
+        sessions={"asked": [session]},
         calendar=calendar,
         method=method,
     )

@@ -63,6 +63,8 @@ class _Batch:
             return stored_messages.write(mail)
         if not _may_get(person, mail):
             return None
+        if mail.kind == MailKind.LEFT and self._is_back(person, mail):
+            return None
         context = self._context(mail, person)
         sessions, now = context.sessions + context.waiting, self._composer.now
         if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
@@ -74,6 +76,10 @@ class _Batch:
             _wait_for_edits(context, now)
             return None
         return template.merge_for(person, self._zoom_urls.get(person.pk))
+
+    def _is_back(self, person: Registration, mail: OutgoingMail) -> bool:
+        """Whether the person is signed up again for the session that they left."""
+        return person.canceled_at is None and mail.session_id in self._seats[person.pk]
 
     def _context(self, mail: OutgoingMail, person: Registration) -> MailContext:
         seats = self._seats[person.pk]
@@ -104,6 +110,8 @@ def _wait_for_edits(context: MailContext, now: dt.datetime) -> None:
 def _may_get(person: Registration, mail: OutgoingMail) -> bool:
     if mail.kind == MailKind.RECEIVED:
         return person.is_pending
+    if mail.kind == MailKind.LEFT:
+        return person.approval != Registration.Approval.DECLINED and not person.erased_at
     return person.is_admitted and not (mail.announcement_id and person.unsubscribed_at)
 
 

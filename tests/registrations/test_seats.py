@@ -321,7 +321,8 @@ def test_email_lists_waitlisted_sessions(small, mailoutbox):
     assert charlie.body.count("/join/") == 2
     assert dora.subject == "You are on the waiting list of Drop LWOP Strategy Week"
     assert "/join/" not in dora.body
-    assert not dora.attachments
+    (calendar,) = dora.attachments
+    assert "SUMMARY:Waiting list: Opening session" in calendar.content
 
 
 def test_register_page_shows_full_sessions(small, client):
