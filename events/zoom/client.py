@@ -23,6 +23,7 @@ from urllib.parse import quote
 import requests
 from django.conf import settings
 from django.core.cache import caches
+from django.utils import timezone
 from redis import RedisError
 from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
@@ -44,13 +45,11 @@ RATE_FACTOR = 0.96
 # A slot booked further ahead than this is a clock error; its cache entry lasts as long.
 SLOT_LIFETIME_SECONDS = 60
 
-MAX_ERROR_CHARACTERS = 300
 # When Zoom asks for a pause of up to this many seconds, `_call` waits and retries.
 SHORT_WAIT_SECONDS = 3
 MAX_SHORT_WAITS = 3
 # A token is replaced this long before it expires.
 TOKEN_MARGIN_SECONDS = 60
-SCHEDULED_MEETING = 2
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
 INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
 
@@ -114,10 +113,11 @@ class MeetingSpec:
     options: Mapping[str, Any]
 
     def as_json(self) -> Json:
-        # zoomus would append a Z to a time in any zone.
         return {
             "topic": self.topic,
-            "type": SCHEDULED_MEETING,
+            # A scheduled meeting.
+            "type": 2,
+            # As text: zoomus would append a Z to a time in any zone.
             "start_time": f"{self.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
             "timezone": "UTC",
             "duration": self.minutes,
@@ -183,9 +183,8 @@ def create_meeting(host: str, spec: MeetingSpec) -> Meeting:
 
     Docs: Meetings, "Create a meeting".
     """
-    created = _call(
-        "medium", "post", _user_path(host, "meetings"), body=spec.as_json(), daily_limit=host
-    )
+    path = _user_path(host, "meetings")
+    created = _call("medium", "post", path, body=spec.as_json(), daily_limit=host)
     return _read(_meeting, created)
 
 
@@ -219,8 +218,7 @@ def enable_captions(host: str) -> None:
 
     Docs: Users, "Update user settings".
     """
-    captions = {"enable": True, "auto_transcribing": True}
-    body = {"in_meeting": {"closed_captioning": captions}}
+    body = {"in_meeting": {"closed_captioning": {"enable": True, "auto_transcribing": True}}}
     _call("medium", "patch", _user_path(host, "settings"), body=body)
 
 
@@ -313,12 +311,8 @@ def past_participants(meeting: int | str) -> list[Participant]:
     if str(meeting).startswith("/") or "//" in str(meeting):
         # Zoom wants such a UUID encoded twice.
         key = quote(key, safe="")
-    rows = _pages(
-        "heavy",
-        f"/report/meetings/{key}/participants",
-        "participants",
-        include_fields="registrant_id",
-    )
+    path = f"/report/meetings/{key}/participants"
+    rows = _pages("heavy", path, "participants", include_fields="registrant_id")
     return [
         Participant(
             registrant_id=row.get("registrant_id") or "",
@@ -356,13 +350,12 @@ def _pages(
     label: str, path: str, rows: str, *, page_size: int = ROWS_PER_PAGE, **params: Any
 ) -> Iterator[Json]:
     """The rows of every page of a list; `rows` is the name of the field they are in."""
-    token = ""
+    params |= {"page_size": page_size, "next_page_token": ""}
     while True:
-        page_params = {**params, "page_size": page_size, "next_page_token": token}
-        page = _call(label, "get", path, params=page_params)
+        page = _call(label, "get", path, params=params)
         yield from page.get(rows, [])
-        token = page.get("next_page_token") or ""
-        if not token:
+        params["next_page_token"] = page.get("next_page_token")
+        if not params["next_page_token"]:
             return
 
 
@@ -385,8 +378,7 @@ def _call(
         raise SettingsError("The site has no Zoom credentials.")
     limit_key = f"daily_limit/{daily_limit}"
     if daily_limit and (reached := _shared_cache("get", limit_key)):
-        message, retry_at = reached
-        raise TryLater(message, retry_at=retry_at)
+        raise TryLater(reached[0], retry_at=reached[1])
     payload: dict[str, Any] = {"params": params} if method == "get" else {"data": body}
     token, renewed, waits = access_token(), False, 0
     while True:
@@ -398,11 +390,10 @@ def _call(
         try:
             return parse_response(response)
         except TryLater as error:
-            wait = (error.retry_at - _now()).total_seconds() if error.retry_at else math.inf
+            wait = (error.retry_at - timezone.now()).total_seconds() if error.retry_at else math.inf
             is_short = wait <= SHORT_WAIT_SECONDS
             if daily_limit and error.retry_at and not is_short:
-                reached = (str(error), error.retry_at)
-                _shared_cache("set", limit_key, reached, timeout=wait)
+                _shared_cache("set", limit_key, (str(error), error.retry_at), timeout=wait)
             if error.may_be_done or not is_short or waits == MAX_SHORT_WAITS:
                 raise
             waits += 1
@@ -416,20 +407,19 @@ def _send(
     try:
         return request(*args, **kwargs)
     except requests.RequestException as error:
-        reason = getattr(error.args[0] if error.args else None, "reason", None)
-        never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(
-            reason, NewConnectionError
+        causes = (error, getattr(error.args[0] if error.args else None, "reason", None))
+        never_sent = any(
+            isinstance(cause, (requests.ConnectTimeout, NewConnectionError)) for cause in causes
         )
         in_time = " in time" if isinstance(error, requests.Timeout) else ""
-        message = f"Zoom did not answer{in_time}."
-        raise TryLater(message, may_be_done=not never_sent) from error
+        raise TryLater(f"Zoom did not answer{in_time}.", may_be_done=not never_sent) from error
 
 
 def parse_response(response: requests.Response) -> Json:
     """The JSON of a successful response, {} if it has no content. Raises ZoomError otherwise."""
     content: Any = {}
     with contextlib.suppress(ValueError):
-        content = response.json() if response.content else {}
+        content = response.json()
     content = content if isinstance(content, dict) else {}
     if response.ok and (content or not response.content):
         return content
@@ -456,20 +446,19 @@ def _error_message(content: Json) -> str:
         for error in (errors if isinstance(errors, list) else [])
         if isinstance(error, dict)
     ]
-    return " ".join([message, *details])[:MAX_ERROR_CHARACTERS].strip()
+    return " ".join([message, *details])[:300].strip()
 
 
 def _retry_at(response: requests.Response) -> dt.datetime:
     """When to retry after a 429: Retry-After, else tomorrow (daily limits) or in a second."""
-    header = response.headers.get("Retry-After", "")
+    header, now = response.headers.get("Retry-After", ""), timezone.now()
     if header.isdecimal():
-        return _now() + dt.timedelta(seconds=int(header))
+        return now + dt.timedelta(seconds=int(header))
     if moment := parse_time(header):
         return moment
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
-        tomorrow = _now().date() + dt.timedelta(days=1)
-        return dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
-    return _now() + dt.timedelta(seconds=1)
+        return dt.datetime.combine(now.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
+    return now + dt.timedelta(seconds=1)
 
 
 def parse_time(text: Any) -> dt.datetime | None:
@@ -479,10 +468,6 @@ def parse_time(text: Any) -> dt.datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 # Shared by all workers: the access token and the rate limit
