@@ -46,12 +46,6 @@ class Entry:
     tentative: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
 
-    @property
-    def status(self) -> str:
-        if self.canceled:
-            return "CANCELLED"
-        return "TENTATIVE" if self.tentative else "CONFIRMED"
-
 
 def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "") -> bytes:
     """Build a calendar from results of `entry`.
@@ -82,12 +76,6 @@ def _empty_calendar(method: str, name: str) -> bytes:
 
 def entry(entry: Entry) -> bytes:
     """Build one VEVENT. The same values always give the same bytes."""
-    organizer = vCalAddress(f"mailto:{entry.organizer_email}")
-    organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
-    return _component(entry, organizer).to_ical()
-
-
-def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component = Component()
     component.add("UID", entry.uid)
     component.add("SEQUENCE", entry.sequence)
@@ -96,26 +84,25 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("DTSTART", entry.starts_at.astimezone(dt.UTC))
     component.add("DTEND", entry.ends_at.astimezone(dt.UTC))
     component.add("SUMMARY", _text(entry.title))
-    component.add("STATUS", entry.status)
-    if entry.status != "CONFIRMED":
+    status = "TENTATIVE" if entry.tentative else "CONFIRMED"
+    component.add("STATUS", "CANCELLED" if entry.canceled else status)
+    if entry.canceled or entry.tentative:
         # Does not block the time in the calendar.
         component.add("TRANSP", "TRANSPARENT")
+    organizer = vCalAddress(f"mailto:{entry.organizer_email}")
+    organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
     component.add("ORGANIZER", organizer)
     if entry.attendee_email:
         attendee = vCalAddress(f"mailto:{entry.attendee_email}")
         attendee.params["PARTSTAT"] = vText("TENTATIVE" if entry.tentative else "ACCEPTED")
         component.add("ATTENDEE", attendee)
-    for key, value in (
-        ("DESCRIPTION", _text(entry.description)),
-        ("LOCATION", entry.location),
-        ("URL", entry.url),
-    ):
+    texts = {"DESCRIPTION": _text(entry.description), "LOCATION": entry.location, "URL": entry.url}
+    for name, value in texts.items():
         if value:
-            component.add(key, value)
-    if not entry.canceled:
-        for before in entry.alarms:
-            component.add_component(_alarm(entry, before))
-    return component
+            component.add(name, value)
+    for before in () if entry.canceled else entry.alarms:
+        component.add_component(_alarm(entry, before))
+    return component.to_ical()
 
 
 def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from events import schedule
@@ -46,14 +46,8 @@ GONE_MESSAGE = "Somebody deleted this meeting at Zoom. It is made anew only when
 FORCED_MESSAGE = (
     "Zoom keeps some settings of this meeting otherwise than asked, as its account decides."
 )
-# The fields of a meeting that is not at Zoom.
-NOT_AT_ZOOM = {
-    "zoom_id": None,
-    "synced_spec": None,
-    "join_url": "",
-    "meeting_id": "",
-    "passcode": "",
-}
+# The fields of a meeting that is to be made at Zoom, and is not there yet.
+NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": "", "passcode": ""}
 
 
 def is_configured() -> bool:
@@ -140,29 +134,22 @@ def _create_rows() -> None:
     """Create a row for each meeting to be created at Zoom."""
     now = timezone.now()
     sessions = Session.objects.open_to_register(now).exclude(event__zoom_mode=Event.ZoomMode.PASTED)
-    Meeting.objects.bulk_create(
-        [
-            Meeting(session=session, state=Meeting.State.WANTED)
-            for session in sessions.filter(meeting=None)
-        ],
-        ignore_conflicts=True,
-    )
+    missing = sessions.filter(meeting=None)
+    rows = [Meeting(session=session, state=Meeting.State.WANTED) for session in missing]
+    Meeting.objects.bulk_create(rows, ignore_conflicts=True)
     pasted = Meeting.objects.filter(session__in=sessions, state=Meeting.State.PASTED)
     pasted.update(state=Meeting.State.WANTED)
     Meeting.objects.filter(session=None, zoom_id=None).delete()
 
 
-def _due_meetings(now: dt.datetime) -> Sequence[Meeting]:
+def _due_meetings(now: dt.datetime) -> QuerySet[Meeting]:
     """Meetings that may need a step, the next session's first."""
     upcoming = ~Q(session__event__zoom_mode=Event.ZoomMode.PASTED) & Q(
         session__ends_at__gt=now, state__in=[Meeting.State.WANTED, Meeting.State.MADE]
     )
     meetings = Meeting.objects.filter(upcoming | Q(session=None), due_at__lte=now)
-    return list(
-        meetings.select_related("session__event").order_by(
-            F("session__starts_at").asc(nulls_last=True)
-        )
-    )
+    by_start = F("session__starts_at").asc(nulls_last=True)
+    return meetings.select_related("session__event").order_by(by_start)
 
 
 def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
@@ -286,18 +273,15 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
         if found is None or not _matches(found, spec(session)):
             _record(meeting, asked_at=timezone.now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
-    problem = _enable_captions(host) if current["captions"] else ""
+    problem = ""
+    if current["captions"]:
+        try:
+            zoom_client.enable_captions(host)
+        except (zoom_client.Rejected, zoom_client.SettingsError) as error:
+            # The meeting works without captions too.
+            problem = f"The meeting stands, but captions could not be turned on: {error}"
     was_resent = meeting.synced_spec is None
     _record_success(meeting, synced_spec=current, was_resent=was_resent, problem=problem)
-
-
-def _enable_captions(host: str) -> str:
-    """Returns Zoom's reason if it rejects this; the meeting works without captions too."""
-    try:
-        zoom_client.enable_captions(host)
-    except (zoom_client.Rejected, zoom_client.SettingsError) as error:
-        return f"The meeting stands, but captions could not be turned on: {error}"
-    return ""
 
 
 def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
@@ -338,7 +322,7 @@ def _delete(meeting: Meeting) -> None:
         meeting.delete()
         return
     with schedule.edit_session(meeting.session.pk):
-        _record_success(meeting, state=Meeting.State.WANTED, **NOT_AT_ZOOM)
+        _record_success(meeting, state=Meeting.State.WANTED, **NOT_MADE)
 
 
 def mark_gone(zoom_id: int) -> None:
@@ -357,16 +341,8 @@ def recreate(*, meeting: Meeting) -> bool:
         return False
     with schedule.edit_session(meeting.session_id):
         gone = Meeting.objects.filter(pk=meeting.pk, state=Meeting.State.GONE)
-        return bool(
-            gone.update(
-                state=Meeting.State.WANTED,
-                problem="",
-                asked_at=None,
-                due_at=timezone.now(),
-                attempts=0,
-                **NOT_AT_ZOOM,
-            )
-        )
+        reset = {"problem": "", "asked_at": None, "attempts": 0, "due_at": timezone.now()}
+        return bool(gone.update(state=Meeting.State.WANTED, **reset, **NOT_MADE))
 
 
 def retry_now(*, event: Event) -> None:
@@ -389,15 +365,11 @@ def tracking_account_health() -> Iterator[None]:
     """Make calls inside: if Zoom is unavailable or rejects the credentials, all calls pause."""
     try:
         yield
-    except zoom_client.TryLater as error:
-        if error.retry_at is None:
+    except zoom_client.ZoomError as error:
+        if isinstance(error, zoom_client.Rejected):
+            _resume()
+        elif not (isinstance(error, zoom_client.TryLater) and error.retry_at):
             _pause(error)
-        raise
-    except zoom_client.SettingsError as error:
-        _pause(error)
-        raise
-    except zoom_client.Rejected:
-        _resume()
         raise
     _resume()
 
@@ -435,22 +407,18 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
     except (zoom_client.Rejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
-    try:
-        return {person.email.casefold(): _register(zoom_id, person) for person in people}
-    except zoom_client.TryLater as error:
-        # Some of them are registered by now.
-        raise zoom_client.TryLater(str(error), retry_at=error.retry_at, may_be_done=True) from error
-
-
-def _register(
-    zoom_id: int, person: zoom_client.Person
-) -> zoom_client.Registrant | zoom_client.ZoomError:
-    try:
-        return zoom_client.add_registrant(zoom_id, person)
-    except (zoom_client.Rejected, zoom_client.TryLater) as error:
-        if not _is_about_one_person(error):
-            raise
-        return error
+    results: dict[str, zoom_client.Registrant | zoom_client.ZoomError] = {}
+    for person in people:
+        try:
+            results[person.email.casefold()] = zoom_client.add_registrant(zoom_id, person)
+        except (zoom_client.Rejected, zoom_client.TryLater) as error:
+            if not _is_about_one_person(error):
+                if isinstance(error, zoom_client.TryLater):
+                    # Some of them are registered by now.
+                    error.may_be_done = True
+                raise
+            results[person.email.casefold()] = error
+    return results
 
 
 def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> bool:
