@@ -101,16 +101,12 @@ def entry(entry: Entry) -> bytes:
         if value:
             component.add(name, value)
     for before in () if entry.canceled else entry.alarms:
-        component.add_component(_alarm(entry, before))
+        alarm = Alarm()
+        alarm.add("ACTION", "DISPLAY")
+        alarm.add("DESCRIPTION", _text(entry.title))
+        alarm.add("TRIGGER", -before)
+        component.add_component(alarm)
     return component.to_ical()
-
-
-def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:
-    alarm = Alarm()
-    alarm.add("ACTION", "DISPLAY")
-    alarm.add("DESCRIPTION", _text(entry.title))
-    alarm.add("TRIGGER", -before)
-    return alarm
 
 
 def _text(value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Max, Q
+from django.utils import timezone
 
 from events.models import AgendaItem, Event, Meeting, Session
 
@@ -35,7 +36,10 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
     """
     if starting.weekday() != SATURDAY:
         raise ValueError(f"A Strategy Week starts on a Saturday, and {starting} is not one.")
-    event = _find_week(starting)
+    # By its kickoff: organizers may have changed its address.
+    kickoffs = Session.objects.filter(kind=Session.Kind.KICKOFF, event__host=HOST)
+    with timezone.override(ZONE):
+        event = Event.objects.filter(sessions__in=kickoffs.filter(starts_at__date=starting)).first()
     if event:
         return LoadedWeek(event, created=False)
     # get_or_create, because two servers may start at the same time.
@@ -67,20 +71,6 @@ def unfinished_week(now: dt.datetime) -> Event | None:
     )
 
 
-def _find_week(day: dt.date) -> Event | None:
-    """The coalition's week that starts on this day, even if organizers changed its address."""
-    return Event.objects.filter(
-        host=HOST,
-        sessions__kind=Session.Kind.KICKOFF,
-        sessions__starts_at__gte=_in_utc(day, dt.time.min),
-        sessions__starts_at__lt=_in_utc(day + dt.timedelta(days=1), dt.time.min),
-    ).first()
-
-
-def _in_utc(day: dt.date, time: dt.time) -> dt.datetime:
-    return dt.datetime.combine(day, time, tzinfo=ZONE).astimezone(dt.UTC)
-
-
 def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> None:
     tracks = {
         name: event.tracks.create(name=name, description=description, position=position)
@@ -94,8 +84,8 @@ def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> No
         day = starting + dt.timedelta(days=planned["day"])
         session = event.sessions.create(
             track=tracks[planned["track"]] if "track" in planned else None,
-            starts_at=_in_utc(day, planned["starts"]),
-            ends_at=_in_utc(day, planned["ends"]),
+            starts_at=dt.datetime.combine(day, planned["starts"], ZONE),
+            ends_at=dt.datetime.combine(day, planned["ends"], ZONE),
             **{name: planned[name] for name in ("kind", "title", "slug", "summary")},
         )
         Meeting.objects.create(session=session)

@@ -15,10 +15,8 @@ from django.views.decorators.http import conditional_page, require_safe
 from events import calendars
 from events.models import Event, EventQuerySet, Session
 
-View = Callable[..., HttpResponseBase]
 
-
-def briefly_cached(view: View) -> View:
+def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Cache the page for five seconds, except for people who are signed in.
 
     Organizers have to see their own edits at once.
@@ -48,9 +46,7 @@ def visible_events(request: HttpRequest) -> EventQuerySet:
 @briefly_cached
 def home(request: HttpRequest) -> HttpResponse:
     event = Event.objects.current(timezone.now())
-    if event is None:
-        return render(request, "events/none.html")
-    return event_page(request, event)
+    return event_page(request, event) if event else render(request, "events/none.html")
 
 
 @require_safe

@@ -175,9 +175,7 @@ class EventAdmin(admin.ModelAdmin):
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
     chosen = request.POST.get("time_zone", "")
-    if chosen in all_time_zones():
-        return zoneinfo.ZoneInfo(chosen)
-    return (event or Event()).zone
+    return zoneinfo.ZoneInfo(chosen) if chosen in all_time_zones() else (event or Event()).zone
 
 
 def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:

@@ -48,21 +48,14 @@ class ZoomLinkFilter(admin.SimpleListFilter):
         return queryset
 
 
-class MeetingForm(forms.ModelForm):
-    join_url = forms.URLField(
-        label=Meeting._meta.get_field("join_url").verbose_name,
-        help_text=Meeting._meta.get_field("join_url").help_text,
-        max_length=Meeting._meta.get_field("join_url").max_length,
-        required=False,
-        assume_scheme="https",
-        error_messages={"invalid": "Paste the whole https:// link."},
-        widget=admin.widgets.AdminURLFieldWidget,
-    )
-
-
 class MeetingInline(admin.StackedInline):
     model = Meeting
-    form = MeetingForm
+    formfield_overrides = {
+        models.URLField: {
+            "assume_scheme": "https",
+            "error_messages": {"invalid": "Paste the whole https:// link."},
+        }
+    }
     verbose_name = verbose_name_plural = "Zoom meeting"
     extra = 1
     can_delete = False

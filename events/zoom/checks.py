@@ -64,7 +64,7 @@ def check_credentials_accepted(**kwargs: Any) -> list[checks.CheckMessage]:
     if not zoom_client.is_configured():
         return []
     try:
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     except zoom_client.SettingsError as error:
         hint = f"Look at {', '.join(CREDENTIALS)}: is the app activated?"
         return [checks.Error(str(error), hint=hint, id="events.E002")]

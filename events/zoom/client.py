@@ -170,11 +170,6 @@ def is_configured() -> bool:
     return all((settings.ZOOM_ACCOUNT_ID, settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET))
 
 
-def check_credentials() -> None:
-    """Request a token. Raises SettingsError if rejected, TryLater if Zoom is unavailable."""
-    _new_token()
-
-
 # Meetings
 
 
@@ -480,15 +475,15 @@ def access_token(expired: str = "") -> str:
     with _token_lock:
         token: str | None = _shared_cache("get", key)
         if token is None or token == expired:
-            token, seconds = _new_token()
+            token, seconds = new_token()
             _shared_cache("set", key, token, timeout=seconds - TOKEN_MARGIN_SECONDS)
     return token
 
 
-def _new_token() -> tuple[str, int]:
+def new_token() -> tuple[str, int]:
     """Request a token; returns it and how many seconds it is valid.
 
-    Docs: https://developers.zoom.us/docs/internal-apps/s2s-oauth/
+    Raises SettingsError if Zoom rejects the credentials. Docs: https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
     if not is_configured():
         raise SettingsError("The site has no Zoom credentials.")

@@ -39,7 +39,11 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     is_past = session.ends_at <= now
     is_at_zoom = meeting is not None and meeting.state == Meeting.State.MADE
     if not session.event.creates_meetings:
-        return _pasted_status(session, is_needed=not (is_past or session.is_canceled))
+        if session.join_url:
+            return MeetingStatus("there", "Link pasted")
+        is_missing = not (is_past or session.is_canceled)
+        label = "missing" if is_missing else "not needed"
+        return MeetingStatus(label, "No Zoom link yet", is_problem=is_missing)
     if meeting and (status := _activity(session, meeting, now)):
         return status
     if is_past:
@@ -53,13 +57,6 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     if meeting and is_at_zoom:
         return _created_status(session, meeting)
     return _pending_status(session, meeting)
-
-
-def _pasted_status(session: Session, *, is_needed: bool) -> MeetingStatus:
-    if session.join_url:
-        return MeetingStatus("there", "Link pasted")
-    label = "missing" if is_needed else "not needed"
-    return MeetingStatus(label, "No Zoom link yet", is_problem=is_needed)
 
 
 def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingStatus | None:

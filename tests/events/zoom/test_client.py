@@ -173,7 +173,7 @@ def test_call_fails_when_a_new_token_is_rejected_too(zoom_account, meeting):
 def test_wrong_or_missing_credentials_raise_settings_error(zoom_account, settings):
     settings.ZOOM_CLIENT_SECRET = "wrong"
     with pytest.raises(zoom_client.SettingsError, match="Invalid client_id or client_secret"):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     settings.ZOOM_CLIENT_SECRET = ""
     with pytest.raises(zoom_client.SettingsError, match="no Zoom credentials"):
         zoom_client.create_meeting("me", meeting_spec())
@@ -182,7 +182,7 @@ def test_wrong_or_missing_credentials_raise_settings_error(zoom_account, setting
 def test_html_in_place_of_a_token_means_try_later(zoom_account):
     zoom_account.fail("503 html", call="token")
     with pytest.raises(zoom_client.TryLater, match="503"):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
 
 
 def test_token_request_times_out(zoom_account, settings):
@@ -190,7 +190,7 @@ def test_token_request_times_out(zoom_account, settings):
     zoom_account.fail("timeout", call="token")
     started = time.monotonic()
     with pytest.raises(zoom_client.TryLater):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     assert time.monotonic() - started < 3
 
 
@@ -208,7 +208,7 @@ def test_server_error_may_be_done(zoom_account, meeting, fault):
 @pytest.mark.parametrize("fault", ["timeout", "cut", "lost answer"])
 def test_call_without_a_response_may_be_done(zoom_account, settings, fault):
     settings.ZOOM_TIMEOUT = 1
-    zoom_client.check_credentials()
+    zoom_client.new_token()
     zoom_account.fail(fault, call="create_meeting")
     with pytest.raises(zoom_client.TryLater) as later:
         zoom_client.create_meeting("me", meeting_spec())
@@ -249,7 +249,7 @@ def test_changes_stop_once_the_daily_limit_is_reached(zoom_account, meeting):
 def test_errors_contain_no_secret(zoom_account, meeting, settings):
     zoom_account.down()
     with pytest.raises(zoom_client.TryLater) as later:
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     assert settings.ZOOM_CLIENT_SECRET not in str(later.value)
 
 
