@@ -17,8 +17,8 @@ from events.admin.shared import by_id, in_event_time, render_now, warning
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import all_time_zones, offered_time_zones
+from events.zoom import client as zoom_client
 from events.zoom import status as zoom_status
-from events.zoom import sync
 
 # Nothing is erased within this time after `erase_after_days` was changed.
 ERASURE_NOTICE = dt.timedelta(days=7)
@@ -37,7 +37,7 @@ class EventForm(forms.ModelForm):
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
         mode: str = self.cleaned_data["zoom_mode"]
         is_new = "zoom_mode" in self.changed_data
-        if is_new and mode != Event.ZoomMode.PASTED and not sync.is_configured():
+        if is_new and mode != Event.ZoomMode.PASTED and not zoom_client.is_configured():
             raise ValidationError(
                 "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
                 "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."

@@ -91,10 +91,6 @@ class Rejected(ZoomError):
         self.code = code
 
 
-class MissingScope(Rejected):
-    """The Zoom app lacks the scope for this call. Other calls may work."""
-
-
 class NotFound(Rejected):
     """The meeting does not exist at Zoom."""
 
@@ -423,7 +419,7 @@ def parse_response(response: requests.Response) -> Json:
     if status == 429:
         raise TryLater(message or "Zoom had too many calls.", retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
-        raise MissingScope(f"The Zoom app lacks a scope: {message}", code=code)
+        raise Rejected(f"The Zoom app lacks a scope: {message}", code=code)
     if status == 401:
         raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
     if response.ok or status >= 500:

@@ -1,4 +1,4 @@
-"""Keeps meetings at Zoom in sync with their sessions. The only caller of `events.zoom.client`.
+"""Keeps the meetings at Zoom in sync with their sessions, through `events.zoom.client`.
 
 Nothing is queued: after each edit and every few seconds, a query finds the meetings that differ
 from their session. A claim is a lease. Before a call that creates or changes something,
@@ -48,17 +48,6 @@ FORCED_MESSAGE = (
 )
 # The fields of a meeting that is to be made at Zoom, and is not there yet.
 NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": "", "passcode": ""}
-
-
-def is_configured() -> bool:
-    """Whether the site has credentials for Zoom."""
-    return zoom_client.is_configured()
-
-
-def account_problem() -> str:
-    """Why calls to Zoom fail, as text for organizers; "" if they work."""
-    account = ZoomAccount.objects.first()
-    return account.problem if account and is_configured() else ""
 
 
 def is_paused() -> bool:
@@ -118,7 +107,7 @@ def is_synced(session: Session) -> bool:
 
 def sync_meetings() -> None:
     """Create, update, delete and check meetings as their sessions require."""
-    if not is_configured():
+    if not zoom_client.is_configured():
         return
     _create_rows()
     now = timezone.now()

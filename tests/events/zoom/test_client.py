@@ -257,7 +257,7 @@ def test_missing_scope_raises_zooms_message():
     response = requests.Response()
     response.status_code = 400
     response.raw = io.BytesIO(b'{"code": 4711, "message": "No scopes:x."}')
-    with pytest.raises(zoom_client.MissingScope, match="No scopes:x"):
+    with pytest.raises(zoom_client.Rejected, match="No scopes:x"):
         zoom_client.parse_response(response)
 
 
