@@ -1,7 +1,6 @@
 """Builds calendar files from plain values (RFC 5545, RFC 5546, RFC 7986)."""
 
 import datetime as dt
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -54,12 +53,6 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
     entry of an email (RFC 6047), or "" for a feed (RFC 5545, 3.7.2). `name` is shown to
     subscribers.
     """
-    head, end, tail = _empty_calendar(method, name).rpartition(b"END:VCALENDAR")
-    return b"".join([head, *entries, end, tail])
-
-
-@functools.lru_cache(maxsize=100)
-def _empty_calendar(method: str, name: str) -> bytes:
     calendar = Calendar()
     calendar.add("PRODID", PRODUCT)
     calendar.add("VERSION", "2.0")
@@ -71,7 +64,8 @@ def _empty_calendar(method: str, name: str) -> bytes:
         calendar.add("X-WR-CALNAME", vText(_one_line(name)))
         calendar.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
         calendar.add("X-PUBLISHED-TTL", "PT1H")
-    return calendar.to_ical()
+    head, end, tail = calendar.to_ical().rpartition(b"END:VCALENDAR")
+    return b"".join([head, *entries, end, tail])
 
 
 def entry(entry: Entry) -> bytes:

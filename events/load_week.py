@@ -63,12 +63,9 @@ def unfinished_week(now: dt.datetime) -> Event | None:
 
     This includes a week without sessions, because organizers may be about to add them.
     """
-    return (
-        Event.objects.filter(Q(slug__startswith=SLUG_PREFIX) | Q(host=HOST))
-        .annotate(last_ends_at=Max("sessions__ends_at"))
-        .filter(Q(last_ends_at=None) | Q(last_ends_at__gt=now))
-        .first()
-    )
+    weeks = Event.objects.filter(Q(slug__startswith=SLUG_PREFIX) | Q(host=HOST))
+    weeks = weeks.alias(last_ends_at=Max("sessions__ends_at"))
+    return weeks.filter(Q(last_ends_at=None) | Q(last_ends_at__gt=now)).first()
 
 
 def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> None:

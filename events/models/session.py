@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Prefetch, Q
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -37,10 +37,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def with_details(self) -> "SessionQuerySet":
         """Fetch the event, track, meeting, and the agenda with its speakers."""
-        agenda = AgendaItem.objects.prefetch_related("speakers")
-        return self.select_related("event", "track", "meeting").prefetch_related(
-            Prefetch("agenda", queryset=agenda)
-        )
+        return self.select_related("event", "track", "meeting").prefetch_related("agenda__speakers")
 
 
 class Session(models.Model):

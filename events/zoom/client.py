@@ -16,7 +16,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -95,33 +94,6 @@ class NotFound(Rejected):
     """The meeting does not exist at Zoom."""
 
 
-@dataclass(frozen=True)
-class MeetingSpec:
-    """What a meeting should be. `starts_at` is timezone-aware; `minutes` is its length.
-
-    Only the host sees the `agenda`. `options` are fields of Zoom's `settings`.
-    """
-
-    topic: str
-    starts_at: dt.datetime
-    minutes: int
-    agenda: str
-    options: Mapping[str, Any]
-
-    def as_json(self) -> Json:
-        return {
-            "topic": self.topic,
-            # A scheduled meeting.
-            "type": 2,
-            # As text: zoomus would append a Z to a time in any zone.
-            "start_time": f"{self.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "timezone": "UTC",
-            "duration": self.minutes,
-            "agenda": self.agenda,
-            "settings": dict(self.options),
-        }
-
-
 class Meeting(NamedTuple):
     """A meeting as it is at Zoom. Lists leave out `passcode` ("") and `options` ({})."""
 
@@ -169,13 +141,13 @@ def is_configured() -> bool:
 # Meetings
 
 
-def create_meeting(host: str, spec: MeetingSpec) -> Meeting:
+def create_meeting(host: str, spec: Json) -> Meeting:
     """Create a meeting for this host: an email address, or "me" for the owner of the credentials.
 
-    Docs: Meetings, "Create a meeting".
+    `spec` is the JSON of the meeting's fields. Docs: Meetings, "Create a meeting".
     """
     path = _user_path(host, "meetings")
-    created = _call("medium", "post", path, body=spec.as_json(), daily_limit=host)
+    created = _call("medium", "post", path, body=spec, daily_limit=host)
     return _read(_meeting, created)
 
 
@@ -184,9 +156,9 @@ def get_meeting(meeting_id: int) -> Meeting:
     return _read(_meeting, _call("light", "get", f"/meetings/{meeting_id}"))
 
 
-def update_meeting(host: str, meeting_id: int, spec: MeetingSpec) -> None:
+def update_meeting(host: str, meeting_id: int, spec: Json) -> None:
     """Update one of this host's meetings. Raises NotFound. Docs: Meetings, "Update a meeting"."""
-    _call("light", "patch", f"/meetings/{meeting_id}", body=spec.as_json(), daily_limit=host)
+    _call("light", "patch", f"/meetings/{meeting_id}", body=spec, daily_limit=host)
 
 
 def delete_meeting(meeting_id: int) -> None:

@@ -39,9 +39,9 @@ LISTING_DELAY = dt.timedelta(seconds=3)
 # A longer wait after a 429 means a daily limit, not a limit per second.
 MAX_RATE_LIMIT_WAIT = dt.timedelta(minutes=1)
 REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
-# Zoom's values of `approval_type`. With manual approval, people who find Zoom's own registration
-# form have to wait for the host; those that we register are approved at once.
-MANUAL_APPROVAL, NO_REGISTRATION = 1, 2
+# Zoom's values of `type` and `approval_type`. With manual approval, people who find Zoom's own
+# registration form have to wait for the host; those that we register are approved at once.
+SCHEDULED_MEETING, MANUAL_APPROVAL, NO_REGISTRATION = 2, 1, 2
 GONE_MESSAGE = "Somebody deleted this meeting at Zoom. It is made anew only when you say so."
 FORCED_MESSAGE = (
     "Zoom keeps some settings of this meeting otherwise than asked, as its account decides."
@@ -58,17 +58,20 @@ def is_paused() -> bool:
 # What a meeting should be
 
 
-def spec(session: Session) -> zoom_client.MeetingSpec:
-    """What the session's meeting should be at Zoom."""
+def spec(session: Session) -> zoom_client.Json:
+    """What the session's meeting should be at Zoom, as the JSON that Zoom takes."""
     event = session.event
     seconds = int((session.ends_at - session.starts_at).total_seconds())
     topic = " ".join(f"{session.title} · {event.name}".split())
-    return zoom_client.MeetingSpec(
-        topic=topic[: zoom_client.MAX_TOPIC_CHARACTERS],
-        starts_at=session.starts_at,
-        minutes=-(-seconds // 60),
-        agenda=f"Kept in step by {settings.SITE_URL}, which knows it by {_tag(session)}",
-        options={
+    return {
+        "topic": topic[: zoom_client.MAX_TOPIC_CHARACTERS],
+        "type": SCHEDULED_MEETING,
+        # As text, because zoomus would append a Z to a time in any zone.
+        "start_time": f"{session.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "timezone": "UTC",
+        "duration": -(-seconds // 60),
+        "agenda": f"Kept in step by {settings.SITE_URL}, which knows it by {_tag(session)}",
+        "settings": {
             "approval_type": MANUAL_APPROVAL if event.has_personal_links else NO_REGISTRATION,
             # Our own emails have the links.
             "registrants_confirmation_email": False,
@@ -79,7 +82,7 @@ def spec(session: Session) -> zoom_client.MeetingSpec:
             "mute_upon_entry": event.zoom_mute_on_entry,
             "join_before_host": False,
         },
-    )
+    }
 
 
 def _tag(session: Session) -> str:
@@ -91,9 +94,9 @@ def _host(session: Session) -> str:
     return session.event.zoom_host or "me"
 
 
-def _current_spec(session: Session) -> dict[str, Any]:
+def _current_spec(session: Session) -> zoom_client.Json:
     """The value of `Meeting.synced_spec` if Zoom were up to date."""
-    return {**spec(session).as_json(), "captions": session.event.zoom_captions}
+    return {**spec(session), "captions": session.event.zoom_captions}
 
 
 def is_synced(session: Session) -> bool:
@@ -259,7 +262,7 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
         # After a lost response it is unknown what Zoom has.
         is_unknown = meeting.asked_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
-        if found is None or not _matches(found, spec(session)):
+        if found is None or not _matches(found, session):
             _record(meeting, asked_at=timezone.now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
     problem = ""
@@ -280,7 +283,7 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
     """
     found = zoom_client.get_meeting(zoom_id)
     changes: dict[str, Any] = {"problem": meeting.problem}
-    if _matches(found, spec(session)):
+    if _matches(found, session):
         changes |= {"synced_spec": _current_spec(session), "was_resent": False}
     elif meeting.was_resent:
         changes["problem"] = FORCED_MESSAGE
@@ -290,13 +293,15 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
         _record_success(meeting, **changes, **_join_details(found))
 
 
-def _matches(found: zoom_client.Meeting, wanted: zoom_client.MeetingSpec) -> bool:
+def _matches(found: zoom_client.Meeting, session: Session) -> bool:
+    wanted = spec(session)
+    options = wanted["settings"].items()
     # Zoom ignores a start in the past.
-    has_started = wanted.starts_at <= timezone.now()
+    has_started = session.starts_at <= timezone.now()
     return (
-        (found.topic, found.minutes) == (wanted.topic, wanted.minutes)
-        and all(found.options.get(name, value) == value for name, value in wanted.options.items())
-        and (has_started or found.starts_at == wanted.starts_at.replace(microsecond=0))
+        (found.topic, found.minutes) == (wanted["topic"], wanted["duration"])
+        and all(found.options.get(name, value) == value for name, value in options)
+        and (has_started or found.starts_at == session.starts_at.replace(microsecond=0))
     )
 
 
@@ -431,9 +436,3 @@ def revoke(zoom_id: int, registrants: Sequence[zoom_client.Registrant]) -> None:
         zoom_client.cancel_registrants(zoom_id, registrants)
     except zoom_client.NotFound:
         logger.info("Meeting %s was deleted at Zoom, and its links with it", zoom_id)
-
-
-def past_participants(meeting: Meeting) -> list[zoom_client.Participant]:
-    """Who attended a meeting at Zoom, once it has ended."""
-    with tracking_account_health():
-        return zoom_client.past_participants(meeting.zoom_id or 0)

@@ -255,7 +255,9 @@ def complete(session: Session) -> None:
     meeting = session.meeting_or_none
     if meeting is None or not meeting.zoom_id:
         return
-    listed = [each for each in sync.past_participants(meeting) if each.joined_at]
+    with sync.tracking_account_health():
+        participants = zoom_client.past_participants(meeting.zoom_id or 0)
+    listed = [each for each in participants if each.joined_at]
     with transaction.atomic():
         new = _fill_in(session, listed)
         if new:

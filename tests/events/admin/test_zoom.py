@@ -49,7 +49,7 @@ def shared(week: Event, credentials: None) -> Event:
     for session in week.sessions.with_details():
         session.meeting.zoom_id = 81234567890 + session.pk
         session.meeting.state = Meeting.State.MADE
-        session.meeting.synced_spec = {**sync.spec(session).as_json(), "captions": True}
+        session.meeting.synced_spec = {**sync.spec(session), "captions": True}
         session.meeting.save()
     week.refresh_from_db()
     return week
@@ -232,7 +232,7 @@ def in_memory(meeting: dict, session: dict) -> Session:
     now = timezone.now()
     found = Session(event=event, title="Opening", starts_at=now + HOUR, ends_at=now + 2 * HOUR)
     link = {"state": "made", "zoom_id": 1, "join_url": "https://zoom.us/j/1"}
-    told = {**sync.spec(found).as_json(), "captions": True}
+    told = {**sync.spec(found), "captions": True}
     found.meeting = Meeting(**{**link, "synced_spec": told, **meeting})
     for name, value in session.items():
         setattr(found, name, value)

@@ -4,7 +4,6 @@ import datetime as dt
 import io
 import threading
 import time
-from typing import Any
 
 import pytest
 import requests
@@ -18,15 +17,17 @@ START = dt.datetime(2030, 10, 16, 9, tzinfo=dt.timezone(dt.timedelta(hours=-7)))
 MARIA = zoom_client.Person("maria@example.org", "María Luz Pérez")
 
 
-def meeting_spec(**changes) -> zoom_client.MeetingSpec:
-    fields: dict[str, Any] = {
+def meeting_spec(**changes) -> zoom_client.Json:
+    fields = {
         "topic": "Legislation",
-        "starts_at": START,
-        "minutes": 120,
+        "type": 2,
+        "start_time": "2030-10-16T16:00:00Z",
+        "timezone": "UTC",
+        "duration": 120,
         "agenda": "strategyweek:1",
-        "options": {"approval_type": 0, "waiting_room": True},
+        "settings": {"approval_type": 0, "waiting_room": True},
     }
-    return zoom_client.MeetingSpec(**fields | changes)
+    return fields | changes
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def meeting(zoom_account: FakeZoom) -> zoom_client.Meeting:
 # Meetings
 
 
-def test_meeting_is_created_in_utc_from_any_time_zone(zoom_account, meeting):
+def test_meeting_is_created_as_specified(zoom_account, meeting):
     assert zoom_account.meetings[meeting.id].start_time == START
     assert (meeting.topic, meeting.minutes, meeting.starts_at) == ("Legislation", 120, START)
     assert meeting.join_url
@@ -46,7 +47,7 @@ def test_meeting_is_created_in_utc_from_any_time_zone(zoom_account, meeting):
 
 
 def test_meeting_can_be_read_updated_listed_and_deleted(zoom_account, meeting):
-    zoom_client.update_meeting("me", meeting.id, meeting_spec(topic="Resentencing", minutes=90))
+    zoom_client.update_meeting("me", meeting.id, meeting_spec(topic="Resentencing", duration=90))
     found = zoom_client.get_meeting(meeting.id)
     assert (found.topic, found.minutes) == ("Resentencing", 90)
     assert [each.agenda for each in zoom_client.list_meetings("me")] == ["strategyweek:1"]

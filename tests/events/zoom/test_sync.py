@@ -65,6 +65,12 @@ def test_each_session_gets_a_meeting(shared, zoom_account):
         assert session.meeting.meeting_id.replace(" ", "") == str(meeting.id)
 
 
+def test_times_are_sent_in_utc_from_any_time_zone(shared):
+    session = first(shared)
+    session.starts_at = dt.datetime(2030, 10, 16, 9, tzinfo=dt.timezone(dt.timedelta(hours=-7)))
+    assert sync.spec(session)["start_time"] == "2030-10-16T16:00:00Z"
+
+
 def test_synced_meetings_cause_no_calls(shared, zoom_account):
     sync_now()
     calls = len(zoom_account.calls)

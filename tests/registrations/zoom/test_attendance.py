@@ -380,7 +380,7 @@ def complete(opening, monkeypatch):
     """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
-        monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: list(people))
+        monkeypatch.setattr("events.zoom.client.past_participants", lambda meeting: list(people))
         attendance.complete(Session.objects.select_related("meeting").get(pk=opening.pk))
         rows = Attendance.objects.order_by("name", "joined_at")
         return [(row.name, row.joined_at, row.left_at) for row in rows]
