@@ -16,7 +16,6 @@ LINE_END = re.compile(r"\r\n(?! )")
 BREAK = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 # Not allowed in text (RFC 5545, 3.1).
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-PRODUCT = "-//Strategy Week//strategyweek//EN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
     subscribers.
     """
     calendar = Calendar()
-    calendar.add("PRODID", PRODUCT)
+    calendar.add("PRODID", "-//Strategy Week//strategyweek//EN")
     calendar.add("VERSION", "2.0")
     if method:
         calendar.add("METHOD", method)

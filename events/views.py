@@ -88,14 +88,13 @@ def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=event_slug)
     session = get_object_or_404(visible_sessions(request, event), slug=slug)
     now = timezone.now()
+    open_sessions = [session] if session.is_open_to_register(now) else []
     context = {
         "event": event,
         "zone": event.zone,
         "session": session,
         "now": now,
-        "phase": event.registration_phase(
-            now, [session] if session.is_open_to_register(now) else []
-        ),
+        "phase": event.registration_phase(now, open_sessions),
     }
     return render(request, "events/session.html", context)
 

@@ -29,9 +29,8 @@ class EventForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without fields.
         if self.fields:
-            self.fields["time_zone"].widget = forms.Select(
-                choices=offered_time_zones(self.instance.time_zone)
-            )
+            zones = offered_time_zones(self.instance.time_zone)
+            self.fields["time_zone"].widget = forms.Select(choices=zones)
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
@@ -186,16 +185,14 @@ def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> N
             "The meetings are made at Zoom within a minute or so. Links that were pasted "
             "serve until then. The list of sessions says how far it is.",
         )
-        return
-    if not Meeting.objects.at_zoom().filter(session__event=event).exists():
-        return
-    text = (
-        "The meetings that were made stay at Zoom, and their links stay as they are, but "
-        "they are not kept in step any more: what you change here, change at Zoom too."
-    )
-    if mode_before == Event.ZoomMode.PERSONAL:
-        text += (
-            " Personal links are not given out any more: turn registration off at Zoom, or "
-            "it asks everyone to register there."
+    elif Meeting.objects.at_zoom().filter(session__event=event).exists():
+        text = (
+            "The meetings that were made stay at Zoom, and their links stay as they are, but "
+            "they are not kept in step any more: what you change here, change at Zoom too."
         )
-    messages.warning(request, text)
+        if mode_before == Event.ZoomMode.PERSONAL:
+            text += (
+                " Personal links are not given out any more: turn registration off at Zoom, or "
+                "it asks everyone to register there."
+            )
+        messages.warning(request, text)

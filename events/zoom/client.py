@@ -43,7 +43,6 @@ CALLS_PER_SECOND = {
 RATE_FACTOR = 0.96
 # A slot booked further ahead than this is a clock error; its cache entry lasts as long.
 SLOT_LIFETIME_SECONDS = 60
-
 # When Zoom asks for a pause of up to this many seconds, `_call` waits and retries.
 SHORT_WAIT_SECONDS = 3
 MAX_SHORT_WAITS = 3
@@ -147,7 +146,7 @@ def create_meeting(host: str, spec: Json) -> Meeting:
     `spec` is the JSON of the meeting's fields. Docs: Meetings, "Create a meeting".
     """
     path = _user_path(host, "meetings")
-    created = _call("medium", "post", path, body=spec, daily_limit=host)
+    created = _call("medium", "post", path, data=spec, daily_limit=host)
     return _read(_meeting, created)
 
 
@@ -158,7 +157,7 @@ def get_meeting(meeting_id: int) -> Meeting:
 
 def update_meeting(host: str, meeting_id: int, spec: Json) -> None:
     """Update one of this host's meetings. Raises NotFound. Docs: Meetings, "Update a meeting"."""
-    _call("light", "patch", f"/meetings/{meeting_id}", body=spec, daily_limit=host)
+    _call("light", "patch", f"/meetings/{meeting_id}", data=spec, daily_limit=host)
 
 
 def delete_meeting(meeting_id: int) -> None:
@@ -182,7 +181,7 @@ def enable_captions(host: str) -> None:
     Docs: Users, "Update user settings".
     """
     body = {"in_meeting": {"closed_captioning": {"enable": True, "auto_transcribing": True}}}
-    _call("medium", "patch", _user_path(host, "settings"), body=body)
+    _call("medium", "patch", _user_path(host, "settings"), data=body)
 
 
 def _user_path(host: str, suffix: str) -> str:
@@ -212,7 +211,7 @@ def add_registrant(meeting_id: int, person: Person) -> Registrant:
     """
     # Without auto_approve the host would have to approve each person.
     body = {**_person_fields(person), "auto_approve": True}
-    added = _call("light", "post", f"/meetings/{meeting_id}/registrants", body=body)
+    added = _call("light", "post", f"/meetings/{meeting_id}/registrants", data=body)
     return _read(_registrant, {"email": person.email, **added})
 
 
@@ -226,7 +225,7 @@ def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registran
         "registrants_confirmation_email": False,
         "registrants": [_person_fields(person) for person in people],
     }
-    added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", body=body)
+    added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", data=body)
     return [_read(_registrant, row) for row in added.get("registrants") or []]
 
 
@@ -244,7 +243,7 @@ def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> No
     """
     people = [{"id": registrant.id, "email": registrant.email} for registrant in registrants]
     body = {"action": "cancel", "registrants": people}
-    _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", body=body)
+    _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", data=body)
 
 
 def _registrant(fields: Json) -> Registrant:
@@ -322,16 +321,8 @@ def _pages(
             return
 
 
-def _call(
-    label: str,
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    body: Json | None = None,
-    daily_limit: str = "",
-) -> Json:
-    """Call Zoom and return its JSON. Raises ZoomError.
+def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payload: Any) -> Json:
+    """Call Zoom with this `params` or `data`, and return its JSON. Raises ZoomError.
 
     Renews an expired token once, and waits out short rate limits. `daily_limit` names the host
     whose changes Zoom counts by the day: once the limit is reached, such calls fail here until
@@ -342,7 +333,6 @@ def _call(
     limit_key = f"daily_limit/{daily_limit}"
     if daily_limit and (reached := _shared_cache("get", limit_key)):
         raise TryLater(reached[0], retry_at=reached[1])
-    payload: dict[str, Any] = {"params": params} if method == "get" else {"data": body}
     token, renewed, waits = access_token(), False, 0
     while True:
         _wait_for_slot(label)
@@ -451,7 +441,8 @@ def access_token(expired: str = "") -> str:
 def new_token() -> tuple[str, int]:
     """Request a token; returns it and how many seconds it is valid.
 
-    Raises SettingsError if Zoom rejects the credentials. Docs: https://developers.zoom.us/docs/internal-apps/s2s-oauth/
+    Raises SettingsError if Zoom rejects the credentials. Docs:
+    https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
     if not is_configured():
         raise SettingsError("The site has no Zoom credentials.")

@@ -154,8 +154,8 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
             return functools.partial(_create, meeting, session)
         return functools.partial(_undo_create, meeting, session) if meeting.asked_at else None
     if session.canceled_at:
-        is_settled = session.canceled_at + session.event.settle_time <= now
-        return functools.partial(_delete, meeting) if is_settled else None
+        settled_at = session.canceled_at + session.event.settle_time
+        return functools.partial(_delete, meeting) if settled_at <= now else None
     if not is_synced(session):
         return functools.partial(_update, meeting, session, zoom_id)
     is_near = session.starts_at - now < NEAR_START
