@@ -15,6 +15,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, TextChoices
 from django.utils import timezone
 
 from events.models import Event, Session
+from events.zoom import client as zoom_client
 from events.zoom import sync
 from registrations import signup
 from registrations.models import (
@@ -331,7 +332,7 @@ def fix(*, event: Event) -> Fixed:
     that somebody deleted at Zoom isn't recreated.
     """
     emailed, emailed_recently, reported_spam = _resend_links(event)
-    asks_zoom, links = event.creates_meetings and sync.is_configured(), 0
+    asks_zoom, links = event.creates_meetings and zoom_client.is_configured(), 0
     if asks_zoom:
         sync.retry_now(event=event)
     if asks_zoom and event.has_personal_links:

@@ -11,7 +11,8 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from events.calendars import invitation, personal_calendar, personal_entry, waiting_invitation
+from events import ical
+from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
 from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
@@ -46,7 +47,7 @@ class BlockRenderer:
     def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
         """All of someone's sessions as a calendar."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        return personal_calendar(event, entries)
+        return ical.calendar(name=event.name, entries=entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
         if session.pk not in self._keyed:
@@ -66,8 +67,10 @@ def session_invitation(
 ) -> tuple[bytes, str]:
     """The session as a calendar entry that replaces the one someone has, and its method."""
     if is_waitlisted:
-        return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
-    return invitation(session, join_url(TOKEN, session), EMAIL, since)
+        entry = waitlist_entry(session, absolute(reverse("me", args=[TOKEN])))
+    else:
+        entry = seat_entry(session, join_url(TOKEN, session))
+    return invitation(entry, EMAIL, since)
 
 
 @cache
@@ -97,4 +100,4 @@ def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) ->
 
 @lru_cache(maxsize=500)
 def _calendar_entry(keyed: Keyed[Session]) -> bytes:
-    return personal_entry(keyed.value, join_url(TOKEN, keyed.value))
+    return ical.entry(seat_entry(keyed.value, join_url(TOKEN, keyed.value)))
