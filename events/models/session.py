@@ -169,8 +169,12 @@ class Session(models.Model):
     @property
     def join_url(self) -> str:
         """The current Zoom link, or "" if there is none."""
-        meeting = self.meeting_or_none
-        return meeting.join_url if meeting and not self.meeting_is_gone else ""
+        return self.usable_meeting.join_url if self.usable_meeting else ""
+
+    @property
+    def usable_meeting(self) -> "Meeting | None":
+        """The meeting that people can join, as far as we know."""
+        return None if self.meeting_is_gone else self.meeting_or_none
 
     @property
     def meeting_is_gone(self) -> bool:
@@ -188,8 +192,8 @@ class Session(models.Model):
 
         Empty if links are personal, because these would not let anyone in.
         """
-        meeting = self.meeting_or_none
-        if meeting is None or self.event.has_personal_links or self.meeting_is_gone:
+        meeting = self.usable_meeting
+        if meeting is None or self.event.has_personal_links:
             return []
         lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
         lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []
