@@ -1,0 +1,18 @@
+"""Filters that write counts and moments for organizers."""
+
+from django import template
+
+from registrations import formatting
+
+register = template.Library()
+
+register.filter("people", formatting.people)
+register.filter("mails", formatting.mails)
+register.filter("moment", formatting.moment)
+register.filter("ago", formatting.ago)
+
+
+@register.filter
+def grouped(count: int) -> str:
+    """1,312"""
+    return f"{count:,}"
