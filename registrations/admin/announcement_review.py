@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,7 +18,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, render_now
 from events.templatetags.times import zone_name
 from registrations.admin.shared import fingerprint, page_response
-from registrations.formatting import counted, mails, moment, people, time_left
+from registrations.formatting import mails, moment, people
 from registrations.mail import announcements, previews
 from registrations.models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
@@ -142,7 +141,7 @@ def mail_html(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
 def find_announcement(
     model_admin: ModelAdmin, request: HttpRequest, object_id: str
 ) -> Announcement:
-    announcement: Announcement | None = model_admin.get_object(request, unquote(object_id))
+    announcement: Announcement | None = by_id(model_admin.get_queryset(request), pk=object_id)
     if announcement is None:
         raise Http404
     return announcement
@@ -154,9 +153,14 @@ def review_response(
     announcement: Announcement,
     later_form: LaterForm | None = None,
 ) -> HttpResponse:
-    now = timezone.now()
+    now, state, send_at = timezone.now(), announcement.state, announcement.send_at
     progress = announcements.progress(announcement, now)
     may_change = model_admin.has_change_permission(request)
+    is_starting = state == State.SCHEDULED and send_at is not None and send_at <= now
+    is_sending = state == State.SENDING and progress.waiting > 0
+    may_stop = may_change and (is_sending or state == State.PAUSED)
+    # The page asks for confirmation. It must not reload meanwhile.
+    stopping = may_stop and "stop" in request.GET
     context: dict[str, Any] = {
         "title": announcement.subject,
         "announcement": announcement,
@@ -165,25 +169,18 @@ def review_response(
         "went_wrong": went_wrong(announcement, progress),
         "to_whom": to_whom(announcement),
         "may_change": may_change,
-        "starting": False,
-        "stopping": False,
+        "starting": is_starting,
+        "is_sending": is_sending,
+        "may_stop": may_stop,
+        "stopping": stopping,
     }
-    if announcement.state in EDITABLE_STATES:
+    if state in EDITABLE_STATES:
         context |= context_before(request, announcement)
-        context["later"] = later_form or LaterForm(initial={"send_at": announcement.send_at})
-        send_at = announcement.send_at
-        context["starting"] = (
-            announcement.state == State.SCHEDULED and send_at is not None and send_at <= now
-        )
+        context["later"] = later_form or LaterForm(initial={"send_at": send_at})
     else:
         context |= context_after(announcement, progress)
-        # The page asks for confirmation. It must not reload meanwhile.
-        context["stopping"] = may_change and context["may_stop"] and "stop" in request.GET
     response = page_response(model_admin, request, "announcement/review.html", **context)
-    is_sending = announcement.state == State.SENDING and progress.waiting
-    if request.method == "GET" and (
-        context["starting"] or (is_sending and not context["stopping"])
-    ):
+    if request.method == "GET" and (is_starting or (is_sending and not stopping)):
         response["Refresh"] = str(REFRESH_SECONDS)
     return render_now(response)
 
@@ -316,71 +313,39 @@ def preview_person(
 def context_before(request: HttpRequest, announcement: Announcement) -> dict[str, Any]:
     """Return what the page shows before an announcement is sent."""
     rows = recipients(announcement)
-    count = rows.count()
     chosen = request.GET.get("person") or request.POST.get("person")
     person = preview_person(request, announcement, chosen)
     # A made-up person has no neighbors.
     neighbors = rows if person.pk else rows.none()
     before = neighbors.filter(pk__lt=person.pk)
-    previous, following = before.last(), neighbors.filter(pk__gt=person.pk).first()
-    url = review_url(announcement)
     return {
-        "count": count,
-        "people": people(count),
-        "left_out": left_out_texts(announcements.left_out(announcement)),
+        "count": rows.count(),
+        "left_out": announcements.left_out(announcement),
         "zone_name": zone_name(announcement.event.zone),
         "person": person,
-        "number": f"{before.count() + 1:,} of {count:,}",
-        "previous_url": f"{url}?person={previous.pk}" if previous else "",
-        "next_url": f"{url}?person={following.pk}" if following else "",
+        "number": before.count() + 1,
+        "previous": before.last(),
+        "following": neighbors.filter(pk__gt=person.pk).first(),
         "mail": previews.announcement_preview(announcement, person),
-        "html_url": f"{url}mail/?person={person.pk}",
+        "html_url": f"{review_url(announcement)}mail/?person={person.pk}",
         "fingerprint": content_fingerprint(announcement),
     }
 
 
-def left_out_texts(left_out: announcements.LeftOut) -> list[str]:
-    texts = []
-    if left_out.unsubscribed:
-        wants = "wants" if left_out.unsubscribed == 1 else "want"
-        texts.append(f"{people(left_out.unsubscribed)} {wants} no announcements")
-    if left_out.unreachable:
-        whose = counted(left_out.unreachable, "person whose", "people whose")
-        texts.append(f"{whose} newest mail did not get there")
-    return texts
-
-
 def context_after(announcement: Announcement, progress: announcements.Progress) -> dict[str, Any]:
     """Return what the page shows once an announcement was started."""
-    again = announcement.mails.filter(state__in=mail_queue.RESENDABLE_STATES).count()
-    is_sending = announcement.state == State.SENDING and progress.waiting
-    is_stopped = announcement.state == State.STOPPED
     # Emails that are no longer needed aren't missing, but those of a stopped announcement are.
-    expected = progress.total if is_stopped else progress.total - progress.dropped
-    done = progress.sent if is_stopped else progress.sent + progress.failed
-    outbox_url = reverse("admin:registrations_outgoingmail_changelist")
-    states = ",".join(UNREACHED_STATES)
-    failed_url = f"{outbox_url}?announcement__id__exact={announcement.pk}&state__in={states}"
+    if announcement.state == State.STOPPED:
+        done, expected = progress.sent, progress.total
+    else:
+        done, expected = progress.sent + progress.failed, progress.total - progress.dropped
     return {
         "done": done,
         "of": expected,
         "percent": 100 * done // expected if expected else 0,
-        "may_stop": is_sending or announcement.state == State.PAUSED,
-        "figures": [
-            ("Sent", f"{progress.sent:,}", ""),
-            ("Waiting", f"{progress.waiting:,}", ""),
-            ("Failed", f"{progress.failed:,}", failed_url if progress.failed else ""),
-            ("Not sent" if is_stopped else "No longer needed", f"{progress.dropped:,}", ""),
-        ],
-        "sent_to": people(progress.sent) if progress.sent else "nobody",
-        "failed": f"{progress.failed:,}" if progress.failed else "",
-        "still_to_go": mails(progress.waiting),
-        "time_left": time_left(progress.time_left) if is_sending else "",
-        "again": counted(again, "failed one", "failed ones") if again else "",
+        "again": announcement.mails.filter(state__in=mail_queue.RESENDABLE_STATES).count(),
+        "unreached_states": ",".join(UNREACHED_STATES),
         "html_url": f"{review_url(announcement)}mail/",
-        "started": moment(announcement.started_at, announcement.event.zone)
-        if announcement.started_at
-        else "",
     }
 
 

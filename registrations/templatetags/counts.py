@@ -10,6 +10,7 @@ register.filter("people", formatting.people)
 register.filter("mails", formatting.mails)
 register.filter("moment", formatting.moment)
 register.filter("ago", formatting.ago)
+register.filter("time_left", formatting.time_left)
 
 
 @register.filter
