@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
@@ -33,7 +33,7 @@ from registrations.admin.mail_text_validation import (
     validate_markdown,
     validate_text,
 )
-from registrations.admin.shared import admin_page
+from registrations.admin.shared import admin_path
 from registrations.formatting import moment
 from registrations.mail.announcements import Progress
 from registrations.mail_kinds import MailKind
@@ -142,11 +142,10 @@ class AnnouncementAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        review = admin_page(self, review_page, methods=["GET", "HEAD", "POST"])
-        name = "registrations_announcement"
+        url, methods = "<path:object_id>/review/", ("GET", "HEAD", "POST")
         return [
-            path("<path:object_id>/review/", review, name=f"{name}_review"),
-            path("<path:object_id>/review/mail/", admin_page(self, mail_html), name=f"{name}_mail"),
+            admin_path(self, url, review_page, "review", methods=methods),
+            admin_path(self, f"{url}mail/", mail_html, "mail"),
             *super().get_urls(),
         ]
 

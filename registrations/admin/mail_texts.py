@@ -8,13 +8,13 @@ from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
 from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
-from registrations.admin.shared import admin_page, page_response
+from registrations.admin.shared import admin_path, page_response
 from registrations.mail import previews
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
@@ -101,12 +101,11 @@ class MailTextAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        preview, name = "preview/<str:event_id>/<str:kind>/", "registrations_mailtext_preview"
-        unsaved = admin_page(self, unsaved_preview_page, methods=["GET", "HEAD", "POST"])
+        url, methods = "preview/<str:event_id>/<str:kind>/", ("GET", "HEAD", "POST")
         return [
-            path("preview/", unsaved, name=f"{name}_unsaved"),
-            path(preview, admin_page(self, preview_page), name=name),
-            path(f"{preview}html/", admin_page(self, preview_html), name=f"{name}_html"),
+            admin_path(self, "preview/", unsaved_preview_page, "preview_unsaved", methods=methods),
+            admin_path(self, url, preview_page, "preview"),
+            admin_path(self, f"{url}html/", preview_html, "preview_html"),
             *super().get_urls(),
         ]
 

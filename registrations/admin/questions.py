@@ -10,13 +10,13 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin.shared import by_id, with_default_event
 from events.models import Event, Session
 from registrations import questions
-from registrations.admin.shared import admin_page, page_response
+from registrations.admin.shared import admin_path, page_response
 from registrations.formatting import people
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
@@ -120,11 +120,8 @@ class QuestionAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_question_answers"
-        return [
-            path("<path:object_id>/answers/", admin_page(self, answers_page), name=name),
-            *super().get_urls(),
-        ]
+        answers = admin_path(self, "<path:object_id>/answers/", answers_page, "answers")
+        return [answers, *super().get_urls()]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return with_default_event(super().get_changeform_initial_data(request))

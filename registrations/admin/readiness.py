@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 
@@ -17,7 +17,7 @@ from events.admin.shared import by_id, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import readiness
-from registrations.admin.shared import admin_page, page_response
+from registrations.admin.shared import admin_path, page_response
 from registrations.formatting import counted, people
 from registrations.models import Registration
 from registrations.readiness import (
@@ -64,11 +64,11 @@ class Row(NamedTuple):
 
 
 def urls(model_admin: Any) -> list[URLPattern]:
-    name = "registrations_registration_readiness"
-    board = admin_page(model_admin, board_page, methods=["GET", "HEAD", "POST"])
+    methods = ("GET", "HEAD", "POST")
+    url = "readiness/<str:event_id>/"
     return [
-        path("readiness/", admin_page(model_admin, current_board_page), name=f"{name}_current"),
-        path("readiness/<str:event_id>/", board, name=name),
+        admin_path(model_admin, "readiness/", current_board_page, "readiness_current"),
+        admin_path(model_admin, url, board_page, "readiness", methods=methods),
     ]
 
 

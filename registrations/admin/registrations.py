@@ -1,5 +1,6 @@
 """The people who registered: their details, sessions, emails, and what organizers can do."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness
-from registrations.admin.confirmation import confirmation_page, is_confirmed
+from registrations.admin.confirmation import confirmation_page
 from registrations.admin.csv_export import export_csv
 from registrations.admin.readiness import short_day
 from registrations.admin.retention import erase, retention_page
@@ -28,7 +29,8 @@ from registrations.admin.shared import (
     ChangeOnlyAdmin,
     ChangeOnlyInline,
     VersionedForm,
-    admin_page,
+    admin_path,
+    choice_filter,
     fingerprint,
     log_action,
 )
@@ -39,6 +41,7 @@ from registrations.models import (
     AccessNeed,
     OutgoingMail,
     Registration,
+    RegistrationQuerySet,
     Seat,
     email_key,
     need_choices,
@@ -105,53 +108,25 @@ class MailInline(ChangeOnlyInline):
         return rows.select_related("registration__event", "session")
 
 
-class UnreachableFilter(admin.SimpleListFilter):
-    title = "mail"
-    parameter_name = "links"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "The newest mail did not get there")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.unreachable() if self.value() == "failed" else queryset
-
-
-class ComingFilter(admin.SimpleListFilter):
-    title = "coming"
-    parameter_name = "coming"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("yes", "Yes"),
-            (Approval.PENDING, Approval.PENDING.label),
-            (Approval.DECLINED, Approval.DECLINED.label),
-            ("canceled", "Canceled"),
-            ("erased", "Erased"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        match self.value():
-            case None:
-                return queryset
-            case "yes":
-                return queryset.admitted()
-            case "canceled":
-                return queryset.exclude(canceled_at=None).filter(erased_at=None)
-            case "erased":
-                return queryset.exclude(erased_at=None)
-            case approval:
-                return queryset.active().filter(approval=approval)
+def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuerySet:
+    match value:
+        case "yes":
+            return people.admitted()
+        case "canceled":
+            return people.exclude(canceled_at=None).filter(erased_at=None)
+        case "erased":
+            return people.exclude(erased_at=None)
+    return people.active().filter(approval=value)
 
 
-class NeedFilter(admin.SimpleListFilter):
-    title = "access needs"
-    parameter_name = "need"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return need_choices()
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.needing(self.value()) if self.value() else queryset
+COMING = {
+    "yes": "Yes",
+    Approval.PENDING: Approval.PENDING.label,
+    Approval.DECLINED: Approval.DECLINED.label,
+    "canceled": "Canceled",
+    "erased": "Erased",
+}
+UNREACHABLE = {"failed": "The newest mail did not get there"}
 
 
 class UsStateFilter(admin.AllValuesFieldListFilter):
@@ -171,9 +146,9 @@ def renew_links(
     if not chosen:
         messages.warning(request, "They have no links: they were declined, or have canceled.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Take the links of {people(len(chosen))} away?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Take the links of {people(len(chosen))} away?"
+    if page := confirmation_page(model_admin, request, chosen, title):
+        return page
     done = signup.renew_links(registrations=chosen)
     log_action(request, chosen, "Took the links away, and mailed new ones.")
     messages.success(
@@ -203,9 +178,9 @@ def decline(
 ) -> HttpResponse | None:
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
-    if admitted and not is_confirmed(request, admitted):
-        title = f"Decline {people(len(admitted))} who had your yes?"
-        return confirmation_page(model_admin, request, admitted, title=title)
+    title = f"Decline {people(len(admitted))} who had your yes?"
+    if admitted and (page := confirmation_page(model_admin, request, admitted, title)):
+        return page
     decline_confirmed(request, queryset)
     return None
 
@@ -263,9 +238,9 @@ def cancel(
     if not chosen:
         messages.warning(request, "They have canceled already.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+    if page := confirmation_page(model_admin, request, chosen, title):
+        return page
     done = [person for person in chosen if signup.cancel(registration=person)]
     log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
@@ -289,9 +264,9 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        ComingFilter,
-        UnreachableFilter,
-        NeedFilter,
+        choice_filter("coming", "coming", COMING, filter_coming),
+        choice_filter("mail", "links", UNREACHABLE, lambda rows, _value: rows.unreachable()),
+        choice_filter("access needs", "need", dict(need_choices()), RegistrationQuerySet.needing),
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -327,23 +302,18 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_registration"
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
         return [
             *readiness.urls(self),
-            path("retention/", admin_page(self, retention_page), name=f"{name}_retention"),
-            path("<path:object_id>/decide/", buttons, name=f"{name}_decide"),
+            admin_path(self, "retention/", retention_page, "retention"),
+            path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
         waiting = pending.order_by("event").values_list("event", "event__name")
-        context = {
-            "waiting": [
-                (pk, name, people(count)) for pk, name, count in waiting.annotate(count=Count("pk"))
-            ]
-        }
+        context = {"waiting": waiting.annotate(count=Count("pk"))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
@@ -433,11 +403,9 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     def arrangements(self, registration: Registration) -> str:
         """ASL interpretation: Arranged (Sat, Oct 16; Mon, Oct 18)"""
         needs = AccessNeed.objects.filter(seat__registration=registration)
-        days: dict[tuple[str, str], list[str]] = {}
+        days = defaultdict(list)
         for need in needs.select_related("seat__session__event"):
-            days.setdefault((str(need), need.get_state_display()), []).append(
-                short_day(need.seat.session)
-            )
+            days[str(need), need.get_state_display()].append(short_day(need.seat.session))
         rows = ((*what, "; ".join(when)) for what, when in days.items())
         return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
 

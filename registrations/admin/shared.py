@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -10,10 +10,10 @@ from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
@@ -41,13 +41,15 @@ class ChangeOnlyInline(admin.TabularInline):
         return False
 
 
-def admin_page(
+def admin_path(
     model_admin: ModelAdmin,
+    route: str,
     view: Callable[..., HttpResponse],
+    name: str,
     *,
     methods: Iterable[str] = ("GET", "HEAD"),
-) -> Callable[..., HttpResponse]:
-    """Make a page for `get_urls` from a function, for people who may view the model.
+) -> URLPattern:
+    """Return a path for `get_urls`, for people who may view the model.
 
     `view` gets the model admin, the request, and the values from the URL.
     """
@@ -58,7 +60,30 @@ def admin_page(
             raise PermissionDenied
         return view(model_admin, request, **values)
 
-    return model_admin.admin_site.admin_view(checked)
+    prefix = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}"
+    return path(route, model_admin.admin_site.admin_view(checked), name=f"{prefix}_{name}")
+
+
+def choice_filter(
+    label: str,
+    parameter: str,
+    choices: Mapping[str, str],
+    apply: Callable[[Any, str], QuerySet[Any]],
+) -> type[admin.SimpleListFilter]:
+    """Make a list filter. `apply` gets the rows and the chosen one of the `choices`."""
+
+    class ChoiceFilter(admin.SimpleListFilter):
+        title = label
+        parameter_name = parameter
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            return list(choices.items())
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            value = self.value()
+            return apply(queryset, value) if value in choices else queryset
+
+    return ChoiceFilter
 
 
 def page_response(

@@ -9,8 +9,8 @@ register = template.Library()
 register.filter("people", formatting.people)
 register.filter("mails", formatting.mails)
 register.filter("moment", formatting.moment)
-register.filter("ago", formatting.ago)
 register.filter("time_left", formatting.time_left)
+register.simple_tag(formatting.ago_and_when)
 
 
 @register.filter
