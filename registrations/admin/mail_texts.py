@@ -1,5 +1,6 @@
 """Organizers' own texts for the automatic emails, and previews of every email."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -13,7 +14,7 @@ from django.utils.html import format_html
 
 from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
-from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
+from registrations.admin import mail_text_validation as validation
 from registrations.admin.shared import admin_path, page_response
 from registrations.mail import previews
 from registrations.mail_kinds import MailKind, MailTexts
@@ -24,10 +25,6 @@ KINDS = [kind for kind in MailKind if kind.spec.subject]
 GREETING = "“Hello <name>,” stands before it by itself"
 # The session key for texts that are previewed before they are saved.
 UNSAVED = "unsaved_mail_texts"
-ALL_KINDS = [
-    {"label": kind.label, "placeholders": placeholders(kind), **kind.spec.texts._asdict()}
-    for kind in KINDS
-]
 
 
 def kind_of(value: Any) -> MailKind | None:
@@ -46,31 +43,18 @@ class MailTextForm(forms.ModelForm):
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
-        default = kind.spec
-        fields["subject"].help_text = f"Empty: “{default.subject}”"
+        validate = partial(validation.validate_text, kind=kind)
+        fields["subject"].validators += [validation.validate_line, validate]
+        fields["opening"].validators.append(validate)
+        fields["subject"].help_text = f"Empty: “{kind.spec.subject}”"
         fields["opening"].help_text = format_html(
             "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
             "Of the words in “{}” you may use, here and in the subject:{}",
-            default.opening,
+            kind.spec.opening,
             GREETING,
             kind.label,
-            placeholders(kind),
+            validation.placeholders(kind),
         )
-
-    def clean_subject(self) -> str:
-        subject: str = self.cleaned_data["subject"]
-        validate_line(subject)
-        self._validate(subject)
-        return subject
-
-    def clean_opening(self) -> str:
-        opening: str = self.cleaned_data["opening"]
-        self._validate(opening)
-        return opening
-
-    def _validate(self, text: str) -> None:
-        if kind := self.cleaned_data.get("kind"):
-            validate_text(text, kind)
 
     def clean(self) -> None:
         super().clean()
@@ -115,8 +99,8 @@ class MailTextAdmin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        context = {"all_kinds": ALL_KINDS, **(extra_context or {})}
-        return super().add_view(request, form_url, context)
+        kinds = [(kind, validation.placeholders(kind)) for kind in KINDS]
+        return super().add_view(request, form_url, {"all_kinds": kinds, **(extra_context or {})})
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
@@ -205,24 +189,13 @@ def preview_response(
         errors=errors,
         unsaved=unsaved_texts is not None,
         html_url=f"{html_url}?unsaved=yes" if unsaved_texts else html_url,
-        kinds=kinds_of(event, shown=kind),
+        kinds=kinds_of(event),
+        shown=kind,
         may_write=model_admin.has_add_permission(request),
     )
 
 
-def kinds_of(event: Event, shown: MailKind | None = None) -> list[dict[str, Any]]:
-    """List every kind of email of an event, with links to its preview and to its texts."""
+def kinds_of(event: Event) -> list[tuple[MailKind, MailText | None]]:
+    """List every kind of email of an event, with the event's own texts."""
     own = {text.kind: text for text in event.mail_texts.all()}
-    add_url = reverse("admin:registrations_mailtext_add")
-    return [
-        {
-            "label": kind.label,
-            "shown": kind == shown,
-            "own": kind in own,
-            "preview_url": reverse("admin:registrations_mailtext_preview", args=[event.pk, kind]),
-            "text_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
-            if kind in own
-            else f"{add_url}?event={event.pk}&kind={kind}",
-        }
-        for kind in KINDS
-    ]
+    return [(kind, own.get(kind)) for kind in KINDS]
