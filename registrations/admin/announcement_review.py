@@ -72,9 +72,7 @@ def to_whom(announcement: Announcement) -> str:
 
 def content_fingerprint(announcement: Announcement) -> str:
     """Return a text that differs when the content or the audience was edited."""
-    content = ("event_id", "subject", "body", "audience")
-    narrowed_to = ("session_id", "track_id", "organization", "us_state")
-    return fingerprint(*(getattr(announcement, name) for name in (*content, *narrowed_to)))
+    return fingerprint(forms.model_to_dict(announcement))
 
 
 def progress_text(
@@ -190,11 +188,11 @@ def send_test(
 ) -> HttpResponse:
     person = preview_person(request, announcement, request.POST.get("person"))
     email = getattr(request.user, "email", "")
-    if not email:
-        messages.error(request, no_address_text(request))
-    else:
+    if email:
         announcements.send_test(announcement=announcement, person=person, email=email)
         messages.success(request, f"A test is on its way to {email}.")
+    else:
+        messages.error(request, no_address_text(request))
     return redirect(f"{review_url(announcement)}?person={person.pk}")
 
 

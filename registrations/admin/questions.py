@@ -1,5 +1,6 @@
 """The questions that organizers ask people who register, and the answers."""
 
+import itertools
 from typing import Any
 
 from django import forms
@@ -17,7 +18,6 @@ from events.admin.shared import by_id, with_default_event
 from events.models import Event, Session
 from registrations import questions
 from registrations.admin.shared import admin_path, page_response
-from registrations.formatting import people
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
 
@@ -55,7 +55,8 @@ class QuestionForm(forms.ModelForm):
 
     def clean_kind(self) -> str:
         kind: str = self.cleaned_data["kind"]
-        if "kind" in self.changed_data and self._is_answered():
+        is_answered = bool(self.instance.pk) and self.instance.answers.exists()
+        if is_answered and "kind" in self.changed_data:
             raise ValidationError(
                 "People have answered it as it is. Untick “asked” here, and ask a new question."
             )
@@ -75,16 +76,12 @@ class QuestionForm(forms.ModelForm):
                 )
         return "\n".join(lines)
 
-    def _is_answered(self) -> bool:
-        return bool(self.instance.pk) and self.instance.answers.exists()
-
     def _choices_in_use(self) -> set[str]:
         if not self.instance.pk:
             return set()
         values = self.instance.answers.values_list("value", flat=True)
-        return {
-            choice for value in values for choice in (value if isinstance(value, list) else [value])
-        }
+        lists = (value if isinstance(value, list) else [value] for value in values)
+        return set(itertools.chain.from_iterable(lists))
 
 
 def validate_choices(lines: list[str]) -> None:
@@ -136,17 +133,7 @@ class QuestionAdmin(admin.ModelAdmin):
         """For a question with answers, say what to do instead of deleting it."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
         if protected:
-            protected = [
-                format_html(
-                    "“{}” was answered by {}. To ask it no more, <a href='{}'>untick “asked”</a>: "
-                    "the answers so far stay.",
-                    question,
-                    people(count),
-                    reverse("admin:registrations_question_change", args=[question.pk]),
-                )
-                for question in objs
-                if (count := question.answers.count())
-            ]
+            protected = [question for question in objs if question.answer_count]
         return deleted, counts, needed, protected
 
     @admin.display(description="answers", ordering="answer_count")
@@ -168,7 +155,6 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
         "question/answers.html",
         title=str(question),
         question=question,
-        answered=people(page.paginator.count),
         tally=questions.tally(question),
         page=page,
         rows=[(answer.registration, questions.shown(answer)) for answer in page],

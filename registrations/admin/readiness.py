@@ -1,7 +1,7 @@
 """The readiness board of an event: who has a working link, who came, and a button that fixes."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -20,16 +20,7 @@ from registrations import readiness
 from registrations.admin.shared import admin_path, page_response
 from registrations.formatting import counted, people
 from registrations.models import Registration
-from registrations.readiness import (
-    Board,
-    EmailStatus,
-    Fixed,
-    LinkStatus,
-    Person,
-    Progress,
-    SeatReadiness,
-    Tally,
-)
+from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
 
 Approval = Registration.Approval
 
@@ -122,12 +113,12 @@ def next_context(board: Board, tallies: Mapping[int, Tally], now: dt.datetime) -
         return {"next": None}
     tally = tallies[session.pk]
     named = board.people(session=session, progress=Progress.NO_LINK)[:MAX_NAMED]
-    session_reasons = (LinkStatus.MISSING, LinkStatus.GONE)
+    session_reasons = (readiness.LinkStatus.MISSING, readiness.LinkStatus.GONE)
     return {
         "next": session,
         "next_is_on": session.starts_at <= now,
         "tally": tally,
-        "mail_waits": EmailStatus.ON_ITS_WAY.label in tally.reasons,
+        "mail_waits": readiness.EmailStatus.ON_ITS_WAY.label in tally.reasons,
         "reasons": tally.reasons.most_common(),
         "session_lacks": any(each.label in tally.reasons for each in session_reasons),
         "named": overview_rows(board, named, {session: ""}, now),
@@ -146,10 +137,10 @@ def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
     if session:
         columns = [(name, "") for name in DETAILS]
-        rows = detailed_rows(board, list(page), session)
+        rows = detailed_rows(board, page, session)
     else:
         columns = [(name, each.title) for each, name in days.items()]
-        rows = overview_rows(board, list(page), days, now)
+        rows = overview_rows(board, page, days, now)
     return {
         "session": session,
         "progress": progress,
@@ -163,7 +154,7 @@ def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[
 
 
 def overview_rows(
-    board: Board, found: Collection[Person], names: Mapping[Session, str], now: dt.datetime
+    board: Board, found: Iterable[Person], names: Mapping[Session, str], now: dt.datetime
 ) -> list[Row]:
     """How far people are in each of the named sessions, and why links don't work."""
     seats = {(seat.person.pk, seat.session_id): seat for seat in board.seats}
@@ -195,7 +186,7 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
 DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
 
 
-def detailed_rows(board: Board, found: Collection[Person], session: Session) -> list[Row]:
+def detailed_rows(board: Board, found: Iterable[Person], session: Session) -> list[Row]:
     """Everything about people in one session."""
     seats = {seat.person.pk: seat for seat in board.seats if seat.session_id == session.pk}
     rows = []

@@ -20,20 +20,9 @@ from events.admin.shared import buttons_view, save_entered_fields, warning
 from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import outgoing_mail, readiness
-from registrations.admin.confirmation import confirmation_page
+from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
-from registrations.admin.readiness import short_day
 from registrations.admin.retention import erase, retention_page
-from registrations.admin.shared import (
-    ChangeOnlyAdmin,
-    ChangeOnlyInline,
-    VersionedForm,
-    admin_path,
-    choice_filter,
-    fingerprint,
-    log_action,
-)
 from registrations.formatting import counted, moment, people
 from registrations.forms import NeedsField
 from registrations.models import (
@@ -51,7 +40,7 @@ from registrations.validators import validate_address
 Approval = Registration.Approval
 
 
-class RegistrationChangeForm(VersionedForm):
+class RegistrationChangeForm(shared.VersionedForm):
     needs = NeedsField(label="Access needs")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +56,7 @@ class RegistrationChangeForm(VersionedForm):
     def version(self, row: Registration) -> str:
         """Include the attendance, which people change in the table below the form."""
         seats = row.seats.order_by("pk").values_list("pk", "attended")
-        return fingerprint(super().version(row), list(seats))
+        return shared.fingerprint(super().version(row), list(seats))
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -80,7 +69,7 @@ class RegistrationChangeForm(VersionedForm):
         return email
 
 
-class SeatInline(ChangeOnlyInline):
+class SeatInline(shared.ChangeOnlyInline):
     model = Seat
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
@@ -94,7 +83,7 @@ class SeatInline(ChangeOnlyInline):
         return super().get_queryset(request).select_related("registration", "session")
 
 
-class MailInline(ChangeOnlyInline):
+class MailInline(shared.ChangeOnlyInline):
     model = OutgoingMail
     fields: ClassVar[Any] = [
         *("kind", "session", outgoing_mail.status, "last_error", "attempts"),
@@ -147,10 +136,10 @@ def renew_links(
         messages.warning(request, "They have no links: they were declined, or have canceled.")
         return None
     title = f"Take the links of {people(len(chosen))} away?"
-    if page := confirmation_page(model_admin, request, chosen, title):
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
         return page
     done = signup.renew_links(registrations=chosen)
-    log_action(request, chosen, "Took the links away, and mailed new ones.")
+    shared.log_action(request, chosen, "Took the links away, and mailed new ones.")
     messages.success(
         request,
         f"New links are on their way to {people(done)}. The old ones work no more, nor do "
@@ -179,7 +168,7 @@ def decline(
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
     title = f"Decline {people(len(admitted))} who had your yes?"
-    if admitted and (page := confirmation_page(model_admin, request, admitted, title)):
+    if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
         return page
     decline_confirmed(request, queryset)
     return None
@@ -210,11 +199,9 @@ def decide(
     approval: Approval,
 ) -> tuple[int, int]:
     """Approve or decline people. Returns how many were changed, and how many were not."""
-    chosen = [
-        person for person in queryset if not person.canceled_at and person.approval != approval
-    ]
+    chosen = list(queryset.filter(canceled_at=None).exclude(approval=approval))
     done = change(registrations=chosen)
-    log_action(request, chosen, f"{approval.label}.")
+    shared.log_action(request, chosen, f"{approval.label}.")
     return done, len(queryset) - done
 
 
@@ -239,10 +226,10 @@ def cancel(
         messages.warning(request, "They have canceled already.")
         return None
     title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
-    if page := confirmation_page(model_admin, request, chosen, title):
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
         return page
     done = [person for person in chosen if signup.cancel(registration=person)]
-    log_action(request, done, "Canceled.")
+    shared.log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
     messages.success(request, f"{registrations} canceled. Their links no longer work.")
     if left := len(queryset) - len(done):
@@ -259,14 +246,16 @@ def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registrat
 
 
 @admin.register(Registration)
-class RegistrationAdmin(ChangeOnlyAdmin):
+class RegistrationAdmin(shared.ChangeOnlyAdmin):
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        choice_filter("coming", "coming", COMING, filter_coming),
-        choice_filter("mail", "links", UNREACHABLE, lambda rows, _value: rows.unreachable()),
-        choice_filter("access needs", "need", dict(need_choices()), RegistrationQuerySet.needing),
+        shared.choice_filter("coming", "coming", COMING.items, filter_coming),
+        shared.choice_filter(
+            "mail", "links", UNREACHABLE.items, lambda rows, _: rows.unreachable()
+        ),
+        shared.choice_filter("access needs", "need", need_choices, RegistrationQuerySet.needing),
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -278,7 +267,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = [*(approve, decline, send_links_again, renew_links, cancel), *(export_csv, erase)]
+    actions = [approve, decline, send_links_again, renew_links, cancel, export_csv, erase]
     fieldsets = [
         (
             None,
@@ -305,7 +294,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
         return [
             *readiness.urls(self),
-            admin_path(self, "retention/", retention_page, "retention"),
+            shared.admin_path(self, "retention/", retention_page, "retention"),
             path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),
         ]
@@ -405,7 +394,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
         needs = AccessNeed.objects.filter(seat__registration=registration)
         days = defaultdict(list)
         for need in needs.select_related("seat__session__event"):
-            days[str(need), need.get_state_display()].append(short_day(need.seat.session))
+            days[str(need), need.get_state_display()].append(readiness.short_day(need.seat.session))
         rows = ((*what, "; ".join(when)) for what, when in days.items())
         return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
 

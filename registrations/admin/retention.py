@@ -6,8 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from registrations.admin.confirmation import confirmation_page
-from registrations.admin.shared import log_action, page_response
+from registrations.admin.shared import confirmation_page, log_action, page_response
 from registrations.formatting import people
 from registrations.models import Registration
 from registrations.privacy import erasure

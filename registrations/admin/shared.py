@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
@@ -18,7 +19,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
 
+from registrations.formatting import people
 from registrations.models import Registration
+
+# The confirmation page names this many people.
+NAMED_AT_MOST = 20
 
 
 class ChangeOnlyAdmin(admin.ModelAdmin):
@@ -67,21 +72,22 @@ def admin_path(
 def choice_filter(
     label: str,
     parameter: str,
-    choices: Mapping[str, str],
+    choices: Callable[[], Iterable[tuple[str, str]]],
     apply: Callable[[Any, str], QuerySet[Any]],
 ) -> type[admin.SimpleListFilter]:
-    """Make a list filter. `apply` gets the rows and the chosen one of the `choices`."""
+    """Make a list filter. `apply` gets the rows and the chosen one of the `choices()`."""
 
     class ChoiceFilter(admin.SimpleListFilter):
         title = label
         parameter_name = parameter
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-            return list(choices.items())
+            return list(choices())
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
             value = self.value()
-            return apply(queryset, value) if value in choices else queryset
+            is_known = any(value == choice for choice, _label in self.lookup_choices)
+            return apply(queryset, value) if value and is_known else queryset
 
     return ChoiceFilter
 
@@ -97,6 +103,35 @@ def page_response(
 def person_link(registration: Registration, text: object) -> SafeString:
     url = reverse("admin:registrations_registration_change", args=[registration.pk])
     return format_html('<a href="{}">{}</a>', url, text)
+
+
+def confirmation_page(
+    model_admin: ModelAdmin, request: HttpRequest, chosen: list[Registration], title: str
+) -> HttpResponse | None:
+    """Ask for confirmation, with the template that is named like the action.
+
+    Returns None when the page's button was pressed for exactly these people with these links.
+    """
+    sure = fingerprint(*sorted((person.pk, person.token) for person in chosen))
+    if request.POST.get("sure") == sure:
+        return None
+    if "sure" in request.POST:
+        messages.warning(request, "What you chose has changed since. Please look again.")
+    action = request.POST["action"]
+    unnamed = len(chosen) - NAMED_AT_MOST
+    return page_response(
+        model_admin,
+        request,
+        f"registration/{action}.html",
+        title=title,
+        sure=sure,
+        named=chosen[:NAMED_AT_MOST],
+        unnamed=people(unnamed) if unnamed > 0 else "",
+        action=action,
+        checkbox=ACTION_CHECKBOX_NAME,
+        selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
+        select_across=request.POST.get("select_across", "0"),
+    )
 
 
 def log_action(request: HttpRequest, rows: Iterable[Model], message: str) -> None:
