@@ -200,7 +200,7 @@ def send_test(
 def send_now(model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement) -> None:
     announcement = lock_editable(announcement)
     count = announcements.audience(announcement).count()
-    if not is_as_seen(request, announcement):
+    if request.POST.get("seen") != content_fingerprint(announcement):
         messages.warning(request, CHANGED_MEANWHILE)
     elif not count:
         messages.error(request, "Nothing was sent: it would go to nobody now.")
@@ -221,7 +221,7 @@ def send_later(
     model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> HttpResponse | None:
     announcement = lock_editable(announcement)
-    if not is_as_seen(request, announcement):
+    if request.POST.get("seen") != content_fingerprint(announcement):
         messages.warning(request, CHANGED_MEANWHILE)
         return None
     form = LaterForm(request.POST)
@@ -281,10 +281,6 @@ def lock_editable(announcement: Announcement) -> Announcement:
     if locked is None or locked.state not in EDITABLE_STATES:
         raise announcements.WrongState
     return locked
-
-
-def is_as_seen(request: HttpRequest, announcement: Announcement) -> bool:
-    return request.POST.get("seen") == content_fingerprint(announcement)
 
 
 def recipients(announcement: Announcement) -> RegistrationQuerySet:

@@ -42,7 +42,8 @@ class AnnouncementForm(forms.ModelForm):
         # People who may only view announcements get a form without fields.
         if not fields:
             return
-        event = by_id(Event.objects.all(), pk=self.data.get("event")) or self._event()
+        chosen = self.data.get("event") or self.instance.event_id or self.initial.get("event")
+        event = by_id(Event.objects.all(), pk=str(chosen))
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
         for name in ("session", "track"):
             # Only the choices are limited to the event: `clean` has a better error message.
@@ -61,11 +62,6 @@ class AnnouncementForm(forms.ModelForm):
             "You may use, here and in the subject:{}",
             validation.placeholders(MailKind.ANNOUNCEMENT),
         )
-
-    def _event(self) -> Event | None:
-        if self.instance.event_id:
-            return self.instance.event
-        return by_id(Event.objects.all(), pk=str(self.initial.get("event", "")))
 
     def clean(self) -> None:
         super().clean()

@@ -1,7 +1,6 @@
 """The people who registered: their details, sessions, emails, and what organizers can do."""
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,7 +16,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from events.admin.shared import buttons_view, save_entered_fields, warning
-from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
@@ -154,11 +152,7 @@ def renew_links(
 def approve(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
-    done, left = decide(request, queryset, signup.approve, Approval.APPROVED)
-    if done:
-        messages.success(request, f"{people(done)} approved. Their links are on the way.")
-    if left:
-        messages.warning(request, f"{left} left out: approved already, or canceled.")
+    decide(request, queryset, Approval.APPROVED)
 
 
 @admin.action(description="Decline: links they have end…", permissions=["change"])
@@ -170,39 +164,40 @@ def decline(
     title = f"Decline {people(len(admitted))} who had your yes?"
     if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
         return page
-    decline_confirmed(request, queryset)
+    decide(request, queryset, Approval.DECLINED)
     return None
 
 
-def decline_confirmed(request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-    done, left = decide(request, queryset, signup.decline, Approval.DECLINED)
-    if done:
-        messages.success(
-            request,
+def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: Approval) -> None:
+    chosen = [each for each in queryset if not each.canceled_at and each.approval != approval]
+    if approval == Approval.APPROVED:
+        done = signup.approve(registrations=chosen)
+        text = f"{people(done)} approved. Their links are on the way."
+    else:
+        done = signup.decline(registrations=chosen)
+        text = (
             f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
-            "Approve them to take it back: then new links go out.",
+            "Approve them to take it back: then new links go out."
         )
-        if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
-            messages.warning(
-                request,
-                "Where Zoom links are not personal, they may still know a meeting's ID and "
-                "passcode from an earlier mail.",
-            )
-    if left:
-        messages.warning(request, f"{left} left out: declined already, or canceled.")
-
-
-def decide(
-    request: HttpRequest,
-    queryset: QuerySet[Registration],
-    change: Callable[..., int],
-    approval: Approval,
-) -> tuple[int, int]:
-    """Approve or decline people. Returns how many were changed, and how many were not."""
-    chosen = list(queryset.filter(canceled_at=None).exclude(approval=approval))
-    done = change(registrations=chosen)
     shared.log_action(request, chosen, f"{approval.label}.")
-    return done, len(queryset) - done
+    if done:
+        messages.success(request, text)
+    if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
+        messages.warning(
+            request,
+            "Where Zoom links are not personal, they may still know a meeting's ID and "
+            "passcode from an earlier mail.",
+        )
+    if left := len(queryset) - done:
+        messages.warning(request, f"{left} left out: {approval.value} already, or canceled.")
+
+
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.APPROVED)
+
+
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.DECLINED)
 
 
 @admin.action(description="Mail the links again", permissions=["change"])
@@ -235,14 +230,6 @@ def cancel(
     if left := len(queryset) - len(done):
         messages.warning(request, f"{left} left out: canceled already.")
     return None
-
-
-def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    approve(model_admin, request, Registration.objects.filter(pk=person.pk))
-
-
-def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    decline_confirmed(request, Registration.objects.filter(pk=person.pk))
 
 
 @admin.register(Registration)
