@@ -85,17 +85,14 @@ def progress_text(
             return f"Scheduled for {moment(announcement.send_at, announcement.event.zone)}"
         case State.SCHEDULED:
             return "Starting"
+        case State.SENDING if progress.waiting:
+            return f"Sending {sent} of {total}"
+        case State.SENDING if progress.failed:
+            return f"Sent to {sent if progress.sent else 'nobody'}, {progress.failed:,} failed"
         case State.SENDING:
-            if progress.waiting:
-                return f"Sending {sent} of {total}"
-            if progress.sent and not progress.failed:
-                return "Sent"
-            text = f"Sent to {sent}" if progress.sent else "Sent to nobody"
-            return f"{text}, {progress.failed:,} failed" if progress.failed else text
-        case State.PAUSED:
-            return f"Paused at {sent} of {total}"
-        case State.STOPPED:
-            return f"Stopped at {sent} of {total}"
+            return "Sent" if progress.sent else "Sent to nobody"
+        case State.PAUSED | State.STOPPED as state:
+            return f"{state.label} at {sent} of {total}"
         case State.DRAFT:
             return "Draft"
 
@@ -192,7 +189,13 @@ def send_test(
         announcements.send_test(announcement=announcement, person=person, email=email)
         messages.success(request, f"A test is on its way to {email}.")
     else:
-        messages.error(request, no_address_text(request))
+        text: str = "Your account has no email address to send a test to."
+        if request.user.has_perm("auth.change_user"):
+            url = reverse("admin:auth_user_change", args=[request.user.pk])
+            text = format_html('{} <a href="{}#id_email">Enter it here</a>.', text, url)
+        else:
+            text = f"{text} Ask whoever made your account to enter it."
+        messages.error(request, text)
     return redirect(f"{review_url(announcement)}?person={person.pk}")
 
 
@@ -341,12 +344,3 @@ def context_after(announcement: Announcement, progress: announcements.Progress) 
         "unreached_states": ",".join(UNREACHED_STATES),
         "html_url": f"{review_url(announcement)}mail/",
     }
-
-
-def no_address_text(request: HttpRequest) -> str:
-    user: Any = request.user
-    text = "Your account has no email address to send a test to."
-    if not user.has_perm("auth.change_user"):
-        return f"{text} Ask whoever made your account to enter it."
-    url = reverse("admin:auth_user_change", args=[user.pk])
-    return format_html('{} <a href="{}#id_email">Enter it here</a>.', text, url)

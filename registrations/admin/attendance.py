@@ -71,9 +71,6 @@ class AttendanceAdmin(ChangeOnlyAdmin):
     readonly_fields = ["session", "who", "email", "joined", "left", "minutes"]
     fields = ["seat", *readonly_fields]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attendance]:
-        return super().get_queryset(request).select_related(*self.list_select_related)
-
     def save_model(self, request: HttpRequest, obj: Attendance, form: Any, change: bool) -> None:
         if "seat" not in form.changed_data or obj.seat is None:
             return

@@ -1,9 +1,7 @@
 """The CSV export of registrations."""
 
 import csv
-import datetime as dt
 import io
-import zoneinfo
 from collections.abc import Iterator
 
 from django.contrib import admin
@@ -60,15 +58,11 @@ def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
     answers = {answer.question_id: answer for answer in person.answers.all()}
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)
     yield person.get_approval_display()
-    yield from (_moment(when, zone) for when in (person.created_at, person.canceled_at))
+    for when in (person.created_at, person.canceled_at):
+        yield f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""
     for group in (seated, waiting, attended):
         yield "; ".join(seat.session.title for seat in group)
     yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)
         yield shown(answer) if answer else ""
-
-
-def _moment(when: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> str:
-    """2026-11-22 04:51"""
-    return f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""

@@ -28,7 +28,7 @@ UNSAVED = "unsaved_mail_texts"
 
 
 def kind_of(value: Any) -> MailKind | None:
-    return MailKind(value) if value in {kind.value for kind in KINDS} else None
+    return MailKind(value) if value in KINDS else None
 
 
 class MailTextForm(forms.ModelForm):
@@ -69,7 +69,8 @@ class MailTextForm(forms.ModelForm):
 @admin.register(MailText)
 class MailTextAdmin(admin.ModelAdmin):
     form = MailTextForm
-    list_display = ["kind", "event", "own_subject", "own_opening"]
+    list_display = ["kind", "event", "subject", "own_opening"]
+    empty_value_display = "ours"
     list_filter = ["event", "kind"]
     list_select_related = ["event"]
     fieldsets = [
@@ -108,13 +109,9 @@ class MailTextAdmin(admin.ModelAdmin):
         context = {"of_event": event, "kinds": kinds_of(event) if event else []}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    @admin.display(description="subject")
-    def own_subject(self, text: MailText) -> str:
-        return text.subject or "ours"
-
     @admin.display(description="opening words")
     def own_opening(self, text: MailText) -> str:
-        return text.opening[:80] or "ours"
+        return text.opening[:80]
 
 
 def preview_page(

@@ -21,7 +21,6 @@ from registrations.admin.shared import admin_path, page_response
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
 
-KINDS_WITH_CHOICES = (Question.Kind.CHOICE, Question.Kind.CHOICES)
 PER_PAGE = 100
 
 
@@ -67,8 +66,14 @@ class QuestionForm(forms.ModelForm):
         text: str = self.cleaned_data["choices"].replace("\r\n", "\n")
         validate_visible_lines(text)
         lines = questions.choices(Question(choices=text))
-        if self.cleaned_data.get("kind") in KINDS_WITH_CHOICES:
-            validate_choices(lines)
+        if self.cleaned_data.get("kind") in {Question.Kind.CHOICE, Question.Kind.CHOICES}:
+            if len(lines) < 2:
+                raise ValidationError("Write at least two choices, one a line.")
+            if len({line.casefold() for line in lines}) < len(lines):
+                raise ValidationError("There is a choice twice.")
+            longest = questions.LONGEST_CHOICE
+            if max(map(len, lines)) > longest:
+                raise ValidationError(f"A choice is too long: {longest} characters are the most.")
             if gone := self._choices_in_use() - {*lines}:
                 raise ValidationError(
                     "People have chosen this, so it has to stay as it is: "
@@ -82,17 +87,6 @@ class QuestionForm(forms.ModelForm):
         values = self.instance.answers.values_list("value", flat=True)
         lists = (value if isinstance(value, list) else [value] for value in values)
         return set(itertools.chain.from_iterable(lists))
-
-
-def validate_choices(lines: list[str]) -> None:
-    if len(lines) < 2:
-        raise ValidationError("Write at least two choices, one a line.")
-    if len({line.casefold() for line in lines}) < len(lines):
-        raise ValidationError("There is a choice twice.")
-    if max(map(len, lines)) > questions.LONGEST_CHOICE:
-        raise ValidationError(
-            f"A choice is too long: {questions.LONGEST_CHOICE} characters are the most."
-        )
 
 
 @admin.register(Question)

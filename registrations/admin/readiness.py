@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 
@@ -17,7 +16,7 @@ from events.admin.shared import by_id, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import readiness
-from registrations.admin.shared import admin_path, page_response
+from registrations.admin.shared import page_response
 from registrations.formatting import counted, people
 from registrations.models import Registration
 from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
@@ -52,15 +51,6 @@ class Row(NamedTuple):
     person: Person
     cells: list[tuple[str, Mark | None]]
     reasons: Iterable[str] = ()
-
-
-def urls(model_admin: Any) -> list[URLPattern]:
-    methods = ("GET", "HEAD", "POST")
-    url = "readiness/<str:event_id>/"
-    return [
-        admin_path(model_admin, "readiness/", current_board_page, "readiness_current"),
-        admin_path(model_admin, url, board_page, "readiness", methods=methods),
-    ]
 
 
 def current_board_page(model_admin: Any, request: HttpRequest) -> HttpResponse:

@@ -279,8 +279,12 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
+        url, methods = "readiness/<str:event_id>/", ("GET", "HEAD", "POST")
+        board = shared.admin_path(self, url, readiness.board_page, "readiness", methods=methods)
+        current = readiness.current_board_page
         return [
-            *readiness.urls(self),
+            board,
+            shared.admin_path(self, "readiness/", current, "readiness_current"),
             shared.admin_path(self, "retention/", retention_page, "retention"),
             path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),

@@ -27,10 +27,6 @@ def organizer_notices(context: template.Context) -> dict[str, Any]:
     }
 
 
-def complaints(now: dt.datetime) -> list[str]:
-    return monitoring.mail_status(now).complaints
-
-
 def next_session(now: dt.datetime) -> dict[str, Any] | None:
     """Count who has no working link for the next session."""
     event = Event.objects.current(now)
@@ -54,15 +50,11 @@ def waitlist(now: dt.datetime) -> dict[str, Any]:
     }
 
 
-def soon_erased(now: dt.datetime) -> list[Any]:
-    return [plan for plan in erasure_plans(now) if plan.is_soon]
-
-
 # The model that someone must be allowed to view, and what the template shows.
 NOTICES = {
-    "complaints": (OutgoingMail, complaints),
+    "complaints": (OutgoingMail, lambda now: monitoring.mail_status(now).complaints),
     "next": (Registration, next_session),
     "waitlist": (Seat, waitlist),
     "needs": (AccessNeed, access_needs.upcoming),
-    "erasures": (Registration, soon_erased),
+    "erasures": (Registration, lambda now: [plan for plan in erasure_plans(now) if plan.is_soon]),
 }
