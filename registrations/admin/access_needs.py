@@ -62,15 +62,12 @@ def reopen(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Acc
 
 
 def set_state(
-    request: HttpRequest,
-    queryset: QuerySet[AccessNeed],
-    change: Callable[..., int],
-    description: str,
+    request: HttpRequest, queryset: QuerySet[AccessNeed], change: Callable[..., int], text: str
 ) -> None:
     chosen = list(queryset)
     done = change(needs=chosen)
-    log_action(request, chosen, f"{description.capitalize()}.")
-    messages.success(request, f"{counted(done, 'need', 'needs')} {description}.")
+    log_action(request, chosen, f"{text.capitalize()}.")
+    messages.success(request, f"{counted(done, 'need', 'needs')} {text}.")
     if left := len(chosen) - done:
         messages.info(request, f"{left} left as they were.")
 

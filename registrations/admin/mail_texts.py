@@ -143,11 +143,11 @@ def preview_html(
 ) -> HttpResponse:
     """Return the email itself, for the frame in a preview."""
     event, known_kind = event_and_kind(event_id, kind)
-    unsaved_event, unsaved_kind, *texts = request.session.get(UNSAVED, [0, ""])
-    is_unsaved = "unsaved" in request.GET
-    is_unsaved &= (unsaved_event, unsaved_kind) == (event.pk, known_kind)
+    *about, subject, opening = request.session.get(UNSAVED, [0, "", "", ""])
+    is_unsaved = "unsaved" in request.GET and about == [event.pk, known_kind]
+    texts = MailTexts(subject, opening) if is_unsaved else None
     try:
-        mail = previews.sample(known_kind, event, MailTexts(*texts) if is_unsaved else None)
+        mail = previews.sample(known_kind, event, texts)
     except LookupError as error:
         raise Http404 from error
     return previews.preview_response(str(mail.alternatives[0][0]))

@@ -55,8 +55,7 @@ class Row(NamedTuple):
 
 def current_board_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
     """Redirect to the board of the event that the list is filtered by, or of the current one."""
-    chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
-    event = chosen or default_event()
+    event = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact")) or default_event()
     if event is None:
         messages.info(request, "There is no event yet.")
         return redirect("admin:registrations_registration_changelist")
@@ -85,13 +84,12 @@ def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     now = timezone.now()
     board = Board(event, now)
     tallies = board.tallies()
+    sessions = [(each, tallies[each.pk], meeting_status(each, now)) for each in board.sessions]
     return {
         "event": event,
         "pending": event.registrations.active().filter(approval=Approval.PENDING).count(),
         **next_context(board, tallies, now),
-        "sessions": [
-            (each, tallies[each.pk], meeting_status(each, now)) for each in board.sessions
-        ],
+        "sessions": sessions,
         **table_context(request, board, now),
     }
 

@@ -373,10 +373,8 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     @admin.display(description="answers")
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
-        rows = [
-            (answer.question, linebreaksbr(questions.shown(answer)))
-            for answer in registration.answers.select_related("question")
-        ]
+        answers = registration.answers.select_related("question")
+        rows = ((each.question, linebreaksbr(questions.shown(each))) for each in answers)
         return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")
