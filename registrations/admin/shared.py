@@ -19,7 +19,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
 
-from registrations.formatting import people
 from registrations.models import Registration
 
 # The confirmation page names this many people.
@@ -75,7 +74,7 @@ def choice_filter(
     choices: Callable[[], Iterable[tuple[str, str]]],
     apply: Callable[[Any, str], QuerySet[Any]],
 ) -> type[admin.SimpleListFilter]:
-    """Make a list filter. `apply` gets the rows and the chosen one of the `choices()`."""
+    """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
 
     class ChoiceFilter(admin.SimpleListFilter):
         title = label
@@ -118,7 +117,6 @@ def confirmation_page(
     if "sure" in request.POST:
         messages.warning(request, "What you chose has changed since. Please look again.")
     action = request.POST["action"]
-    unnamed = len(chosen) - NAMED_AT_MOST
     return page_response(
         model_admin,
         request,
@@ -126,7 +124,7 @@ def confirmation_page(
         title=title,
         sure=sure,
         named=chosen[:NAMED_AT_MOST],
-        unnamed=people(unnamed) if unnamed > 0 else "",
+        unnamed=len(chosen) - NAMED_AT_MOST,
         action=action,
         checkbox=ACTION_CHECKBOX_NAME,
         selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
