@@ -14,7 +14,7 @@ from django.utils import timezone
 from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import access_needs, seats, signup, tasks
-from registrations.admin import AccessNeedAdmin
+from registrations.admin.access_needs import AccessNeedAdmin
 from registrations.admin.readiness import short_day
 from registrations.mail import enqueue, previews, writer
 from registrations.models import NEED_KINDS, AccessNeed, OutgoingMail, Registration, Seat

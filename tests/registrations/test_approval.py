@@ -582,6 +582,15 @@ def test_declining_in_bulk_says_how_many(admin_client, four):
 
 
 @pytest.mark.once
+def test_approving_from_the_filtered_list_leaves_nobody_out(admin_client, week):
+    alice = sign_up(week)
+    fields = {"action": "approve", "_selected_action": [alice.pk]}
+    page = admin_client.post(f"{PEOPLE}?coming=pending", fields, follow=True).content.decode()
+    assert "1 person approved." in page
+    assert "left out" not in page
+
+
+@pytest.mark.once
 def test_declining_is_asked_once_more_only_where_links_would_end(admin_client, four):
     alice, bob, *_others = four
     asked = act(admin_client, Registration, "decline", alice, bob)

@@ -256,7 +256,6 @@ def test_ago_uses_the_largest_unit(seconds, words):
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (None, ""),
         (dt.timedelta(seconds=20), "a moment left"),
         (dt.timedelta(seconds=45), "about 1 minute left"),
         (dt.timedelta(minutes=3), "about 3 minutes left"),
