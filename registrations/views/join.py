@@ -17,7 +17,7 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     seat = seat_for_link(token, session_slug)
     if seat is None:
         return redirect_without_seat(token, session_slug)
-    status = joining.seat_status(seat, timezone.now())
+    status = joining.SeatStatus(seat, timezone.now())
     if status.is_joinable and status.zoom_url:
         # A browser's prefetch isn't a visit (its Sec-Purpose header says so).
         if request.method == "GET" and "Sec-Purpose" not in request.headers:

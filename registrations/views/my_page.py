@@ -32,7 +32,7 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
     if not registration.is_admitted:
         return pending_page(request, registration)
     now = timezone.now()
-    statuses = [joining.seat_status(seat, now) for seat in joining.shown_seats(registration)]
+    statuses = [joining.SeatStatus(seat, now) for seat in joining.shown_seats(registration)]
     context = {
         **base_context(request, registration),
         "statuses": statuses,
