@@ -243,7 +243,8 @@ def test_question_whose_choice_was_removed_is_asked_again(client, week):
     question = ask(week, "choice")
     Question.objects.update(choices="Meat\nFish")
     response = post(client, week, **{field(question): "Vegan"})
-    assert errors(response) == {field(question): [questions.NO_LONGER_OFFERED]}
+    message = "Choose from the list: it has changed since you opened the page."
+    assert errors(response) == {field(question): [message]}
 
 
 # Answers
