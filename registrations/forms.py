@@ -14,12 +14,7 @@ from registrations.models import Registration, Seat, need_choices
 from registrations.us_states import US_STATES
 
 EMAIL_WIDGET = forms.EmailInput(
-    attrs={
-        "autocomplete": "email",
-        "inputmode": "email",
-        "autocapitalize": "none",
-        "spellcheck": "false",
-    }
+    {"autocomplete": "email", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
 )
 INVALID_EMAIL = "This does not look like an email address, such as maria@example.org."
 

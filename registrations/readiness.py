@@ -8,6 +8,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from django.db import transaction
@@ -52,6 +53,7 @@ class LinkStatus(TextChoices):
     REFUSED = "refused", "Zoom refused the address"
 
 
+WORKING = (EmailStatus.ACCEPTED, LinkStatus.THERE)
 UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
 # `fix` sends these people their links again.
 RESENDABLE = (EmailStatus.NONE, EmailStatus.REFUSED, EmailStatus.CAME_BACK)
@@ -87,18 +89,10 @@ class SeatReadiness(NamedTuple):
     attended: bool
 
     @property
-    def works(self) -> bool:
-        return self.email is EmailStatus.ACCEPTED and self.link is LinkStatus.THERE
-
-    @property
     def reasons(self) -> dict[str, str]:
         """Why the link doesn't work, with what the mail server or Zoom said; empty if it does."""
-        reasons = {}
-        if self.email is not EmailStatus.ACCEPTED:
-            reasons[str(self.email.label)] = self.email_error
-        if self.link is not LinkStatus.THERE:
-            reasons[str(self.link.label)] = self.link_error
-        return reasons
+        statuses = ((self.email, self.email_error), (self.link, self.link_error))
+        return {str(status.label): error for status, error in statuses if status not in WORKING}
 
 
 class Tally(NamedTuple):
@@ -115,7 +109,7 @@ class Tally(NamedTuple):
 
 
 def tally(seats: list[SeatReadiness]) -> Tally:
-    reasons = [seat.reasons for seat in seats if not seat.works]
+    reasons = [seat.reasons for seat in seats if seat.reasons]
     return Tally(
         seated=len(seats),
         issued=sum(seat.link is LinkStatus.THERE for seat in seats),
@@ -124,7 +118,7 @@ def tally(seats: list[SeatReadiness]) -> Tally:
         opened=sum(seat.opened_at is not None for seat in seats),
         attended=sum(seat.attended for seat in seats),
         without_link=len(reasons),
-        reasons=Counter(reason for each in reasons for reason in each),
+        reasons=Counter(chain.from_iterable(reasons)),
     )
 
 
@@ -146,10 +140,10 @@ class Board:
 
     def tallies(self) -> dict[int, Tally]:
         """A tally for each session, by its id."""
-        seats: dict[int, list[SeatReadiness]] = {session.pk: [] for session in self.sessions}
-        for seat in self.seats:
-            seats[seat.session_id].append(seat)
-        return {session: tally(found) for session, found in seats.items()}
+        return {
+            session.pk: tally([seat for seat in self.seats if seat.session_id == session.pk])
+            for session in self.sessions
+        }
 
     def upcoming_seats(self) -> list[SeatReadiness]:
         """The seats in sessions that aren't over."""
@@ -161,37 +155,32 @@ class Board:
     ) -> list[Person]:
         """People by name. `search` matches parts of names and email addresses."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
-        if session is not None:
-            seats = [seat for seat in seats if seat.session_id == session.pk]
+        seats = [seat for seat in seats if session is None or seat.session_id == session.pk]
+        people = {seat.person for seat in seats}
+        match progress:
+            case Progress.NO_LINK:
+                people = {seat.person for seat in seats if seat.reasons}
+            case Progress.UNREACHED:
+                people = {seat.person for seat in seats if seat.email in UNREACHED}
+            case Progress.NOT_OPENED:
+                people -= {seat.person for seat in seats if seat.opened_at}
+            case Progress.ATTENDED:
+                people = {seat.person for seat in seats if seat.attended}
         terms = search.casefold().split()
         found = [
             person
-            for person in _with_progress(seats, progress)
+            for person in people
             if person.name
             and all(term in f"{person.name} {person.email}".casefold() for term in terms)
         ]
         return sorted(found, key=lambda person: (person.name.casefold(), person.pk))
 
 
-def _with_progress(seats: list[SeatReadiness], progress: Progress | None) -> set[Person]:
-    match progress:
-        case Progress.NO_LINK:
-            return {seat.person for seat in seats if not seat.works}
-        case Progress.UNREACHED:
-            return {seat.person for seat in seats if seat.email in UNREACHED}
-        case Progress.ATTENDED:
-            return {seat.person for seat in seats if seat.attended}
-        case Progress.NOT_OPENED:
-            opened = {seat.person for seat in seats if seat.opened_at}
-            return {seat.person for seat in seats} - opened
-    return {seat.person for seat in seats}
-
-
 @dataclass
 class Undelivered:
     """A person's emails that are waiting or weren't delivered, and what became of the last one."""
 
-    last_outcome: str | None
+    last_outcome: str | None = None
     error: str = ""
     # The errors of waiting emails with links, by session; None: with all links.
     waiting: dict[int | None, str] = field(default_factory=dict)
@@ -240,8 +229,8 @@ def _load_undelivered(event: Event) -> dict[int, Undelivered]:
 
 def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
     registrations = event.registrations.order_by().values_list(*Person._fields)
-    people = {row[0]: Person._make(row) for row in registrations}
-    undelivered = _load_undelivered(event)
+    people = {pk: Person(pk, *name_and_email) for pk, *name_and_email in registrations}
+    undelivered, delivered = _load_undelivered(event), Undelivered()
     links = {
         (session.pk, state): _link_status(session, state)
         for session in sessions
@@ -251,14 +240,10 @@ def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness
         *("registration", "session", "was_shown", "link_state", "personal_link__problem"),
         *("opened_at", "attended"),
     )
-    for pk, session, was_shown, link_state, link_error, opened_at, attended in rows:
-        email, error = EmailStatus.ACCEPTED if was_shown else EmailStatus.NONE, ""
-        if pk in undelivered:
-            email, error = undelivered[pk].email_status(session, was_shown=was_shown)
-        link = links[session, link_state]
-        yield SeatReadiness(
-            people[pk], session, email, error, link, link_error or "", opened_at, attended
-        )
+    for pk, session, was_shown, link_state, link_error, *progress in rows:
+        email = undelivered.get(pk, delivered).email_status(session, was_shown=was_shown)
+        link = links[session, link_state], link_error or ""
+        yield SeatReadiness(people[pk], session, *email, *link, *progress)
 
 
 def _seats_in(sessions: list[Session]) -> SeatQuerySet:
