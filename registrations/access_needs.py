@@ -68,20 +68,16 @@ def arrange(*, needs: Iterable[AccessNeed]) -> int:
 @transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
     """Set needs back to requested. Returns how many were arranged or confirmed."""
-    return _reopen(AccessNeed.objects.filter(pk__in=_ids(needs)))
+    handled = AccessNeed.objects.filter(pk__in=_ids(needs)).exclude(
+        state=AccessNeed.State.REQUESTED
+    )
+    return handled.update(state=AccessNeed.State.REQUESTED, arranged_at=None, confirmed_at=None)
 
 
 def reopen_moved(now: dt.datetime) -> None:
     """Set needs back to requested if their session has moved since they were arranged."""
     moved = ~Q(arranged_for=F("seat__session__starts_at"))
-    _reopen(active_needs(now).filter(moved))
-
-
-def _reopen(needs: QuerySet[AccessNeed]) -> int:
-    handled = needs.exclude(state=AccessNeed.State.REQUESTED).values("pk")
-    return AccessNeed.objects.filter(pk__in=handled).update(
-        state=AccessNeed.State.REQUESTED, arranged_at=None, confirmed_at=None
-    )
+    reopen(needs=active_needs(now).filter(moved))
 
 
 @transaction.atomic

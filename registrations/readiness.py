@@ -68,18 +68,11 @@ class Progress(TextChoices):
     ATTENDED = "attended", "Attended"
 
 
-class Person(NamedTuple):
-    """A registration. An erased one has no name."""
-
-    pk: int
-    name: str
-    email: str
-
-
 class SeatReadiness(NamedTuple):
     """How far a person is with one session."""
 
-    person: Person
+    # With only its name and email. An erased person has no name.
+    person: Registration
     session_id: int
     email: EmailStatus
     email_error: str
@@ -152,7 +145,7 @@ class Board:
 
     def people(
         self, *, session: Session | None = None, progress: Progress | None = None, search: str = ""
-    ) -> list[Person]:
+    ) -> list[Registration]:
         """People by name. `search` matches parts of names and email addresses."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
         seats = [seat for seat in seats if session is None or seat.session_id == session.pk]
@@ -228,8 +221,7 @@ def _load_undelivered(event: Event) -> dict[int, Undelivered]:
 
 
 def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
-    registrations = event.registrations.order_by().values_list(*Person._fields)
-    people = {pk: Person(pk, *name_and_email) for pk, *name_and_email in registrations}
+    people = Registration.objects.filter(event=event).only("name", "email").in_bulk()
     undelivered, delivered = _load_undelivered(event), Undelivered()
     links = {
         (session.pk, state): _link_status(session, state)

@@ -28,7 +28,6 @@ from registrations.readiness import (
     EmailStatus,
     Fixed,
     LinkStatus,
-    Person,
     Progress,
     SeatReadiness,
     Tally,
@@ -80,7 +79,7 @@ NOT_ATTENDED = Mark("–", "Not seen", "quiet")
 class Row:
     """A person, and a mark for each column; None where they have no seat."""
 
-    person: Person
+    person: Registration
     cells: list[tuple[str, Mark | None]]
     reasons: Iterable[str] = ()
 
@@ -228,7 +227,7 @@ def table_context(
 
 
 def overview_rows(
-    board: Board, found: Collection[Person], names: Mapping[Session, str], now: dt.datetime
+    board: Board, found: Collection[Registration], names: Mapping[Session, str], now: dt.datetime
 ) -> list[Row]:
     """How far people are in each of the named sessions, and why links don't work."""
     ids = {person.pk for person in found}
@@ -263,7 +262,7 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
 DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
 
 
-def detailed_rows(board: Board, found: Collection[Person], session: Session) -> list[Row]:
+def detailed_rows(board: Board, found: Collection[Registration], session: Session) -> list[Row]:
     """Everything about people in one session."""
     seats = {seat.person.pk: seat for seat in board.seats if seat.session_id == session.pk}
     rows = []
