@@ -22,14 +22,11 @@ INVALID_EMAIL = "This does not look like an email address, such as maria@example
 class NeedsField(forms.MultipleChoiceField):
     """The kinds of access needs, as checkboxes."""
 
+    widget = forms.CheckboxSelectMultiple
+    default_error_messages = {"invalid_choice": "Choose from the list."}
+
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            choices=need_choices,
-            required=False,
-            widget=forms.CheckboxSelectMultiple,
-            error_messages={"invalid_choice": "Choose from the list."},
-            **options,
-        )
+        super().__init__(choices=need_choices, required=False, **options)
 
     def clean(self, value: Any) -> list[str]:
         """Each kind once, in the order of the list."""
@@ -117,17 +114,10 @@ class RegistrationForm(forms.ModelForm):
             "us_state": {"invalid_choice": "Choose a state from the list."},
         }
 
-    def __init__(
-        self,
-        *args: Any,
-        event: Event,
-        sessions: list[Session],
-        strategies: Iterable[Track],
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, event: Event, sessions: list[Session], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._sessions = {session.pk: session for session in sessions}
-        self._strategies = strategies
+        self._strategies = event.tracks.all()
         self._questions = questions.asked(event, self.selectable_sessions())
         fields: dict[str, Any] = self.fields
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
@@ -135,7 +125,7 @@ class RegistrationForm(forms.ModelForm):
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
         fields["us_state"].choices = [("", "Choose a state"), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
-        fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
+        fields["strategies"].choices = lambda: [(each.pk, str(each)) for each in self._strategies]
         fields["time_zone"].initial = event.time_zone
         fields["time_zone"].widget = self._time_zone_widget(event)
 

@@ -8,6 +8,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -55,8 +56,6 @@ class LinkStatus(TextChoices):
 
 WORKING = (EmailStatus.ACCEPTED, LinkStatus.THERE)
 UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
-# `fix` sends these people their links again.
-RESENDABLE = (EmailStatus.NONE, EmailStatus.REFUSED, EmailStatus.CAME_BACK)
 
 
 class Progress(TextChoices):
@@ -223,18 +222,14 @@ def _load_undelivered(event: Event) -> dict[int, Undelivered]:
 def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
     people = Registration.objects.filter(event=event).only("name", "email").in_bulk()
     undelivered, delivered = _load_undelivered(event), Undelivered()
-    links = {
-        (session.pk, state): _link_status(session, state)
-        for session in sessions
-        for state in (None, *PersonalLink.State.values)
-    }
+    by_id, link_status = {session.pk: session for session in sessions}, cache(_link_status)
     rows = _seats_in(sessions).values_list(
         *("registration", "session", "was_shown", "link_state", "personal_link__problem"),
         *("opened_at", "attended"),
     )
     for pk, session, was_shown, link_state, link_error, *progress in rows:
         email = undelivered.get(pk, delivered).email_status(session, was_shown=was_shown)
-        link = links[session, link_state], link_error or ""
+        link = link_status(by_id[session], link_state), link_error or ""
         yield SeatReadiness(people[pk], session, *email, *link, *progress)
 
 
@@ -321,13 +316,13 @@ def _resend_links(event: Event) -> tuple[int, int, int]:
     # One at a time: a second click finds the emails of the first one waiting.
     Event.objects.select_for_update(no_key=True).get(pk=event.pk)
     now = timezone.now()
-    ids: dict[EmailStatus, set[int]] = {status: set() for status in EmailStatus}
+    people: dict[EmailStatus, set[Registration]] = {status: set() for status in EmailStatus}
     for seat in Board(event, now).upcoming_seats():
-        ids[seat.email].add(seat.person.pk)
-    resendable = set[int]().union(*(ids[status] for status in RESENDABLE))
-    people = Registration.objects.filter(pk__in=resendable).only("pk")
-    emailed = signup.resend_links(registrations=people)
+        people[seat.email].add(seat.person)
+    came_back = people[EmailStatus.CAME_BACK]
+    resendable = people[EmailStatus.NONE] | people[EmailStatus.REFUSED] | came_back
+    emailed = signup.resend_links(registrations=resendable)
     queued = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS, created_at__gte=now)
-    bounced = event.registrations.filter(pk__in=ids[EmailStatus.CAME_BACK])
+    bounced = event.registrations.filter(pk__in=[person.pk for person in came_back])
     bounced.filter(pk__in=queued.values("registration")).update(email_since=now)
-    return emailed, len(resendable) - emailed, len(ids[EmailStatus.SPAM])
+    return emailed, len(resendable) - emailed, len(people[EmailStatus.SPAM])

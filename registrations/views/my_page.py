@@ -135,7 +135,6 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
         sessions=sessions,
         offered=offered,
         seats=own.values(),
-        strategies=event.tracks.all(),
     )
     return {
         **base_context(request, registration),

@@ -50,9 +50,7 @@ def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str,
         "phase": event.registration_phase(now, sessions),
         "sessions": sessions,
         "full": seats.full_sessions(sessions),
-        "form": RegistrationForm(
-            data, event=event, sessions=sessions, strategies=event.tracks.all()
-        ),
+        "form": RegistrationForm(data, event=event, sessions=sessions),
     }
 
 

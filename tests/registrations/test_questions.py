@@ -348,12 +348,8 @@ def test_form_starts_with_the_saved_answers(week):
         kinds["yes/no"]: False,
     }
     alice = sign_up(week, answers=given)
-    form = RegistrationForm(
-        event=week,
-        sessions=list(week.sessions.all()),
-        strategies=[],
-        initial=questions.initial_values(alice),
-    )
+    initial = questions.initial_values(alice)
+    form = RegistrationForm(event=week, sessions=list(week.sessions.all()), initial=initial)
     begun = {kind: form[field(question)].value() for kind, question in kinds.items()}
     assert begun == {
         "short": "s",
