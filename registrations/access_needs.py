@@ -1,6 +1,7 @@
 """What people need to take part: requested, arranged, and confirmed to them by email."""
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -36,14 +37,9 @@ def update(*, registration: Registration, restart: bool = False) -> None:
             arranged_at=None,
             confirmed_at=None,
         )
-    AccessNeed.objects.bulk_create(
-        [
-            AccessNeed(seat=seat, kind=kind, text=text)
-            for seat in (seats if requested else ())
-            for kind, text in requested.items()
-        ],
-        ignore_conflicts=True,
-    )
+    pairs = itertools.product(seats if requested else (), requested.items())
+    wanted = [AccessNeed(seat=seat, kind=kind, text=text) for seat, (kind, text) in pairs]
+    AccessNeed.objects.bulk_create(wanted, ignore_conflicts=True)
 
 
 def active_needs(now: dt.datetime) -> QuerySet[AccessNeed]:
@@ -68,16 +64,15 @@ def arrange(*, needs: Iterable[AccessNeed]) -> int:
 @transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
     """Set needs back to requested. Returns how many were arranged or confirmed."""
-    handled = AccessNeed.objects.filter(pk__in=_ids(needs)).exclude(
-        state=AccessNeed.State.REQUESTED
-    )
-    return handled.update(state=AccessNeed.State.REQUESTED, arranged_at=None, confirmed_at=None)
+    requested = AccessNeed.State.REQUESTED
+    handled = AccessNeed.objects.filter(pk__in=_ids(needs)).exclude(state=requested)
+    return handled.update(state=requested, arranged_at=None, confirmed_at=None)
 
 
 def reopen_moved(now: dt.datetime) -> None:
     """Set needs back to requested if their session has moved since they were arranged."""
-    moved = ~Q(arranged_for=F("seat__session__starts_at"))
-    reopen(needs=active_needs(now).filter(moved))
+    handled = active_needs(now).exclude(state=AccessNeed.State.REQUESTED)
+    reopen(needs=handled.exclude(arranged_for=F("seat__session__starts_at")))
 
 
 @transaction.atomic

@@ -76,14 +76,11 @@ class BoundQuestion(forms.BoundField):
         return {**super().build_widget_attrs(attrs, widget), **required}
 
 
-def form_fields(
-    questions: Iterable[Question], sessions: Iterable[Session]
-) -> dict[str, forms.Field]:
+def form_fields(questions: Iterable[Question], sessions: list[Session]) -> dict[str, forms.Field]:
     """A form field for each question, by name, in a form that offers these sessions."""
-    offered = {session.pk: session for session in sessions}
     return {
         field_name(question): _form_field(
-            question, [offered[each.pk] for each in question.sessions.all() if each.pk in offered]
+            question, [session for session in sessions if session in question.sessions.all()]
         )
         for question in questions
     }

@@ -117,9 +117,8 @@ def decline(*, registrations: Iterable[Registration]) -> int:
     """
     people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
     ids = [registration.pk for registration in people]
-    Registration.objects.filter(pk__in=ids).update(
-        approval=Approval.DECLINED, decided_at=timezone.now()
-    )
+    now = timezone.now()
+    Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
     seated = Seat.objects.seated().filter(registration__in=ids)
     seats.promote_waiting(sessions=seated.values_list("session", flat=True))
     _renew_tokens(people)

@@ -122,22 +122,15 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
     sessions = list(event.sessions.published().select_related("event"))
     open_sessions = [session for session in sessions if session.is_open_to_register(now)]
     phase = event.registration_phase(now, open_sessions)
-    is_open = phase == Event.Phase.OPEN
     attended = {pk for pk, seat in own.items() if seat.attended and seat.session.starts_at <= now}
-    offered = [
-        session
-        for session in open_sessions
-        if (is_open or session.pk in own) and session.pk not in attended
-    ]
+    offered = [session for session in open_sessions if session.pk not in attended]
+    if phase != Event.Phase.OPEN:
+        offered = [session for session in offered if session.pk in own]
+    data = request.POST if request.method == "POST" else None
     form = ChangeForm(
-        request.POST if request.method == "POST" else None,
-        registration=registration,
-        sessions=sessions,
-        offered=offered,
-        seats=own.values(),
+        data, registration=registration, sessions=sessions, offered=offered, seats=own.values()
     )
-    return {
-        **base_context(request, registration),
+    return base_context(request, registration) | {
         "form": form,
         "phase": phase,
         "sessions": offered,
@@ -182,11 +175,8 @@ def cancel(request: HttpRequest, registration: Registration) -> HttpResponse:
 def restore(request: HttpRequest, token: str) -> HttpResponse:
     """Undo a cancellation, while registration is open."""
     registration = registration_for(token)
-    if request.method != "POST":
-        return redirect_to_my_page(registration)
-    if not registration.canceled_at:
-        return redirect_to_my_page(registration, "back")
-    if registration_phase(registration.event) != Event.Phase.OPEN:
+    is_open = registration_phase(registration.event) == Event.Phase.OPEN
+    if request.method != "POST" or (registration.canceled_at and not is_open):
         return redirect_to_my_page(registration)
     try:
         signup.restore(registration=registration)
