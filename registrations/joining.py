@@ -42,9 +42,6 @@ class SessionPhase(enum.StrEnum):
     CANCELED = "canceled"
 
 
-JOINABLE = {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
-
-
 @dataclass(frozen=True)
 class SeatStatus:
     """A seat at one moment."""
@@ -94,7 +91,7 @@ class SeatStatus:
     @property
     def is_joinable(self) -> bool:
         """Whether the doors are open, with or without a Zoom link."""
-        return self.phase in JOINABLE
+        return self.phase in {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
 
     @property
     def is_ahead(self) -> bool:

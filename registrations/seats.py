@@ -175,9 +175,8 @@ def is_waitlist_closed(session: Session, now: dt.datetime) -> bool:
 
 def promote_all_waiting(now: dt.datetime) -> None:
     """Fill every session that has both a waitlist and open spots: its capacity may have grown."""
-    sessions = Session.objects.open_to_register(now).filter(
-        pk__in=Seat.objects.waitlist().order_by().values("session")
-    )
+    waited_for = Seat.objects.waitlist().order_by().values("session")
+    sessions = Session.objects.open_to_register(now).filter(pk__in=waited_for)
     counts = seat_counts(sessions)
     for session in sessions:
         if session.capacity is None or counts[session.pk].seated < session.capacity:
@@ -186,15 +185,13 @@ def promote_all_waiting(now: dt.datetime) -> None:
 
 def _promote(session: Session, waiting: SeatQuerySet) -> int:
     """Give these people their spots, and email those who are admitted."""
-    promoted = list(waiting.select_related("registration__event"))
+    promoted = list(waiting.select_related("registration__event", "session"))
     Seat.objects.filter(pk__in=[seat.pk for seat in promoted]).update(
         state=Seat.State.SEATED,
         waiting_since=None,
         seated_at=timezone.now(),
         notified_revision=session.revision,
     )
-    for seat in promoted:
-        seat.session = session
     if admitted := [seat for seat in promoted if seat.registration.is_admitted]:
         enqueue.queue_promoted(admitted)
     return len(promoted)

@@ -28,7 +28,7 @@ from registrations.zoom import personal_links
 
 Approval = Registration.Approval
 # The email that confirms a registration, by approval. Declined people get none.
-CONFIRMATIONS = {
+CONFIRMATIONS: dict[str, OutgoingMail.Kind] = {
     Approval.APPROVED: OutgoingMail.Kind.LINKS,
     Approval.PENDING: OutgoingMail.Kind.RECEIVED,
 }
@@ -62,7 +62,7 @@ def register(
     )
     saved = _insert(registration)
     if saved.token != registration.token:
-        _resend_confirmation(Approval(saved.approval), [saved])
+        resend_links(registrations=[saved], approval=saved.approval)
         return saved
     registration.pk = saved.pk
     seats.assign(registration=registration, sessions=sessions)
@@ -147,7 +147,7 @@ def _renew_tokens(people: list[Registration]) -> None:
     Registration.objects.bulk_update(people, ["token"], batch_size=100)
 
 
-def _lock(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
+def _lock(registrations: Iterable[Registration], *approvals: str) -> list[Registration]:
     """Re-read the active ones with one of these approvals, locked until the transaction ends."""
     ids = [registration.pk for registration in registrations]
     people = Registration.objects.active().filter(pk__in=ids, approval__in=approvals)
@@ -158,12 +158,6 @@ def _lock(registrations: Iterable[Registration], *approvals: Approval) -> list[R
 def _newest_revision() -> Subquery:
     """The current revision of a seat's session."""
     return Subquery(Session.objects.filter(pk=OuterRef("session")).values("revision"))
-
-
-@transaction.atomic
-def resend_links(*, registrations: Iterable[Registration]) -> int:
-    """Email people their links again, at most once in ten minutes each. Returns how many."""
-    return _resend_confirmation(Approval.APPROVED, registrations)
 
 
 @transaction.atomic
@@ -187,8 +181,14 @@ def find(*, event: Event, email: str) -> None:
         transaction.on_commit(mail_queue.wake_workers)
 
 
-def _resend_confirmation(approval: Approval, registrations: Iterable[Registration]) -> int:
-    """Queue the confirmation again for those with this approval who didn't get it recently."""
+@transaction.atomic
+def resend_links(
+    *, registrations: Iterable[Registration], approval: str = Approval.APPROVED
+) -> int:
+    """Email people with this approval their confirmation again, at most once in ten minutes each.
+
+    Declined people get none. Returns how many were emailed.
+    """
     if approval not in CONFIRMATIONS:
         return 0
     people = _lock(registrations, approval)
@@ -213,7 +213,7 @@ def _send_new_confirmation(people: list[Registration]) -> None:
         _queue_confirmation(approval, matching)
 
 
-def _queue_confirmation(approval: Approval, people: list[Registration]) -> None:
+def _queue_confirmation(approval: str, people: list[Registration]) -> None:
     if people:
         kind = CONFIRMATIONS[approval]
         earlier = OutgoingMail.objects.filter(registration__in=people, kind=kind)
@@ -249,7 +249,7 @@ def correct_email(*, registration: Registration, email: str) -> None:
     if registration.is_admitted or registration.is_pending:
         # The new mailbox gets no notices about changes of what it never saw.
         registration.seats.update(notified_revision=_newest_revision())
-        _queue_confirmation(Approval(registration.approval), [registration])
+        _queue_confirmation(registration.approval, [registration])
 
 
 @transaction.atomic
