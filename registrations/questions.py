@@ -154,10 +154,7 @@ def initial_values(registration: Registration) -> dict[str, Any]:
 
 
 def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
-    """Save answers, and delete those that are None.
-
-    Call it in the transaction that saves the registration.
-    """
+    """Save answers, and delete those that are None, in the caller's transaction."""
     given = [
         Answer(registration=registration, question=question, value=value)
         for question, value in answers.items()

@@ -13,20 +13,13 @@ from itertools import chain
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, TextChoices, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, When
 from django.utils import timezone
 
 from events.models import Event, Session
 from events.zoom import sync
 from registrations import signup
-from registrations.models import (
-    UNREACHED_STATES,
-    OutgoingMail,
-    PersonalLink,
-    Registration,
-    Seat,
-    SeatQuerySet,
-)
+from registrations.models import UNREACHED_STATES, OutgoingMail, PersonalLink, Registration, Seat
 from registrations.zoom import personal_links
 
 # Emails with join links: of their session if they have one, otherwise of all sessions.
@@ -233,12 +226,11 @@ def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness
         yield SeatReadiness(people[pk], session, *email, *link, *progress)
 
 
-def _seats_in(sessions: list[Session]) -> SeatQuerySet:
+def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
     """The seats of attendees, with `was_shown` and `link_state`.
 
-    - `was_shown`: an email with the session's link was sent, since the person has this seat and
-      this address;
-    - `link_state`: of the person's own Zoom link for the current meeting and address, or None.
+    `was_shown`: an email with the session's link was sent since they have this seat and address.
+    `link_state`: of their own Zoom link for the current meeting and address, or None.
     """
     seats = Seat.objects.filter(session__in=sessions)
     # People who attended and were erased afterwards still count.
@@ -297,10 +289,9 @@ class Fixed(NamedTuple):
 def fix(*, event: Event) -> Fixed:
     """Retry everything that has failed, for the sessions that aren't over.
 
-    People whom no email with their links has reached get another one. If their emails bounced, the
-    address counts as correct until one bounces again. People who reported our email as spam get
-    none. Personal links that Zoom rejected are requested again, and every meeting is checked; one
-    that somebody deleted at Zoom isn't recreated.
+    People whom no email with their links has reached get another one, unless they reported one as
+    spam. If their emails bounced, the address counts as correct until one bounces again. Personal
+    links that Zoom rejected are requested again. A meeting deleted at Zoom isn't recreated.
     """
     emailed, emailed_recently, reported_spam = _resend_links(event)
     asks_zoom, links = event.creates_meetings and sync.is_configured(), 0

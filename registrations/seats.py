@@ -136,10 +136,7 @@ def move_to_waiting(*, seat: Seat) -> bool:
 
 @transaction.atomic
 def promote(*, seat: Seat) -> bool:
-    """Give someone who waits a spot, even in a full session, and email them.
-
-    Returns False if they have a spot already.
-    """
+    """Give someone who waits a spot, even in a full session, and email them. False if seated."""
     (session,) = lock_sessions([seat.session_id])
     waiting = Seat.objects.filter(pk=seat.pk, state=Seat.State.WAITING)
     return bool(_promote(session, waiting))

@@ -6,24 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
 from registrations import access_needs, questions, seats
 from registrations.mail import enqueue
-from registrations.models import (
-    OutgoingMail,
-    OutgoingMailQuerySet,
-    PersonalLink,
-    Question,
-    Registration,
-    Seat,
-    email_key,
-    need_choices,
-    new_token,
-)
+from registrations.models import OutgoingMail, PersonalLink, Question, Registration, Seat, new_token
+from registrations.models.access_needs import need_choices
 from registrations.outbox import mail_queue
+from registrations.validators import email_key
 from registrations.zoom import personal_links
 
 Approval = Registration.Approval
@@ -112,8 +104,7 @@ def approve(*, registrations: Iterable[Registration]) -> int:
 def decline(*, registrations: Iterable[Registration]) -> int:
     """Decline people: their links stop working, and they get no email. Returns how many.
 
-    Their seats no longer count but are kept: if they are approved later, they get the spots that
-    are open then, with new links.
+    Their seats don't count, but if approved later they get the spots open then, with new links.
     """
     people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
     ids = [registration.pk for registration in people]
@@ -129,10 +120,9 @@ def decline(*, registrations: Iterable[Registration]) -> int:
 
 @transaction.atomic
 def renew_links(*, registrations: Iterable[Registration]) -> int:
-    """Replace people's links, for example after one was leaked, and email the new ones.
+    """Replace people's links, such as after one was leaked, and email the new ones.
 
-    Pending people have only the link to their own page. Declined people are left out. Returns how
-    many.
+    Pending people only have the link to their own page, declined ones none. Returns how many.
     """
     people = _lock(registrations, *CONFIRMATIONS)
     _renew_tokens(people)
@@ -164,9 +154,8 @@ def _newest_revision() -> Subquery:
 def find(*, event: Event, email: str) -> None:
     """Send the person registered with this address their confirmation again.
 
-    At most once in ten minutes. Neither the result nor the time it takes reveals whether the
-    address is registered: in both cases it runs the same queries, writes, commits and wakes a
-    worker.
+    At most once in ten minutes. Neither the result nor the time it takes reveals if the address is
+    registered: in both cases it runs the same queries, writes, commits and wakes a worker.
     """
     # Taking a lock is a write, also if no one is registered. No one waits for this one.
     list(Event.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=event.pk))
@@ -198,7 +187,7 @@ def resend_links(
     return len(due)
 
 
-def _recent(kind: OutgoingMail.Kind) -> OutgoingMailQuerySet:
+def _recent(kind: OutgoingMail.Kind) -> QuerySet[OutgoingMail]:
     """A person's emails of this kind that will arrive or just have: no one needs them again."""
     recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE) | Q(state=OutgoingMail.State.WAITING)
     mails = OutgoingMail.objects.filter(recent, registration=OuterRef("pk"), kind=kind)
@@ -221,7 +210,7 @@ def _queue_confirmation(approval: str, people: list[Registration]) -> None:
         enqueue.queue_confirmation(kind, people, before=before)
 
 
-def _drop_unsent(mails: OutgoingMailQuerySet) -> None:
+def _drop_unsent(mails: QuerySet[OutgoingMail]) -> None:
     mails.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
 
 
@@ -229,8 +218,7 @@ def _drop_unsent(mails: OutgoingMailQuerySet) -> None:
 def correct_email(*, registration: Registration, email: str) -> None:
     """Correct a mistyped address, and send a new confirmation there. Raises AddressTaken.
 
-    The old links stop working: the owner of the wrong address may have them. Declined people get
-    no email.
+    The old links, sent to the wrong address, stop working. Declined people get no email.
     """
     registration.email = email.strip()
     registration.email_key = email_key(email)
@@ -323,8 +311,7 @@ def cancel(*, registration: Registration) -> bool:
 def restore(*, registration: Registration) -> bool:
     """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
 
-    Where a session is full now, they wait. Returns False if the registration isn't canceled, or
-    was erased.
+    Where a session is full now, they wait. Returns False if it isn't canceled, or was erased.
     """
     canceled = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
     locked = canceled.filter(pk=registration.pk).select_for_update(of=("self",), no_key=True)

@@ -13,10 +13,7 @@ from registrations.models import Registration, Seat
 
 @require_safe
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
-    """Redirect to the session's Zoom link while the doors are open; otherwise explain why not.
-
-    The page reloads itself while that may change.
-    """
+    """Redirect to the session's Zoom link while the doors are open; otherwise explain why not."""
     seat = seat_for_link(token, session_slug)
     if seat is None:
         return redirect_without_seat(token, session_slug)
