@@ -154,10 +154,9 @@ class RegistrationForm(forms.ModelForm):
         return [self[questions.field_name(question)] for question in self._questions]
 
     def clean(self) -> dict[str, Any]:
-        chosen = {*self.selectable_sessions()}.intersection(self.cleaned_data.get("sessions", []))
-        self.cleaned_data["answers"] = questions.take_answers(
-            self, self._questions, {session.pk for session in chosen}
-        )
+        chosen, selectable = self.cleaned_data.get("sessions", []), self.selectable_sessions()
+        ids = {session.pk for session in chosen if session in selectable}
+        self.cleaned_data["answers"] = questions.take_answers(self, self._questions, ids)
         return self.cleaned_data
 
     def clean_sessions(self) -> list[Session]:

@@ -18,8 +18,6 @@ from registrations.validators import validate_visible, validate_visible_lines
 # An answer as stored: several choices are a list, yes or no is a bool.
 Value = str | list[str] | bool
 
-SHORT_LENGTH = 200
-LONG_LENGTH = 2000
 LONGEST_CHOICE = 200
 
 CHANGED = "This question has changed since you opened the page. Please answer it anew."
@@ -102,7 +100,7 @@ def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
     pairs = [(choice, choice) for choice in choices(question)]
     match question.kind:
         case Question.Kind.LONG:
-            return LongText(max_length=LONG_LENGTH, validators=[validate_visible_lines], **shared)
+            return LongText(max_length=2000, validators=[validate_visible_lines], **shared)
         case Question.Kind.CHOICE:
             return forms.ChoiceField(choices=[("", "Choose an answer"), *pairs], **shared)
         case Question.Kind.CHOICES:
@@ -117,7 +115,7 @@ def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
                 widget=forms.RadioSelect,
                 **shared,
             )
-    return forms.CharField(max_length=SHORT_LENGTH, validators=[validate_visible], **shared)
+    return forms.CharField(max_length=200, validators=[validate_visible], **shared)
 
 
 def take_answers(

@@ -125,10 +125,8 @@ class Board:
 
     def tallies(self) -> dict[int, Tally]:
         """A tally for each session, by its id."""
-        return {
-            session.pk: tally([seat for seat in self.seats if seat.session_id == session.pk])
-            for session in self.sessions
-        }
+        ids = [session.pk for session in self.sessions]
+        return {pk: tally([seat for seat in self.seats if seat.session_id == pk]) for pk in ids}
 
     def upcoming_seats(self) -> list[SeatReadiness]:
         """The seats in sessions that aren't over."""
@@ -151,14 +149,10 @@ class Board:
                 people -= {seat.person for seat in seats if seat.opened_at}
             case Progress.ATTENDED:
                 people = {seat.person for seat in seats if seat.attended}
-        terms = search.casefold().split()
-        found = [
-            person
-            for person in people
-            if person.name
-            and all(term in f"{person.name} {person.email}".casefold() for term in terms)
-        ]
-        return sorted(found, key=lambda person: (person.name.casefold(), person.pk))
+        for term in search.casefold().split():
+            people = {each for each in people if term in f"{each.name} {each.email}".casefold()}
+        named = (person for person in people if person.name)
+        return sorted(named, key=lambda person: (person.name.casefold(), person.pk))
 
 
 @dataclass
@@ -252,14 +246,9 @@ def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
         personal_link__zoom_id=F("session__meeting__zoom_id"),
         personal_link__email=F("registration__email"),
     )
-    return (
-        (seats.admitted() | erased)
-        .order_by()
-        .annotate(
-            was_shown=Exists(emails),
-            link_state=Case(When(is_current, then=F("personal_link__state"))),
-        )
-    )
+    link_state = Case(When(is_current, then=F("personal_link__state")))
+    attendees = (seats.admitted() | erased).order_by()
+    return attendees.annotate(was_shown=Exists(emails), link_state=link_state)
 
 
 def _link_status(session: Session, link_state: str | None) -> LinkStatus:

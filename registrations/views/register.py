@@ -62,8 +62,7 @@ def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
 
     def rendered() -> str:
         context = {**sign_up_context(event_slug), "csrf_token": CSRF_PLACEHOLDER}
-        is_open = context["phase"] == Event.Phase.OPEN
-        name = "register" if is_open else "not_open"
+        name = "register" if context["phase"] == Event.Phase.OPEN else "not_open"
         return render_to_string(f"registrations/{name}.html", context)
 
     page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)
