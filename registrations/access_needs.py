@@ -61,7 +61,6 @@ def arrange(*, needs: Iterable[AccessNeed]) -> int:
     )
 
 
-@transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
     """Set needs back to requested. Returns how many were arranged or confirmed."""
     requested = AccessNeed.State.REQUESTED

@@ -1,4 +1,4 @@
-"""Where a session stands for one person, and the Zoom link that lets them in."""
+"""The phase of a session for one person, and the Zoom link that lets them in."""
 
 import datetime as dt
 import enum
@@ -30,7 +30,7 @@ JITTER = 2
 
 
 class SessionPhase(enum.StrEnum):
-    """Where a session stands for someone who has a seat in it or is on its waitlist."""
+    """The phase of a session for someone who has a seat in it or is on its waitlist."""
 
     WAITLISTED = "waitlisted"
     UPCOMING = "upcoming"

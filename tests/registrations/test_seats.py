@@ -464,9 +464,9 @@ def test_organizers_overrule_the_waitlist(admin_client, small):
 def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
     *_others, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
-    said = do(admin_client, "give_place", charlie, dora)
-    assert "1 person called. The link is on its way" in said
-    assert "1 person given a place: they get their links once you approve them." in said
+    shown = do(admin_client, "give_place", charlie, dora)
+    assert "1 person called. The link is on its way" in shown
+    assert "1 person given a place: they get their links once you approve them." in shown
     assert list(OutgoingMail.objects.filter(kind="promoted")) == [
         charlie.registration.mails.get(kind="promoted")
     ]
@@ -478,9 +478,9 @@ def test_no_one_is_removed_from_a_session_that_is_over(admin_client, admin_user,
     Seat.objects.update(attended=True)
     with time_machine.travel(small.ends_at, tick=False):
         admin_client.force_login(admin_user)
-        said = do(admin_client, "take_out", alice, bob)
-    assert "2 left as they were: the session is over." in said
-    assert "taken. Their links" not in said
+        shown = do(admin_client, "take_out", alice, bob)
+    assert "2 left as they were: the session is over." in shown
+    assert "taken. Their links" not in shown
     assert Seat.objects.filter(attended=True).count() == 2
 
 
