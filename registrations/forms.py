@@ -214,9 +214,11 @@ class ChangeForm(RegistrationForm):
         After an error they repeat what was sent, which is nothing for an empty list.
         """
         for field in self:
-            is_known = not self.is_bound or field.html_initial_name in self.data
-            if field.field.show_hidden_initial and is_known:
-                yield field.as_hidden(only_initial=True)
+            name = field.html_initial_name
+            if field.field.show_hidden_initial and (not self.is_bound or name in self.data):
+                value = self._initial_value(field) if self.is_bound else field.value()
+                # Not `as_hidden`, which adds ARIA attributes to what nobody can reach.
+                yield field.field.hidden_widget().render(name, value)
 
     def _initial_value(self, field: forms.BoundField) -> Any:
         """The value that a sent form was opened with."""
