@@ -235,11 +235,11 @@ def test_unreached_people_are_the_same_as_on_other_pages(week, opening):
 @pytest.mark.parametrize("kind", COMPOSERS)
 def test_emails_with_links_are_the_ones_that_count(week, opening, second, kind):
     alice = mailed(sign_up(week), "dropped")
-    said: dict = {}
+    fields: dict = {}
     if kind == Kind.ANNOUNCEMENT:
-        said["announcement"] = Announcement.objects.create(event=week, subject="S", body="B")
+        fields["announcement"] = Announcement.objects.create(event=week, subject="S", body="B")
     about_one = previews.sample(kind, week) if kind in readiness.LINK_KINDS else None
-    mail(alice, kind, **said)
+    mail(alice, kind, **fields)
     of_all = seat_of(alice, opening).email
     alice.mails.update(session=second)
     of_another = seat_of(alice, opening).email
@@ -259,12 +259,12 @@ ONLY_SOME = {Kind.CANCELED, Kind.ACCESS}
 @pytest.mark.parametrize("kind", sorted({*COMPOSERS} - {*readiness.LINK_KINDS} - ONLY_SOME))
 def test_other_emails_have_no_join_link(week, kind):
     if kind == Kind.ANNOUNCEMENT:
-        said = previews.announcement_preview(
+        message = previews.announcement_preview(
             Announcement(event=week, subject="S", body="B"), previews.sample_attendee(week)
         )
     else:
-        said = previews.sample(kind, week)
-    assert "/join/" not in said.body
+        message = previews.sample(kind, week)
+    assert "/join/" not in message.body
 
 
 def test_renewed_links_count_from_their_own_email_on(week, opening):
@@ -531,7 +531,7 @@ def long_ago(person: Registration) -> Registration:
     return person
 
 
-def owed(person: Registration) -> list[str]:
+def waiting_kinds(person: Registration) -> list[str]:
     return list(person.mails.filter(state="waiting").values_list("kind", flat=True))
 
 
@@ -544,7 +544,7 @@ def fixed(**expected) -> readiness.Fixed:
 def test_fix_emails_unreached_people_again(week, opening, state):
     alice = long_ago(mailed(sign_up(week), state))
     assert readiness.fix(event=week) == fixed(emailed=1)
-    assert owed(alice) == ["links"]
+    assert waiting_kinds(alice) == ["links"]
     assert seat_of(alice, opening).email == EmailStatus.ON_ITS_WAY
     mailed(alice, state__in=["waiting"])
     assert lacking(opening) == []
@@ -555,7 +555,7 @@ def test_fix_emails_people_who_never_got_an_email(week):
     alice = sign_up(week)
     alice.mails.all().delete()
     assert readiness.fix(event=week) == fixed(emailed=1)
-    assert owed(alice) == ["links"]
+    assert waiting_kinds(alice) == ["links"]
 
 
 def test_fix_emails_promoted_people_whose_email_failed(week, opening):
@@ -581,27 +581,27 @@ def test_fix_skips_people_with_a_sent_or_waiting_email(week):
     for person in (alice, bob):
         long_ago(person)
     assert readiness.fix(event=week) == fixed()
-    assert (owed(alice), owed(bob)) == ([], ["links"])
+    assert (waiting_kinds(alice), waiting_kinds(bob)) == ([], ["links"])
 
 
 def test_fix_run_twice_sends_one_email(week):
     alice = long_ago(mailed(sign_up(week), "bounced"))
     readiness.fix(event=week)
     assert readiness.fix(event=week) == fixed()
-    assert owed(alice) == ["links"]
+    assert waiting_kinds(alice) == ["links"]
 
 
 def test_fix_skips_people_who_reported_spam(week):
     alice = long_ago(mailed(sign_up(week), "complained"))
     since = Registration.objects.get().email_since
     assert readiness.fix(event=week) == fixed(reported_spam=1)
-    assert (owed(alice), Registration.objects.get().email_since) == ([], since)
+    assert (waiting_kinds(alice), Registration.objects.get().email_since) == ([], since)
 
 
 def test_fix_skips_people_who_were_emailed_recently(week, opening):
     alice = mailed(sign_up(week), "bounced")
     assert readiness.fix(event=week) == fixed(emailed_recently=1)
-    assert (owed(alice), seat_of(alice, opening).email) == ([], EmailStatus.CAME_BACK)
+    assert (waiting_kinds(alice), seat_of(alice, opening).email) == ([], EmailStatus.CAME_BACK)
 
 
 def test_fix_skips_people_who_are_not_attending(week):
@@ -619,7 +619,7 @@ def test_fix_skips_past_sessions(week):
     alice = long_ago(mailed(sign_up(week), "failed"))
     with time_machine.travel(week.sessions.last().ends_at + HOUR):
         assert readiness.fix(event=week) == fixed()
-    assert owed(alice) == []
+    assert waiting_kinds(alice) == []
 
 
 def test_fix_skips_other_events(week):
@@ -681,7 +681,7 @@ def shown(answer) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def said(answer) -> list[str]:
+def shown_messages(answer) -> list[str]:
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
 
@@ -920,16 +920,16 @@ def test_button_says_what_it_did_and_logs_it(admin_client, week):
         "minutes: for them, try again later. 1 person is left in peace: our mail is spam to them."
     )
     assert (answer.status_code, answer["Location"]) == (302, url)
-    assert said(answer) == [words]
+    assert shown_messages(answer) == [words]
     entry = LogEntry.objects.get()
     assert (entry.get_edited_object(), entry.change_message) == (week, f"Mend all. {words}")
-    assert said(admin_client.post(url))[-1].startswith("1 person was mailed")
+    assert shown_messages(admin_client.post(url))[-1].startswith("1 person was mailed")
 
 
 @pytest.mark.once
 def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
-    assert said(admin_client.post(page_of(personal))) == [
+    assert shown_messages(admin_client.post(page_of(personal))) == [
         "Zoom is asked again for 1 personal link. Every meeting is compared with Zoom within a "
         "minute."
     ]
@@ -938,7 +938,7 @@ def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
 @pytest.mark.once
 def test_button_says_that_there_was_nothing_to_do(admin_client, week):
     sign_up(week)
-    assert said(admin_client.post(page_of(week))) == [
+    assert shown_messages(admin_client.post(page_of(week))) == [
         "There was nothing to mend: what is missing is on its way already."
     ]
 
@@ -950,7 +950,7 @@ def test_viewers_see_the_board_without_the_button(viewer, week):
     assert "1 person has no working link" in shown(page)
     assert "Mend all" not in shown(page)
     assert viewer.post(page_of(week)).status_code == 403
-    assert owed(alice) == []
+    assert waiting_kinds(alice) == []
 
 
 @pytest.mark.once
@@ -1034,4 +1034,4 @@ def test_button_works_on_a_phone(new_page, live_server, admin_client, personal, 
         assert overflow(page) == 0
     page.get_by_role("button", name="Mend all").click()
     page.get_by_text("The links are on their way again to 1 person.").wait_for()
-    assert owed(alice) == ["links"]
+    assert waiting_kinds(alice) == ["links"]

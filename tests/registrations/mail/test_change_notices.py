@@ -158,7 +158,9 @@ def send(clock, kind: str, name: str = "Alice Adams") -> None:
 
 def links_again(clock, person: Registration) -> None:
     """Someone asks for the links again, and gets them."""
-    enqueue.queue_links([person], before={person.pk: person.mails.count()})
+    enqueue.queue_confirmation(
+        OutgoingMail.Kind.LINKS, [person], before={person.pk: person.mails.count()}
+    )
     send(clock, "links", person.name)
 
 
@@ -576,7 +578,7 @@ def test_links_that_overtook_a_notice_are_corrected_when_it_is_undone(two, openi
     before = opening.title
     rename(opening, "Mistake")
     settled()
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send(clock, "links")
     rename(opening, before)
     settled()
@@ -602,7 +604,7 @@ def test_email_rendered_before_an_edit_is_undone_and_sent_after_it_counts_as_see
 ):
     before = opening.title
     rename(opening, "Mistake")
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     (claimed,) = mail_queue.claim()
     assert writer.writer_for([claimed])(claimed)
     rename(opening, before)
@@ -620,7 +622,7 @@ def test_email_claimed_while_an_edit_is_being_committed_may_show_the_old_revisio
     clock.shift(MINUTE)
     rename(opening, before)
     clock.shift(seconds)
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send_all()
     assert settled() == ([("changed", "Alice Adams")] if seen else [])
 
@@ -711,7 +713,7 @@ def test_failed_notice_is_undone_silently_unless_it_may_have_arrived(
 
 
 def test_email_that_was_rendered_but_not_sent_was_not_seen(two, opening, settled, sent, settings):
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     before, backend = opening.title, settings.EMAIL_BACKEND
     rename(opening, "Mistake")
     settings.EMAIL_BACKEND = f"{MODULE}.Away"
@@ -729,7 +731,7 @@ def test_undone_edit_is_announced_even_if_the_notice_before_it_was_not_sent(
     rename(opening, "Another")
     settled()
     rename(opening, "Mistake")
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send(clock, "links")
     rename(opening, before)
     settled()

@@ -80,7 +80,7 @@ def test_one_connection_sends_the_whole_batch(people, smtp, monkeypatch):
 
 def test_queueing_the_same_key_twice_is_harmless(week):
     alice = sign_up(week)
-    enqueue.queue_links([alice])
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, [alice])
     assert OutgoingMail.objects.count() == 1
 
 
