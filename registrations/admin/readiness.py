@@ -1,7 +1,7 @@
 """The readiness board of an event: who has a working link, who came, and a button that fixes."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.contrib import messages
