@@ -4,7 +4,7 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from django.template.loader import render_to_string
@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from events.calendars import invitation, personal_calendar, personal_entry, waiting_invitation
 from events.links import absolute
 from events.models import Event, Session
-from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
+from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.mail.palette import COLORS
 from registrations.models.registration import join_url
 
@@ -43,10 +43,10 @@ class BlockRenderer:
         blocks = (_session_block(form, self._with_key(each), zone) for each in sessions)
         return SEPARATORS.get(form, "").join(blocks)
 
-    def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
-        """All of someone's sessions as a calendar."""
+    def calendar(self, event: Event, sessions: Iterable[Session]) -> tuple[bytes, str]:
+        """All of someone's sessions as a calendar, and its method."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        return personal_calendar(event, entries)
+        return personal_calendar(event, entries), "PUBLISH"
 
     def _with_key(self, session: Session) -> Keyed[Session]:
         if session.pk not in self._keyed:
@@ -68,16 +68,6 @@ def session_invitation(
     if is_waitlisted:
         return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
     return invitation(session, join_url(TOKEN, session), EMAIL, since)
-
-
-@cache
-def zoom_link_blocks() -> dict[str, str]:
-    """By extension, the block with someone's own Zoom link."""
-    context = {"own_url": ZOOM_URL, **COLORS}
-    return {
-        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
-        for extension in ("txt", "html")
-    }
 
 
 # Some kilobytes each.

@@ -45,8 +45,7 @@ def received(composer: Composer, context: MailContext) -> MergeTemplate:
         [each for each in sorted(sessions, key=_start) if each.takes_place]
         for sessions in (context.sessions, context.waiting)
     )
-    shown = {"asked": asked, "waited": waited}
-    return composer.compose(context, composer.texts(context), {}, sessions=shown)
+    return composer.compose(context, sessions={"asked": asked, "waited": waited})
 
 
 def _start(session: Session) -> tuple[dt.datetime, int]:
@@ -64,14 +63,11 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     to_come = _to_come(shown, composer.now) + waiting
     if context.kind == MailKind.SCHEDULE and not to_come:
         return None
-    special = default_texts.ALL_ON_WAITLIST if waiting and not shown else None
     return composer.compose(
         context,
-        composer.texts(context, special),
-        {},
         sessions={"row": shown, "full": shown, "asked": waiting},
-        calendar=composer.blocks.calendar(context.event, shown) if shown else b"",
-        method="PUBLISH" if shown else "",
+        special_texts=default_texts.ALL_ON_WAITLIST if waiting and not shown else None,
+        calendar=composer.blocks.calendar(context.event, shown) if shown else (b"", ""),
     )
 
 
@@ -95,8 +91,12 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     ]
     if first not in to_come:
         return None
-    texts = composer.texts(context, when=_when(first.starts_at, now, context.zone))
-    return composer.compose(context, texts, {"count": len(to_come)}, sessions={"ticket": to_come})
+    return composer.compose(
+        context,
+        sessions={"ticket": to_come},
+        variables={"count": len(to_come)},
+        when=_when(first.starts_at, now, context.zone),
+    )
 
 
 def _is_time_for(kind: MailKind, session: Session, now: dt.datetime) -> bool:
@@ -122,8 +122,7 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if not session.doors_open_at <= composer.now < session.doors_email_until:
         return None
-    texts = composer.texts(context, session=session.title)
-    return composer.compose(context, texts, {}, sessions={"ticket": [session]})
+    return composer.compose(context, sessions={"ticket": [session]})
 
 
 @composes(MailKind.CHANGED)
@@ -140,15 +139,12 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     differences = _differences(before, now, context.zone)
     if not session.takes_place or not differences or session.ends_at <= composer.now:
         return None
-    special = CHANGED_TEXTS[before.takes_place, is_waitlisted]
-    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
     return composer.compose(
         context,
-        composer.texts(context, special, session=session.title),
-        {"differences": differences, "back_on": not before.takes_place},
         sessions={"asked" if is_waitlisted else "full": [session]},
-        calendar=calendar,
-        method=method,
+        variables={"differences": differences, "back_on": not before.takes_place},
+        special_texts=CHANGED_TEXTS[before.takes_place, is_waitlisted],
+        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
     )
 
 
@@ -191,16 +187,14 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if session.takes_place:
         return None
-    special = default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None
-    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
     before = was.snapshot()
+    was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
-        composer.texts(context, special, session=session.title),
-        {"title": session.title, "was": before, "was_when": _day_and_hours(before, context.zone)},
         sessions={"row": _to_come(context.sessions, composer.now)},
-        calendar=calendar,
-        method=method,
+        variables={"title": session.title, "was": before, "was_when": was_when},
+        special_texts=default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None,
+        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
     )
 
 
@@ -210,15 +204,8 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     session = context.session
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
-    calendar, method = session_invitation(session, since=composer.now)
-    return composer.compose(
-        context,
-        composer.texts(context, session=session.title),
-        {},
-        sessions={"full": [session]},
-        calendar=calendar,
-        method=method,
-    )
+    calendar = session_invitation(session, since=composer.now)
+    return composer.compose(context, sessions={"full": [session]}, calendar=calendar)
 
 
 @composes(MailKind.ACCESS)
@@ -230,8 +217,7 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
             arranged.append((session.snapshot(), join_url(TOKEN, session), needs))
     if not arranged:
         return None
-    variables = {"arranged": tuple(arranged)}
-    return composer.compose(context, composer.texts(context), variables, sessions={})
+    return composer.compose(context, sessions={}, variables={"arranged": tuple(arranged)})
 
 
 @composes(MailKind.THANKS)
@@ -239,9 +225,7 @@ def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
     has_links = any(each.recording_url or each.notes_url for each in past)
-    return composer.compose(
-        context, composer.texts(context), {"has_links": has_links}, sessions={"past": past}
-    )
+    return composer.compose(context, sessions={"past": past}, variables={"has_links": has_links})
 
 
 @composes(MailKind.ANNOUNCEMENT)
@@ -253,14 +237,14 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
     body = default_texts.fill(announcement.body, values)
     return composer.compose(
         context,
-        MailTexts(default_texts.fill(announcement.subject, values), ""),
-        {
+        sessions={},
+        variables={
             "body": body,
             # nh3 has sanitized it.
             "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
             "unsubscribe_url": UNSUBSCRIBE_URL,
         },
-        sessions={},
+        special_texts=MailTexts(announcement.subject, ""),
         headers={
             "List-Unsubscribe": f"<{UNSUBSCRIBE_URL}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers, sanitize_address
 
-MAX_LINE_BYTES = 998
 # The placeholders of headers that are replaced as a whole.
 HEADERS = {
     "Subject": "personal-subject",
@@ -18,47 +16,47 @@ HEADERS = {
 }
 
 
-def is_anymail() -> bool:
-    return settings.EMAIL_BACKEND.startswith("anymail.")
+def substitute_in_mime(mime: bytes, values: Mapping[str, str]) -> bytes:
+    """Replace placeholders with values, whose line ends become CRLF."""
+    for placeholder, value in values.items():
+        as_sent = value.replace("\r\n", "\n").replace("\n", "\r\n")
+        mime = mime.replace(placeholder.encode(), as_sent.encode())
+    return mime
 
 
 class PersonalMail(EmailMultiAlternatives):
     """One person's email.
 
-    `skeleton` is the prebuilt MIME, if there is one, and `personal` has what replaces each
-    placeholder in it.
+    `prebuilt` is the MIME, if there is one, and `personal` has what replaces each placeholder.
     """
 
-    skeleton: bytes | None = None
+    prebuilt: bytes | None = None
     personal: Mapping[str, str]
 
     def message(self) -> Any:  # type: ignore[override]
-        return super().message() if self.skeleton is None else PrebuiltMime(self, self.skeleton)
+        return super().message() if self.prebuilt is None else PrebuiltMime(self, self.prebuilt)
 
 
 class PrebuiltMime:
     """The part of `email.message.Message` that Django's mail backends use."""
 
-    def __init__(self, mail: PersonalMail, skeleton: bytes) -> None:
-        self._mail, self._skeleton = mail, skeleton
+    def __init__(self, mail: PersonalMail, mime: bytes) -> None:
+        self._mail, self._mime = mail, mime
 
     def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
-        content = self._skeleton
-        for placeholder, value in self._mail.personal.items():
-            content = content.replace(placeholder.encode(), value.encode())
+        content = substitute_in_mime(self._mime, self._mail.personal)
         headers, separator, body = content.partition(b"\r\n\r\n")
-        for name, value in self._personal_headers().items():
-            headers = headers.replace(HEADERS[name].encode(), value.encode())
-        content = headers + separator + body
+        content = substitute_in_mime(headers, self._personal_headers()) + separator + body
         return content if linesep == "\r\n" else content.replace(b"\r\n", linesep.encode())
 
     def _personal_headers(self) -> dict[str, str]:
         """The headers in HEADERS as they are sent: encoded, folded, and without injections."""
         mail = self._mail
         _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
-        return {
-            "Subject": subject.replace("\n", "\r\n"),
+        values = {
+            "Subject": subject,
             "To": sanitize_address(mail.to[0], "utf-8"),
             "Date": mail.extra_headers.get("Date") or formatdate(),
             "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
         }
+        return {HEADERS[name]: value for name, value in values.items()}
