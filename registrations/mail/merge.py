@@ -14,7 +14,7 @@ from events import ical
 from registrations.mail.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
-from registrations.outbox.prebuilt import HEADERS, PersonalMail, substitute_in_mime
+from registrations.outbox.prebuilt import HEADERS, PersonalMail, as_sent, substitute_in_mime
 
 # RFC 5322, 2.1.1.
 MAX_LINE_BYTES = 998
@@ -86,13 +86,13 @@ class MergeTemplate:
 
     def with_blocks(self, blocks: Mapping[str, str], **changes: Any) -> "MergeTemplate":
         """With these blocks, by merge field, also in the MIME: building that again is slower."""
-        lines = (line for block in blocks.values() for line in block.encode().splitlines())
-        fits = max(map(len, lines), default=0) <= MAX_LINE_BYTES
+        lines = "\n".join(blocks.values()).encode().splitlines()
+        mime = self.mime if max(map(len, lines), default=0) <= MAX_LINE_BYTES else None
         return replace(
             self,
             text=substitute(self.text, blocks),
             html=substitute(self.html, blocks),
-            mime=substitute_in_mime(self.mime, blocks) if self.mime and fits else None,
+            mime=mime and substitute_in_mime(mime, as_sent(blocks)),
             **changes,
         )
 
@@ -111,17 +111,17 @@ class MergeTemplate:
         in_calendar = {TOKEN: person.token}
         if self.method not in ("", "PUBLISH"):
             in_calendar[EMAIL] = person.email
-        calendar = ical.replace(self.calendar, in_calendar).decode()
+        calendar = ical.replace(self.calendar, in_calendar)
         message = self._build(
             to=person.email,
             subject=substitute(self.subject, values),
             text=substitute(self.text, values),
             html=substitute(self.html, values),
-            calendar=calendar,
+            calendar=calendar.decode(),
             **{name: substitute(value, values) for name, value in self.headers.items()},
         )
         message.prebuilt = self.mime
-        message.personal = values | {CALENDAR: calendar}
+        message.personal = as_sent(values) | {CALENDAR: calendar}
         return message
 
     def _build(

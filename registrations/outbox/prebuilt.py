@@ -16,11 +16,17 @@ HEADERS = {
 }
 
 
-def substitute_in_mime(mime: bytes, values: Mapping[str, str]) -> bytes:
-    """Replace placeholders with values, whose line ends become CRLF."""
+def as_sent(values: Mapping[str, str]) -> dict[str, bytes]:
+    """The values as bytes, with CRLF line ends."""
+    return {
+        name: value.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+        for name, value in values.items()
+    }
+
+
+def substitute_in_mime(mime: bytes, values: Mapping[str, bytes]) -> bytes:
     for placeholder, value in values.items():
-        as_sent = value.replace("\r\n", "\n").replace("\n", "\r\n")
-        mime = mime.replace(placeholder.encode(), as_sent.encode())
+        mime = mime.replace(placeholder.encode(), value)
     return mime
 
 
@@ -31,7 +37,7 @@ class PersonalMail(EmailMultiAlternatives):
     """
 
     prebuilt: bytes | None = None
-    personal: Mapping[str, str]
+    personal: Mapping[str, bytes]
 
     def message(self) -> Any:  # type: ignore[override]
         return super().message() if self.prebuilt is None else PrebuiltMime(self, self.prebuilt)
@@ -46,7 +52,8 @@ class PrebuiltMime:
     def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
         content = substitute_in_mime(self._mime, self._mail.personal)
         headers, separator, body = content.partition(b"\r\n\r\n")
-        content = substitute_in_mime(headers, self._personal_headers()) + separator + body
+        headers = substitute_in_mime(headers, as_sent(self._personal_headers()))
+        content = headers + separator + body
         return content if linesep == "\r\n" else content.replace(b"\r\n", linesep.encode())
 
     def _personal_headers(self) -> dict[str, str]:
