@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
@@ -68,10 +68,13 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     the number of new emails.
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
-    meta = OutgoingMail._meta
+    meta: Any = OutgoingMail._meta
     differing = {"id", "key", "registration", "message"}
     values: dict[str, Value | Concat] = {
-        f"_{field.column}": Value(getattr(mail, field.attname), output_field=_value_field(field))
+        f"_{field.column}": Value(
+            getattr(mail, field.attname),
+            output_field=field.target_field if field.is_relation else field,
+        )
         for field in meta.concrete_fields
         if field.name not in differing
     }
@@ -91,11 +94,6 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     if queued:
         transaction.on_commit(wake_workers)
     return queued
-
-
-def _value_field(field: Any) -> Field:
-    """The field itself, or the target field of a foreign key."""
-    return field.target_field if field.is_relation else field
 
 
 def resend(mails: OutgoingMailQuerySet) -> int:

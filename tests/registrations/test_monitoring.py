@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from registrations.formatting import ago, time_left
 from registrations.models import Heartbeat, OutgoingMail
 from registrations.monitoring import mail_status
+from registrations.outbox import mail_queue
 from registrations.outbox.delivery import RENDER_FAILED_PREFIX
 from registrations.privacy import erasure
 from tests.people import sign_up
@@ -275,8 +276,12 @@ def waiting_mail(week, name: str = "Alice A", **fields) -> None:
     OutgoingMail.objects.filter(pk=sign_up(week, name).mails.get().pk).update(**fields)
 
 
-def test_silent_worker_is_reported(week, alive):
-    Heartbeat.objects.filter(process="worker").update(seen_at=NOW - dt.timedelta(minutes=2))
+def test_worker_is_reported_when_it_has_been_silent_for_longer_than_a_send_can_take(week, alive):
+    worker = Heartbeat.objects.filter(process="worker")
+    silent_after = dt.timedelta(minutes=1) + mail_queue.longest_send()
+    worker.update(seen_at=NOW - silent_after + dt.timedelta(seconds=1))
+    assert complaints() == []
+    worker.update(seen_at=NOW - silent_after)
     assert complaints() == ["No worker has given a sign for a minute or more: start one."]
 
 
