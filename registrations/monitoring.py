@@ -59,12 +59,16 @@ class MailStatus:
     `failures` and `troubles` are the most frequent errors, of failed and of waiting emails.
     """
 
+    now: dt.datetime
     complaints: list[str]
     counts: dict[str, int]
     waiting: list[Waiting]
     failures: list[tuple[str, int]]
     troubles: list[tuple[str, int]]
     seen: dict[Heartbeat.Process, dt.datetime | None]
+
+    def is_alive(self, process: Heartbeat.Process) -> bool:
+        return _is_alive(process, self.seen[process], self.now)
 
 
 def mail_status(now: dt.datetime) -> MailStatus:
@@ -78,6 +82,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
     last_seen = dict(Heartbeat.objects.values_list("process", "seen_at"))
     seen = {process: last_seen.get(process) for process in Heartbeat.Process}
     return MailStatus(
+        now=now,
         complaints=[
             *_silent(seen, now),
             *_stuck(waiting, sent, now),
@@ -95,7 +100,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
     )
 
 
-def is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.datetime) -> bool:
+def _is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.datetime) -> bool:
     """Whether it has recorded a heartbeat lately. A worker can't while it sends an email."""
     silent_after = SILENT_AFTER
     if process == Heartbeat.Process.WORKER:
@@ -105,13 +110,13 @@ def is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.da
 
 def _silent(seen: dict[Heartbeat.Process, dt.datetime | None], now: dt.datetime) -> Iterator[str]:
     beat, worker = Heartbeat.Process.BEAT, Heartbeat.Process.WORKER
-    if not is_alive(beat, seen[beat], now):
+    if not _is_alive(beat, seen[beat], now):
         # Without the beat, workers don't record heartbeats either.
         yield (
             "The beat has given no sign for a minute or more: start it. Without it nobody can "
             "tell whether a worker is alive."
         )
-    elif not is_alive(worker, seen[worker], now):
+    elif not _is_alive(worker, seen[worker], now):
         yield "No worker has given a sign for a minute or more: start one."
 
 

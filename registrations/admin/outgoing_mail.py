@@ -111,11 +111,7 @@ def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         days=monitoring.FAILED_WITHIN.days,
         at=moment(now, zone),
         processes=[
-            (
-                process.label,
-                monitoring.is_alive(process, seen_at, now),
-                ago_and_when(seen_at, now, zone),
-            )
+            (process.label, mail_status.is_alive(process), ago_and_when(seen_at, now, zone))
             for process, seen_at in mail_status.seen.items()
         ],
         waiting=[

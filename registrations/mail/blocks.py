@@ -43,10 +43,10 @@ class BlockRenderer:
         blocks = (_session_block(form, self._with_key(each), zone) for each in sessions)
         return SEPARATORS.get(form, "").join(blocks)
 
-    def calendar(self, event: Event, sessions: Iterable[Session]) -> tuple[bytes, str]:
-        """All of someone's sessions as a calendar, and its method."""
+    def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
+        """All of someone's sessions as a calendar."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        return personal_calendar(event, entries), "PUBLISH"
+        return personal_calendar(event, entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
         if session.pk not in self._keyed:

@@ -180,7 +180,7 @@ def _queue_notice(
         return
     kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
-    people = _people(seats)
+    people = people_in(seats)
     unsent = OutgoingMail.objects.filter(
         ~Q(claimed_at__isnull=False, due_at__gt=now),
         kind__in=NOTICES,
@@ -197,7 +197,7 @@ def _queue_notice(
     others = people.exclude(pk__in=unsent.values("registration"))
     for before, group in [(was, others), *readers.items()]:
         if not is_change(known(before, state), known(session, state)):
-            before, group = was, group & _people(seats.filter(earlier.shown))
+            before, group = was, group & people_in(seats.filter(earlier.shown))
         mail_queue.queue_all(group, key=key, kind=kind, session=session, was=before)
     unsent.update(state=OutgoingMail.State.DROPPED)
 
@@ -207,12 +207,13 @@ def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
     key = f"{MailKind.SCHEDULE}/{event.pk}/{stamp}"[:150]
-    mail_queue.queue_all(_people(seats), key=key, kind=MailKind.SCHEDULE)
+    mail_queue.queue_all(people_in(seats), key=key, kind=MailKind.SCHEDULE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
 
 
-def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
+def people_in(seats: QuerySet[Seat]) -> RegistrationQuerySet:
+    """The people in these seats who may get emails about their sessions."""
     return Registration.objects.admitted().filter(pk__in=seats.values("registration"))
 
 

@@ -63,11 +63,12 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     to_come = _to_come(shown, composer.now) + waiting
     if context.kind == MailKind.SCHEDULE and not to_come:
         return None
+    calendar = (composer.blocks.calendar(context.event, shown), "PUBLISH") if shown else (b"", "")
     return composer.compose(
         context,
         sessions={"row": shown, "full": shown, "asked": waiting},
         special_texts=default_texts.ALL_ON_WAITLIST if waiting and not shown else None,
-        calendar=composer.blocks.calendar(context.event, shown) if shown else (b"", ""),
+        calendar=calendar,
     )
 
 
