@@ -78,14 +78,8 @@ def sample(
 
 def announcement_preview(announcement: Announcement, person: Registration) -> PersonalMail:
     """The announcement as this person would get it, but without their secret links."""
-    event = announcement.event
-    context = MailContext(
-        kind=MailKind.ANNOUNCEMENT,
-        event=event,
-        zone=person.zone,
-        sessions=(),
-        announcement=announcement,
-    )
+    event, kind = announcement.event, MailKind.ANNOUNCEMENT
+    context = MailContext(kind, event, person.zone, sessions=(), announcement=announcement)
     reader = sample_attendee(event)
     reader.name, reader.email = person.name, person.email
     return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)

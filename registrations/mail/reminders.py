@@ -1,6 +1,7 @@
 """Queue reminders and thank-you emails when they are due."""
 
 import datetime as dt
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -42,14 +43,14 @@ def _remind(kind: MailKind, session: Session, now: dt.datetime) -> None:
     for other in earlier.with_details():
         if event.day_of(other.starts_at) != event.day_of(session.starts_at):
             continue
-        covered = (
-            _seats_to_remind(kind, other) if now < other.starts_at else _reminders_sent(kind, other)
+        covered: QuerySet[Any] = (
+            _seats_to_remind(kind, other) if now < other.starts_at else _reminders_of(kind, other)
         )
         people = people.exclude(pk__in=covered.values("registration"))
     _queue(people, kind, session)
 
 
-def _reminders_sent(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
+def _reminders_of(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
     """Reminders of a session that has started, which included what this one would say.
 
     One that wasn't sent yet is dropped when it's rendered.
