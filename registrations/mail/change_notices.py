@@ -16,7 +16,7 @@ from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-NOTICES = [kind for kind in MailKind if kind.spec.is_notice]
+NOTICES = (MailKind.CHANGED, MailKind.CANCELED)
 SHOW_ALL = [kind for kind in MailKind if kind.spec.shows == Shows.ALL]
 SHOW_THEIR_SESSION = [kind for kind in MailKind if kind.spec.shows == Shows.ITS_SESSION]
 # Edits of a session that starts this soon don't have to settle.

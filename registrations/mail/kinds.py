@@ -42,14 +42,10 @@ def composes(*kinds: MailKind) -> Callable[[F], F]:
 def received(composer: Composer, context: MailContext) -> MergeTemplate:
     """What someone registered for, as the public sees it: no link and no agenda."""
     asked, waited = (
-        [each for each in sorted(sessions, key=_start) if each.takes_place]
+        [each for each in sessions if each.takes_place]
         for sessions in (context.sessions, context.waiting)
     )
     return composer.compose(context, sessions={"asked": asked, "waited": waited})
-
-
-def _start(session: Session) -> tuple[dt.datetime, int]:
-    return session.starts_at, session.pk
 
 
 @composes(MailKind.LINKS, MailKind.SCHEDULE)

@@ -43,7 +43,7 @@ class _Batch:
     def __init__(self, mails: Sequence[OutgoingMail]) -> None:
         people = {mail.registration_id for mail in mails}
         self._seats = _seat_states(people)
-        session_ids = {mail.session_id for mail in mails}.union(*self._seats.values())
+        session_ids = {mail.session_id or 0 for mail in mails}.union(*self._seats.values())
         # Not in_bulk(), which loses the order.
         sessions = Session.objects.filter(pk__in=session_ids).with_details()
         self._sessions = {session.pk: session for session in sessions}

@@ -59,36 +59,31 @@ Writer = Callable[[OutgoingMail], EmailMessage | None]
 MakeWriter = Callable[[Sequence[OutgoingMail]], Writer]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much a delivery run does at a time.
-
-    `recheck_seconds`: how often it looks for more urgent emails, and for paused ones.
-    """
-
-    batch_size: int = mail_queue.BATCH_SIZE
-    run_seconds: float = mail_queue.DELIVERY_RUN_SECONDS
-    recheck_seconds: float = 0.5
-
-
 def deliver_due(
     make_writer: MakeWriter,
     *,
     record_heartbeat: Callable[[], None] = lambda: None,
-    limits: Limits = Limits(),
+    batch_size: int = mail_queue.BATCH_SIZE,
+    run_seconds: float = mail_queue.DELIVERY_RUN_SECONDS,
+    recheck_seconds: float = 0.5,
 ) -> bool:
     """Send due emails for one run. Returns whether more may be due.
 
-    Calls `record_heartbeat` before and after each email.
+    Calls `record_heartbeat` before and after each email. `recheck_seconds` is how often it looks
+    for more urgent emails, and for paused ones.
     """
+    ends_at = time.monotonic() + run_seconds
     with contextlib.closing(MailConnection()) as mail_connection:
-        run = DeliveryRun(make_writer, mail_connection, record_heartbeat, limits)
+        run = DeliveryRun(
+            make_writer, mail_connection, record_heartbeat, batch_size, ends_at, recheck_seconds
+        )
         try:
             return run.send_due()
         finally:
             run.hand_back_rest()
 
 
+@dataclass
 class DeliveryRun:
     """A loop over due emails, with one connection to the mail server.
 
@@ -96,27 +91,25 @@ class DeliveryRun:
     most one email that may have been sent without being recorded.
     """
 
-    def __init__(
-        self,
-        make_writer: MakeWriter,
-        mail_connection: MailConnection,
-        record_heartbeat: Callable[[], None],
-        limits: Limits,
-    ) -> None:
-        self._make_writer, self._connection = make_writer, mail_connection
-        self._record_heartbeat, self._limits = record_heartbeat, limits
+    make_writer: MakeWriter
+    mail_connection: MailConnection
+    record_heartbeat: Callable[[], None]
+    batch_size: int
+    ends_at: float
+    recheck_seconds: float
+
+    def __post_init__(self) -> None:
         # The next one to send is last.
         self._claimed: list[OutgoingMail] = []
         self._write: Writer
         self._has_woken_another = False
         self._failures, self._last_error = 0, ""
         self._due_again = timezone.now()
-        self._ends_at = time.monotonic() + limits.run_seconds
-        self._recheck_at = time.monotonic() + limits.recheck_seconds
+        self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def send_due(self) -> bool:
         """Returns whether more may be due."""
-        while time.monotonic() < self._ends_at:
+        while time.monotonic() < self.ends_at:
             if time.monotonic() >= self._recheck_at:
                 self._recheck()
             if not self._claimed and not self._claim_batch():
@@ -145,14 +138,14 @@ class DeliveryRun:
         _hand_back(self._claimed, due_at=self._due_again, **changes)
 
     def _claim_batch(self) -> bool:
-        claimed = mail_queue.claim(limit=self._limits.batch_size)
+        claimed = mail_queue.claim(limit=self.batch_size)
         self._claimed = claimed[::-1]
-        if len(claimed) == self._limits.batch_size and not self._has_woken_another:
+        if len(claimed) == self.batch_size and not self._has_woken_another:
             # More are probably due: at the start of a mailing, all workers join within moments.
             transaction.on_commit(mail_queue.wake_workers)
             self._has_woken_another = True
         if claimed:
-            self._write = self._make_writer(claimed)
+            self._write = self.make_writer(claimed)
         return bool(claimed)
 
     def _recheck(self) -> None:
@@ -167,7 +160,7 @@ class DeliveryRun:
         if waiting.filter(due_at__lte=timezone.now(), priority__lt=lowest).exists():
             yielded, self._claimed = self._claimed, []
             _hand_back(yielded, due_at=timezone.now())
-        self._recheck_at = time.monotonic() + self._limits.recheck_seconds
+        self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def _render(self, mail: OutgoingMail) -> EmailMessage | None:
         """Render the message. If there is none to send, record that and return None."""
@@ -200,7 +193,7 @@ class DeliveryRun:
         return True
 
     def _send(self, mail: OutgoingMail, message: EmailMessage) -> None:
-        outcome = self._connection.send(message)
+        outcome = self.mail_connection.send(message)
         if isinstance(outcome, ConnectionFailed):
             self._failures, self._last_error = self._failures + 1, outcome.error
         else:
@@ -211,7 +204,7 @@ class DeliveryRun:
     def _heartbeat(self) -> None:
         # A failed heartbeat must not end the run.
         with contextlib.suppress(Error):
-            self._record_heartbeat()
+            self.record_heartbeat()
 
 
 def _record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:

@@ -40,30 +40,23 @@ class PersonalMail(EmailMultiAlternatives):
     personal: Mapping[str, bytes]
 
     def message(self) -> Any:  # type: ignore[override]
-        return super().message() if self.prebuilt is None else PrebuiltMime(self, self.prebuilt)
-
-
-class PrebuiltMime:
-    """The part of `email.message.Message` that Django's mail backends use."""
-
-    def __init__(self, mail: PersonalMail, mime: bytes) -> None:
-        self._mail, self._mime = mail, mime
+        """The message for the mail backend, which only calls `as_bytes`."""
+        return super().message() if self.prebuilt is None else self
 
     def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
-        content = substitute_in_mime(self._mime, self._mail.personal)
+        """The prebuilt MIME with the personal values."""
+        content = substitute_in_mime(self.prebuilt or b"", self.personal)
         headers, separator, body = content.partition(b"\r\n\r\n")
-        headers = substitute_in_mime(headers, as_sent(self._personal_headers()))
-        content = headers + separator + body
+        content = substitute_in_mime(headers, as_sent(self._headers())) + separator + body
         return content if linesep == "\r\n" else content.replace(b"\r\n", linesep.encode())
 
-    def _personal_headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         """The headers in HEADERS as they are sent: encoded, folded, and without injections."""
-        mail = self._mail
-        _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
-        values = {
-            "Subject": subject,
-            "To": sanitize_address(mail.to[0], "utf-8"),
-            "Date": mail.extra_headers.get("Date") or formatdate(),
-            "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
+        _name, subject = forbid_multi_line_headers("Subject", str(self.subject), "utf-8")
+        message_id = self.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME))
+        return {
+            HEADERS["Subject"]: subject,
+            HEADERS["To"]: sanitize_address(self.to[0], "utf-8"),
+            HEADERS["Date"]: self.extra_headers.get("Date") or formatdate(),
+            HEADERS["Message-ID"]: message_id,
         }
-        return {HEADERS[name]: value for name, value in values.items()}
