@@ -13,14 +13,8 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from registrations.mail import previews, stored_messages
-from registrations.models import (
-    UNREACHED_STATES,
-    Announcement,
-    OutgoingMail,
-    Registration,
-    RegistrationQuerySet,
-    Seat,
-)
+from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail, Seat
+from registrations.models.registration import Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)

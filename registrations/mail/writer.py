@@ -14,14 +14,8 @@ from registrations.mail.enqueue import access_key
 from registrations.mail.kinds import COMPOSERS
 from registrations.mail.merge import MergeTemplate
 from registrations.mail_kinds import MailKind
-from registrations.models import (
-    AccessNeed,
-    Announcement,
-    OutgoingMail,
-    PersonalLink,
-    Registration,
-    Seat,
-)
+from registrations.models import AccessNeed, Announcement, OutgoingMail, Registration, Seat
+from registrations.models.zoom import PersonalLink
 from registrations.outbox import delivery, mail_queue
 
 # By then the periodic task has queued what the settled edits need.

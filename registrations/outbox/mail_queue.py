@@ -12,12 +12,8 @@ from django.utils import timezone
 
 from events import background
 from registrations.mail_kinds import MailKind
-from registrations.models import (
-    Announcement,
-    OutgoingMail,
-    OutgoingMailQuerySet,
-    RegistrationQuerySet,
-)
+from registrations.models import Announcement, OutgoingMail, OutgoingMailQuerySet
+from registrations.models.registration import RegistrationQuerySet
 
 BATCH_SIZE = 100
 # A delivery run ends after this long, so that a worker that is told to stop does so soon.
@@ -104,13 +100,10 @@ def resend(mails: OutgoingMailQuerySet) -> int:
     now = timezone.now()
     failed = mails.filter(state__in=RESENDABLE_STATES)
     # Locked, so that none is paused or stopped meanwhile.
-    announcements = (
-        Announcement.objects.select_for_update()
-        .order_by("pk")
-        .filter(pk__in=failed.values("announcement"))
-    )
-    paused = [each.pk for each in announcements if each.state == Announcement.State.PAUSED]
-    stopped = [each.pk for each in announcements if each.state == Announcement.State.STOPPED]
+    announcements = Announcement.objects.select_for_update().order_by("pk")
+    locked = list(announcements.filter(pk__in=failed.values("announcement")))
+    paused = [each.pk for each in locked if each.state == Announcement.State.PAUSED]
+    stopped = [each.pk for each in locked if each.state == Announcement.State.STOPPED]
     queued = failed.exclude(announcement__in=stopped).update(
         state=Case(
             When(announcement__in=paused, then=Value(OutgoingMail.State.PAUSED)),
