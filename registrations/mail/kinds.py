@@ -7,7 +7,6 @@ A function returns None if its email is no longer needed.
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from django.utils.safestring import mark_safe
 
@@ -20,25 +19,10 @@ from registrations.mail.merge import NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Seat, join_url
 
-Compose = Callable[[Composer, MailContext], MergeTemplate | None]
-F = TypeVar("F", bound=Compose)
-COMPOSERS: dict[MailKind, Compose] = {}
-
 # A reminder that was queued in time is sent even if its session has moved this little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 
-def composes(*kinds: MailKind) -> Callable[[F], F]:
-    """Register the function that composes these kinds of email."""
-
-    def register(function: F) -> F:
-        COMPOSERS.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
-
-
-@composes(MailKind.RECEIVED)
 def received(composer: Composer, context: MailContext) -> MergeTemplate:
     """What someone registered for, as the public sees it: no link and no agenda."""
     asked, waited = (
@@ -48,7 +32,6 @@ def received(composer: Composer, context: MailContext) -> MergeTemplate:
     return composer.compose(context, sessions={"asked": asked, "waited": waited})
 
 
-@composes(MailKind.LINKS, MailKind.SCHEDULE)
 def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """Every link, the detailed schedule, the calendar, and the waiting lists the person is on.
 
@@ -72,7 +55,6 @@ def _to_come(sessions: Iterable[Session], now: dt.datetime) -> list[Session]:
     return [each for each in sessions if each.takes_place and each.ends_at > now]
 
 
-@composes(MailKind.DAY, MailKind.HOUR)
 def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The sessions of one day that haven't started, each with its link."""
     first, now = context.session, composer.now
@@ -111,7 +93,6 @@ def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str
     return f"{date} at {clock(moment, zone)} {local.tzname()}"
 
 
-@composes(MailKind.DOORS)
 def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The link to use right now, for those who asked for this email."""
     session = context.session
@@ -122,7 +103,6 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(context, sessions={"ticket": [session]})
 
 
-@composes(MailKind.CHANGED)
 def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What was and what is now, the whole session, and an updated calendar entry.
 
@@ -176,7 +156,6 @@ def _day_and_hours(snapshot: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     return f"{day(snapshot.starts_at, zone)}, {hours(snapshot, zone)}"
 
 
-@composes(MailKind.CANCELED)
 def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The canceled session, removed from calendars, and the other sessions still to come."""
     session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
@@ -195,7 +174,6 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     )
 
 
-@composes(MailKind.PROMOTED)
 def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """A spot from the waiting list, with its link and its calendar entry."""
     session = context.session
@@ -205,7 +183,6 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(context, sessions={"full": [session]}, calendar=calendar)
 
 
-@composes(MailKind.ACCESS)
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
     arranged = []
@@ -217,7 +194,6 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(context, sessions={}, variables={"arranged": tuple(arranged)})
 
 
-@composes(MailKind.THANKS)
 def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
@@ -225,7 +201,6 @@ def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     return composer.compose(context, sessions={"past": past}, variables={"has_links": has_links})
 
 
-@composes(MailKind.ANNOUNCEMENT)
 def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
     """An organizer's own text, with a link to unsubscribe (RFC 8058)."""
     announcement = context.announcement
@@ -247,3 +222,20 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
     )
+
+
+# The function that composes each kind. Stored messages have none.
+COMPOSERS: dict[MailKind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
+    MailKind.RECEIVED: received,
+    MailKind.LINKS: schedule,
+    MailKind.SCHEDULE: schedule,
+    MailKind.DAY: reminder,
+    MailKind.HOUR: reminder,
+    MailKind.DOORS: doors,
+    MailKind.CHANGED: changed,
+    MailKind.CANCELED: canceled,
+    MailKind.PROMOTED: promoted,
+    MailKind.ACCESS: access,
+    MailKind.THANKS: thanks,
+    MailKind.ANNOUNCEMENT: announcement,
+}

@@ -42,8 +42,7 @@ def zoom_link_field(session_id: int, extension: str) -> str:
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
     for merge_field, value in values.items():
-        if merge_field in text:
-            text = text.replace(merge_field, value)
+        text = text.replace(merge_field, value)
     return text
 
 
