@@ -23,12 +23,6 @@ HEARTBEAT_SECONDS = 5
 SILENT_AFTER = dt.timedelta(minutes=1)
 # An email that has waited this long means more than a slow server.
 LATE_AFTER = dt.timedelta(minutes=15)
-# While an email was sent this recently the server works, whatever another attempt returned.
-AWAY_AFTER = dt.timedelta(minutes=2)
-# How the server's answer about a single email begins.
-REJECTION_PATTERN = r"^[45][0-9][0-9] "
-# Fewer failures may be mistyped addresses.
-MIN_FAILURES = 5
 DAY = dt.timedelta(days=1)
 # Older failures are not shown.
 FAILED_WITHIN = dt.timedelta(days=14)
@@ -124,7 +118,8 @@ def _stuck(
     waiting: QuerySet[OutgoingMail], sent: QuerySet[OutgoingMail], now: dt.datetime
 ) -> Iterator[str]:
     away = waiting.filter(last_error__regex=CONNECTION_FAILED_PATTERN)
-    is_sending = sent.filter(sent_at__gt=now - AWAY_AFTER).exists()
+    # While one was sent this recently the server works, whatever another attempt returned.
+    is_sending = sent.filter(sent_at__gt=now - dt.timedelta(minutes=2)).exists()
     if not is_sending and (errors := _most_frequent_errors(away)):
         yield (
             f"{_mails_wait(away.count())} because the mail server cannot be used. The last try "
@@ -133,7 +128,8 @@ def _stuck(
     if unrendered := waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count():
         yield f"{_mails_wait(unrendered)} because of a fault of ours: see the worker's log."
     # An announcement may take long while any email is sent, and so may a full mailbox.
-    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | Q(last_error__regex=REJECTION_PATTERN)
+    is_rejection = Q(last_error__regex=r"^[45][0-9][0-9] ")
+    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | is_rejection
     if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
         not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
     if late := waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late).count():
@@ -145,7 +141,8 @@ def _failing(
 ) -> Iterator[str]:
     failed_today = failed.filter(created_at__gt=now - DAY).count()
     sent_today = sent.filter(sent_at__gt=now - DAY).count()
-    if failed_today >= max(MIN_FAILURES, sent_today / 10):
+    # Fewer than five may be mistyped addresses.
+    if failed_today >= max(5, sent_today / 10):
         yield f"{failed_today} mails of the last day failed or came back, {sent_today} were sent."
 
 

@@ -11,13 +11,12 @@ from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
-State = OutgoingMail.State
 
-MAY_HAVE_BEEN_SENT = (State.WAITING, State.SENT, State.BOUNCED)
+MAY_HAVE_BEEN_SENT = ("waiting", "sent", "bounced")
 # By Anymail's names for them ("normalized tracking events").
 STATES = {
-    **dict.fromkeys(("bounced", "rejected", "failed"), State.BOUNCED),
-    "complained": State.COMPLAINED,
+    **dict.fromkeys(("bounced", "rejected", "failed"), OutgoingMail.State.BOUNCED),
+    "complained": OutgoingMail.State.COMPLAINED,
 }
 
 
@@ -39,7 +38,7 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         last_error=reason.replace("\0", "\ufffd")[:1000],
         sent_at=mail.sent_at or timezone.now(),
     )
-    if state == State.COMPLAINED and mail.registration:
+    if state == OutgoingMail.State.COMPLAINED and mail.registration:
         unsubscribe.unsubscribe(registration=mail.registration)
 
 
