@@ -68,14 +68,7 @@ class MergeTemplate:
 
     def with_mime(self) -> "MergeTemplate":
         """With prebuilt MIME, unless a line is so long that Django encodes it."""
-        message = self._build(
-            subject=HEADERS["Subject"],
-            to=HEADERS["To"],
-            text=self.text,
-            html=self.html,
-            calendar=CALENDAR,
-            **self.headers,
-        )
+        message = self._build({}, to=HEADERS["To"], subject=HEADERS["Subject"], calendar=CALENDAR)
         # Not the subject: Django adds that one itself.
         message.extra_headers |= {name: HEADERS[name] for name in ("Date", "Message-ID")}
         built: Any = EmailMultiAlternatives.message(message)
@@ -111,29 +104,24 @@ class MergeTemplate:
         if self.method not in ("", "PUBLISH"):
             in_calendar[EMAIL] = person.email
         calendar = ical.replace(self.calendar, in_calendar)
-        message = self._build(
-            to=person.email,
-            subject=substitute(self.subject, values),
-            text=substitute(self.text, values),
-            html=substitute(self.html, values),
-            calendar=calendar.decode(),
-            **{name: substitute(value, values) for name, value in self.headers.items()},
-        )
+        subject = substitute(self.subject, values)
+        message = self._build(values, to=person.email, subject=subject, calendar=calendar.decode())
         message.prebuilt = self.mime
         message.personal = as_sent(values) | {CALENDAR: calendar}
         return message
 
     def _build(
-        self, *, to: str, subject: str, text: str, html: str, calendar: str, **headers: str
+        self, values: Mapping[str, str], *, to: str, subject: str, calendar: str
     ) -> PersonalMail:
+        headers = {name: substitute(value, values) for name, value in self.headers.items()}
         message = PersonalMail(
             subject=subject,
-            body=text,
+            body=substitute(self.text, values),
             to=[to],
             reply_to=self.reply_to,
             headers={"Auto-Submitted": "auto-generated", **headers},
         )
-        message.attach_alternative(html, "text/html")
+        message.attach_alternative(substitute(self.html, values), "text/html")
         if self.method == "PUBLISH":
             message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
         elif self.method:
@@ -146,8 +134,8 @@ class MergeTemplate:
 
     def _zoom_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
         links = {}
-        for extension, block in _zoom_link_blocks().items() if self.zoom_link_sessions else ():
-            for pk in self.zoom_link_sessions:
+        for pk in self.zoom_link_sessions:
+            for extension, block in _zoom_link_blocks().items():
                 url = zoom_urls.get(pk, "")
                 link = block.replace(ZOOM_URL, escape(url) if extension == "html" else url)
                 links[zoom_link_field(pk, extension)] = link if url else ""
