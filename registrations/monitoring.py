@@ -23,7 +23,6 @@ HEARTBEAT_SECONDS = 5
 SILENT_AFTER = dt.timedelta(minutes=1)
 # An email that has waited this long means more than a slow server.
 LATE_AFTER = dt.timedelta(minutes=15)
-DAY = dt.timedelta(days=1)
 # Older failures are not shown.
 FAILED_WITHIN = dt.timedelta(days=14)
 
@@ -77,12 +76,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
     seen = {process: last_seen.get(process) for process in Heartbeat.Process}
     return MailStatus(
         now=now,
-        complaints=[
-            *_silent(seen, now),
-            *_stuck(waiting, sent, now),
-            *_failing(failed, sent, now),
-            *_not_erasing(now),
-        ],
+        complaints=[*_silent(seen, now), *_stuck(waiting, sent, now), *_failing(failed, sent, now)],
         counts={label: counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
@@ -139,14 +133,12 @@ def _stuck(
 def _failing(
     failed: QuerySet[OutgoingMail], sent: QuerySet[OutgoingMail], now: dt.datetime
 ) -> Iterator[str]:
-    failed_today = failed.filter(created_at__gt=now - DAY).count()
-    sent_today = sent.filter(sent_at__gt=now - DAY).count()
+    day_ago = now - dt.timedelta(days=1)
+    failures = failed.filter(created_at__gt=day_ago).count()
+    sendings = sent.filter(sent_at__gt=day_ago).count()
     # Fewer than five may be mistyped addresses.
-    if failed_today >= max(5, sent_today / 10):
-        yield f"{failed_today} mails of the last day failed or came back, {sent_today} were sent."
-
-
-def _not_erasing(now: dt.datetime) -> Iterator[str]:
+    if failures >= max(5, sendings / 10):
+        yield f"{failures} mails of the last day failed or came back, {sendings} were sent."
     if not_erased := erasure.overdue(now):
         yield (
             f"The personal data of {people(not_erased)} should have been erased by itself more "

@@ -11,15 +11,9 @@ from functools import partial
 from typing import Any
 
 from django.core.mail import EmailMessage
-from django.db import (
-    Error,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    connection,
-    transaction,
-)
+from django.db import Error, connection, transaction
 from django.db.models import F
+from django.db.utils import InterfaceError, InternalError, OperationalError
 from django.utils import timezone
 
 from registrations.models import OutgoingMail
@@ -170,7 +164,7 @@ class DeliveryRun:
             _hand_back([mail], due_at=not_yet.moment)
             return None
         except Exception as error:  # One faulty email must not hold up the others.
-            _record_render_failure(mail, error)
+            _record_outcome(mail, RenderFailed(error))
             return None
         if message is None:
             _record([mail], state=OutgoingMail.State.DROPPED)
@@ -225,12 +219,8 @@ def _record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
                 # A server that is away is waited for, however long it takes.
                 _retry_later(mail, error, can_give_up=False)
         case RenderFailed(exception):
-            _record_render_failure(mail, exception)
-
-
-def _record_render_failure(mail: OutgoingMail, error: Exception) -> None:
-    logger.error("Mail %s could not be written", mail.pk, exc_info=error)
-    _retry_later(mail, f"{RENDER_FAILED_PREFIX}{error!r}")
+            logger.error("Mail %s could not be written", mail.pk, exc_info=exception)
+            _retry_later(mail, f"{RENDER_FAILED_PREFIX}{exception!r}")
 
 
 def _retry_later(
@@ -290,7 +280,9 @@ def _persist(update: Callable[[], int], ids: list[int], lease_ends_at: dt.dateti
     pause = 0.5
     while True:
         try:
-            updated = update()
+            if update() < len(ids):
+                logger.warning("Of mails %s, some were claimed by another worker", ids)
+            return
         except (OperationalError, InterfaceError, InternalError) as error:
             if connection.in_atomic_block or timezone.now() >= lease_ends_at:
                 raise
@@ -298,7 +290,3 @@ def _persist(update: Callable[[], int], ids: list[int], lease_ends_at: dt.dateti
             connection.close()
             time.sleep(pause)
             pause = min(2 * pause, MAX_RECORD_RETRY_SECONDS)
-        else:
-            break
-    if updated < len(ids):
-        logger.warning("Of mails %s, some were claimed by another worker", ids)
