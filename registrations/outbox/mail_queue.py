@@ -16,7 +16,7 @@ from registrations.models import Announcement, OutgoingMail, OutgoingMailQuerySe
 from registrations.models.registration import RegistrationQuerySet
 
 BATCH_SIZE = 100
-# A delivery run ends after this long, so that a worker that is told to stop does so soon.
+# A delivery run ends after this long, so that a worker stops soon when it is asked to.
 DELIVERY_RUN_SECONDS = 10
 # While a row is in one of these, its outcome has yet to be recorded.
 OPEN_STATES = (OutgoingMail.State.WAITING, OutgoingMail.State.PAUSED, OutgoingMail.State.DROPPED)
