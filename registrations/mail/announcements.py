@@ -23,8 +23,6 @@ State = Announcement.State
 MailState = OutgoingMail.State
 UNSENT_STATES = (MailState.WAITING, MailState.PAUSED)
 
-# One that couldn't start within this time becomes a draft again.
-MAX_START_DELAY = dt.timedelta(hours=12)
 # The time left is estimated from the emails sent in this window.
 PACE_WINDOW = dt.timedelta(seconds=60)
 
@@ -125,7 +123,7 @@ def start_due(now: dt.datetime) -> None:
     One that was due long ago, while no worker was running, becomes a draft again.
     """
     scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
-    late = scheduled.filter(send_at__lt=now - MAX_START_DELAY)
+    late = scheduled.filter(send_at__lt=now - dt.timedelta(hours=12))
     if count := late.update(state=State.DRAFT, send_at=None):
         logger.warning("%s announcements were not sent in time and are drafts again", count)
     for announcement in scheduled:
@@ -209,8 +207,8 @@ def progress(announcement: Announcement, now: dt.datetime) -> Progress:
         failed=Count("pk", filter=Q(state__in=UNREACHED_STATES)),
         dropped=Count("pk", filter=Q(state=MailState.DROPPED)),
     )
-    recent = counts.pop("recent")
-    under_way = announcement.started_at and now - announcement.started_at
-    per_mail = min(PACE_WINDOW, under_way) / recent if recent and under_way else None
-    time_left = per_mail * counts["waiting"] if per_mail else None
+    recent, time_left = counts.pop("recent"), None
+    if recent and announcement.started_at:
+        window = min(PACE_WINDOW, now - announcement.started_at)
+        time_left = window / recent * counts["waiting"]
     return Progress(time_left=time_left, **counts)
