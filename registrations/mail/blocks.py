@@ -4,7 +4,7 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from django.template.loader import render_to_string
@@ -15,7 +15,7 @@ from events import ical
 from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
-from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
+from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.mail.palette import COLORS
 from registrations.models.registration import join_url
 
@@ -71,16 +71,6 @@ def session_invitation(
     else:
         entry = seat_entry(session, join_url(TOKEN, session))
     return invitation(entry, EMAIL, since)
-
-
-@cache
-def zoom_link_blocks() -> dict[str, str]:
-    """By extension, the block with someone's own Zoom link."""
-    context = {"own_url": ZOOM_URL, **COLORS}
-    return {
-        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
-        for extension in ("txt", "html")
-    }
 
 
 # Some kilobytes each.

@@ -411,7 +411,7 @@ def test_people_with_the_same_needs_share_one_rendering(week, opening):
     queued = [confirmation(person) for person in people]
     write: Any = writer.writer_for(queued)
     first, second = (write(mail) for mail in queued)
-    assert first.skeleton is second.skeleton
+    assert first.prebuilt is second.prebuilt
     assert "Hello A A," in first.body
     assert people[0].token not in second.body
 
