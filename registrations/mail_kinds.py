@@ -54,8 +54,6 @@ class KindSpec:
     has_calendar: bool = False
     # It's not queued again: when an unsettled edit makes it pointless, it waits.
     waits_for_edits: bool = False
-    # It says what changed in a session.
-    is_notice: bool = False
     # An email with all links replaces it.
     superseded_by_links: bool = False
     # It's for an address without a registration, and stored with its text.
@@ -128,7 +126,6 @@ class MailKind(StrEnum):
         carries_links=True,
         has_calendar=True,
         waits_for_edits=True,
-        is_notice=True,
         superseded_by_links=True,
     )
     CANCELED = KindSpec(
@@ -139,7 +136,6 @@ class MailKind(StrEnum):
         placeholders=(*BASIC, "session"),
         shows=Shows.ALL,
         waits_for_edits=True,
-        is_notice=True,
         superseded_by_links=True,
     )
     LEFT = KindSpec(

@@ -4,24 +4,18 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from events.calendars import (
-    invitation,
-    personal_calendar,
-    personal_entry,
-    removal,
-    waiting_entry,
-    waiting_invitation,
-)
+from events import ical
+from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
-from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
+from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.mail.palette import COLORS
 from registrations.models.registration import join_url
 
@@ -55,8 +49,8 @@ class BlockRenderer:
     ) -> bytes:
         """All of someone's sessions as a calendar, and those whose waiting list they are on."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        entries += [_waiting_entry(self._with_key(session)) for session in waiting]
-        return personal_calendar(event, entries)
+        entries += [_waitlist_entry(self._with_key(session)) for session in waiting]
+        return ical.calendar(name=event.name, entries=entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
         if session.pk not in self._keyed:
@@ -76,27 +70,14 @@ def session_invitation(
 ) -> tuple[bytes, str]:
     """The session as a calendar entry that replaces the one someone has, and its method."""
     if is_waitlisted:
-        return waiting_invitation(session, _own_page(), EMAIL)
-    return invitation(session, join_url(TOKEN, session), EMAIL, since)
-
-
-def session_removal(session: Session, left_at: dt.datetime) -> tuple[bytes, str]:
-    """A calendar entry that takes the session out of someone's calendar, and its method."""
-    return removal(session, EMAIL, left_at)
+        entry = waitlist_entry(session, _own_page())
+    else:
+        entry = seat_entry(session, join_url(TOKEN, session))
+    return invitation(entry, EMAIL, since)
 
 
 def _own_page() -> str:
     return absolute(reverse("me", args=[TOKEN]))
-
-
-@cache
-def zoom_link_blocks() -> dict[str, str]:
-    """By extension, the block with someone's own Zoom link."""
-    context = {"own_url": ZOOM_URL, **COLORS}
-    return {
-        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
-        for extension in ("txt", "html")
-    }
 
 
 # Some kilobytes each.
@@ -116,9 +97,9 @@ def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) ->
 
 @lru_cache(maxsize=500)
 def _calendar_entry(keyed: Keyed[Session]) -> bytes:
-    return personal_entry(keyed.value, join_url(TOKEN, keyed.value))
+    return ical.entry(seat_entry(keyed.value, join_url(TOKEN, keyed.value)))
 
 
 @lru_cache(maxsize=500)
-def _waiting_entry(keyed: Keyed[Session]) -> bytes:
-    return waiting_entry(keyed.value, _own_page())
+def _waitlist_entry(keyed: Keyed[Session]) -> bytes:
+    return ical.entry(waitlist_entry(keyed.value, _own_page()))

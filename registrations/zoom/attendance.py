@@ -242,7 +242,9 @@ def complete(meeting: Meeting) -> None:
     session = meeting.session
     if session is None or not meeting.zoom_id:
         return
-    listed = [each for each in sync.past_participants(meeting) if each.joined_at]
+    with sync.tracking_account_health():
+        participants = zoom_client.past_participants(meeting.zoom_id or 0)
+    listed = [each for each in participants if each.joined_at]
     with transaction.atomic():
         if new := _fill_in(session, listed):
             # The list doesn't name the meeting's instance; the first time of joining identifies it.

@@ -51,7 +51,7 @@ def sync_links() -> bool:
 
     Returns whether there may be more to do.
     """
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         return False
     end = time.monotonic() + SYNC_SECONDS
     _detach_unqualified()
@@ -63,7 +63,7 @@ def sync_links() -> bool:
 
 def sync_links_soon() -> None:
     """Run `sync_links` in a worker after this transaction, so that revoked links end at once."""
-    if sync.is_configured():
+    if zoom_client.is_configured():
         transaction.on_commit(lambda: mail_queue.wake_workers("issue_links"))
 
 
@@ -79,7 +79,7 @@ def try_again(*, event: Event) -> int:
 
 def awaiting_links(registration_ids: Collection[int]) -> set[int]:
     """The registrations whose links will be issued soon: their emails wait for EMAIL_HOLD."""
-    if not sync.is_configured() or sync.is_paused():
+    if not zoom_client.is_configured() or sync.is_paused():
         return set()
     seats = wanted_seats(timezone.now()).filter(registration__in=registration_ids)
     missing = seats.filter(

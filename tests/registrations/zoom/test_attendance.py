@@ -380,7 +380,7 @@ def complete(opening, monkeypatch):
     """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
-        monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: list(people))
+        monkeypatch.setattr("events.zoom.client.past_participants", lambda meeting: list(people))
         attendance.complete(Meeting.objects.select_related("session").get(session=opening))
         rows = Attendance.objects.order_by("name", "joined_at")
         return [(row.name, row.joined_at, row.left_at) for row in rows]
@@ -462,9 +462,9 @@ def test_list_takes_the_same_queries_for_1_person_as_for_3(
 ):
     people = [sign_up(event, f"Person{number} P") for number in range(count)]
     on_list = [listed(each.name, NINE, TEN, email=each.email) for each in people]
-    # The session, the known stays, the addresses, the new stays, the ticks, two savepoints, and the
-    # test's own query.
-    with django_assert_num_queries(5 + 2 * 2 + 1):
+    # The session, the account's health, the known stays, the addresses, the new stays, the ticks,
+    # two savepoints, and the test's own query.
+    with django_assert_num_queries(6 + 2 * 2 + 1):
         complete(*on_list)
     assert len(attended()) == count
 
