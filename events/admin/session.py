@@ -21,6 +21,7 @@ from events.admin.shared import (
     in_event_time,
     render_now,
     save_entered_fields,
+    show_result,
     warning,
     with_default_event,
 )
@@ -124,19 +125,22 @@ class AgendaInline(admin.TabularInline):
 @admin.action(description="Cancel the selected sessions")
 def cancel(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.cancel_session(session=session) for session in queryset)
-    messages.success(
-        request,
-        f"{done} canceled. Their pages, join links and calendars say so now. People who are "
-        "registered are told by mail, unless you take it back within a few minutes.",
+    text = (
+        f"{_counted(done)} canceled. People's pages, join links and calendars say so now. People "
+        "who are registered are told by mail, unless you take it back within a few minutes."
     )
+    show_result(request, done, text, left=len(queryset) - done, reason="canceled already.")
 
 
 @admin.action(description="Take back the cancellation of the selected sessions")
 def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.restore_session(session=session) for session in queryset)
-    messages.success(
-        request, f"{done} on again. People who were told of the cancellation are told of this."
-    )
+    text = f"{_counted(done)} on again. People who were told of the cancellation are told of this."
+    show_result(request, done, text, left=len(queryset) - done, reason="not canceled.")
+
+
+def _counted(sessions: int) -> str:
+    return "1 session" if sessions == 1 else f"{sessions} sessions"
 
 
 def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:

@@ -5,6 +5,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -99,3 +100,24 @@ def buttons_view(
         return redirect(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", row.pk)
 
     return model_admin.admin_site.admin_view(press)
+
+
+def show_result(
+    request: HttpRequest,
+    done: int,
+    text: str,
+    *,
+    left: int = 0,
+    reason: str = "",
+    otherwise: str = "",
+) -> None:
+    """Say in green what an action did, if it did anything, and in yellow what it left out.
+
+    `reason` says why those were left out, and `otherwise` that there was nothing to do.
+    """
+    if done:
+        messages.success(request, text)
+    elif otherwise:
+        messages.warning(request, otherwise)
+    if left:
+        messages.warning(request, f"{left:,} left out: {reason}")

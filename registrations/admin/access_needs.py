@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
-from events.admin.shared import by_id
+from events.admin.shared import by_id, show_result
 from events.models import Event
 from registrations import access_needs
 from registrations.admin.readiness import short_day
@@ -67,9 +67,9 @@ def set_state(
     chosen = list(queryset)
     done = change(needs=chosen)
     log_action(request, chosen, f"{text.capitalize()}.")
-    messages.success(request, f"{counted(done, 'need', 'needs')} {text}.")
-    if left := len(chosen) - done:
-        messages.info(request, f"{left} left as they were.")
+    done_text = f"{counted(done, 'need', 'needs')} {text}."
+    left = len(chosen) - done
+    show_result(request, done, done_text, left=left, reason="nothing to change.")
 
 
 @admin.action(description="Confirm to the people by mail", permissions=["change"])

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import by_id, render_now
+from events.admin.shared import by_id, render_now, show_result
 from events.templatetags.times import zone_name
 from registrations.admin.shared import fingerprint, page_response
 from registrations.formatting import mails, moment, people
@@ -254,7 +254,8 @@ def resend_failed(
 ) -> None:
     again = announcements.resend_failed(announcement=announcement)
     model_admin.log_change(request, announcement, f"Sent again: {mails(again)}.")
-    messages.success(request, f"{mails(again)} will be tried again within seconds.")
+    text = f"{mails(again)} will be tried again within seconds."
+    show_result(request, again, text, otherwise="Nothing failed anymore: there is nothing to send.")
 
 
 # What each button does, by the value of `do`.

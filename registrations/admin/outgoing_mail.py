@@ -3,13 +3,13 @@
 import zoneinfo
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from events.admin.shared import warning
+from events.admin.shared import show_result, warning
 from events.models import Event
 from registrations import monitoring
 from registrations.admin.shared import ChangeOnlyAdmin, admin_path, page_response
@@ -50,14 +50,9 @@ def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> 
     chosen = len(queryset)
     with transaction.atomic():
         again = mail_queue.resend(queryset)
-    if again:
-        messages.success(request, f"{mails(again)} will be tried again within seconds.")
-    if again < chosen:
-        messages.warning(
-            request,
-            f"{chosen - again} left as they are: only what failed or came back is sent again, "
-            "and nothing of a stopped announcement.",
-        )
+    text = f"{mails(again)} will be tried again within seconds."
+    reason = "only what failed or came back is sent again, and nothing of a stopped announcement."
+    show_result(request, again, text, left=chosen - again, reason=reason)
 
 
 @admin.register(OutgoingMail)

@@ -73,10 +73,13 @@ def board_page(model_admin: Any, request: HttpRequest, event_id: str) -> HttpRes
         return page_response(model_admin, request, "readiness/board.html", **context)
     if not may_change:
         raise PermissionDenied
-    summary = fixed_text(readiness.fix(event=event))
+    fixed = readiness.fix(event=event)
+    summary = fixed_text(fixed)
     # The event's History shows who clicked the button.
     model_admin.log_change(request, event, f"Mend all. {summary}")
-    messages.success(request, summary)
+    has_done_something = fixed.emailed or fixed.personal_links or fixed.asks_zoom
+    level = messages.SUCCESS if has_done_something else messages.INFO
+    messages.add_message(request, level, summary)
     return redirect(request.get_full_path())
 
 

@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
-from events.admin.shared import buttons_view, save_entered_fields, warning
+from events.admin.shared import buttons_view, save_entered_fields, show_result, warning
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
@@ -139,13 +139,12 @@ def renew_links(
         return page
     done = signup.renew_links(registrations=chosen)
     shared.log_action(request, chosen, "Took the links away, and mailed new ones.")
-    messages.success(
-        request,
+    text = (
         f"New links are on their way to {people(done)}. The old ones work no more, nor do "
-        "their personal links at Zoom.",
+        "their personal links at Zoom."
     )
-    if left := len(queryset) - done:
-        messages.warning(request, f"{left} left out: declined, or canceled.")
+    left = len(queryset) - done
+    show_result(request, done, text, left=left, reason="declined, or canceled.")
     return None
 
 
@@ -206,11 +205,9 @@ def send_links_again(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
     sent = signup.resend_links(registrations=queryset)
-    messages.success(request, f"{counted(sent, 'mail is', 'mails are')} on the way.")
-    if left := len(queryset) - sent:
-        messages.warning(
-            request, f"{left} were left out: not coming, or mailed within ten minutes."
-        )
+    text = f"{counted(sent, 'mail is', 'mails are')} on the way."
+    reason = "not coming, or emailed within the last ten minutes."
+    show_result(request, sent, text, left=len(queryset) - sent, reason=reason)
 
 
 @admin.action(description="Cancel the selected registrations…", permissions=["change"])
@@ -227,9 +224,9 @@ def cancel(
     done = [person for person in chosen if signup.cancel(registration=person)]
     shared.log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
-    messages.success(request, f"{registrations} canceled. Their links no longer work.")
-    if left := len(queryset) - len(done):
-        messages.warning(request, f"{left} left out: canceled already.")
+    text = f"{registrations} canceled. Their links no longer work."
+    left = len(queryset) - len(done)
+    show_result(request, len(done), text, left=left, reason="canceled already.")
     return None
 
 

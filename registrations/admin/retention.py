@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from events.admin.shared import show_result
 from registrations.admin.shared import confirmation_page, log_action, page_response
 from registrations.formatting import people
 from registrations.models import Registration
@@ -43,5 +44,7 @@ def erase(
     done = erasure.erase_all(registrations=chosen)
     # Read again: the log must not name them.
     log_action(request, Registration.objects.filter(pk__in=[each.pk for each in done]), "Erased.")
-    messages.success(request, f"The personal data of {people(len(done))} is erased.")
+    text = f"The personal data of {people(len(done))} is erased."
+    left = len(chosen) - len(done)
+    show_result(request, len(done), text, left=left, reason="erased already.")
     return None

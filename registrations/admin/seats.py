@@ -75,7 +75,7 @@ def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[S
             "of their calendar, if they got it by email.",
         )
     if left := len(queryset) - len(chosen):
-        messages.warning(request, f"{left} left as they were: the session is over.")
+        messages.warning(request, f"{left} left out: the session is over.")
 
 
 def apply_to_each(

@@ -313,7 +313,7 @@ def test_only_failed_emails_are_sent_again(admin_client, week):
     mails = in_states(week, "failed", "bounced", "complained", "sent", "dropped")
     said = act(admin_client, OutgoingMail, "send_again", *mails)
     assert "2 mails will be tried again within seconds." in said
-    assert "3 left as they are: only what failed or came back is sent again, and" in said
+    assert "3 left out: only what failed or came back is sent again, and" in said
     for mail in mails:
         mail.refresh_from_db()
     states = [mail.state for mail in mails]

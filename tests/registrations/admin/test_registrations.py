@@ -4,6 +4,7 @@ import datetime as dt
 import re
 import threading
 import time
+from html import unescape
 
 import pytest
 from django import forms
@@ -283,6 +284,32 @@ def test_sending_the_links_again(admin_client, week):
     said = act(admin_client, Registration, "send_links_again", alice, bob)
     assert "1 mail is on the way." in said
     assert (alice.mails.count(), bob.mails.count()) == (2, 1)
+
+
+def messages_of(page: str) -> list[tuple[str, str]]:
+    """The color and the text of each message on an admin page."""
+    found = re.findall(r'<li class="(success|info|warning|error)">(.*?)</li>', page, re.DOTALL)
+    return [(color, " ".join(unescape(text).split())) for color, text in found]
+
+
+@pytest.mark.once
+def test_action_that_does_nothing_says_only_what_it_left_out(admin_client, week, opening):
+    alice = sign_up(week)
+    said = act(admin_client, Registration, "send_links_again", alice)
+    reason = "not coming, or emailed within the last ten minutes."
+    assert messages_of(said) == [("warning", f"1 left out: {reason}")]
+    said = act(admin_client, Session, "restore", opening)
+    assert messages_of(said) == [("warning", "1 left out: not canceled.")]
+
+
+@pytest.mark.once
+def test_canceling_sessions_counts_only_those_that_were_canceled(admin_client, week, opening):
+    act(admin_client, Session, "cancel", opening)
+    second = week.sessions.exclude(pk=opening.pk).first()
+    (done, left) = messages_of(act(admin_client, Session, "cancel", opening, second))
+    assert done[0] == "success"
+    assert done[1].startswith("1 session canceled. People's pages")
+    assert left == ("warning", "1 left out: canceled already.")
 
 
 @pytest.mark.once
