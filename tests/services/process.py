@@ -87,6 +87,13 @@ class Process:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
+    def children(self) -> list[int]:
+        """The processes that it started, by ID."""
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False
+        )
+        return list(map(int, listed.stdout.split()))
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 

@@ -383,6 +383,29 @@ def test_killed_workers_double_at_most_one_email_each(week, sink, worker):
     assert_served(sink, [person.email for person in people], doubles=3)
 
 
+@pytest.mark.served
+@pytest.mark.once
+def test_killed_child_of_a_worker_does_not_take_the_wakeup_with_it(week, sink, worker, postgresql):
+    people = crowd(week, emails(20))
+    announce(week)
+    # So that the child has taken the wake-up, but claimed no email.
+    postgresql.execute("BEGIN; LOCK TABLE registrations_outgoingmail")
+    running = worker()
+    waiting = "SELECT 1 FROM pg_locks WHERE relation = 'registrations_outgoingmail'::regclass"
+    eventually(lambda: is_any(postgresql, f"{waiting} AND NOT granted"), "the child waits", 10)
+    (child,) = running.children()
+    os.kill(child, signal.SIGKILL)
+    postgresql.execute("COMMIT")
+    sink.wait_for(1, timeout=2)
+    eventually(have_ended(20), "everyone is served")
+    assert assert_served(sink, [person.email for person in people]) == []
+
+
+def is_any(postgresql: Any, query: str) -> bool:
+    postgresql.execute(query)
+    return bool(postgresql.fetchone())
+
+
 def test_concurrent_claims_share_no_email(week):
     crowd(week, emails(10))
     mail_queue.queue_all(Registration.objects.all(), key="links", kind="links")
