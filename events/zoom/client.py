@@ -52,7 +52,7 @@ MAX_SHORT_WAITS = 3
 TOKEN_MARGIN_SECONDS = 60
 SCHEDULED_MEETING = 2
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
-INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
+PAID_PLAN_NEEDED, MEETING_NOT_FOUND, HOST_CANNOT_REGISTER, SCOPE_MISSING = 200, 3001, 3027, 4711
 
 Json = dict[str, Any]
 T = TypeVar("T")

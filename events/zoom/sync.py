@@ -454,9 +454,16 @@ def _register(
 
 
 def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> bool:
-    """Whether Zoom rejects an address, or has had too many calls about it today."""
+    """Whether Zoom may accept other people for this meeting.
+
+    A rejection is about one person (its host, someone blocked, a bad address, a code that we don't
+    know) unless the code says otherwise. A code like an HTTP status is about the whole call.
+    """
+    if isinstance(error, zoom_client.NotFound | zoom_client.MissingScope):
+        return False
     if isinstance(error, zoom_client.Rejected):
-        return error.code == zoom_client.INVALID_FIELD
+        is_http_status = 400 <= error.code < 500
+        return error.code != zoom_client.PAID_PLAN_NEEDED and not is_http_status
     return bool(error.retry_at and error.retry_at > timezone.now() + MAX_RATE_LIMIT_WAIT)
 
 
@@ -466,14 +473,30 @@ def registrants_by_email(zoom_id: int) -> Mapping[str, zoom_client.Registrant]:
     return {registrant.email.casefold(): registrant for registrant in registrants}
 
 
-def revoke(zoom_id: int, registrants: Sequence[zoom_client.Registrant]) -> None:
-    """Cancel links. If the meeting was deleted, there is nothing to cancel."""
+def revoke(
+    zoom_id: int, registrants: Sequence[zoom_client.Registrant]
+) -> dict[str, zoom_client.ZoomError]:
+    """Cancel links. Returns why some were not, by case-folded address.
+
+    If Zoom rejects all because of one, each gets a call. If the meeting was deleted, there is
+    nothing to cancel.
+    """
     if not registrants:
-        return
+        return {}
     try:
         zoom_client.cancel_registrants(zoom_id, registrants)
     except zoom_client.NotFound:
         logger.info("Meeting %s was deleted at Zoom, and its links with it", zoom_id)
+    except (zoom_client.Rejected, zoom_client.TryLater) as error:
+        if not _is_about_one_person(error):
+            raise
+        if len(registrants) == 1:
+            return {registrants[0].email.casefold(): error}
+        rejected = {}
+        for registrant in registrants:
+            rejected |= revoke(zoom_id, [registrant])
+        return rejected
+    return {}
 
 
 def past_participants(meeting: Meeting) -> list[zoom_client.Participant]:

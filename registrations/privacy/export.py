@@ -26,7 +26,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.personallink": {
         **dict.fromkeys(("seat", "meeting"), _PARENT),
         "join_url": _CREDENTIAL,
-        **dict.fromkeys(("zoom_id", "asked_at", "due_at"), _OURS),
+        **dict.fromkeys(("zoom_id", "is_host", "asked_at", "due_at"), _OURS),
     },
     "registrations.attendance": {
         **dict.fromkeys(("session", "seat"), _PARENT),

@@ -268,7 +268,9 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
             due_at = outcome.retry_at or now + REJECTED_DELAY
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
         elif isinstance(outcome, zoom_client.ZoomError):
-            _refuse(link, str(outcome))
+            code = getattr(outcome, "code", None)
+            is_host = code == zoom_client.HOST_CANNOT_REGISTER
+            _refuse(link, str(outcome), is_host=is_host)
         elif 0 < len(outcome.join_url) <= MAX_URL_LENGTH:
             issued.append((link.pk, outcome.id, outcome.join_url))
         else:
@@ -298,8 +300,9 @@ def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> 
         )
 
 
-def _refuse(link: PersonalLink, problem: str) -> None:
-    _update([link], state=PersonalLink.State.REFUSED, problem=problem, asked_at=None)
+def _refuse(link: PersonalLink, problem: str, *, is_host: bool = False) -> None:
+    state = PersonalLink.State.REFUSED
+    _update([link], state=state, problem=problem, is_host=is_host, asked_at=None)
 
 
 def _postpone(links: Sequence[PersonalLink], error: zoom_client.ZoomError) -> None:
@@ -359,11 +362,15 @@ def _revoke_some(meeting: Meeting) -> bool:
         return False
     try:
         with sync.tracking_account_health():
-            sync.revoke(links[0].zoom_id, _registrants(links))
+            rejected = sync.revoke(links[0].zoom_id, _registrants(links))
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         return False
-    PersonalLink.objects.filter(pk__in=[link.pk for link in links], seat=None).delete()
+    for link in links:
+        if _key(link) in rejected:
+            _postpone([link], rejected[_key(link)])
+    revoked = [link.pk for link in links if _key(link) not in rejected]
+    PersonalLink.objects.filter(pk__in=revoked, seat=None).delete()
     return True
 
 

@@ -273,6 +273,9 @@ class Account:
             raise errors.paid_only(meeting.host_id)
         if meeting.scheduled_end <= self.clock() and not meeting.live:
             raise errors.over()
+        hosts = meeting.settings.get("alternative_hosts", "").lower().split(";")
+        if {str(email).lower() for email in new} & {meeting.host_email.lower(), *hosts} - {""}:
+            raise errors.host_cannot_register()
         registered = {each.email.lower() for each in meeting.registered}
         if len(registered | {str(email).lower() for email in new}) > MAX_REGISTRANTS:
             raise errors.full(full_status)

@@ -168,6 +168,52 @@ def test_refused_address_shows_why_and_the_others_get_links(personal, zoom_accou
     assert len(zoom_account.calls) > calls
 
 
+def test_host_who_registers_is_refused_and_the_others_get_links(personal, zoom_account):
+    host = sign_up(personal, "Host Adams", email=zoom_account.account.owner.email)
+    maria = sign_up(personal, "Maria Lopez")
+    sync_now()
+    assert {(link.state, link.problem, link.is_host) for link in links_of(host)} == {
+        ("refused", "Host can not register.", True)
+    }
+    assert {(link.state, link.problem) for link in links_of(maria)} == {("issued", "")}
+
+
+@pytest.mark.parametrize("batch_code", [300, 3027, 3034, 3038, 1001, 98765])
+@pytest.mark.parametrize("code", [300, 3027, 3034, 3038, 1001, 98765])
+def test_any_refusal_of_one_person_affects_only_that_person(
+    zoom_account, monkeypatch, batch_code, code
+):
+    meeting = zoom_account.account.create_meeting(
+        zoom_account.account.owner, {"settings": {"approval_type": 1}}
+    )
+    add = zoom_client.add_registrant
+
+    def reject_all(zoom_id, people):
+        raise zoom_client.Rejected("No.", code=batch_code)
+
+    def reject_one(zoom_id, person):
+        if person.email.startswith("host"):
+            raise zoom_client.Rejected("Not this person.", code=code)
+        return add(zoom_id, person)
+
+    monkeypatch.setattr(zoom_client, "add_registrants", reject_all)
+    monkeypatch.setattr(zoom_client, "add_registrant", reject_one)
+    people = [zoom_client.Person(f"{name}@example.org", name) for name in ("host", "maria")]
+    outcomes = sync.register_people(meeting.id, people)
+    assert str(outcomes["host@example.org"]) == "Not this person."
+    assert outcomes["maria@example.org"].join_url
+
+
+def test_rejection_of_the_whole_call_is_not_recorded_as_a_persons(personal, monkeypatch):
+    def reject(zoom_id, people):
+        raise zoom_client.Rejected("Zoom answered 403.", code=403)
+
+    monkeypatch.setattr(zoom_client, "add_registrants", reject)
+    alice = sign_up(personal)
+    sync_now()
+    assert {link.state for link in links_of(alice)} == {"wanted"}
+
+
 def test_address_over_the_daily_limit_waits_and_the_others_get_links(personal, zoom_account):
     alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
     session = personal.sessions.first()
@@ -234,6 +280,22 @@ def test_link_of_a_seat_that_no_longer_qualifies_is_revoked(personal, zoom_accou
     for session in personal.sessions.all():
         assert set(at_zoom(zoom_account, session)) == {bob.email}
     assert PersonalLink.objects.count() == 2
+
+
+def test_link_that_zoom_does_not_revoke_holds_up_no_other(personal, zoom_account):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    sync_now()
+    for meeting in zoom_account.meetings.values():
+        limited = {"action": "approve", "registrants": [{"email": alice.email}]}
+        for _often in range(10):
+            zoom_account.account.update_registrants(meeting, limited)
+    for person in (alice, bob):
+        signup.cancel(registration=person)
+    sync_now()
+    for session in personal.sessions.all():
+        assert set(at_zoom(zoom_account, session)) == {alice.email}
+    assert {link.email for link in PersonalLink.objects.all()} == {alice.email}
+    assert all(link.due_at > timezone.now() for link in PersonalLink.objects.all())
 
 
 def test_link_whose_answer_was_lost_is_revoked_too(personal, zoom_account):
