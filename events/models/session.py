@@ -11,6 +11,7 @@ from django.db.models import F, Prefetch, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
 
 if TYPE_CHECKING:
@@ -93,12 +94,14 @@ class Session(models.Model):
         "recording",
         max_length=500,
         blank=True,
+        validators=[validate_no_personal_link],
         help_text="Where the recording can be watched. People find it in the thank-you mail.",
     )
     notes_url = models.URLField(
         "notes",
         max_length=500,
         blank=True,
+        validators=[validate_no_personal_link],
         help_text="Where the session's notes can be read. They too stand in the thank-you mail.",
     )
     revision = models.PositiveIntegerField(default=0, editable=False)

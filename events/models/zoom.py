@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from events.invitations import validate_join_url
 from events.models.session import Session
 
 MIN_PHONE_CHARACTERS = 7
@@ -49,8 +49,9 @@ class Meeting(models.Model):
         "Zoom link",
         max_length=500,
         blank=True,
-        validators=[URLValidator(schemes=["https"], message="Paste the whole https:// link.")],
-        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=... "
+        validators=[validate_join_url],
+        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or "
+        "Zoom's whole invitation: it fills in the rest. "
         "You may change it at any time: links already mailed lead to the new one. The ID, "
         "passcode and numbers below stand in the mails: when they change, people are told.",
     )
