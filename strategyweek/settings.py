@@ -139,6 +139,8 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# PostgreSQL ends a worker's statement after this: it would go on even if the worker is killed.
+WORKER_STATEMENT_TIMEOUT_SECONDS = 60
 
 # Cache and broker
 

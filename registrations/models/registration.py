@@ -173,9 +173,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 
     def admitted(self) -> "SeatQuerySet":
         """Seats of people who come; see `RegistrationQuerySet.admitted()`."""
-        return self.seated().filter(
-            registration__canceled_at=None, registration__approval=Registration.Approval.APPROVED
-        )
+        return self.filter(is_admitted_seat())
 
     def occupying(self) -> "SeatQuerySet":
         """Seats that count: of people who are approved, or may still be."""
@@ -187,6 +185,16 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         """The waitlists, by session, in the order of promotion."""
         waiting = self.occupying().filter(state=Seat.State.WAITING)
         return waiting.order_by("session", "waiting_since", "pk")
+
+
+def is_admitted_seat(path: str = "") -> Q:
+    """The condition of `SeatQuerySet.admitted`, for queries with a seat at this path."""
+    conditions = {
+        "state": Seat.State.SEATED,
+        "registration__canceled_at": None,
+        "registration__approval": Registration.Approval.APPROVED,
+    }
+    return Q(**{f"{path}{name}": value for name, value in conditions.items()})
 
 
 class Seat(models.Model):

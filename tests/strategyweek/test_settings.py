@@ -8,7 +8,9 @@ import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
+from strategyweek.celery import limit_statements
 from strategyweek.logs import HideTokens
 from strategyweek.settings import integer, is_zoom
 from tests.services.process import BASE_DIR
@@ -246,3 +248,17 @@ def test_invalid_link_is_logged_without_its_token(client, capfd):
     client.get("/me/s3cret-token/nothing-here/")
     captured = capfd.readouterr()
     assert "s3cret" not in captured.out + captured.err
+
+
+@pytest.mark.served
+def test_statements_of_a_worker_end_after_a_minute(transactional_db, monkeypatch):
+    options = dict(connection.settings_dict["OPTIONS"])
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    limit_statements()
+    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("1min",)
+    finally:
+        connection.close()

@@ -4,6 +4,8 @@ import datetime as dt
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events import background, schedule
@@ -344,6 +346,18 @@ def test_links_are_kept_after_the_session(personal, zoom_account):
     with time_machine.travel(timezone.now() + dt.timedelta(days=60), tick=False):
         sync_now()
     assert len(links_of(alice)) == 2
+
+
+def test_links_to_detach_are_found_without_a_list_of_all_seats(personal, zoom_account):
+    crowd(personal, 3)
+    sync_now()
+    with CaptureQueriesContext(connection) as context:
+        personal_links.sync_links()
+    updates = [query["sql"] for query in context if query["sql"].startswith("UPDATE")]
+    detaching = [sql for sql in updates if "registrations_registration" in sql]
+    assert len(detaching) == 2
+    for sql in detaching:
+        assert sql.count("SELECT") == 1
 
 
 # Changes
