@@ -39,6 +39,8 @@ class Meeting(models.Model):
         PASTED = "pasted", "Pasted by an organizer"
         WANTED = "wanted", "Not made yet"
         MADE = "made", "At Zoom"
+        # From before our call until its answer: if that is lost, the meeting may still exist.
+        DELETING = "deleting", "Being deleted at Zoom"
         GONE = "gone", "Deleted at Zoom by someone"
 
     # Without a session, it will be deleted at Zoom and then here.
@@ -93,7 +95,7 @@ class Meeting(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="meeting_at_zoom_has_its_id",
-                condition=~Q(state="made") | Q(zoom_id__isnull=False),
+                condition=~Q(state__in=["made", "deleting"]) | Q(zoom_id__isnull=False),
             )
         ]
 

@@ -46,7 +46,8 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
         text = f"{'At Zoom' if is_at_zoom else 'None'}: the session is over"
         return MeetingStatus("not needed", text)
     if session.is_canceled:
-        text = "At Zoom, deleted there soon" if is_at_zoom else "None"
+        is_deleting = meeting is not None and meeting.state == Meeting.State.DELETING
+        text = "At Zoom, deleted there soon" if is_at_zoom or is_deleting else "None"
         return MeetingStatus("not needed", f"{text}: the session is canceled")
     if meeting and meeting.is_gone:
         return MeetingStatus("deleted at Zoom", str(Meeting.State.GONE.label), is_problem=True)

@@ -2,8 +2,9 @@
 
 Nothing is queued: after each edit and every few seconds, a query finds the meetings that differ
 from their session. A claim is a lease. Before a call that creates or changes something,
-`Meeting.asked_at` is recorded; while it is set, the outcome of that call is unknown, and the next
-attempt first reads what is at Zoom. No call is made inside a transaction.
+`Meeting.asked_at` is recorded, and before one that deletes, the state DELETING. Until its answer,
+the outcome of that call is unknown, and the next attempt first reads what is at Zoom. No call is
+made inside a transaction.
 """
 
 import datetime as dt
@@ -155,7 +156,8 @@ def _create_rows() -> None:
 def _due_meetings(now: dt.datetime) -> Sequence[Meeting]:
     """Meetings that may need a step, the next session's first."""
     upcoming = ~Q(session__event__zoom_mode=Event.ZoomMode.PASTED) & Q(
-        session__ends_at__gt=now, state__in=[Meeting.State.WANTED, Meeting.State.MADE]
+        session__ends_at__gt=now,
+        state__in=[Meeting.State.WANTED, Meeting.State.MADE, Meeting.State.DELETING],
     )
     meetings = Meeting.objects.filter(upcoming | Q(session=None), due_at__lte=now)
     return list(
@@ -177,7 +179,9 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
     if session.canceled_at:
         is_settled = session.canceled_at + session.event.settle_time <= now
         return functools.partial(_delete, meeting) if is_settled else None
-    if not is_synced(session):
+    if meeting.state == Meeting.State.DELETING:
+        return functools.partial(_undo_delete, meeting, session, zoom_id)
+    if meeting.asked_at or not is_synced(session):
         return functools.partial(_update, meeting, session, zoom_id)
     is_near = session.starts_at - now < NEAR_START
     interval = CHECK_INTERVAL_NEAR_START if is_near else CHECK_INTERVAL
@@ -252,7 +256,9 @@ def _create(meeting: Meeting, session: Session) -> None:
                 **_join_details(found),
             )
     except Session.DoesNotExist:
-        zoom_client.delete_meeting(found.id)
+        _record(meeting, zoom_id=found.id)
+        meeting.zoom_id, meeting.session = found.id, None
+        _delete(meeting)
 
 
 def _find_earlier_attempt(session: Session) -> zoom_client.Meeting | None:
@@ -279,7 +285,8 @@ def _join_details(found: zoom_client.Meeting) -> dict[str, str]:
 def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
     """Send Zoom the current data, if it differs: Zoom allows a hundred updates a day."""
     current, host = _current_spec(session), _host(session)
-    if {**(meeting.synced_spec or {}), "captions": current["captions"]} != current:
+    is_outdated = {**(meeting.synced_spec or {}), "captions": current["captions"]} != current
+    if meeting.asked_at or is_outdated:
         # After a lost response it is unknown what Zoom has.
         is_unknown = meeting.asked_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
@@ -330,6 +337,8 @@ def _matches(found: zoom_client.Meeting, wanted: zoom_client.MeetingSpec) -> boo
 def _delete(meeting: Meeting) -> None:
     """Delete the meeting at Zoom: its session is canceled or deleted."""
     if meeting.zoom_id:
+        if not _record(meeting, state=Meeting.State.DELETING):
+            return
         try:
             zoom_client.delete_meeting(meeting.zoom_id)
         except zoom_client.NotFound:
@@ -339,6 +348,17 @@ def _delete(meeting: Meeting) -> None:
         return
     with schedule.edit_session(meeting.session.pk):
         _record_success(meeting, state=Meeting.State.WANTED, **NOT_AT_ZOOM)
+
+
+def _undo_delete(meeting: Meeting, session: Session, zoom_id: int) -> None:
+    """The session takes place again, and it is unknown whether Zoom deleted its meeting."""
+    changes: dict[str, Any] = {"state": Meeting.State.MADE, "checked_at": None}
+    try:
+        zoom_client.get_meeting(zoom_id)
+    except zoom_client.NotFound:
+        changes = {"state": Meeting.State.WANTED, **NOT_AT_ZOOM}
+    with schedule.edit_session(session.pk):
+        _record_success(meeting, **changes)
 
 
 def mark_gone(zoom_id: int) -> None:

@@ -416,6 +416,24 @@ def test_session_canceled_by_mistake_keeps_its_links(personal, zoom_account):
     assert PersonalLink.objects.issued().count() == 2
 
 
+def test_links_are_issued_again_when_a_deletion_was_undone(personal, zoom_account):
+    Event.objects.update(settle_minutes=0)
+    alice = sign_up(personal)
+    sync_now()
+    session = personal.sessions.first()
+    schedule.cancel_session(session=session)
+    zoom_account.fail("lost answer", call="delete_meeting")
+    sync.sync_meetings()
+    schedule.restore_session(session=session)
+    for _tick in range(3):
+        ZoomAccount.objects.update(resumes_at=timezone.now())
+        Meeting.objects.update(due_at=timezone.now())
+        sync.sync_meetings()
+    sync_now(2)
+    assert set(at_zoom(zoom_account, session)) == {alice.email}
+    assert PersonalLink.objects.usable().count() == 2
+
+
 def test_one_rejecting_meeting_does_not_block_the_others(personal, zoom_account):
     alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
     sync_now()
