@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from events import parsing
 from registrations.mail import unsubscribe
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
@@ -40,9 +41,7 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         OutgoingMail.State.BOUNCED,
     ]
     OutgoingMail.objects.filter(pk=mail.pk, state__in=may_have_been_sent).update(
-        state=state,
-        last_error=reason.replace("\0", "\ufffd")[:1000],
-        sent_at=mail.sent_at or timezone.now(),
+        state=state, last_error=parsing.text(reason, 1000), sent_at=mail.sent_at or timezone.now()
     )
     if state == OutgoingMail.State.COMPLAINED and mail.registration:
         unsubscribe.unsubscribe(registration=mail.registration)
@@ -53,10 +52,11 @@ def _mail_of(event: Any) -> OutgoingMail | None:
 
     An email that was sent again has new ones, so old reports no longer match.
     """
-    ours = str((event.metadata or {}).get("mail", ""))
+    ours = parsing.text(parsing.mapping(event.metadata).get("mail"))
     number = re.match(r"<(\d{1,18})\.", ours)
     mails = OutgoingMail.objects.select_related("registration")
     if number:
         mail = mails.filter(pk=number[1]).first()
         return mail if mail and mail_queue.message_id(mail) == ours else None
-    return mails.filter(provider_id=event.message_id).first() if event.message_id else None
+    theirs = parsing.text(event.message_id)
+    return mails.filter(provider_id=theirs).first() if theirs else None

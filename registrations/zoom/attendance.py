@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from events import background
+from events import background, parsing
 from events.models import Meeting, Session, ZoomReport
 from events.zoom import client as zoom_client
 from events.zoom import sync
@@ -106,9 +106,9 @@ def _participant(report: ZoomReport) -> Participant:
     person = report.payload["object"]["participant"]
     joined_at = left_at = None
     if report.kind == reports.JOINED:
-        joined_at = zoom_client.parse_time(person.get("join_time")) or report.received_at
+        joined_at = parsing.time(person.get("join_time")) or report.received_at
     else:
-        left_at = zoom_client.parse_time(person.get("leave_time")) or report.received_at
+        left_at = parsing.time(person.get("leave_time")) or report.received_at
     return Participant(
         registrant_id=str(person.get("registrant_id") or ""),
         # `user_id` changes in breakout rooms, `participant_uuid` doesn't.
