@@ -94,6 +94,10 @@ class TryLater(ZoomError):
         self.retry_at, self.may_be_done = retry_at, may_be_done
 
 
+class RateLimited(TryLater):
+    """Zoom had too many calls."""
+
+
 class Rejected(ZoomError):
     """Zoom rejected the call; a retry would fail too. `code` is Zoom's, or the HTTP status."""
 
@@ -427,7 +431,7 @@ def _call(
         try:
             return parse_response(response)
         except TryLater as error:
-            wait = (error.retry_at - _now()).total_seconds() if error.retry_at else math.inf
+            wait = _seconds_to_wait(error)
             is_short = wait <= SHORT_WAIT_SECONDS
             if daily_limit and error.retry_at and not is_short:
                 reached = (str(error), error.retry_at)
@@ -436,6 +440,13 @@ def _call(
                 raise
             waits += 1
             time.sleep(max(wait, 0))
+
+
+def _seconds_to_wait(error: TryLater) -> float:
+    """Until a retry. A rate limit whose end Zoom doesn't say may be one per second."""
+    if error.retry_at:
+        return (error.retry_at - _now()).total_seconds()
+    return 1 if isinstance(error, RateLimited) else math.inf
 
 
 def _send(
@@ -464,7 +475,7 @@ def parse_response(response: requests.Response) -> Json:
     message, status = _error_message(content), response.status_code
     code = parsing.integer(content.get("code"), status)
     if status == 429:
-        raise TryLater(message or "Zoom had too many calls.", retry_at=_retry_at(response))
+        raise RateLimited(message or "Zoom had too many calls.", retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
         raise MissingScope(f"The Zoom app lacks a scope: {message}", code=code)
     if status == 401:
@@ -482,8 +493,8 @@ def _error_message(content: Json) -> str:
     return " ".join([message, *details])[:MAX_ERROR_CHARACTERS].strip()
 
 
-def _retry_at(response: requests.Response) -> dt.datetime:
-    """When to retry after a 429: Retry-After, else tomorrow (daily limits) or in a second."""
+def _retry_at(response: requests.Response) -> dt.datetime | None:
+    """When to retry after a 429: Retry-After, else tomorrow if the limit is said to be daily."""
     header = response.headers.get("Retry-After", "")
     seconds = parsing.integer(header, -1)
     if seconds >= 0:
@@ -493,7 +504,7 @@ def _retry_at(response: requests.Response) -> dt.datetime:
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
         tomorrow = _now().date() + dt.timedelta(days=1)
         return dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
-    return _now() + dt.timedelta(seconds=1)
+    return None
 
 
 def _now() -> dt.datetime:

@@ -207,8 +207,12 @@ def _attempt(step: Step, meeting: Meeting) -> None:
         with tracking_account_health():
             step()
     except zoom_client.TryLater as error:
-        soon = timezone.now() + (LISTING_DELAY if error.may_be_done else dt.timedelta())
-        _record(meeting, problem=str(error), due_at=error.retry_at or soon)
+        # While the outcome of a call is unknown, a look at Zoom's lists is due soon.
+        is_unknown = error.may_be_done or meeting.asked_at
+        pause = LISTING_DELAY if is_unknown else _growing_pause(meeting.attempts)
+        due_at = error.retry_at or timezone.now() + pause
+        changes = {} if error.may_be_done else {"asked_at": meeting.asked_at}
+        _record(meeting, problem=str(error), due_at=due_at, **changes)
     except zoom_client.SettingsError as error:
         _record(meeting, problem=str(error), due_at=timezone.now())
     except zoom_client.NotFound:
@@ -218,6 +222,11 @@ def _attempt(step: Step, meeting: Meeting) -> None:
         logger.warning("Zoom rejected meeting %s: %s", meeting.pk, error)
         due_at = timezone.now() + REJECTED_RETRY_DELAY
         _record(meeting, problem=str(error), due_at=due_at, asked_at=None)
+
+
+def _growing_pause(failures: int) -> dt.timedelta:
+    """1, 2, 4 ... seconds, up to five minutes."""
+    return dt.timedelta(seconds=min(2 ** min(failures, 30), MAX_PAUSE_SECONDS))
 
 
 def _record(meeting: Meeting, **changes: Any) -> bool:
@@ -425,14 +434,14 @@ def tracking_account_health() -> Iterator[None]:
 def _pause(error: zoom_client.ZoomError) -> None:
     now = timezone.now()
     account, _created = ZoomAccount.objects.get_or_create(pk=1)
-    seconds = min(2**account.failures, MAX_PAUSE_SECONDS)
+    pause = _growing_pause(account.failures)
     ZoomAccount.objects.filter(pk=1).update(
         problem=str(error),
         problem_since=account.problem_since or now,
         failures=F("failures") + 1,
-        resumes_at=now + dt.timedelta(seconds=seconds),
+        resumes_at=now + pause,
     )
-    logger.warning("Calls to Zoom pause for %s seconds: %s", seconds, error)
+    logger.warning("Calls to Zoom pause for %s seconds: %s", pause.seconds, error)
 
 
 def _resume() -> None:

@@ -1,6 +1,7 @@
 """Meetings at Zoom stay in sync with their sessions, whatever fails in between."""
 
 import datetime as dt
+import time
 
 import pytest
 import time_machine
@@ -390,6 +391,29 @@ def test_pauses_grow_and_no_daily_creates_are_wasted_while_zoom_fails(shared, zo
         sync.sync_meetings()
     assert Meeting.objects.at_zoom().count() == 6
     assert zoom_account.count("create_meeting") <= 7
+
+
+@pytest.mark.parametrize("failing", ["any", "create_meeting"])
+def test_rate_limit_whose_end_zoom_does_not_say_is_retried_less_and_less(
+    shared, zoom_account, monkeypatch, failing
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    Session.objects.exclude(pk=first(shared).pk).update(status="draft")
+    zoom_account.fail("429", call=failing, times=None)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _tick in range(6 * 40):
+            sync.sync_meetings()
+            clock.shift(10)
+        calls = len(zoom_account.calls)
+        for _tick in range(6 * 20):
+            sync.sync_meetings()
+            clock.shift(10)
+        # Four attempts, each with three short waits, and the calls that read first.
+        assert len(zoom_account.calls) - calls <= 4 * (4 + 2)
+        zoom_account.heal()
+        clock.shift(300)
+        sync.sync_meetings()
+    assert first(shared).meeting.state == "made"
 
 
 def test_site_without_credentials_makes_no_call(shared, settings, zoom_account):

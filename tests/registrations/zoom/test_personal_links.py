@@ -1,6 +1,7 @@
 """Each seat of an event with personal links is a registrant at Zoom, and no one else is."""
 
 import datetime as dt
+import time
 
 import pytest
 import time_machine
@@ -259,6 +260,27 @@ def test_no_call_is_made_while_zoom_is_down(personal, zoom_account):
     calls = len(zoom_account.calls)
     personal_links.sync_links()
     assert len(zoom_account.calls) == calls
+
+
+def test_rate_limit_whose_end_zoom_does_not_say_is_retried_less_and_less(
+    personal, zoom_account, monkeypatch
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    sign_up(personal)
+    zoom_account.fail("429", call="add_registrants", times=None)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _tick in range(6 * 40):
+            personal_links.sync_links()
+            clock.shift(10)
+        calls = len(zoom_account.calls)
+        for _tick in range(6 * 20):
+            personal_links.sync_links()
+            clock.shift(10)
+        assert len(zoom_account.calls) - calls <= 4 * 4 + 1
+        zoom_account.heal()
+        clock.shift(300)
+        personal_links.sync_links()
+    assert PersonalLink.objects.issued().count() == 2
 
 
 # Revoking
