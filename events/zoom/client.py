@@ -63,6 +63,7 @@ MAX_RETRY_AFTER = dt.timedelta(hours=25)
 SCHEDULED_MEETING = 2
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
 PAID_PLAN_NEEDED, MEETING_NOT_FOUND, HOST_CANNOT_REGISTER, SCOPE_MISSING = 200, 3001, 3027, 4711
+MEETING_FULL = 3043
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -108,6 +109,10 @@ class Rejected(ZoomError):
 
 class MissingScope(Rejected):
     """The Zoom app lacks the scope for this call. Other calls may work."""
+
+
+class MeetingFull(Rejected):
+    """The meeting has no room for another registrant, until someone's link is canceled."""
 
 
 class NotFound(Rejected):
@@ -482,7 +487,7 @@ def parse_response(response: requests.Response) -> Json:
         raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
     if response.ok or status >= 500:
         raise TryLater(f"Zoom is in trouble ({status}). {message}".strip(), may_be_done=True)
-    error = NotFound if code == MEETING_NOT_FOUND else Rejected
+    error = {MEETING_NOT_FOUND: NotFound, MEETING_FULL: MeetingFull}.get(code, Rejected)
     raise error(message or f"Zoom answered {status}.", code=code)
 
 

@@ -465,10 +465,21 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
         if not _is_about_one_person(error):
             raise
     try:
-        return {person.email.casefold(): _register(zoom_id, person) for person in people}
+        return _register_each(zoom_id, people)
     except zoom_client.TryLater as error:
         # Some of them are registered by now.
         raise zoom_client.TryLater(str(error), retry_at=error.retry_at, may_be_done=True) from error
+
+
+def _register_each(zoom_id: int, people: Sequence[zoom_client.Person]) -> RegistrationResults:
+    """Register people one by one. Once the meeting is full, the others aren't asked for."""
+    outcomes: dict[str, zoom_client.Registrant | zoom_client.ZoomError] = {}
+    full: zoom_client.ZoomError | None = None
+    for person in people:
+        outcome = full or _register(zoom_id, person)
+        full = outcome if isinstance(outcome, zoom_client.MeetingFull) else None
+        outcomes[person.email.casefold()] = outcome
+    return outcomes
 
 
 def _register(

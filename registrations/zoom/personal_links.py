@@ -266,8 +266,8 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
         outcome = outcomes.get(
             _key(link), zoom_client.TryLater("Zoom said nothing of this address.")
         )
-        if isinstance(outcome, zoom_client.TryLater):
-            due_at = outcome.retry_at or now + REJECTED_DELAY
+        if isinstance(outcome, zoom_client.TryLater | zoom_client.MeetingFull):
+            due_at = getattr(outcome, "retry_at", None) or now + REJECTED_DELAY
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
         elif isinstance(outcome, zoom_client.ZoomError):
             code = getattr(outcome, "code", None)

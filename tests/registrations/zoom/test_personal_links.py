@@ -233,6 +233,24 @@ def test_address_over_the_daily_limit_waits_and_the_others_get_links(personal, z
     assert waiting.due_at.astimezone(dt.UTC).time() == dt.time()
 
 
+def test_last_spots_of_a_meeting_are_given_and_the_others_wait(personal, zoom_account):
+    Session.objects.filter(pk=personal.sessions.last().pk).delete()
+    zoom_account.account.max_registrants = 2
+    people = crowd(personal, 5)
+    sync_now()
+    links = [links_of(person)[0] for person in people]
+    assert [link.state for link in links] == ["issued"] * 2 + ["wanted"] * 3
+    assert {link.problem for link in links[2:]} == {
+        "Meeting has reached maximum attendee capacity."
+    }
+    assert all(link.due_at > timezone.now() for link in links[2:])
+    # One call shows that the meeting is full, not one for each of the others.
+    assert zoom_account.count("add_registrant") == 3
+    signup.cancel(registration=people[0])
+    sync_now(2)
+    assert PersonalLink.objects.issued().count() == 2
+
+
 def test_host_without_registration_is_not_asked_for_each_person(personal, zoom_account):
     Meeting.objects.update(state="made")
     zoom_account.account.owner.type = 1
