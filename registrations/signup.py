@@ -243,7 +243,7 @@ def correct_email(*, registration: Registration, email: str) -> None:
             registration.save(update_fields=["email", "email_key", "email_since", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
-    personal_links.detach(PersonalLink.objects.filter(seat__registration=registration))
+    personal_links.readdress(registration=registration)
     # Unsent reminders stay: they are addressed when they are sent.
     _drop_unsent(OutgoingMail.objects.filter(registration=registration, kind__in=SUPERSEDED_KINDS))
     registration.refresh_from_db(fields=["approval", "canceled_at"])

@@ -302,7 +302,10 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
         if found is None or not _matches(found, spec(session)):
             _record(meeting, asked_at=timezone.now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
-    problem = _enable_captions(host) if current["captions"] else ""
+    # A setting of the host: not sent again with every edit, unless it was rejected.
+    has_captions = (meeting.synced_spec or {}).get("captions") and not meeting.problem
+    needs_captions = current["captions"] and not has_captions
+    problem = _enable_captions(host) if needs_captions else ""
     was_resent = meeting.synced_spec is None
     _record_success(meeting, synced_spec=current, was_resent=was_resent, problem=problem)
 

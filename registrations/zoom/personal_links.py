@@ -25,6 +25,7 @@ from registrations.models import (
     OutgoingMail,
     PersonalLink,
     PersonalLinkQuerySet,
+    Registration,
     Seat,
     SeatQuerySet,
 )
@@ -108,6 +109,14 @@ def detach(links: PersonalLinkQuerySet) -> None:
     # A link whose call is under way keeps its lease: its worker has yet to record the outcome.
     links.filter(asked_at=None).update(due_at=timezone.now())
     links.update(seat=None)
+
+
+def readdress(*, registration: Registration) -> None:
+    """The person's address was corrected. For Zoom, upper and lower case are the same address."""
+    links = PersonalLink.objects.filter(seat__registration=registration)
+    is_same = Q(email__iexact=registration.email)
+    links.filter(is_same).update(email=registration.email)
+    detach(links.exclude(is_same))
 
 
 def _upcoming_meetings() -> MeetingQuerySet:

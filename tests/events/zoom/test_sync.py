@@ -97,6 +97,11 @@ def test_captions_are_turned_on_once_per_meeting(shared, zoom_account):
     calls = len(zoom_account.calls)
     sync_now()
     assert (first(shared).meeting.problem, len(zoom_account.calls)) == ("", calls)
+    edit(first(shared), title="Other")
+    sync_now(2)
+    assert zoom_account.count("update_user_settings") == 6
+    assert zoom_account.count("update_meeting") == 1
+    assert len(zoom_account.calls) == calls + 1
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,17 @@ def test_corrected_address_gets_a_new_link_and_the_old_one_is_revoked(personal, 
     assert {link.email for link in links_of(alice)} == {"right@example.org"}
 
 
+def test_address_corrected_to_another_case_keeps_its_links(personal, zoom_account):
+    alice = sign_up(personal)
+    sync_now()
+    before, calls = {link.join_url for link in links_of(alice)}, len(zoom_account.calls)
+    signup.correct_email(registration=alice, email="Alice@Example.org")
+    sync_now(2)
+    assert {link.join_url for link in links_of(alice)} == before
+    assert len(zoom_account.calls) == calls
+    assert PersonalLink.objects.usable().count() == 2
+
+
 def test_recreated_meeting_gets_new_links_for_everyone(personal, zoom_account):
     alice = sign_up(personal)
     sync_now()
