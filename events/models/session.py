@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from events.models.zoom import Meeting
 
 DOORS_EMAIL_WINDOW = dt.timedelta(minutes=5)
+# People who stay on or come late still attended.
+ATTENDANCE_AFTER_END = dt.timedelta(minutes=30)
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -158,6 +160,11 @@ class Session(models.Model):
     @property
     def doors_open_at(self) -> dt.datetime:
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
+
+    @property
+    def attendance_until(self) -> dt.datetime:
+        """From when the doors open until then, being in the meeting counts as attending."""
+        return self.ends_at + ATTENDANCE_AFTER_END
 
     @property
     def doors_email_until(self) -> dt.datetime:

@@ -173,6 +173,13 @@ class Registrant(NamedTuple):
     join_url: str
 
 
+class Run(NamedTuple):
+    """One run of a meeting, from start to end: Zoom's "instance"."""
+
+    uuid: str
+    started_at: dt.datetime | None
+
+
 class Participant(NamedTuple):
     """One stay of one person in a meeting. `registrant_id` is "" if they did not register."""
 
@@ -328,6 +335,16 @@ def _person_fields(person: Person) -> Json:
 
 
 # Reports
+
+
+def past_runs(meeting_id: int) -> list[Run]:
+    """The runs of a meeting that have ended. Docs: Meetings, "List past meeting instances"."""
+    listed = _call("medium", "get", f"/past_meetings/{meeting_id}/instances")
+    runs = [
+        Run(parsing.text(row.get("uuid")), parsing.time(row.get("start_time")))
+        for row in parsing.rows(listed.get("meetings"))
+    ]
+    return [run for run in runs if run.uuid]
 
 
 def past_participants(meeting: int | str) -> list[Participant]:

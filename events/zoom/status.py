@@ -9,9 +9,6 @@ from django.utils.dateformat import format as date_format
 from events.models import Event, Meeting, Session
 from events.zoom import sync
 
-# Zoom ends a meeting after 30 hours, so by then it has ended even if no report of it came.
-LONGEST_MEETING = dt.timedelta(hours=30)
-
 
 class MeetingStatus(NamedTuple):
     """A short label for a list of sessions, and a text for a session's own page."""
@@ -73,7 +70,7 @@ def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingSt
         ended = MeetingStatus("ended", f"Ended at {clock}")
         return ended if meeting.ended_at > session.starts_at else None
     running = MeetingStatus("running now", f"Running since {clock}", is_running=True)
-    return running if now - meeting.started_at < LONGEST_MEETING else None
+    return running if now - meeting.started_at < sync.LONGEST_MEETING else None
 
 
 def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:

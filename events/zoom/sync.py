@@ -39,6 +39,8 @@ MAX_PAUSE_SECONDS = 300
 LISTING_DELAY = dt.timedelta(seconds=3)
 # A longer wait after a 429 means a daily limit, not a limit per second.
 MAX_RATE_LIMIT_WAIT = dt.timedelta(minutes=1)
+# Zoom ends a meeting after 30 hours.
+LONGEST_MEETING = dt.timedelta(hours=30)
 REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
 # Zoom's values of `approval_type`. With manual approval, people who find Zoom's own registration
 # form have to wait for the host; those that we register are approved at once.
@@ -542,7 +544,22 @@ def revoke(
     return {}
 
 
-def past_participants(meeting: Meeting) -> list[zoom_client.Participant]:
-    """Who attended a meeting at Zoom, once it has ended."""
+def past_participants(meeting: Meeting, session: Session) -> list[list[zoom_client.Participant]]:
+    """Who was in each run of a meeting that may have been during its session."""
     with tracking_account_health():
-        return zoom_client.past_participants(meeting.zoom_id or 0)
+        runs = _runs_of_session(meeting.zoom_id or 0, session)
+        return [zoom_client.past_participants(run) for run in runs]
+
+
+def _runs_of_session(zoom_id: int, session: Session) -> list[int | str]:
+    """What identifies these runs at Zoom."""
+    try:
+        runs = zoom_client.past_runs(zoom_id)
+    except zoom_client.MissingScope as error:
+        logger.warning("Only the last run of meeting %s can be read. %s", zoom_id, error)
+        runs = []
+    if not runs:
+        # The meeting's ID stands for its last run.
+        return [zoom_id]
+    begin, end = session.doors_open_at - LONGEST_MEETING, session.attendance_until
+    return [run.uuid for run in runs if not run.started_at or begin <= run.started_at <= end]

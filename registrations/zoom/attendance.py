@@ -2,10 +2,11 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from events import background, parsing
@@ -125,7 +126,9 @@ def _participant(report: ZoomReport) -> Participant:
 
 @transaction.atomic
 def save_participants(session: Session, uuid: str, participants: Sequence[Participant]) -> None:
-    """Save who was in one instance, `uuid`, of a session's meeting, and tick their seats.
+    """Save who was in one instance, `uuid`, of a session's meeting.
+
+    Their seats are ticked if they were there during the session: a rehearsal doesn't count.
 
     `user_id` identifies a stay in the instance. Each participant needs at least one of the two
     times; the other may have been saved before, or be saved later. No tick is removed.
@@ -156,8 +159,28 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
             unique_fields=["uuid", "participant"],
             update_fields=known,
         )
-    attended = {seat for seat in seats if seat}
+    seat_of = {row.participant: row.seat_id for row in ordered}
+    stays = Attendance.objects.filter(uuid=_storable(uuid, 100), participant__in=seat_of)
+    _tick_present(session, stays, seat_of)
+
+
+def _tick_present(
+    session: Session, stays: QuerySet[Attendance], seat_of: Mapping[str, int | None]
+) -> None:
+    """Tick the seats of these stays if they were during the session.
+
+    `seat_of` has seats, by participant, of stays that were saved without one.
+    """
+    present = stays.filter(_is_during(session)).values_list("participant", "seat")
+    attended = {seat or seat_of.get(participant) for participant, seat in present} - {None}
     Seat.objects.filter(pk__in=attended, attended=False).update(attended=True)
+
+
+def _is_during(session: Session) -> Q:
+    """Stays that overlap the session, as far as their times are known."""
+    begin, end = session.doors_open_at, session.attendance_until
+    stays_on = Q(joined_at__lt=begin, left_at__gt=end)
+    return Q(joined_at__range=(begin, end)) | Q(left_at__range=(begin, end)) | stays_on
 
 
 def _known_times(row: Attendance) -> list[str]:
@@ -212,7 +235,8 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
             seat=None, session=attendance.session_id, name=attendance.name, email=attendance.email
         )
     matched = Attendance.objects.filter(same).update(seat=seat)
-    Seat.objects.filter(pk=seat.pk).update(attended=True)
+    if seat.attendances.filter(_is_during(seat.session)).exists():
+        Seat.objects.filter(pk=seat.pk).update(attended=True)
     return matched
 
 
@@ -238,30 +262,35 @@ def complete_ended() -> None:
 
 
 def _incomplete(now: dt.datetime) -> QuerySet[Meeting]:
-    ended = Meeting.objects.at_zoom().filter(
-        session__isnull=False,
-        ended_at__gt=now - LIST_READY_UNTIL,
-        ended_at__lte=now - LIST_READY_AFTER,
-    )
-    complete = Q(counted_at__gte=F("ended_at") + LIST_READY_AFTER)
-    return ended.exclude(complete, counted_at__isnull=False).select_related("session")
+    """Meetings whose list is ready, counted from the session's end or the meeting's, if later.
+
+    Zoom's report of the meeting's end may be missing, or be about an earlier run.
+    """
+    session_end = F("session__ends_at")
+    meetings = Meeting.objects.at_zoom().filter(session__canceled_at=None, session__isnull=False)
+    ended = meetings.annotate(
+        last_end=Greatest(Coalesce("ended_at", session_end), session_end)
+    ).filter(last_end__gt=now - LIST_READY_UNTIL, last_end__lte=now - LIST_READY_AFTER)
+    complete = Q(counted_at__gte=F("last_end") + LIST_READY_AFTER)
+    return ended.exclude(complete, counted_at__isnull=False).select_related("session__event")
 
 
 def complete(session: Session) -> None:
-    """Add what the reports missed, from Zoom's participant list of the ended meeting.
+    """Add what the reports missed, from Zoom's participant lists of the ended meeting.
 
     Raises ZoomError.
     """
     meeting = session.meeting_or_none
     if meeting is None or not meeting.zoom_id:
         return
-    listed = [each for each in sync.past_participants(meeting) if each.joined_at]
-    with transaction.atomic():
-        new = _fill_in(session, listed)
-        if new:
-            # The list doesn't name the meeting's instance; the first time of joining identifies it.
-            first = min(each.joined_at for each in listed if each.joined_at)
-            save_participants(session, f"{meeting.zoom_id}/{first:%Y%m%dT%H%M%S}", new)
+    for run in sync.past_participants(meeting, session):
+        listed = [(each.joined_at, each) for each in run if each.joined_at]
+        with transaction.atomic():
+            new = _fill_in(session, [each for _joined_at, each in listed])
+            if new:
+                # A number is unique in a run only; the first time of joining identifies the run.
+                first = min(joined_at for joined_at, _each in listed)
+                save_participants(session, f"{meeting.zoom_id}/{first:%Y%m%dT%H%M%S}", new)
 
 
 def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participant]:
@@ -282,7 +311,11 @@ def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participan
     for row, participant in matches:
         row.joined_at = row.joined_at or participant.joined_at
         row.left_at = row.left_at or participant.left_at
-    Attendance.objects.bulk_update({row for row, _ in matches}, ["joined_at", "left_at"], 100)
+    completed = {row for row, _ in matches}
+    if completed:
+        Attendance.objects.bulk_update(completed, ["joined_at", "left_at"], 100)
+        stays = session.attendances.filter(pk__in=[row.pk for row in completed])
+        _tick_present(session, stays, {})
     return new
 
 

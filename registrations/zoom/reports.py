@@ -13,15 +13,13 @@ from django.db.models import F, Q
 
 from events import parsing
 from events.models import Meeting, Session, ZoomReport
-from events.zoom.sync import mark_gone
+from events.zoom.sync import LONGEST_MEETING, mark_gone
 
 logger = logging.getLogger(__name__)
 
 # A report's `object`: the meeting it is about.
 Details = dict[str, Any]
 
-# Zoom ends meetings after 30 hours.
-MAX_MINUTES = 30 * 60
 MAX_URL_LENGTH = Session._meta.get_field("recording_url").max_length or 0
 
 
@@ -89,8 +87,8 @@ def _is_of_session(session: Session, details: Details) -> bool:
     started_at = parsing.time(details.get("start_time"))
     if started_at is None:
         return False
-    minutes = min(parsing.integer(details.get("duration"), 0), MAX_MINUTES)
-    ended_at = started_at + dt.timedelta(minutes=minutes)
+    minutes = min(parsing.integer(details.get("duration"), 0), 10**6)
+    ended_at = started_at + min(dt.timedelta(minutes=minutes), LONGEST_MEETING)
     return started_at <= session.ends_at and ended_at >= session.doors_open_at
 
 
