@@ -99,8 +99,7 @@ class MeetingForm(forms.ModelForm):
         self.add_error(
             "join_url", f"This link leads to {host}, not to Zoom. If that’s right, save again."
         )
-        self.data = self.data.copy()
-        self.data[self.add_prefix("confirmed_url")] = url
+        self.data = {**self.data, self.add_prefix("confirmed_url"): url}
 
 
 class MeetingInline(admin.StackedInline):

@@ -537,7 +537,7 @@ def revoke(
             raise
         if len(registrants) == 1:
             return {registrants[0].email.casefold(): error}
-        rejected = {}
+        rejected: dict[str, zoom_client.ZoomError] = {}
         for registrant in registrants:
             rejected |= revoke(zoom_id, [registrant])
         return rejected

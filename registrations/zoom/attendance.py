@@ -172,7 +172,8 @@ def _tick_present(
     `seat_of` has seats, by participant, of stays that were saved without one.
     """
     present = stays.filter(_is_during(session)).values_list("participant", "seat")
-    attended = {seat or seat_of.get(participant) for participant, seat in present} - {None}
+    seats = [seat or seat_of.get(participant) for participant, seat in present]
+    attended = {seat for seat in seats if seat}
     Seat.objects.filter(pk__in=attended, attended=False).update(attended=True)
 
 
