@@ -194,8 +194,8 @@ def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
         user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left
     )
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
-    monkeypatch.setattr(sync, "past_participants", lambda *args: [[listed, other]])
-    attendance.complete(Session.objects.get(pk=session.pk))
+    monkeypatch.setattr(sync, "past_participants", lambda meeting: [[listed, other]])
+    attendance.complete(Meeting.objects.get(session=session))
     assert traces("quixote", EMAIL) == []
     assert list(Attendance.objects.order_by("pk").values_list("name", "left_at")) == [
         ("", left),
