@@ -18,7 +18,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Event, Meeting, Session, ZoomAccount
-from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
