@@ -51,8 +51,11 @@ def validate_no_link(text: str) -> None:
 def email_key(email: str) -> str:
     """The form in which addresses are compared: no spaces around, no case, one Unicode form.
 
-    The domain is in its ASCII form (RFC 3490). Raises UnicodeError if it has none.
+    The domain is in its ASCII form (RFC 3490). Raises UnicodeError if it has none, or if the
+    address is too long: normalizing a long text takes very long.
     """
+    if len(email) > EMAIL_LENGTH:
+        raise UnicodeError("too long")
     local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
     return f"{local}@{domain.encode('idna').decode()}"
 
@@ -63,6 +66,8 @@ def validate_address(email: str) -> None:
     Quotes and invisible characters can spell one mailbox in endless ways. `email_key` may be
     longer than the address.
     """
+    if len(email) > EMAIL_LENGTH:
+        raise ValidationError("This address is too long.")
     validate_plain_line(email)
     if '"' in email or "\\" in email:
         raise ValidationError("Leave out quotation marks and backslashes.")

@@ -14,9 +14,10 @@ from registrations.views import rate_limit
 def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     """The answer is the same for every address: only its owner may learn if it's registered."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
-    form = FindForm(request.POST if request.method == "POST" else None)
-    is_rate_limited = form.is_valid() and rate_limit.is_rate_limited(request, "find")
-    is_sent = form.is_valid() and not is_rate_limited
+    is_post = request.method == "POST"
+    form = FindForm(request.POST if is_post else None)
+    is_rate_limited = is_post and rate_limit.is_rate_limited(request, "find")
+    is_sent = not is_rate_limited and form.is_valid()
     if is_sent:
         signup.find(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}
