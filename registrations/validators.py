@@ -5,6 +5,8 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 
+from events.addresses import ascii_address, validate_deliverable
+
 EMAIL_LENGTH = 254
 # Unicode categories: control characters, direction marks, private use, surrogates, and the line
 # and paragraph separators.
@@ -51,13 +53,21 @@ def validate_no_link(text: str) -> None:
 def email_key(email: str) -> str:
     """The form in which addresses are compared: no spaces around, no case, one Unicode form.
 
-    The domain is in its ASCII form (RFC 3490). Raises UnicodeError if it has none, or if the
-    address is too long: normalizing a long text takes very long.
+    Raises UnicodeError if the domain has no ASCII form, or if the address is too long: normalizing
+    a long text takes very long.
     """
     if len(email) > EMAIL_LENGTH:
         raise UnicodeError("too long")
-    local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
-    return f"{local}@{domain.encode('idna').decode()}"
+    local, _at, domain = unicodedata.normalize("NFC", email.strip()).lower().rpartition("@")
+    return f"{local}{ascii_address(f'@{domain}').lower()}"
+
+
+def email_key_or_blank(email: str) -> str:
+    """The key of an address that another site reported; "" if it can't be a registered one."""
+    try:
+        return email_key(email) if email else ""
+    except UnicodeError:
+        return ""
 
 
 def validate_address(email: str) -> None:
@@ -71,9 +81,6 @@ def validate_address(email: str) -> None:
     validate_plain_line(email)
     if '"' in email or "\\" in email:
         raise ValidationError("Leave out quotation marks and backslashes.")
-    try:
-        key = email_key(email)
-    except UnicodeError as error:
-        raise ValidationError("There is no such domain behind the @.") from error
-    if len(key) > EMAIL_LENGTH:
+    validate_deliverable(email)
+    if len(email_key(email)) > EMAIL_LENGTH:
         raise ValidationError("This address is too long.")

@@ -5,6 +5,7 @@ files in `var/mail/`. Without DEBUG it refuses to start until its secrets are se
 """
 
 from collections.abc import Iterator
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -271,6 +272,10 @@ DEFAULT_FROM_EMAIL = required(
     debug_default="Strategy Week <week@localhost>",
     hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
+if not parseaddr(DEFAULT_FROM_EMAIL)[1].isascii():
+    raise ImproperlyConfigured(
+        "DEFAULT_FROM_EMAIL must have its domain in ASCII, such as xn--fa-hia.de for faß.de."
+    )
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Zoom

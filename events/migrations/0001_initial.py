@@ -3,6 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
+import events.addresses
 import events.models.event
 import events.timezones
 import uuid
@@ -35,7 +36,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(help_text="The last part of the event's web address, such as drop-lwop-2021. Links that people already have stop working when you change it.", unique=True, validators=[events.models.event.validate_event_slug], verbose_name='address')),
                 ('status', models.CharField(choices=[('draft', 'Draft: only organizers see it'), ('published', 'Published: anyone can see it')], default='draft', max_length=10)),
                 ('host', models.CharField(help_text='Who invites, such as Drop LWOP Coalition.', max_length=150)),
-                ('contact_email', models.EmailField(blank=True, help_text="Where people's questions and their replies to our mails go.", max_length=254)),
+                ('contact_email', models.EmailField(blank=True, help_text="Where people's questions and their replies to our mails go.", max_length=254, validators=[events.addresses.validate_deliverable])),
                 ('summary', models.CharField(help_text='One or two sentences, shown first on the page.', max_length=300)),
                 ('introduction', models.TextField(blank=True, help_text='What the week is about and whom it is for. An empty line starts a paragraph.')),
                 ('time_zone', models.CharField(default='America/Los_Angeles', help_text='The zone in which you plan. Everyone also sees the times in their own. Sessions keep their moment when you change it: 9 AM Pacific becomes 12 noon Eastern.', max_length=64, validators=[events.timezones.validate_time_zone])),

@@ -425,18 +425,18 @@ def _resume() -> None:
 
 
 def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> RegistrationResults:
-    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are case-folded addresses.
+    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are lowercase addresses.
 
     Zoom registers all or none. If one person is the reason for none, each gets a call.
     """
     try:
         added = zoom_client.add_registrants(zoom_id, people)
-        return {registrant.email.casefold(): registrant for registrant in added}
+        return {registrant.email.lower(): registrant for registrant in added}
     except (zoom_client.Rejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
     try:
-        return {person.email.casefold(): _register(zoom_id, person) for person in people}
+        return {person.email.lower(): _register(zoom_id, person) for person in people}
     except zoom_client.TryLater as error:
         # Some of them are registered by now.
         raise zoom_client.TryLater(str(error), retry_at=error.retry_at, may_be_done=True) from error
@@ -461,9 +461,9 @@ def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> 
 
 
 def registrants_by_email(zoom_id: int) -> Mapping[str, zoom_client.Registrant]:
-    """All approved registrants of a meeting. Keys are case-folded addresses."""
+    """All approved registrants of a meeting. Keys are lowercase addresses."""
     registrants = zoom_client.list_registrants(zoom_id)
-    return {registrant.email.casefold(): registrant for registrant in registrants}
+    return {registrant.email.lower(): registrant for registrant in registrants}
 
 
 def revoke(zoom_id: int, registrants: Sequence[zoom_client.Registrant]) -> None:

@@ -9,6 +9,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.utils.html import escape
 
 from events import ical
+from events.addresses import ascii_address
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import HEADERS, MAX_LINE_BYTES, PersonalMail, is_anymail
@@ -126,10 +127,10 @@ class MergeTemplate:
         }
         in_calendar = {TOKEN: person.token}
         if template.method not in ("", "PUBLISH"):
-            in_calendar[EMAIL] = person.email
+            in_calendar[EMAIL] = ascii_address(person.email)
         calendar = ical.replace(self.calendar, in_calendar).decode()
         message = template.build(
-            to=person.email,
+            to=ascii_address(person.email),
             subject=substitute(template.subject, values),
             text=substitute(template.text, values),
             html=substitute(template.html, values),

@@ -21,7 +21,7 @@ from registrations.models.registration import (
     new_token,
 )
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
-from registrations.validators import email_key
+from registrations.validators import email_key, email_key_or_blank
 
 __all__ = [
     "NEED_KINDS",
@@ -45,6 +45,7 @@ __all__ = [
     "Seat",
     "SeatQuerySet",
     "email_key",
+    "email_key_or_blank",
     "join_url",
     "need_choices",
     "new_token",

@@ -41,7 +41,7 @@ from registrations.models import (
     PersonalLink,
     Registration,
     Seat,
-    email_key,
+    email_key_or_blank,
 )
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
@@ -170,7 +170,7 @@ def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) ->
         participant = report.payload["object"]["participant"]
         email = str(participant.get("email") or "")
         registrant_id = str(participant.get("registrant_id") or "")
-        is_same = email.casefold() == person.email.casefold() or registrant_id in registrant_ids
+        is_same = email.lower() == person.email.lower() or registrant_id in registrant_ids
         if (email or registrant_id) and not is_same:
             # Someone else with the same name.
             continue
@@ -201,10 +201,12 @@ def _erase_accounts(emails: Iterable[str]) -> None:
     An account that has such an address unverified, besides others, only loses that address.
     """
     for email in emails:
-        addresses = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
+        # Not `iexact`: PostgreSQL takes gıthub.com for github.com.
+        spellings = [email.lower(), email_key_or_blank(email)]
+        addresses = EmailAddress.objects.filter(email__in=spellings, user__is_staff=False)
         for address in addresses.select_related("user"):
             all_of_user = EmailAddress.objects.filter(user=address.user)
-            keys = [email_key(each.email) for each in all_of_user]
+            keys = [email_key_or_blank(each.email) for each in all_of_user]
             if address.verified or len(keys) == 1:
                 if not Registration.objects.active().filter(email_key__in=keys).exists():
                     _erase_account(address.user, [each.email for each in all_of_user])

@@ -7,7 +7,13 @@ from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from registrations.models import UNREACHED_STATES, OutgoingMail, Registration, Seat
+from registrations.models import (
+    UNREACHED_STATES,
+    OutgoingMail,
+    Registration,
+    Seat,
+    email_key_or_blank,
+)
 
 _PARENT = "Whose it is: the structure of the file shows it."
 _OURS = "About our own work, not about the person."
@@ -120,5 +126,6 @@ def _account(user: Any) -> dict[str, Any]:
 
 def _accounts(email: str) -> QuerySet[Any]:
     """The accounts that have verified this address."""
-    verified = EmailAddress.objects.filter(email__iexact=email, verified=True)
+    spellings = [email.lower(), email_key_or_blank(email)]
+    verified = EmailAddress.objects.filter(email__in=spellings, verified=True)
     return get_user_model()._default_manager.filter(pk__in=verified.values("user"))

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from events.models import Event
-from registrations.models import Registration, email_key
+from registrations.models import Registration, email_key_or_blank
 
 
 @require_safe
@@ -18,7 +18,8 @@ def my_weeks(request: HttpRequest) -> HttpResponse:
     verified = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
     addresses = list(verified.values_list("email", flat=True))
     registrations = Registration.objects.active().filter(
-        email_key__in=map(email_key, addresses), event__status=Event.Status.PUBLISHED
+        email_key__in={*map(email_key_or_blank, addresses)} - {""},
+        event__status=Event.Status.PUBLISHED,
     )
     weeks = registrations.exclude(approval=Registration.Approval.DECLINED).select_related("event")
     weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at"))

@@ -13,7 +13,7 @@ from events.models import Meeting, Session, ZoomReport
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
-from registrations.models import Attendance, PersonalLink, Seat, email_key
+from registrations.models import Attendance, PersonalLink, Seat, email_key_or_blank
 from registrations.zoom import reports, webhooks
 
 logger = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
     )
     by_link = dict(links.values_list("registrant_id", "seat"))
     keys = {
-        _email_key(participant.email)
+        email_key_or_blank(participant.email)
         for participant in participants
         if participant.registrant_id not in by_link
     }
@@ -186,16 +186,10 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
     )
     by_email = dict(seats.values_list("registration__email_key", "pk"))
     return [
-        by_link.get(participant.registrant_id) or by_email.get(_email_key(participant.email))
+        by_link.get(participant.registrant_id)
+        or by_email.get(email_key_or_blank(participant.email))
         for participant in participants
     ]
-
-
-def _email_key(email: str) -> str:
-    try:
-        return email_key(email) if email else ""
-    except UnicodeError:
-        return ""
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from events.addresses import ascii_address
 from events.models import Event, Meeting, MeetingQuerySet
 from events.zoom import client as zoom_client
 from events.zoom import sync
@@ -241,7 +242,8 @@ def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
 
 
 def _person(link: PersonalLink) -> zoom_client.Person:
-    return zoom_client.Person(link.email, link.seat.registration.name if link.seat else link.email)
+    name = link.seat.registration.name if link.seat else link.email
+    return zoom_client.Person(ascii_address(link.email), name)
 
 
 def _match_existing_registrants(
@@ -343,7 +345,7 @@ def _release_held_mails(links: Iterable[PersonalLink]) -> None:
 
 
 def _key(link: PersonalLink) -> str:
-    return link.email.casefold()
+    return ascii_address(link.email).lower()
 
 
 # Revoking
@@ -372,7 +374,7 @@ def _registrants(links: Sequence[PersonalLink]) -> list[zoom_client.Registrant]:
     unanswered = {_key(link) for link in links if link.asked_at and not link.registrant_id}
     registered = sync.registrants_by_email(links[0].zoom_id) if unanswered else {}
     known = [
-        zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
+        zoom_client.Registrant(link.registrant_id, ascii_address(link.email), link.join_url)
         for link in links
         if link.registrant_id
     ]

@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from events.links import absolute
 from registrations.mail import stored_messages
+from registrations.validators import validate_address
 
 UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
 
@@ -54,6 +55,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def generate_unique_username(self, txts: list[str | None], regex: str | None = None) -> str:
         """A random value: no one sees it, and two concurrent sign-ups must not collide."""
         return str(uuid.uuid4())
+
+    def clean_email(self, email: str) -> str:
+        validate_address(email)
+        cleaned: str = super().clean_email(email)
+        return cleaned
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Queue the email, so that the response takes the same time whether or not one is sent."""
@@ -112,6 +118,7 @@ class CodeForm(RequestLoginCodeForm):
     """Signs in or up: a new address gets an account along with its code."""
 
     def clean_email(self) -> str:
+        validate_address(self.cleaned_data["email"])
         email: str = super().clean_email()
         self._user = account_for(email)
         return email
@@ -144,7 +151,9 @@ def account_for(email: str) -> User:
 
 
 def _organizer(email: str) -> User | None:
-    return User.objects.filter(email__iexact=email, is_staff=True, is_active=True).first()
+    organizers = User.objects.filter(email__iexact=email, is_staff=True, is_active=True)
+    # PostgreSQL's `iexact` takes gıthub.com for github.com.
+    return next((each for each in organizers if each.email.lower() == email.lower()), None)
 
 
 def _unverified_accounts() -> Any:

@@ -385,6 +385,26 @@ def test_weeks_show_only_the_persons_own_registrations(week, client):
     assert client.get(WEEKS)["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("address", "lookalike"),
+    [("maria@fass.de", "maria@faß.de"), ("maria@github.com", "maria@gıthub.com")],
+)
+def test_weeks_of_a_lookalike_domain_are_not_shown(week, client, address, lookalike):
+    sign_up(week, email=address)
+    page = sign_in(client, lookalike)
+    assert is_signed_in(client)
+    assert "Nobody is registered" in main_text(page)
+    mine = sign_up(week, email=lookalike)
+    assert f"/me/{mine.token}/" in client.get(WEEKS).content.decode()
+
+
+def test_weeks_page_survives_an_address_that_nobody_can_register(client):
+    user = User.objects.create(username="x")
+    EmailAddress.objects.create(user=user, email="a@💩.la", verified=True)
+    client.force_login(user)
+    assert client.get(WEEKS).status_code == 200
+
+
 def test_weeks_come_newest_first(week, client):
     years = [load_strategy_week(starting=dt.date(year, 10, 6)).event for year in (2040, 2018, 2035)]
     tokens = {event: sign_up(event).token for event in (week, *years)}

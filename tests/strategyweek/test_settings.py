@@ -84,6 +84,11 @@ def test_site_url_must_be_an_http_url(address):
     assert "SITE_URL must look like https://week.example.org" in result.stderr
 
 
+def test_sender_must_have_an_ascii_domain():
+    result = run("manage.py", "check", **PRODUCTION | {"DEFAULT_FROM_EMAIL": "Us <us@faß.de>"})
+    assert "DEFAULT_FROM_EMAIL must have its domain in ASCII" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

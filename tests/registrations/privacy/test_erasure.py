@@ -325,6 +325,13 @@ def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
     return user
 
 
+def test_account_of_a_lookalike_domain_is_kept(week):
+    """PostgreSQL compares them as equal if the case is ignored."""
+    lookalikes = [account("maria@gıthub.com"), account("maria@github.com")]
+    erasure.erase(registration=sign_up(week, "Maria M", email="maria@gıthub.com"))
+    assert list(User.objects.filter(pk__in=[user.pk for user in lookalikes])) == lookalikes[1:]
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("kind", ["account", "test"])
 def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind):
