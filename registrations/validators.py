@@ -13,11 +13,28 @@ EMAIL_LENGTH = 254
 INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 # The zero-width joiners: names in Persian and in Indian scripts need them, and emoji.
 JOINERS = {"\u200c", "\u200d"}
+INVISIBLE_IN_ADDRESS = (
+    "There's an invisible character in this address. Type it again instead of pasting it."
+)
 LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
 
 
 def has_invisible(text: str, allowed: set[str]) -> bool:
     return any(unicodedata.category(each) in INVISIBLE for each in {*text} - allowed)
+
+
+def strip_invisible(text: str) -> str:
+    """Remove spaces and format characters at both ends: they get there by copy and paste."""
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while start < end and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def validate_visible(text: str) -> None:
@@ -81,6 +98,11 @@ def validate_address(email: str) -> None:
     validate_plain_line(email)
     if '"' in email or "\\" in email:
         raise ValidationError("Leave out quotation marks and backslashes.")
-    validate_deliverable(email)
+    try:
+        validate_deliverable(email)
+    except ValidationError as error:
+        if has_invisible(email, set()):
+            raise ValidationError(INVISIBLE_IN_ADDRESS) from error
+        raise
     if len(email_key(email)) > EMAIL_LENGTH:
         raise ValidationError("This address is too long.")

@@ -33,7 +33,7 @@ from registrations.admin.shared import (
     log_action,
 )
 from registrations.formatting import counted, moment, people
-from registrations.forms import NeedsField
+from registrations.forms import AddressField, NeedsField
 from registrations.models import (
     UNREACHED_STATES,
     AccessNeed,
@@ -50,6 +50,9 @@ Approval = Registration.Approval
 
 class RegistrationChangeForm(VersionedForm):
     needs = NeedsField(label="Access needs")
+
+    class Meta:
+        field_classes = {"email": AddressField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

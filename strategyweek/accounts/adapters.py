@@ -26,6 +26,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.links import absolute
+from registrations.forms import AddressField
 from registrations.mail import stored_messages
 from registrations.validators import validate_address
 
@@ -116,6 +117,12 @@ class PasswordForm(LoginForm):
 
 class CodeForm(RequestLoginCodeForm):
     """Signs in or up: a new address gets an account along with its code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The same field as on the registration page; allauth's knows the label and the widget.
+        known = self.fields["email"]
+        self.fields["email"] = AddressField(label=known.label, widget=known.widget)
 
     def clean_email(self) -> str:
         validate_address(self.cleaned_data["email"])

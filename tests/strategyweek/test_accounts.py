@@ -215,6 +215,17 @@ def test_address_in_any_case_is_the_same_account(week, client):
     assert (User.objects.count(), EmailAddress.objects.count()) == (1, 1)
 
 
+def test_invisible_characters_around_the_address_are_removed(client):
+    request_code(client, "\u200balice@example.org\ufeff")
+    assert newest_message()["recipient"] == "alice@example.org"
+
+
+@pytest.mark.parametrize("email", ["alice@exam\u200dple.org", "\u017fam@example.org"])
+def test_address_that_no_mail_server_takes_gets_no_code(client, email):
+    assert request_code(client, email).status_code == 200
+    assert not stored().exists()
+
+
 def test_pages_and_emails_do_not_reveal_whether_an_account_exists(week, client):
     sign_up(week)
     sign_in(client)

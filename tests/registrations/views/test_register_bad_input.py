@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from events.models import Event, Session
 from registrations.models import Registration, Seat
+from registrations.validators import INVISIBLE_IN_ADDRESS
 from tests.people import filled_form
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +162,18 @@ def test_uploaded_files_are_not_stored(client, week, monkeypatch):
     fields["file"] = SimpleUploadedFile("small.bin", b"x" * 5_000)
     assert client.post(f"/{week.slug}/register/", fields).status_code == 200
     assert kept == []
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u202a", "\u200d", "\u2060 "])
+def test_invisible_characters_around_an_address_are_removed(client, week, invisible):
+    pasted = f"{invisible}ana@example.org{invisible}"
+    client.post(f"/{week.slug}/register/", filled_form(week, email=pasted))
+    assert Registration.objects.get().email == "ana@example.org"
+
+
+@pytest.mark.parametrize("email", ["ana@exam\u200dple.org", "ana@exam\u200cple.org"])
+def test_joiner_inside_an_address_is_explained(client, week, email):
+    assert errors_of(client, week, email=email) == {"email": [INVISIBLE_IN_ADDRESS]}
 
 
 @settings(
