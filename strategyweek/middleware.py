@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.defaults import page_not_found
 
+from strategyweek.error_pages import page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 
 GetResponse = Callable[[HttpRequest], HttpResponse]

@@ -8,6 +8,7 @@ from django.test import Client
 
 from registrations.models import Registration, email_key
 from strategyweek.middleware import MAX_PUBLIC_BODY_BYTES
+from strategyweek.urls import bounce_urls
 from tests.people import filled_form, sign_up
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -78,3 +79,33 @@ def test_invalid_forms_count_toward_the_limit(client, week, settings, page):
     assert statuses == [200, 200]
     assert client.post(url, filled_form(week)).status_code == 429
     assert not Registration.objects.exists()
+
+
+MALFORMED = [
+    ("multipart/form-data; boundary=" + "y" * 300, b"x"),
+    ("multipart/form-data; boundary=y", b"--y broken"),
+    (
+        "multipart/form-data; boundary=y",
+        b'--y\r\nContent-Disposition: form-data; name="a"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n*\r\n--y--",
+    ),
+    ("application/x-www-form-urlencoded", b"a=1&" * 2000),
+    ("application/x-www-form-urlencoded; charset=utf-7", b"a=1"),
+]
+
+
+@pytest.mark.parametrize("url", [*PUBLIC_URLS, "/webhooks/zoom/", "/unsubscribe/no/", "/admin/no/"])
+def test_malformed_form_is_no_server_error(week, url):
+    """With the CSRF cookie, whose check reads the form, also for a page that doesn't exist."""
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.get("/accounts/login/")
+    url = url.format(slug=week.slug, token=sign_up(week).token)
+    statuses = {client.generic("POST", url, body, kind).status_code for kind, body in MALFORMED}
+    assert max(statuses) < 500
+
+
+def test_only_the_configured_email_provider_has_a_webhook():
+    """The others' views raise errors for lack of their settings."""
+    assert [str(each.pattern) for each in bounce_urls("postmark")] == ["postmark/tracking/"]
+    assert {str(each.pattern) for each in bounce_urls("mandrill")} >= {"mandrill/"}
+    assert bounce_urls("") == []
