@@ -8,7 +8,8 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 4. Answer, AccessNeed: deleted
 5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
 6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
-7. accounts with the person's address: deleted with their sign-ins and stored messages
+7. accounts with the person's address: deleted with their sign-ins, also unfinished ones, and
+   stored messages
 
 Canceled registrations of the same address for the event are erased too.
 """
@@ -212,6 +213,8 @@ def _erase_accounts(emails: Iterable[str]) -> None:
                     _erase_account(address.user, [each.email for each in all_of_user])
             else:
                 address.delete()
+        if not EmailAddress.objects.filter(email__in=spellings).exists():
+            _delete_sign_ins(spellings)
 
 
 def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
@@ -225,10 +228,26 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
         )
         mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
         mails.filter(stored).update(message=None)
-    for sign_in in SignIn.objects.filter(expire_date__gt=timezone.now()).iterator():
-        if sign_in.get_decoded().get(SESSION_KEY) == str(user.pk):
-            sign_in.delete()
+    _delete_sign_ins(emails, user)
     user.delete()
+
+
+def _delete_sign_ins(emails: Iterable[str], user: AbstractBaseUser | None = None) -> None:
+    """Delete the user's sign-ins, and unfinished ones: they have the address and its code."""
+    addresses = {email.lower() for email in emails}
+    for sign_in in SignIn.objects.iterator():
+        content = sign_in.get_decoded()
+        is_users = user is not None and content.get(SESSION_KEY) == str(user.pk)
+        if is_users or addresses & _texts_in(content):
+            sign_in.delete()
+
+
+def _texts_in(content: Any) -> set[str]:
+    """All texts in a JSON value, in lower case."""
+    if isinstance(content, str):
+        return {content.lower()}
+    values = content.values() if isinstance(content, dict) else content
+    return set().union(*map(_texts_in, values)) if isinstance(content, dict | list) else set()
 
 
 # After the event

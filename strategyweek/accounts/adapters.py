@@ -5,15 +5,21 @@ another site. An account with an unverified address gives access to nothing.
 """
 
 import datetime as dt
+import functools
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.forms import LoginForm, RequestLoginCodeForm
-from allauth.account.internal.stagekit import clear_login
+from allauth.account.internal.flows.email_verification_by_code import (
+    EMAIL_VERIFICATION_CODE_SESSION_KEY as CODE_SESSION_KEY,
+)
+from allauth.account.internal.stagekit import LOGIN_SESSION_KEY, clear_login
 from allauth.account.models import EmailAddress
+from allauth.account.utils import url_str_to_user_pk
 from allauth.core import context
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
@@ -29,6 +35,8 @@ from events.links import absolute
 from registrations.forms import AddressField
 from registrations.mail import stored_messages
 from registrations.validators import validate_address
+
+View = Callable[..., HttpResponse]
 
 UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
 
@@ -178,3 +186,23 @@ def delete_unverified() -> None:
     """Delete accounts whose address was not verified within a day."""
     oldest = timezone.now() - UNVERIFIED_ACCOUNT_LIFETIME
     _unverified_accounts().filter(date_joined__lt=oldest).delete()
+
+
+def require_existing_account(view: View) -> View:
+    """Start over if the account that someone is signing in to was deleted meanwhile."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        session, ids = request.session, set()
+        if pk := (session.get(LOGIN_SESSION_KEY) or {}).get("user_pk"):
+            ids.add(url_str_to_user_pk(pk))
+        if pk := (session.get(CODE_SESSION_KEY) or {}).get("user_id"):
+            ids.add(int(pk))
+        if User.objects.filter(pk__in=ids).count() == len(ids):
+            return view(request, *args, **kwargs)
+        clear_login(request)
+        session.pop(CODE_SESSION_KEY, None)
+        messages.error(request, "That code no longer works. Enter your email to get a new one.")
+        return redirect("account_request_login_code")
+
+    return wrapped

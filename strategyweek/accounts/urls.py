@@ -9,6 +9,8 @@ from django.conf import settings
 from django.urls import path, re_path
 from django.views.generic import RedirectView, TemplateView
 
+from strategyweek.accounts.adapters import require_existing_account
+
 allow_sign_in_buttons = csp_update({"form-action": settings.SIGN_IN_ORIGINS})
 
 urlpatterns = [
@@ -18,8 +20,16 @@ urlpatterns = [
         allow_sign_in_buttons(views.request_login_code),
         name="account_request_login_code",
     ),
-    path("login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
-    path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
+    path(
+        "login/code/confirm/",
+        require_existing_account(views.confirm_login_code),
+        name="account_confirm_login_code",
+    ),
+    path(
+        "confirm-email/",
+        require_existing_account(views.email_verification_sent),
+        name="account_email_verification_sent",
+    ),
     path("logout/", views.logout, name="account_logout"),
     path(
         "signed-out/",

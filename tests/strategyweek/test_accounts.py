@@ -336,6 +336,37 @@ def test_code_never_opens_an_account_with_an_unverified_address(client):
     assert not EmailAddress.objects.get(user=trap).verified
 
 
+def test_code_of_an_account_that_was_deleted_leads_to_a_new_one(client):
+    request_code(client)
+    code = newest_code()
+    User.objects.all().delete()
+    response = enter_code(client, code)
+    assert response.redirect_chain == [(CODE_PAGE, 302)]
+    assert "That code no longer works." in response.content.decode()
+    assert is_signed_in(client) is False
+    sign_in(client)
+    assert is_signed_in(client)
+
+
+@pytest.mark.parametrize(("exists", "page"), [(True, PASSWORD_PAGE), (False, CODE_PAGE)])
+def test_verifying_an_address_needs_the_account(client, exists, page):
+    if exists:
+        User.objects.create(pk=50, username="x")
+    session = client.session
+    state = {"user_id": "50", "email": "alice@example.org", "code": "AAAA-BBBB", "at": time.time()}
+    counts = dict.fromkeys(("failed_attempts", "resend_count", "change_count"), 0)
+    session["account_email_verification_code"] = state | counts
+    session.save()
+    assert client.get("/accounts/confirm-email/")["Location"] == page
+
+
+def test_code_works_for_an_account_with_a_large_id(client):
+    User.objects.create(pk=5000, username="x")
+    EmailAddress.objects.create(user_id=5000, email="alice@example.org", verified=True)
+    sign_in(client)
+    assert client.session["_auth_user_id"] == "5000"
+
+
 def test_organizer_cannot_sign_in_with_a_code(client, organizer):
     response = sign_in(client, "o@example.org")
     assert response.redirect_chain[-1][0] == PASSWORD_PAGE
