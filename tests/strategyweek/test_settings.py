@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from strategyweek.logs import HideTokens
+from strategyweek.logs import PrivateFormatter, hide_secrets
 from strategyweek.settings import integer, is_zoom
 from tests.services.process import BASE_DIR
 
@@ -230,24 +231,69 @@ def test_every_variable_is_explained_in_env_example():
     assert used - explained == set()
 
 
+TOKEN = "Ab3-5_78Ab3-5_78Ab3-5_78Ab3-5_78"
+
+
 @pytest.mark.parametrize(
     "message",
     [
-        "GET /me/s3cret-token/ 200",
-        "Not Found: /join/s3cret-token/opening/",
-        "/calendar/s3cret-token",
+        f"GET /me/{TOKEN}/ 200",
+        "Not Found: /me/short-t0ken/opening/",
+        "Not Found: /Me/short-t0ken/",
+        "Not Found: /JOIN/short-t0ken/opening/",
+        "/calendar/short-t0ken",
+        f"Not Found: /{TOKEN}/",
+        f"Not Found: /no/such/{TOKEN}",
+        "GET /%41" + TOKEN[1:],
+        "/accounts/password/reset/key/1f-d4k2mz-0123456789abcdef0123456789abcdef/",
+        "Key (event_id, email_key)=(1, alice@example.org) already exists.",
+        "550 5.1.1 <Alice.O'Brien+x@mail.example.org>: no such user",
+        "/accounts/login/?email=alice%40example.org",
+        "alice@faß.de",
     ],
 )
-def test_logs_hide_personal_links(message):
-    record = logging.LogRecord("django", logging.INFO, "", 1, "%s", (message,), None)
-    assert HideTokens().filter(record)
-    assert "s3cret" not in record.getMessage()
-    assert "<hidden>" in record.getMessage()
+def test_logs_hide_personal_links_and_addresses(message):
+    hidden = hide_secrets(message)
+    assert not re.search("t0ken|Ab3|5_78|abcdef|example|faß", hidden.replace("No such", ""))
+    assert "<hidden>" in hidden or "<address>" in hidden
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Task registrations.tasks.deliver_mails[44d27211-0e15-4866-a70c-597ce9bda5e7] received",
+        'File "/app/registrations/mail/kinds.py", line 12, in the_longest_name_that_is_here',
+        "celery@worker ready.",
+        "Not Found: /drop-lwop-2026-12-26/find/",
+    ],
+)
+def test_logs_keep_what_is_not_secret(message):
+    assert hide_secrets(message) == message
+
+
+def test_hiding_secrets_in_a_long_text_is_fast():
+    started = time.process_time()
+    for text in ("a" * 200_000, "%41" * 60_000, "a@" * 100_000, "a." * 100_000, "-a" * 100_000):
+        hide_secrets(text)
+    assert time.process_time() - started < 2
+
+
+def test_logs_hide_addresses_in_a_traceback():
+    try:
+        raise ValueError("alice@example.org")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    logged = PrivateFormatter().format(record)
+    assert "ValueError: <address>" in logged
+    assert "in test_logs_hide_addresses_in_a_traceback" in logged
 
 
 @pytest.mark.django_db
-def test_invalid_link_is_logged_without_its_token(client, capfd):
-    client.get("/me/s3cret-token/")
-    client.get("/me/s3cret-token/nothing-here/")
-    captured = capfd.readouterr()
-    assert "s3cret" not in captured.out + captured.err
+@pytest.mark.parametrize("path", ["/me/{}/", "/Me/{}/", "/{}/", "/me/{}/nothing/", "//join//{}/"])
+def test_invalid_link_is_logged_without_its_token(client, caplog, path):
+    client.get(path.format(TOKEN))
+    handlers = [each for each in logging.getLogger().handlers if each.formatter]
+    (console,) = [each for each in handlers if isinstance(each.formatter, PrivateFormatter)]
+    logged = "".join(map(console.format, caplog.records))
+    assert "Not Found" in logged
+    assert TOKEN not in logged
