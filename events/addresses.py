@@ -13,11 +13,12 @@ def ascii_address(email: str) -> str:
     if email.isascii():
         return email
     local, _at, domain = email.rpartition("@")
-    local.encode("ascii")
     return f"{local}@{idna.encode(domain, uts46=True).decode()}"
 
 
 def validate_deliverable(email: str) -> None:
+    if not email.rpartition("@")[0].isascii():
+        raise ValidationError("Use the letters a to z, without accents, before the @.")
     try:
         ascii_address(email)
     except UnicodeError as error:

@@ -8,10 +8,12 @@ import sys
 import time
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from strategyweek.logs import PrivateFormatter, hide_secrets
-from strategyweek.settings import integer, is_zoom
+from strategyweek.settings import integer, is_local, is_zoom
 from tests.services.process import BASE_DIR
 
 pytestmark = pytest.mark.once
@@ -71,6 +73,51 @@ def test_production_starts_with_all_settings():
 def test_site_without_tls_is_a_warning():
     result = run("manage.py", "check", "--deploy", **{**PRODUCTION, "SITE_URL": "http://week.org"})
     assert "registrations.W001" in result.stderr
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 60, "0123456789" * 4])
+def test_weak_secret_key_is_an_error(key):
+    result = run("manage.py", "check", **PRODUCTION | {"SECRET_KEY": key})
+    assert result.returncode != 0
+    assert "SECRET_KEY must be at least 50 random characters" in result.stderr
+
+
+@pytest.mark.parametrize("site", ["https://week.example.org", "http://203.0.114.5"])
+def test_debug_with_a_public_site_is_an_error(site):
+    result = run("manage.py", "check", DEBUG="true", SITE_URL=site)
+    assert result.returncode != 0
+    assert "DEBUG is on, but SITE_URL is public" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "::1", "192.168.1.5", "laptop", "laptop.local", "a.test"]
+)
+def test_debug_is_for_local_sites(host):
+    assert is_local(host)
+
+
+def test_earlier_keys_are_fallbacks():
+    seen = shown("SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS="old,older,")
+    assert seen == ["['old', 'older']"]
+    assert shown("SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS="") == ["[]"]
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("maria2026!", "too similar to the username"),
+        ("MARIA-maria", "too similar to the username"),
+        ("m.lopez#1", "too similar to the email"),
+        ("short", "too short"),
+        ("12345678901", "entirely numeric"),
+        ("password1", "too common"),
+    ],
+)
+def test_weak_password_is_refused(password, problem):
+    user = User(username="maria", email="m.lopez@example.org")
+    with pytest.raises(ValidationError, match=problem):
+        validate_password(password, user)
+    validate_password("maria keeps nine bees", user)
 
 
 @pytest.mark.parametrize("value", ["maybe", "2", "tru"])
