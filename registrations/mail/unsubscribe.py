@@ -19,8 +19,9 @@ def unsubscribe_url(registration: Registration) -> str:
 
 def registration_for(signed: str) -> Registration | None:
     """The person that a link from `unsubscribe_url` belongs to, or None."""
-    known = Registration.objects.filter(erased_at=None)
-    return known.select_related("event").filter(pk=_signed_id(signed)).first()
+    pk = _signed_id(signed)
+    known = Registration.objects.filter(erased_at=None).select_related("event")
+    return known.filter(pk=pk).first() if pk else None
 
 
 def is_sample(signed: str) -> bool:
