@@ -1,9 +1,7 @@
 """The CSV export of registrations."""
 
 import csv
-import datetime as dt
 import io
-import zoneinfo
 from collections.abc import Iterator
 
 from django.contrib import admin
@@ -42,8 +40,7 @@ def csv_of(ids: list[int]) -> str:
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(map(escape_formula, (*COLUMNS, *(question.text for question in questions))))
-    rows = people.select_related("event").prefetch_related("seats__session", "answers")
-    for person in rows:
+    for person in people.select_related("event").prefetch_related("seats__session", "answers"):
         writer.writerow(map(escape_formula, _cells(person, questions)))
     return table.getvalue()
 
@@ -56,23 +53,16 @@ def escape_formula(text: str) -> str:
 def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
     seats, zone = person.seats.all(), person.event.zone
     waiting = [seat for seat in seats if seat.state == Seat.State.WAITING]
+    seated = [seat for seat in seats if seat not in waiting]
+    attended = [seat for seat in seats if seat.attended]
     answers = {answer.question_id: answer for answer in person.answers.all()}
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)
     yield person.get_approval_display()
-    yield from (_moment(when, zone) for when in (person.created_at, person.canceled_at))
-    yield _titles([seat for seat in seats if seat not in waiting])
-    yield _titles(waiting)
-    yield _titles([seat for seat in seats if seat.attended])
+    for when in (person.created_at, person.canceled_at):
+        yield f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""
+    for group in (seated, waiting, attended):
+        yield "; ".join(seat.session.title for seat in group)
     yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)
         yield shown(answer) if answer else ""
-
-
-def _titles(seats: list[Seat]) -> str:
-    return "; ".join(seat.session.title for seat in seats)
-
-
-def _moment(when: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> str:
-    """2026-11-22 04:51"""
-    return f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""

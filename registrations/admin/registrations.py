@@ -1,6 +1,6 @@
 """The people who registered: their details, sessions, emails, and what organizers can do."""
 
-from collections.abc import Callable
+from collections import defaultdict
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,22 +16,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from events.admin.shared import buttons_view, save_entered_fields, warning
-from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import outgoing_mail, readiness
-from registrations.admin.confirmation import confirmation_page, is_confirmed
+from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
-from registrations.admin.readiness import short_day
 from registrations.admin.retention import erase, retention_page
-from registrations.admin.shared import (
-    ChangeOnlyAdmin,
-    ChangeOnlyInline,
-    VersionedForm,
-    admin_page,
-    fingerprint,
-    log_action,
-)
 from registrations.formatting import counted, moment, people
 from registrations.forms import AddressField, NeedsField
 from registrations.models import (
@@ -39,6 +28,7 @@ from registrations.models import (
     AccessNeed,
     OutgoingMail,
     Registration,
+    RegistrationQuerySet,
     Seat,
     email_key,
     need_choices,
@@ -48,7 +38,7 @@ from registrations.validators import validate_address
 Approval = Registration.Approval
 
 
-class RegistrationChangeForm(VersionedForm):
+class RegistrationChangeForm(shared.VersionedForm):
     needs = NeedsField(label="Access needs")
 
     class Meta:
@@ -67,7 +57,7 @@ class RegistrationChangeForm(VersionedForm):
     def version(self, row: Registration) -> str:
         """Include the attendance, which people change in the table below the form."""
         seats = row.seats.order_by("pk").values_list("pk", "attended")
-        return fingerprint(super().version(row), list(seats))
+        return shared.fingerprint(super().version(row), list(seats))
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -80,7 +70,7 @@ class RegistrationChangeForm(VersionedForm):
         return email
 
 
-class SeatInline(ChangeOnlyInline):
+class SeatInline(shared.ChangeOnlyInline):
     model = Seat
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
@@ -94,7 +84,7 @@ class SeatInline(ChangeOnlyInline):
         return super().get_queryset(request).select_related("registration", "session")
 
 
-class MailInline(ChangeOnlyInline):
+class MailInline(shared.ChangeOnlyInline):
     model = OutgoingMail
     fields: ClassVar[Any] = [
         *("kind", "session", outgoing_mail.status, "last_error", "attempts"),
@@ -108,53 +98,25 @@ class MailInline(ChangeOnlyInline):
         return rows.select_related("registration__event", "session")
 
 
-class UnreachableFilter(admin.SimpleListFilter):
-    title = "mail"
-    parameter_name = "links"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "The newest mail did not get there")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.unreachable() if self.value() == "failed" else queryset
-
-
-class ComingFilter(admin.SimpleListFilter):
-    title = "coming"
-    parameter_name = "coming"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("yes", "Yes"),
-            (Approval.PENDING, Approval.PENDING.label),
-            (Approval.DECLINED, Approval.DECLINED.label),
-            ("canceled", "Canceled"),
-            ("erased", "Erased"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        match self.value():
-            case None:
-                return queryset
-            case "yes":
-                return queryset.admitted()
-            case "canceled":
-                return queryset.exclude(canceled_at=None).filter(erased_at=None)
-            case "erased":
-                return queryset.exclude(erased_at=None)
-            case approval:
-                return queryset.active().filter(approval=approval)
+def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuerySet:
+    match value:
+        case "yes":
+            return people.admitted()
+        case "canceled":
+            return people.exclude(canceled_at=None).filter(erased_at=None)
+        case "erased":
+            return people.exclude(erased_at=None)
+    return people.active().filter(approval=value)
 
 
-class NeedFilter(admin.SimpleListFilter):
-    title = "access needs"
-    parameter_name = "need"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return need_choices()
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.needing(self.value()) if self.value() else queryset
+COMING = {
+    "yes": "Yes",
+    Approval.PENDING: Approval.PENDING.label,
+    Approval.DECLINED: Approval.DECLINED.label,
+    "canceled": "Canceled",
+    "erased": "Erased",
+}
+UNREACHABLE = {"failed": "The newest mail did not get there"}
 
 
 class UsStateFilter(admin.AllValuesFieldListFilter):
@@ -174,11 +136,11 @@ def renew_links(
     if not chosen:
         messages.warning(request, "They have no links: they were declined, or have canceled.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Take the links of {people(len(chosen))} away?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Take the links of {people(len(chosen))} away?"
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
+        return page
     done = signup.renew_links(registrations=chosen)
-    log_action(request, chosen, "Took the links away, and mailed new ones.")
+    shared.log_action(request, chosen, "Took the links away, and mailed new ones.")
     messages.success(
         request,
         f"New links are on their way to {people(done)}. The old ones work no more, nor do "
@@ -193,11 +155,7 @@ def renew_links(
 def approve(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
-    done, left = decide(request, queryset, signup.approve, Approval.APPROVED)
-    if done:
-        messages.success(request, f"{people(done)} approved. Their links are on the way.")
-    if left:
-        messages.warning(request, f"{left} left out: approved already, or canceled.")
+    decide(request, queryset, Approval.APPROVED)
 
 
 @admin.action(description="Decline: links they have end…", permissions=["change"])
@@ -206,44 +164,43 @@ def decline(
 ) -> HttpResponse | None:
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
-    if admitted and not is_confirmed(request, admitted):
-        title = f"Decline {people(len(admitted))} who had your yes?"
-        return confirmation_page(model_admin, request, admitted, title=title)
-    decline_confirmed(request, queryset)
+    title = f"Decline {people(len(admitted))} who had your yes?"
+    if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
+        return page
+    decide(request, queryset, Approval.DECLINED)
     return None
 
 
-def decline_confirmed(request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-    done, left = decide(request, queryset, signup.decline, Approval.DECLINED)
-    if done:
-        messages.success(
-            request,
+def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: Approval) -> None:
+    chosen = [each for each in queryset if not each.canceled_at and each.approval != approval]
+    if approval == Approval.APPROVED:
+        done = signup.approve(registrations=chosen)
+        text = f"{people(done)} approved. Their links are on the way."
+    else:
+        done = signup.decline(registrations=chosen)
+        text = (
             f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
-            "Approve them to take it back: then new links go out.",
+            "Approve them to take it back: then new links go out."
         )
-        if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
-            messages.warning(
-                request,
-                "Where Zoom links are not personal, they may still know a meeting's ID and "
-                "passcode from an earlier mail.",
-            )
-    if left:
-        messages.warning(request, f"{left} left out: declined already, or canceled.")
+    shared.log_action(request, chosen, f"{approval.label}.")
+    if done:
+        messages.success(request, text)
+    if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
+        messages.warning(
+            request,
+            "Where Zoom links are not personal, they may still know a meeting's ID and "
+            "passcode from an earlier mail.",
+        )
+    if left := len(queryset) - done:
+        messages.warning(request, f"{left} left out: {approval.value} already, or canceled.")
 
 
-def decide(
-    request: HttpRequest,
-    queryset: QuerySet[Registration],
-    change: Callable[..., int],
-    approval: Approval,
-) -> tuple[int, int]:
-    """Approve or decline people. Returns how many were changed, and how many were not."""
-    chosen = [
-        person for person in queryset if not person.canceled_at and person.approval != approval
-    ]
-    done = change(registrations=chosen)
-    log_action(request, chosen, f"{approval.label}.")
-    return done, len(queryset) - done
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.APPROVED)
+
+
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.DECLINED)
 
 
 @admin.action(description="Mail the links again", permissions=["change"])
@@ -266,11 +223,11 @@ def cancel(
     if not chosen:
         messages.warning(request, "They have canceled already.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
+        return page
     done = [person for person in chosen if signup.cancel(registration=person)]
-    log_action(request, done, "Canceled.")
+    shared.log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
     messages.success(request, f"{registrations} canceled. Their links no longer work.")
     if left := len(queryset) - len(done):
@@ -278,23 +235,17 @@ def cancel(
     return None
 
 
-def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    approve(model_admin, request, Registration.objects.filter(pk=person.pk))
-
-
-def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    decline_confirmed(request, Registration.objects.filter(pk=person.pk))
-
-
 @admin.register(Registration)
-class RegistrationAdmin(ChangeOnlyAdmin):
+class RegistrationAdmin(shared.ChangeOnlyAdmin):
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        ComingFilter,
-        UnreachableFilter,
-        NeedFilter,
+        shared.choice_filter("coming", "coming", COMING.items, filter_coming),
+        shared.choice_filter(
+            "mail", "links", UNREACHABLE.items, lambda rows, _: rows.unreachable()
+        ),
+        shared.choice_filter("access needs", "need", need_choices, RegistrationQuerySet.needing),
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -306,7 +257,7 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = [*(approve, decline, send_links_again, renew_links, cancel), *(export_csv, erase)]
+    actions = [approve, decline, send_links_again, renew_links, cancel, export_csv, erase]
     fieldsets = [
         (
             None,
@@ -330,23 +281,22 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_registration"
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
+        url, methods = "readiness/<str:event_id>/", ("GET", "HEAD", "POST")
+        board = shared.admin_path(self, url, readiness.board_page, "readiness", methods=methods)
+        current = readiness.current_board_page
         return [
-            *readiness.urls(self),
-            path("retention/", admin_page(self, retention_page), name=f"{name}_retention"),
-            path("<path:object_id>/decide/", buttons, name=f"{name}_decide"),
+            board,
+            shared.admin_path(self, "readiness/", current, "readiness_current"),
+            shared.admin_path(self, "retention/", retention_page, "retention"),
+            path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
         waiting = pending.order_by("event").values_list("event", "event__name")
-        context = {
-            "waiting": [
-                (pk, name, people(count)) for pk, name, count in waiting.annotate(count=Count("pk"))
-            ]
-        }
+        context = {"waiting": waiting.annotate(count=Count("pk"))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
@@ -426,21 +376,17 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     @admin.display(description="answers")
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
-        rows = [
-            (answer.question, linebreaksbr(questions.shown(answer)))
-            for answer in registration.answers.select_related("question")
-        ]
+        answers = registration.answers.select_related("question")
+        rows = ((each.question, linebreaksbr(questions.shown(each))) for each in answers)
         return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")
     def arrangements(self, registration: Registration) -> str:
         """ASL interpretation: Arranged (Sat, Oct 16; Mon, Oct 18)"""
         needs = AccessNeed.objects.filter(seat__registration=registration)
-        days: dict[tuple[str, str], list[str]] = {}
+        days = defaultdict(list)
         for need in needs.select_related("seat__session__event"):
-            days.setdefault((str(need), need.get_state_display()), []).append(
-                short_day(need.seat.session)
-            )
+            days[str(need), need.get_state_display()].append(readiness.short_day(need.seat.session))
         rows = ((*what, "; ".join(when)) for what, when in days.items())
         return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
 

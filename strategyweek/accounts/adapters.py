@@ -38,8 +38,6 @@ from registrations.validators import validate_address
 
 View = Callable[..., HttpResponse]
 
-UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
-
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
@@ -74,13 +72,12 @@ class AccountAdapter(DefaultAccountAdapter):
         """Queue the email, so that the response takes the same time whether or not one is sent."""
         context = {"email": email, "site_url": settings.SITE_URL, **context}
         message = self.render_mail(template_prefix, email, context)
-        has_code = "code" in context
-        valid_seconds = settings.CODE_TIMEOUT if has_code else settings.PASSWORD_RESET_TIMEOUT
+        seconds = settings.CODE_TIMEOUT if "code" in context else settings.PASSWORD_RESET_TIMEOUT
         stored_messages.queue(
             recipient=email,
             subject=message.subject,
             text=str(message.body),
-            valid_for=dt.timedelta(seconds=valid_seconds),
+            valid_for=dt.timedelta(seconds=seconds),
         )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
@@ -141,9 +138,8 @@ class CodeForm(RequestLoginCodeForm):
 
 def verified_owner(email: str) -> User | None:
     """The user who has verified this address."""
-    verified = EmailAddress.objects.filter(email=email.lower(), verified=True)
-    address = verified.select_related("user").first()
-    return address.user if address else None
+    email = email.lower()
+    return User.objects.filter(emailaddress__email=email, emailaddress__verified=True).first()
 
 
 @transaction.atomic
@@ -154,8 +150,11 @@ def account_for(email: str) -> User:
     may have created it.
     """
     email = email.lower()
-    unused = _unused_code_accounts().filter(email=email).first()
-    user = verified_owner(email) or _organizer(email) or unused
+    found = User.objects.filter(email__iexact=email, is_staff=True, is_active=True)
+    # PostgreSQL's `iexact` takes gıthub.com for github.com.
+    organizers = [each for each in found if each.email.lower() == email]
+    unused = _unused_code_accounts().filter(email=email)
+    user = verified_owner(email) or next(iter(organizers), None) or unused.first()
     if user is None:
         user = User(email=email)
         user.set_unusable_password()
@@ -163,12 +162,6 @@ def account_for(email: str) -> User:
         user.save()
     EmailAddress.objects.get_or_create(user=user, email=email)
     return user
-
-
-def _organizer(email: str) -> User | None:
-    organizers = User.objects.filter(email__iexact=email, is_staff=True, is_active=True)
-    # PostgreSQL's `iexact` takes gıthub.com for github.com.
-    return next((each for each in organizers if each.email.lower() == email.lower()), None)
 
 
 def _unverified_accounts() -> Any:
@@ -184,8 +177,8 @@ def _unused_code_accounts() -> Any:
 
 def delete_unverified() -> None:
     """Delete accounts whose address was not verified within a day."""
-    oldest = timezone.now() - UNVERIFIED_ACCOUNT_LIFETIME
-    _unverified_accounts().filter(date_joined__lt=oldest).delete()
+    yesterday = timezone.now() - dt.timedelta(days=1)
+    _unverified_accounts().filter(date_joined__lt=yesterday).delete()
 
 
 def require_existing_account(view: View) -> View:
