@@ -224,6 +224,7 @@ def correct_email(*, registration: Registration, email: str) -> None:
     registration.email_key = email_key(email)
     registration.email_since = timezone.now()
     registration.token = new_token()
+    _require_free_address(registration)
     try:
         with transaction.atomic():
             registration.save(update_fields=["email", "email_key", "email_since", "token"])
@@ -238,6 +239,14 @@ def correct_email(*, registration: Registration, email: str) -> None:
         # The new mailbox gets no notices about changes of what it never saw.
         registration.seats.update(notified_revision=_newest_revision())
         _queue_confirmation(registration.approval, [registration])
+
+
+def _require_free_address(registration: Registration) -> None:
+    """Raise AddressTaken before the database would: PostgreSQL logs the address."""
+    others = Registration.objects.active().exclude(pk=registration.pk)
+    taken = others.filter(event=registration.event_id, email_key=registration.email_key)
+    if registration.canceled_at is None and taken.exists():
+        raise AddressTaken
 
 
 @transaction.atomic
@@ -320,6 +329,7 @@ def restore(*, registration: Registration) -> bool:
     seats.reassign(registration=found)
     access_needs.update(registration=found, restart=True)
     found.canceled_at = None
+    _require_free_address(found)
     try:
         with transaction.atomic():
             found.save(update_fields=["canceled_at"])

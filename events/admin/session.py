@@ -24,6 +24,7 @@ from events.admin.shared import (
     save_entered_fields,
     warning,
     with_default_event,
+    without_times,
 )
 from events.invitations import is_zoom, read_invitation
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
@@ -258,7 +259,8 @@ class SessionAdmin(admin.ModelAdmin):
             return render_now(super().changeform_view(request, object_id, form_url, context))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return with_default_event(super().get_changeform_initial_data(request))
+        initial = without_times(self.model, super().get_changeform_initial_data(request))
+        return with_default_event(initial)
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
         event = obj.event if obj else event_of(request, None)

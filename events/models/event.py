@@ -11,6 +11,7 @@ from django.db.models import F, Max, Min, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from events.addresses import validate_deliverable
 from events.timezones import validate_time_zone
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class Event(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
     host = models.CharField(max_length=150, help_text="Who invites, such as Drop LWOP Coalition.")
     contact_email = models.EmailField(
-        blank=True, help_text="Where people's questions and their replies to our mails go."
+        blank=True,
+        validators=[validate_deliverable],
+        help_text="Where people's questions and their replies to our mails go.",
     )
     summary = models.CharField(
         max_length=300, help_text="One or two sentences, shown first on the page."

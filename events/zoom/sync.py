@@ -430,13 +430,13 @@ def _resume() -> None:
 
 
 def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> RegistrationResults:
-    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are case-folded addresses.
+    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are lowercase addresses.
 
     Zoom registers all or none. If one person is the reason for none, each gets a call.
     """
     try:
         added = zoom_client.add_registrants(zoom_id, people)
-        return {registrant.email.casefold(): registrant for registrant in added}
+        return {registrant.email.lower(): registrant for registrant in added}
     except (zoom_client.Rejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
@@ -446,7 +446,7 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
         try:
             # Once the meeting is full, the others aren't asked for.
             registrant = full or zoom_client.add_registrant(zoom_id, person)
-            results[person.email.casefold()] = registrant
+            results[person.email.lower()] = registrant
         except (zoom_client.Rejected, zoom_client.TryLater) as error:
             if not _is_about_one_person(error):
                 if isinstance(error, zoom_client.TryLater):
@@ -454,7 +454,7 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
                     error.may_be_done = True
                 raise
             full = error if isinstance(error, zoom_client.MeetingFull) else None
-            results[person.email.casefold()] = error
+            results[person.email.lower()] = error
     return results
 
 
@@ -470,9 +470,9 @@ def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> 
 
 
 def registrants_by_email(zoom_id: int) -> Mapping[str, zoom_client.Registrant]:
-    """All approved registrants of a meeting. Keys are case-folded addresses."""
+    """All approved registrants of a meeting. Keys are lowercase addresses."""
     registrants = zoom_client.list_registrants(zoom_id)
-    return {registrant.email.casefold(): registrant for registrant in registrants}
+    return {registrant.email.lower(): registrant for registrant in registrants}
 
 
 def revoke(
@@ -493,7 +493,7 @@ def revoke(
         if not _is_about_one_person(error):
             raise
         if len(registrants) == 1:
-            return {registrants[0].email.casefold(): error}
+            return {registrants[0].email.lower(): error}
         rejected: dict[str, zoom_client.ZoomError] = {}
         for registrant in registrants:
             rejected |= revoke(zoom_id, [registrant])

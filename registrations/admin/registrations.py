@@ -22,7 +22,7 @@ from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.retention import erase, retention_page
 from registrations.formatting import counted, moment, people
-from registrations.forms import NeedsField
+from registrations.forms import AddressField, NeedsField
 from registrations.models import (
     UNREACHED_STATES,
     AccessNeed,
@@ -40,6 +40,9 @@ Approval = Registration.Approval
 
 class RegistrationChangeForm(shared.VersionedForm):
     needs = NeedsField(label="Access needs")
+
+    class Meta:
+        field_classes = {"email": AddressField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

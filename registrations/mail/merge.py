@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 
 from events import ical
+from events.addresses import ascii_address
 from registrations.mail.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
@@ -102,10 +103,11 @@ class MergeTemplate:
         }
         in_calendar = {TOKEN: person.token}
         if self.method not in ("", "PUBLISH"):
-            in_calendar[EMAIL] = person.email
+            in_calendar[EMAIL] = ascii_address(person.email)
         calendar = ical.replace(self.calendar, in_calendar)
         subject = substitute(self.subject, values)
-        message = self._build(values, to=person.email, subject=subject, calendar=calendar.decode())
+        to = ascii_address(person.email)
+        message = self._build(values, to=to, subject=subject, calendar=calendar.decode())
         message.prebuilt = self.mime
         message.personal = as_sent(values) | {CALENDAR: calendar}
         return message

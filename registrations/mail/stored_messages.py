@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from events.addresses import ascii_address
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
@@ -55,7 +56,7 @@ def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
     email = EmailMultiAlternatives(
         subject=message["subject"],
         body=message["text"],
-        to=[message["recipient"]],
+        to=[ascii_address(message["recipient"])],
         reply_to=[reply_to] if reply_to else None,
         headers=headers,
     )

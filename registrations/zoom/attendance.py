@@ -15,7 +15,7 @@ from events.models import Meeting, Session, ZoomReport
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
-from registrations.models import Attendance, PersonalLink, Seat, email_key
+from registrations.models import Attendance, PersonalLink, Seat, email_key_or_blank
 from registrations.zoom import reports, webhooks
 
 logger = logging.getLogger(__name__)
@@ -194,7 +194,7 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
     )
     by_link = dict(links.values_list("registrant_id", "seat"))
     keys = [
-        "" if participant.registrant_id in by_link else _email_key(participant.email)
+        "" if participant.registrant_id in by_link else email_key_or_blank(participant.email)
         for participant in participants
     ]
     seats = Seat.objects.filter(
@@ -205,13 +205,6 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
         by_link.get(participant.registrant_id) or by_email.get(key)
         for participant, key in zip(participants, keys, strict=True)
     ]
-
-
-def _email_key(email: str) -> str:
-    try:
-        return email_key(email) if email else ""
-    except UnicodeError:
-        return ""
 
 
 @transaction.atomic

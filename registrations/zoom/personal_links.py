@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from events.addresses import ascii_address
 from events.models import Event, Meeting, MeetingQuerySet
 from events.zoom import client as zoom_client
 from events.zoom import sync
@@ -234,7 +235,8 @@ def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
 
 
 def _person(link: PersonalLink) -> zoom_client.Person:
-    return zoom_client.Person(link.email, link.seat.registration.name if link.seat else link.email)
+    name = link.seat.registration.name if link.seat else link.email
+    return zoom_client.Person(ascii_address(link.email), name)
 
 
 def _match_existing_registrants(links: Sequence[PersonalLink]) -> Sequence[PersonalLink]:
@@ -326,7 +328,7 @@ def _release_held_mails(links: Iterable[PersonalLink]) -> None:
 
 
 def _key(link: PersonalLink) -> str:
-    return link.email.casefold()
+    return ascii_address(link.email).lower()
 
 
 # Revoking
@@ -341,7 +343,7 @@ def _revoke_some(meeting: Meeting) -> bool:
         return False
     zoom_id = links[0].zoom_id
     registrants = [
-        zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
+        zoom_client.Registrant(link.registrant_id, ascii_address(link.email), link.join_url)
         for link in links
         if link.registrant_id
     ]

@@ -5,15 +5,21 @@ another site. An account with an unverified address gives access to nothing.
 """
 
 import datetime as dt
+import functools
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.forms import LoginForm, RequestLoginCodeForm
-from allauth.account.internal.stagekit import clear_login
+from allauth.account.internal.flows.email_verification_by_code import (
+    EMAIL_VERIFICATION_CODE_SESSION_KEY as CODE_SESSION_KEY,
+)
+from allauth.account.internal.stagekit import LOGIN_SESSION_KEY, clear_login
 from allauth.account.models import EmailAddress
+from allauth.account.utils import url_str_to_user_pk
 from allauth.core import context
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
@@ -26,7 +32,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.links import absolute
+from registrations.forms import AddressField
 from registrations.mail import stored_messages
+from registrations.validators import validate_address
+
+View = Callable[..., HttpResponse]
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -52,6 +62,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def generate_unique_username(self, txts: list[str | None], regex: str | None = None) -> str:
         """A random value: no one sees it, and two concurrent sign-ups must not collide."""
         return str(uuid.uuid4())
+
+    def clean_email(self, email: str) -> str:
+        validate_address(email)
+        cleaned: str = super().clean_email(email)
+        return cleaned
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Queue the email, so that the response takes the same time whether or not one is sent."""
@@ -108,7 +123,14 @@ class PasswordForm(LoginForm):
 class CodeForm(RequestLoginCodeForm):
     """Signs in or up: a new address gets an account along with its code."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The same field as on the registration page; allauth's knows the label and the widget.
+        known = self.fields["email"]
+        self.fields["email"] = AddressField(label=known.label, widget=known.widget)
+
     def clean_email(self) -> str:
+        validate_address(self.cleaned_data["email"])
         email: str = super().clean_email()
         self._user = account_for(email)
         return email
@@ -128,9 +150,11 @@ def account_for(email: str) -> User:
     may have created it.
     """
     email = email.lower()
-    organizers = User.objects.filter(email__iexact=email, is_staff=True, is_active=True)
+    found = User.objects.filter(email__iexact=email, is_staff=True, is_active=True)
+    # PostgreSQL's `iexact` takes gıthub.com for github.com.
+    organizers = [each for each in found if each.email.lower() == email]
     unused = _unused_code_accounts().filter(email=email)
-    user = verified_owner(email) or organizers.first() or unused.first()
+    user = verified_owner(email) or next(iter(organizers), None) or unused.first()
     if user is None:
         user = User(email=email)
         user.set_unusable_password()
@@ -155,3 +179,23 @@ def delete_unverified() -> None:
     """Delete accounts whose address was not verified within a day."""
     yesterday = timezone.now() - dt.timedelta(days=1)
     _unverified_accounts().filter(date_joined__lt=yesterday).delete()
+
+
+def require_existing_account(view: View) -> View:
+    """Start over if the account that someone is signing in to was deleted meanwhile."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        session, ids = request.session, set()
+        if pk := (session.get(LOGIN_SESSION_KEY) or {}).get("user_pk"):
+            ids.add(url_str_to_user_pk(pk))
+        if pk := (session.get(CODE_SESSION_KEY) or {}).get("user_id"):
+            ids.add(int(pk))
+        if User.objects.filter(pk__in=ids).count() == len(ids):
+            return view(request, *args, **kwargs)
+        clear_login(request)
+        session.pop(CODE_SESSION_KEY, None)
+        messages.error(request, "That code no longer works. Enter your email to get a new one.")
+        return redirect("account_request_login_code")
+
+    return wrapped

@@ -215,6 +215,17 @@ def test_address_in_any_case_is_the_same_account(week, client):
     assert (User.objects.count(), EmailAddress.objects.count()) == (1, 1)
 
 
+def test_invisible_characters_around_the_address_are_removed(client):
+    request_code(client, "\u200balice@example.org\ufeff")
+    assert newest_message()["recipient"] == "alice@example.org"
+
+
+@pytest.mark.parametrize("email", ["alice@exam\u200dple.org", "\u017fam@example.org"])
+def test_address_that_no_mail_server_takes_gets_no_code(client, email):
+    assert request_code(client, email).status_code == 200
+    assert not stored().exists()
+
+
 def test_pages_and_emails_do_not_reveal_whether_an_account_exists(week, client):
     sign_up(week)
     sign_in(client)
@@ -325,6 +336,37 @@ def test_code_never_opens_an_account_with_an_unverified_address(client):
     assert not EmailAddress.objects.get(user=trap).verified
 
 
+def test_code_of_an_account_that_was_deleted_leads_to_a_new_one(client):
+    request_code(client)
+    code = newest_code()
+    User.objects.all().delete()
+    response = enter_code(client, code)
+    assert response.redirect_chain == [(CODE_PAGE, 302)]
+    assert "That code no longer works." in response.content.decode()
+    assert is_signed_in(client) is False
+    sign_in(client)
+    assert is_signed_in(client)
+
+
+@pytest.mark.parametrize(("exists", "page"), [(True, PASSWORD_PAGE), (False, CODE_PAGE)])
+def test_verifying_an_address_needs_the_account(client, exists, page):
+    if exists:
+        User.objects.create(pk=50, username="x")
+    session = client.session
+    state = {"user_id": "50", "email": "alice@example.org", "code": "AAAA-BBBB", "at": time.time()}
+    counts = dict.fromkeys(("failed_attempts", "resend_count", "change_count"), 0)
+    session["account_email_verification_code"] = state | counts
+    session.save()
+    assert client.get("/accounts/confirm-email/")["Location"] == page
+
+
+def test_code_works_for_an_account_with_a_large_id(client):
+    User.objects.create(pk=5000, username="x")
+    EmailAddress.objects.create(user_id=5000, email="alice@example.org", verified=True)
+    sign_in(client)
+    assert client.session["_auth_user_id"] == "5000"
+
+
 def test_organizer_cannot_sign_in_with_a_code(client, organizer):
     response = sign_in(client, "o@example.org")
     assert response.redirect_chain[-1][0] == PASSWORD_PAGE
@@ -383,6 +425,26 @@ def test_weeks_show_only_the_persons_own_registrations(week, client):
     page = sign_in(client).content.decode()
     assert re.findall(r'href="(/me/[^"]+/)"', page) == [f"/me/{alice.token}/"]
     assert client.get(WEEKS)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("address", "lookalike"),
+    [("maria@fass.de", "maria@faß.de"), ("maria@github.com", "maria@gıthub.com")],
+)
+def test_weeks_of_a_lookalike_domain_are_not_shown(week, client, address, lookalike):
+    sign_up(week, email=address)
+    page = sign_in(client, lookalike)
+    assert is_signed_in(client)
+    assert "Nobody is registered" in main_text(page)
+    mine = sign_up(week, email=lookalike)
+    assert f"/me/{mine.token}/" in client.get(WEEKS).content.decode()
+
+
+def test_weeks_page_survives_an_address_that_nobody_can_register(client):
+    user = User.objects.create(username="x")
+    EmailAddress.objects.create(user=user, email="a@💩.la", verified=True)
+    client.force_login(user)
+    assert client.get(WEEKS).status_code == 200
 
 
 def test_weeks_come_newest_first(week, client):

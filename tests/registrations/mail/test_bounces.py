@@ -5,7 +5,7 @@ import json
 
 import pytest
 from django.test import Client, override_settings
-from django.urls import path
+from django.urls import include, path
 from django.utils import timezone
 
 from registrations.mail import writer
@@ -19,11 +19,10 @@ SECRET = "provider:s3cret"
 
 
 def urlpatterns_with_webhooks():
-    from django.urls import include
+    from strategyweek.urls import bounce_urls, urlpatterns
 
-    from strategyweek.urls import urlpatterns
-
-    return [path("webhooks/mail/", include("anymail.urls")), *urlpatterns]
+    reports = include((bounce_urls("postmark"), "anymail"))
+    return [path("webhooks/mail/", reports), *urlpatterns]
 
 
 @pytest.fixture

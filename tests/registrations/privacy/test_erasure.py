@@ -325,6 +325,28 @@ def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
     return user
 
 
+@pytest.mark.parametrize("has_account", [True, False])
+def test_unfinished_sign_in_is_deleted(week, dulcinea, has_account):
+    """It has the address and the code, also after the unverified account was deleted."""
+    browser, bystander = Client(), Client()
+    browser.post("/accounts/login/code/", {"email": EMAIL.upper()})
+    bystander.post("/accounts/login/code/", {"email": "sancho@donkey.example"})
+    if not has_account:
+        User.objects.filter(email__iexact=EMAIL).delete()
+    assert SignIn.objects.count() == 2
+    erasure.erase(registration=dulcinea)
+    assert SignIn.objects.get().session_key == bystander.session.session_key
+    answer = browser.post("/accounts/login/code/confirm/", {"code": "AAAA-BBBB"}, follow=True)
+    assert answer.redirect_chain == [("/accounts/login/code/", 302)]
+
+
+def test_account_of_a_lookalike_domain_is_kept(week):
+    """PostgreSQL compares them as equal if the case is ignored."""
+    lookalikes = [account("maria@gıthub.com"), account("maria@github.com")]
+    erasure.erase(registration=sign_up(week, "Maria M", email="maria@gıthub.com"))
+    assert list(User.objects.filter(pk__in=[user.pk for user in lookalikes])) == lookalikes[1:]
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("kind", ["account", "test"])
 def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind):

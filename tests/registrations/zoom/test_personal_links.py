@@ -51,6 +51,16 @@ def links_of(person: Registration) -> list[PersonalLink]:
 # Issuing
 
 
+def test_lookalike_domains_get_links_of_their_own(personal, zoom_account):
+    people = [sign_up(personal, email=email) for email in ("maria@faß.de", "maria@fass.de")]
+    sync_now()
+    links = [link for person in people for link in links_of(person)]
+    assert {link.state for link in links} == {"issued"}
+    assert len({link.join_url for link in links}) == 4
+    expected = {"maria@xn--fa-hia.de", "maria@fass.de"}
+    assert set(at_zoom(zoom_account, personal.sessions.first())) == expected
+
+
 def test_each_seat_gets_a_link_of_its_own(personal, zoom_account):
     people = crowd(personal, 3)
     sync_now()
