@@ -58,11 +58,12 @@ def register(
     are to the organizers' questions. `details` are other fields of Registration: name, time_zone,
     organization, us_state and the access needs.
     """
-    approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
+    key = email_key(email)
+    approval = _initial_approval(event, key)
     registration = Registration(
-        event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
+        event=event, email=email.strip(), email_key=key, approval=approval, **details
     )
-    active = Registration.objects.active().filter(event=event, email_key=registration.email_key)
+    active = Registration.objects.active().filter(event=event, email_key=key)
     saved = None
     # The unique constraint decides which of two simultaneous requests is first. If that one is
     # canceled before we read it, try again.
@@ -81,6 +82,15 @@ def register(
     _kind, queue = CONFIRMATIONS[approval]
     queue([registration])
     return registration
+
+
+def _initial_approval(event: Event, key: str) -> Approval:
+    """Pending if the event requires approval, or an organizer turned this address away before."""
+    earlier = Registration.objects.filter(event=event, email_key=key).order_by("pk").last()
+    turned_away = earlier and (
+        earlier.canceled_by_organizer or earlier.approval != Approval.APPROVED
+    )
+    return Approval.PENDING if event.requires_approval or turned_away else Approval.APPROVED
 
 
 @transaction.atomic
@@ -110,10 +120,10 @@ def approve(*, registrations: Iterable[Registration]) -> int:
 def decline(*, registrations: Iterable[Registration]) -> int:
     """Decline people: their links stop working, and they get no email. Returns how many.
 
-    Their seats no longer count but are kept: if they are approved later, they get the spots that
-    are open then, with new links.
+    This includes people who have canceled, and could return. Their seats no longer count but are
+    kept: if they are approved later, they get the spots that are open then, with new links.
     """
-    people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
+    people = _lock(registrations, Approval.PENDING, Approval.APPROVED, with_canceled=True)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
@@ -145,10 +155,13 @@ def _renew_tokens(people: list[Registration]) -> None:
     Registration.objects.bulk_update(people, ["token"], batch_size=100)
 
 
-def _lock(registrations: Iterable[Registration], *approvals: Approval) -> list[Registration]:
+def _lock(
+    registrations: Iterable[Registration], *approvals: Approval, with_canceled: bool = False
+) -> list[Registration]:
     """Re-read the active ones with one of these approvals, locked until the transaction ends."""
     ids = [registration.pk for registration in registrations]
-    people = Registration.objects.active().filter(pk__in=ids, approval__in=approvals)
+    people = Registration.objects.filter(pk__in=ids, approval__in=approvals, erased_at=None)
+    people = people if with_canceled else people.active()
     locked = people.select_for_update(of=("self",), no_key=True).order_by("pk")
     return list(locked.select_related("event"))
 
@@ -303,14 +316,15 @@ def change(
 
 
 @transaction.atomic
-def cancel(*, registration: Registration) -> bool:
+def cancel(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Cancel a registration: its links stop working, unsent emails stay unsent, its spots open up.
 
-    Returns False if it was canceled before.
+    `by_organizer` also keeps someone who canceled from returning. Returns False if nothing changed.
     """
-    active = Registration.objects.active().filter(pk=registration.pk)
-    if not active.update(canceled_at=timezone.now()):
-        return False
+    rows = Registration.objects.filter(pk=registration.pk)
+    if not rows.active().update(canceled_at=timezone.now(), canceled_by_organizer=by_organizer):
+        returnable = rows.filter(erased_at=None, canceled_by_organizer=False)
+        return by_organizer and bool(returnable.update(canceled_by_organizer=True))
     seated = registration.seats.seated()
     seats.promote_waiting(sessions=list(seated.values_list("session", flat=True)))
     personal_links.sync_links_soon()
@@ -318,23 +332,29 @@ def cancel(*, registration: Registration) -> bool:
 
 
 @transaction.atomic
-def restore(*, registration: Registration) -> bool:
+def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
 
-    Where a session is full now, they wait. Returns False if the registration isn't canceled, or
-    was erased.
+    Where a session is full now, they wait. People who return to an event that requires approval
+    need it again. Returns False if the registration isn't canceled, was erased, or an organizer
+    canceled it and this isn't `by_organizer`.
     """
     canceled = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
+    if not by_organizer:
+        canceled = canceled.filter(canceled_by_organizer=False)
     locked = canceled.select_for_update(of=("self",), no_key=True)
-    found = locked.filter(pk=registration.pk).first()
+    found = locked.filter(pk=registration.pk).select_related("event").first()
     if found is None:
         return False
+    if found.approval == Approval.APPROVED and found.event.requires_approval and not by_organizer:
+        found.approval, found.decided_at = Approval.PENDING, None
     seats.reassign(registration=found)
     access_needs.update(registration=found, restart=True)
-    found.canceled_at = None
+    found.canceled_at, found.canceled_by_organizer = None, False
+    changed = ["canceled_at", "canceled_by_organizer", "approval", "decided_at"]
     try:
         with transaction.atomic():
-            found.save(update_fields=["canceled_at"])
+            found.save(update_fields=changed)
     except IntegrityError as error:
         raise AddressTaken from error
     _send_new_confirmation([found])

@@ -225,7 +225,7 @@ def decline_confirmed(request: HttpRequest, queryset: QuerySet[Registration]) ->
                 "passcode from an earlier mail.",
             )
     if left:
-        messages.warning(request, f"{left} left out: declined already, or canceled.")
+        messages.warning(request, f"{left} left out: declined already.")
 
 
 def decide(
@@ -235,8 +235,11 @@ def decide(
     approval: Approval,
 ) -> tuple[int, int]:
     """Approve or decline people. Returns how many were changed, and how many were not."""
+    # People who canceled can be declined too: they could return.
     chosen = [
-        person for person in queryset if not person.canceled_at and person.approval != approval
+        person
+        for person in queryset.filter(erased_at=None)
+        if person.approval != approval and (not person.canceled_at or approval == Approval.DECLINED)
     ]
     done = change(registrations=chosen)
     log_action(request, chosen, f"{approval.label}.")
@@ -259,20 +262,41 @@ def send_links_again(
 def cancel(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
-    chosen = [person for person in queryset if not person.canceled_at]
+    chosen = [
+        person for person in queryset if not (person.canceled_by_organizer or person.erased_at)
+    ]
     if not chosen:
-        messages.warning(request, "They have canceled already.")
+        messages.warning(request, "They are canceled already.")
         return None
     if not is_confirmed(request, chosen):
         title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
         return confirmation_page(model_admin, request, chosen, title=title)
-    done = [person for person in chosen if signup.cancel(registration=person)]
+    done = [person for person in chosen if signup.cancel(registration=person, by_organizer=True)]
     log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
     messages.success(request, f"{registrations} canceled. Their links no longer work.")
     if left := len(queryset) - len(done):
         messages.warning(request, f"{left} left out: canceled already.")
     return None
+
+
+@admin.action(description="Restore canceled registrations", permissions=["change"])
+def restore(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> None:
+    done = []
+    for person in queryset:
+        try:
+            if signup.restore(registration=person, by_organizer=True):
+                done.append(person)
+        except signup.AddressTaken:
+            messages.error(request, f"{person.name} has registered again with the same address.")
+    log_action(request, done, "Restored.")
+    if done:
+        registrations = counted(len(done), "registration", "registrations")
+        messages.success(request, f"{registrations} restored. If a session is full, they wait.")
+    if left := len(queryset) - len(done):
+        messages.warning(request, f"{left} skipped: not canceled, erased, or registered again.")
 
 
 def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
@@ -303,7 +327,10 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = [*(approve, decline, send_links_again, renew_links, cancel), *(export_csv, erase)]
+    actions = [
+        *(approve, decline, send_links_again, renew_links, cancel, restore),
+        *(export_csv, erase),
+    ]
     fieldsets = [
         (
             None,
@@ -414,7 +441,10 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     @admin.display(description="canceled")
     def canceled(self, registration: Registration) -> str:
         when = registration.canceled_at
-        return moment(when, registration.event.zone) if when else "no"
+        if not when:
+            return "no"
+        by = ", by an organizer" if registration.canceled_by_organizer else ""
+        return moment(when, registration.event.zone) + by
 
     @admin.display(description="access needs", empty_value="")
     def access(self, registration: Registration) -> str:

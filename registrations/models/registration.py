@@ -103,6 +103,8 @@ class Registration(models.Model):
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     canceled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Only an organizer can restore it then.
+    canceled_by_organizer = models.BooleanField(default=False, editable=False)
     approval = models.CharField(
         max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
     )
@@ -127,6 +129,10 @@ class Registration(models.Model):
                 condition=Q(approval="approved")
                 | Q(approval="pending", decided_at__isnull=True)
                 | Q(approval="declined", decided_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="registration_canceled_by_organizer_is_canceled",
+                condition=Q(canceled_by_organizer=False) | Q(canceled_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="registration_erased_is_canceled_and_blank",

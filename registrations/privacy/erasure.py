@@ -47,7 +47,10 @@ from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
-KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
+KEPT = {
+    *("id", "event", "email_since", "created_at"),
+    *("canceled_at", "canceled_by_organizer", "approval", "decided_at"),
+}
 
 
 logger = logging.getLogger(__name__)

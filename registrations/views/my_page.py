@@ -207,7 +207,7 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
     if registration_phase(registration.event) != Event.Phase.OPEN:
         return redirect_to_my_page(registration)
     try:
-        signup.restore(registration=registration)
+        is_restored = signup.restore(registration=registration)
     except signup.AddressTaken:
         return redirect_to_my_page(registration, "taken")
-    return redirect_to_my_page(registration, "back")
+    return redirect_to_my_page(registration, "back" if is_restored else "")
