@@ -3,6 +3,7 @@
 import csv
 import datetime as dt
 import io
+import re
 import zoneinfo
 from collections.abc import Iterator
 
@@ -19,8 +20,10 @@ COLUMNS = (
     *("Registered (event's time)", "Canceled (event's time)"),
     *("Sessions", "On the waiting list of", "Attended", "Access needs"),
 )
-# Spreadsheets run a cell that starts with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Spreadsheets run a cell that starts with one of these characters as a formula. A cell also starts
+# behind a `;`, a line break or whatever else a spreadsheet takes for the separator, so only those
+# that follow a letter, a digit or similar are harmless: `maria+zoom@example.org`, `well-known`.
+FORMULA_START = re.compile(r"(?<![\w.)'=+@-])[=+\-@＝＋－＠]")
 
 
 @admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
@@ -49,8 +52,9 @@ def csv_of(ids: list[int]) -> str:
 
 
 def escape_formula(text: str) -> str:
-    """Keep spreadsheets from running a cell as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """Keep spreadsheets from running any part of a cell as a formula."""
+    lines = "\n".join(text.splitlines()).replace("\t", " ")
+    return FORMULA_START.sub(r"'\g<0>", lines)
 
 
 def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:

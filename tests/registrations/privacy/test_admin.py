@@ -180,6 +180,25 @@ def test_csv_export_is_readable_by_spreadsheets(admin_client, week, dulcinea):
     assert second["Canceled (event's time)"]
 
 
+@pytest.mark.parametrize("separator", [*",;:|~^#&!/\t ", '"'])
+def test_csv_export_has_no_formula_whatever_the_separator(week, separator):
+    person = sign_up(week, "Ana Maria", email="ana-maria+week@example.org", sessions=[])
+    note = Question.objects.create(event=week, text="A note", kind="text")
+    for start in ("=", "+", "-", "@", "\t", "\r", "＝"):
+        inside = [f"x{each}{start}cmd|' /C calc'!A0{each}y" for each in (separator, "\n", '"', "")]
+        for text in (*inside, f'x{separator}"{start}cmd"', f"x{separator} {start}cmd", f"{start}1"):
+            Registration.objects.update(organization=text)
+            Answer.objects.update_or_create(
+                registration=person, question=note, defaults={"value": text}
+            )
+            table = io.StringIO(csv_of([person.pk]).removeprefix("\ufeff"), newline="")
+            quoting = csv.QUOTE_NONE if separator == '"' else csv.QUOTE_MINIMAL
+            rows = list(csv.reader(table, delimiter=separator, quoting=quoting))
+            cells = [cell for row in rows for cell in row]
+            assert [cell for cell in cells if cell.startswith((*"=+-@\t\r＝",))] == [], text
+    assert "ana-maria+week@example.org" in csv_of([person.pk])
+
+
 @pytest.mark.once
 def test_csv_export_takes_the_same_queries_for_1_person_as_for_3(week):
     def queries(count: int) -> int:
