@@ -13,6 +13,7 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
 from events import calendars
+from events.links import absolute
 from events.models import Event, EventQuerySet, Session
 
 View = Callable[..., HttpResponseBase]
@@ -74,8 +75,8 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "next_session": open_sessions[0] if open_sessions else None,
         "first_session": active_sessions[0] if active_sessions else None,
         "last_session": active_sessions[-1] if active_sessions else None,
-        "event_url": request.build_absolute_uri(event.get_absolute_url()),
-        "calendar_url": request.build_absolute_uri(f"{event.get_absolute_url()}calendar.ics"),
+        "event_url": absolute(event.get_absolute_url()),
+        "calendar_url": absolute(f"{event.get_absolute_url()}calendar.ics"),
     }
     return render(request, "events/event.html", context)
 

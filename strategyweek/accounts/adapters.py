@@ -7,6 +7,7 @@ another site. An account with an unverified address gives access to nothing.
 import datetime as dt
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -72,6 +73,15 @@ class AccountAdapter(DefaultAccountAdapter):
         """Send it only to people who have a password."""
         if user.has_usable_password():
             super().send_password_reset_mail(user, email, context)
+
+    # allauth builds links from the request's Host header, which the visitor chooses.
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return absolute(urlsplit(super().get_reset_password_from_key_url(key)).path)
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
+        url: str = super().get_email_confirmation_url(request, emailconfirmation)
+        return absolute(urlsplit(url).path)
 
     def send_account_already_exists_mail(self, email: str) -> None:
         url = absolute(reverse("account_request_login_code"))
