@@ -305,13 +305,14 @@ if ZOOM_IS_FAKE and not DEBUG:
 
 # Sign-in: organizers with a password; others with an emailed code or another site's account
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["strategyweek.accounts.passwords.PasswordBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_weeks"
 ACCOUNT_ADAPTER = "strategyweek.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "strategyweek.accounts.adapters.PasswordForm",
     "request_login_code": "strategyweek.accounts.adapters.CodeForm",
+    "reset_password": "strategyweek.accounts.adapters.PasswordResetForm",
 }
 # Our own forms, in addition to allauth's limits; counted by each web process. Many people can share
 # an IP address: a mobile carrier, a venue, or volunteers who register people by phone.
@@ -325,6 +326,8 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS
 # Seconds for which a code is valid.
 CODE_TIMEOUT = 15 * 60
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
+# allauth's adds a row the first time, and the time for it would reveal an account.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 # No email about a forgotten password to addresses without an account.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""

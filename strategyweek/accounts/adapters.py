@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
-from allauth.account.forms import LoginForm, RequestLoginCodeForm
+from allauth.account.forms import LoginForm, RequestLoginCodeForm, ResetPasswordForm
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.core import context
@@ -28,6 +28,7 @@ from django.utils import timezone
 
 from events.links import absolute
 from registrations.mail import stored_messages
+from registrations.models import OutgoingMail
 
 UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
 
@@ -56,13 +57,13 @@ class AccountAdapter(DefaultAccountAdapter):
         """A random value: no one sees it, and two concurrent sign-ups must not collide."""
         return str(uuid.uuid4())
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Queue the email, so that the response takes the same time whether or not one is sent."""
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> str:
+        """Queue the email, so that no one waits for the mail server. Returns its key."""
         context = {"email": email, "site_url": settings.SITE_URL, **context}
         message = self.render_mail(template_prefix, email, context)
         has_code = "code" in context
         valid_seconds = settings.CODE_TIMEOUT if has_code else settings.PASSWORD_RESET_TIMEOUT
-        stored_messages.queue(
+        return stored_messages.queue(
             recipient=email,
             subject=message.subject,
             text=str(message.body),
@@ -70,9 +71,15 @@ class AccountAdapter(DefaultAccountAdapter):
         )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        """Send it only to people who have a password."""
-        if user.has_usable_password():
-            super().send_password_reset_mail(user, email, context)
+        """Send it only to people who have a password.
+
+        For others, it's deleted before any worker sees it: the time that the response takes must
+        not reveal who has an account, so the work is the same.
+        """
+        with transaction.atomic():
+            key = self.send_mail("account/email/password_reset_key", email, context)
+            unwanted = "" if user.has_usable_password() else key
+            OutgoingMail.objects.filter(key=unwanted).delete()
 
     # allauth builds links from the request's Host header, which the visitor chooses.
 
@@ -116,6 +123,17 @@ class PasswordForm(LoginForm):
         cleaned: dict[str, Any] = super()._clean_with_password(credentials)
         self._login.email_verification = app_settings.EmailVerificationMethod.NONE
         return cleaned
+
+
+class PasswordResetForm(ResetPasswordForm):
+    """Does the same work for an address without an account."""
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        nobody = User(pk=0)
+        nobody.set_unusable_password()
+        self.users = self.users or [nobody]
+        email: str = super().save(request, **kwargs)
+        return email
 
 
 class CodeForm(RequestLoginCodeForm):

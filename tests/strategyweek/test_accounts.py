@@ -9,7 +9,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType, SimpleNamespace
@@ -23,9 +23,12 @@ from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers import registry
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 from django.utils import timezone
 
@@ -361,6 +364,64 @@ def test_account_without_a_password_gets_no_reset_email(client):
     OutgoingMail.objects.all().delete()
     Client().post("/accounts/password/reset/", {"email": "alice@example.org"})
     assert not stored().exists()
+
+
+class CountingHasher(MD5PasswordHasher):
+    hashed = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        type(self).hashed += 1
+        return super().encode(password, salt)
+
+
+def work_of(post: Callable[[], Any]) -> tuple[int, list[str]]:
+    """How many passwords a request hashes, and which statements it runs."""
+    CountingHasher.hashed = 0
+    with CaptureQueriesContext(connection) as queries:
+        post()
+    return CountingHasher.hashed, [query["sql"].split(maxsplit=1)[0] for query in queries]
+
+
+@pytest.fixture
+def everyone(settings, organizer) -> list[str]:
+    """An organizer with a password, an attendee without one, and a stranger."""
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    settings.ACCOUNT_RATE_LIMITS = False
+    organizer.set_password("correct horse")
+    organizer.save()
+    sign_in(Client())
+    return ["o@example.org", "alice@example.org", "stranger@example.org"]
+
+
+def test_password_sign_in_does_the_same_work_for_every_login(everyone):
+    def work(login: str) -> tuple[int, list[str]]:
+        return work_of(lambda: Client().post(PASSWORD_PAGE, {"login": login, "password": "wrong"}))
+
+    hashed = [work(login)[0] for login in (*everyone, "organizer", "stranger")]
+    assert hashed == [1, 1, 1, 1, 1]
+    queries = [len(work(login)[1]) for login in (*everyone, "organizer", "stranger")]
+    assert max(queries) - min(queries) <= 1
+
+
+def test_password_reset_does_the_same_work_for_every_address(everyone):
+    OutgoingMail.objects.all().delete()
+    organizers, attendees, strangers = (
+        work_of(lambda email=email: Client().post("/accounts/password/reset/", {"email": email}))
+        for email in everyone
+    )
+    assert organizers[0] == attendees[0] == strangers[0] == 0
+    kinds = [sorted(set(statements)) for _hashed, statements in (organizers, attendees, strangers)]
+    assert kinds[0] == kinds[1] == kinds[2]
+    lengths = [len(statements) for _hashed, statements in (organizers, attendees, strangers)]
+    assert max(lengths) - min(lengths) <= 1
+    assert [mail.message["recipient"] for mail in stored()] == ["o@example.org"]
+    assert OutgoingMail.objects.count() == 1
+
+
+@pytest.mark.parametrize("login", ["organizer", "Organizer", "o@example.org", "O@Example.org"])
+def test_organizer_signs_in_with_user_name_or_email_address(client, organizer, login):
+    answer = client.post(PASSWORD_PAGE, {"login": login, "password": "correct horse"})
+    assert answer["Location"] == "/admin/"
 
 
 @pytest.mark.parametrize(
