@@ -316,7 +316,12 @@ ACCOUNT_FORMS = {
 }
 # Our own forms, in addition to allauth's limits; counted by each web process. Many people can share
 # an IP address: a mobile carrier, a venue, or volunteers who register people by phone.
-ACCOUNT_RATE_LIMITS = {"find": "60/10m/ip", "register": "600/10m/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "find": "60/10m/ip",
+    "register": "600/10m/ip",
+    # Wrong passwords. The key is a visitor and an account: see AccountAdapter.
+    "login_failed": "10/m/ip,5/5m/key",
+}
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
@@ -382,6 +387,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTH_PASSWORD_VALIDATORS.append({"NAME": "strategyweek.accounts.password_notice.PasswordNotice"})
 
 # Security
 

@@ -5,6 +5,7 @@ another site. An account with an unverified address gives access to nothing.
 """
 
 import datetime as dt
+import logging
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from allauth.account.forms import LoginForm, RequestLoginCodeForm, ResetPassword
 from allauth.account.internal.stagekit import clear_login
 from allauth.account.models import EmailAddress
 from allauth.core import context
+from allauth.core.internal import ratelimit
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.contrib import messages
@@ -29,6 +31,9 @@ from django.utils import timezone
 from events.links import absolute
 from registrations.mail import stored_messages
 from registrations.models import OutgoingMail
+from strategyweek.accounts.passwords import accounts_named
+
+logger = logging.getLogger(__name__)
 
 UNVERIFIED_ACCOUNT_LIFETIME = dt.timedelta(days=1)
 
@@ -52,6 +57,27 @@ class AccountAdapter(DefaultAccountAdapter):
             return redirect("account_login")
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return response
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count wrong passwords for a visitor and an account together.
+
+        So no stranger can lock an organizer out. The user name and the email address of an account
+        count together, whatever the Host header is.
+        """
+        accounts = accounts_named(credentials)
+        login = credentials.get("email") or credentials.get("username") or ""
+        return f"{ratelimit.get_ip(request)}/{accounts[0].pk if accounts else login.lower()}"
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        numbers = [user.pk for user in accounts_named(credentials)]
+        visitor = ratelimit.get_ip(request)
+        logger.warning("Wrong password for account %s, from %s", numbers or "unknown", visitor)
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        super().login(request, user)
+        methods = {record["method"] for record in get_authentication_records(request, user)}
+        visitor = ratelimit.get_ip(request)
+        logger.info("Account %s signed in by %s, from %s", user.pk, sorted(methods), visitor)
 
     def generate_unique_username(self, txts: list[str | None], regex: str | None = None) -> str:
         """A random value: no one sees it, and two concurrent sign-ups must not collide."""

@@ -424,6 +424,95 @@ def test_organizer_signs_in_with_user_name_or_email_address(client, organizer, l
     assert answer["Location"] == "/admin/"
 
 
+def wrong_password(login: str, visitor: str = "192.0.2.1", **headers: str) -> str:
+    form = {"login": login, "password": "wrong"}
+    return main_text(Client(REMOTE_ADDR=visitor, headers=headers).post(PASSWORD_PAGE, form))
+
+
+def is_signed_in_from(visitor: str) -> bool:
+    client = Client(REMOTE_ADDR=visitor)
+    client.post(PASSWORD_PAGE, {"login": "o@example.org", "password": "correct horse"})
+    return is_signed_in(client)
+
+
+def test_stranger_cannot_lock_an_organizer_out(organizer):
+    for number in range(40):
+        wrong_password("o@example.org", visitor=f"192.0.2.{number % 4 + 1}")
+        wrong_password("organizer", visitor=f"192.0.2.{number % 4 + 1}")
+    assert not is_signed_in_from("192.0.2.1")
+    assert is_signed_in_from("198.51.100.7")
+
+
+def test_wrong_passwords_for_an_account_count_together(organizer, settings):
+    """Whatever the login and the Host header are."""
+    settings.ALLOWED_HOSTS = ["localhost"]
+    logins = ["organizer", "o@example.org", "ORGANIZER", "O@example.org", "organizer", "organizer"]
+    pages = [wrong_password(login, host=f"localhost:{n}") for n, login in enumerate(logins, 1)]
+    assert ["Too many" in page for page in pages] == [False] * 5 + [True]
+    assert "Too many" in wrong_password("o@example.org", host="localhost:99")
+    assert "Too many" not in wrong_password("someone-else", host="localhost")
+
+
+def test_sign_ins_are_logged_without_addresses(client, organizer, caplog):
+    caplog.set_level(logging.INFO)
+    wrong_password("o@example.org")
+    wrong_password("nobody@example.org")
+    client.post(PASSWORD_PAGE, {"login": "o@example.org", "password": "correct horse"})
+    sign_in(Client(), "alice@example.org")
+    alice = User.objects.get(email="alice@example.org")
+    for line in (
+        f"Wrong password for account [{organizer.pk}], from 192.0.2.1",
+        "Wrong password for account unknown, from 192.0.2.1",
+        f"Account {organizer.pk} signed in by ['password'], from 127.0.0.1",
+        f"Account {alice.pk} signed in by ['code'], from 127.0.0.1",
+    ):
+        assert caplog.messages.count(line) == 1
+    assert "example.org" not in caplog.text
+
+
+def reset_by_email(_organizer: User) -> None:
+    client = Client()
+    client.post("/accounts/password/reset/", {"email": "o@example.org"})
+    (url,) = re.findall(r"http\S+/key/\S+", newest_message()["text"])
+    page = client.get(urlsplit(url).path, follow=True)
+    passwords = {"password1": "battery staple", "password2": "battery staple"}
+    client.post(page.request["PATH_INFO"], passwords)
+
+
+def change_in_the_admin(organizer: User) -> None:
+    client = Client()
+    client.force_login(organizer)
+    passwords = {"new_password1": "battery staple", "new_password2": "battery staple"}
+    page = "/admin/password_change/"
+    assert client.post(page, {"old_password": "correct horse", **passwords}).status_code == 302
+
+
+def change_by_another_organizer(organizer: User) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("other", "other@example.org", "pass word"))
+    passwords = {"password1": "battery staple", "password2": "battery staple"}
+    page = f"/admin/auth/user/{organizer.pk}/password/"
+    assert client.post(page, {**passwords, "usable_password": "true"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "change", [reset_by_email, change_in_the_admin, change_by_another_organizer]
+)
+def test_changed_password_is_reported_by_email(organizer, change):
+    assert is_signed_in_from("127.0.0.1")
+    organizer.refresh_from_db()
+    assert not stored().exists()
+    change(organizer)
+    organizer.refresh_from_db()
+    assert organizer.check_password("battery staple")
+    message = newest_message()
+    assert (message["recipient"], message["subject"]) == (
+        "o@example.org",
+        "Your password was changed",
+    )
+    assert "http://localhost/accounts/password/reset/" in message["text"]
+
+
 @pytest.mark.parametrize(
     "page", ["signup/", "password/change/", "password/set/", "reauthenticate/", "elsewhere/"]
 )

@@ -8,7 +8,9 @@ from django.conf import settings as configured
 from django.contrib.auth.models import User
 from django.template import loader
 from django.test import Client
+from django.urls import reverse
 
+from events.links import absolute
 from registrations.mail import previews
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
@@ -69,6 +71,7 @@ def test_every_account_email_links_only_to_the_site(rf, name):
                 "code": "ABCD-EFGH",
                 "request": request,
                 "password_reset_url": adapter.get_reset_password_from_key_url("1-key"),
+                "reset_url": absolute(reverse("account_reset_password")),
                 "sign_in_url": f"{SITE}/accounts/login/code/",
             },
         )
