@@ -58,22 +58,26 @@ def register(
     are to the organizers' questions. `details` are other fields of Registration: name, time_zone,
     organization, us_state and the access needs.
     """
-    key = email_key(email)
-    approval = _initial_approval(event, key)
+    approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
-        event=event, email=email.strip(), email_key=key, approval=approval, **details
+        event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
     )
-    active = Registration.objects.active().filter(event=event, email_key=key)
+    same = Registration.objects.filter(event=event, email_key=registration.email_key)
     saved = None
     # The unique constraint decides which of two simultaneous requests is first. If that one is
     # canceled before we read it, try again.
     while saved is None:
         Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        saved = active.first()
+        found = list(same.order_by("pk"))
+        saved = next((each for each in found if each.canceled_at is None), None)
     if saved.token != registration.token:
         _resend_confirmation(Approval(saved.approval), [saved])
         return saved
     registration.pk = saved.pk
+    earlier = [each for each in found if each.pk != saved.pk]
+    if earlier and _was_turned_away(earlier[-1]):
+        registration.approval = approval = Approval.PENDING
+        registration.save(update_fields=["approval"])
     seats.assign(registration=registration, sessions=sessions)
     registration.strategies.add(*strategies)
     questions.save_answers(registration=registration, answers=answers or {})
@@ -84,13 +88,9 @@ def register(
     return registration
 
 
-def _initial_approval(event: Event, key: str) -> Approval:
-    """Pending if the event requires approval, or an organizer turned this address away before."""
-    earlier = Registration.objects.filter(event=event, email_key=key).order_by("pk").last()
-    turned_away = earlier and (
-        earlier.canceled_by_organizer or earlier.approval != Approval.APPROVED
-    )
-    return Approval.PENDING if event.requires_approval or turned_away else Approval.APPROVED
+def _was_turned_away(registration: Registration) -> bool:
+    """Whether an organizer canceled or declined it, or had yet to approve it."""
+    return registration.canceled_by_organizer or registration.approval != Approval.APPROVED
 
 
 @transaction.atomic
