@@ -34,15 +34,17 @@ def briefly_cached(view: View) -> View:
     return choose
 
 
-def is_organizer(request: HttpRequest) -> bool:
-    """Whether a member of staff is signed in."""
+def may_see_drafts(request: HttpRequest, model: str) -> bool:
+    """Whether someone is signed in who may view these in the admin: "event" or "session"."""
     # Without the cookie no one is signed in. Reading the session would add Vary: Cookie.
-    return settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_staff
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_staff:
+        return False
+    return any(request.user.has_perm(f"events.{verb}_{model}") for verb in ("view", "change"))
 
 
 def visible_events(request: HttpRequest) -> EventQuerySet:
     """Published events; organizers see their drafts too."""
-    return Event.objects.all() if is_organizer(request) else Event.objects.published()
+    return Event.objects.all() if may_see_drafts(request, "event") else Event.objects.published()
 
 
 @require_safe
@@ -84,7 +86,7 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
 def visible_sessions(request: HttpRequest, event: Event) -> QuerySet[Session]:
     """Published sessions; organizers see their drafts too."""
     sessions = event.sessions.select_related("event", "track")
-    return sessions if is_organizer(request) else sessions.published()
+    return sessions if may_see_drafts(request, "session") else sessions.published()
 
 
 @require_safe

@@ -12,13 +12,15 @@ from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from registrations.admin.shared import log_bulk_action, may_see_sensitive_data
+from registrations.formatting import people
 from registrations.models import Question, Registration, Seat
 from registrations.questions import shown
 
 COLUMNS = (
     *("Name", "Email", "Organization", "State", "Time zone", "Approval"),
     *("Registered (event's time)", "Canceled (event's time)"),
-    *("Sessions", "On the waiting list of", "Attended", "Access needs"),
+    *("Sessions", "On the waiting list of", "Attended"),
 )
 # Spreadsheets run a cell that starts with one of these characters as a formula. A cell also starts
 # behind a `;`, a line break or whatever else a spreadsheet takes for the separator, so only those
@@ -31,23 +33,32 @@ def export_csv(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse:
     ids = list(queryset.values_list("pk", flat=True))
+    sensitive = may_see_sensitive_data(request)
+    table = csv_of(ids, sensitive=sensitive)
+    what = "with access needs and answers" if sensitive else "without access needs and answers"
+    log_bulk_action(request, Registration, f"Exported {people(len(ids))}, {what}.")
     # Excel only recognizes UTF-8 by this byte order mark.
-    response = HttpResponse("\ufeff" + csv_of(ids), content_type="text/csv; charset=utf-8")
+    response = HttpResponse("\ufeff" + table, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="registrations.csv"'
     response["Cache-Control"] = "no-store"
     return response
 
 
-def csv_of(ids: list[int]) -> str:
-    """Return the people as CSV, without erased ones, and a column per question."""
-    people = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
-    questions = list(Question.objects.filter(event__in=people.order_by().values("event")))
+def csv_of(ids: list[int], *, sensitive: bool = True) -> str:
+    """Return the people as CSV, without erased ones.
+
+    `sensitive` adds the access needs, and a column per question.
+    """
+    found = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
+    questions = list(Question.objects.filter(event__in=found.order_by().values("event")))
+    more = ("Access needs", *(question.text for question in questions)) if sensitive else ()
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(map(escape_formula, (*COLUMNS, *(question.text for question in questions))))
-    rows = people.select_related("event").prefetch_related("seats__session", "answers")
+    writer.writerow(map(escape_formula, (*COLUMNS, *more)))
+    rows = found.select_related("event").prefetch_related("seats__session", "answers")
     for person in rows:
-        writer.writerow(map(escape_formula, _cells(person, questions)))
+        cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]
+        writer.writerow(map(escape_formula, cells))
     return table.getvalue()
 
 
@@ -57,16 +68,19 @@ def escape_formula(text: str) -> str:
     return FORMULA_START.sub(r"'\g<0>", lines)
 
 
-def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
+def _cells(person: Registration) -> Iterator[str]:
     seats, zone = person.seats.all(), person.event.zone
     waiting = [seat for seat in seats if seat.state == Seat.State.WAITING]
-    answers = {answer.question_id: answer for answer in person.answers.all()}
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)
     yield person.get_approval_display()
     yield from (_moment(when, zone) for when in (person.created_at, person.canceled_at))
     yield _titles([seat for seat in seats if seat not in waiting])
     yield _titles(waiting)
     yield _titles([seat for seat in seats if seat.attended])
+
+
+def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterator[str]:
+    answers = {answer.question_id: answer for answer in person.answers.all()}
     yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)

@@ -31,6 +31,7 @@ from registrations.admin.shared import (
     admin_page,
     fingerprint,
     log_action,
+    may_see_sensitive_data,
 )
 from registrations.formatting import counted, moment, people
 from registrations.forms import NeedsField
@@ -46,11 +47,11 @@ from registrations.models import (
 from registrations.validators import validate_address
 
 Approval = Registration.Approval
+# Shown only to people who may see sensitive data.
+NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = ("Access needs", "Answers to your questions")
 
 
-class RegistrationChangeForm(VersionedForm):
-    needs = NeedsField(label="Access needs")
-
+class RegistrationForm(VersionedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
@@ -75,6 +76,10 @@ class RegistrationChangeForm(VersionedForm):
         if not self.instance.canceled_at and others.exclude(pk=self.instance.pk).exists():
             raise ValidationError("Someone else is registered with this address.")
         return email
+
+
+class RegistrationChangeForm(RegistrationForm):
+    needs = NeedsField(label="Access needs")
 
 
 class SeatInline(ChangeOnlyInline):
@@ -340,8 +345,8 @@ class RegistrationAdmin(ChangeOnlyAdmin):
                 "People register on the public page, or you do it there for them.",
             },
         ),
-        ("Access needs", {"fields": ["needs", "needs_other", "arrangements"]}),
-        ("Answers to your questions", {"fields": ["answers"]}),
+        (NEEDS_SECTION, {"fields": ["needs", "needs_other", "arrangements"]}),
+        (ANSWERS_SECTION, {"fields": ["answers"]}),
         (
             "Mails",
             {
@@ -372,6 +377,23 @@ class RegistrationAdmin(ChangeOnlyAdmin):
             ]
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not may_see_sensitive_data(request):
+            kwargs["form"] = RegistrationForm
+        return super().get_form(request, *args, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = may_see_sensitive_data(request)
+        return [each for each in self.fieldsets if shown or each[0] not in SENSITIVE_SECTIONS]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        shown = may_see_sensitive_data(request)
+        return [each for each in self.list_display if shown or each != "access"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        shown = may_see_sensitive_data(request)
+        return [each for each in self.list_filter if shown or each != NeedFilter]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
         rows: Any = super().get_queryset(request)

@@ -118,6 +118,8 @@ class Registration(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        permissions = [("view_sensitive_data", "Can see people's access needs and answers")]
+        indexes = [models.Index(name="registrations_of_an_address", fields=["event", "email_key"])]
         constraints = [
             models.UniqueConstraint(
                 name="one_active_registration_per_event_and_email",

@@ -250,11 +250,14 @@ def erase_expired(now: dt.datetime | None = None, limit: int = PEOPLE_PER_RUN) -
         for registration in event.registrations.filter(erased_at=None).order_by("pk"):
             done += _try_to_erase(registration)
             if done >= limit:
+                logger.info("Erased the personal data of %s people of past events.", done)
                 return True
         attendances = Attendance.objects.filter(session__event=event)
         named = attendances.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)
         named.update(name="", email="", registrant_id="")
+    if done:
+        logger.info("Erased the personal data of %s people of past events.", done)
     return False
 
 
