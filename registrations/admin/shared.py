@@ -109,7 +109,7 @@ def log_action(request: HttpRequest, rows: Iterable[Model], message: str) -> Non
 def log_bulk_action(request: HttpRequest, model: type[Model], message: str) -> None:
     """Record in one entry who did something with many rows. `message` has no names."""
     entry = LogEntry(
-        user_id=request.user.pk,
+        user=request.user,
         content_type=ContentType.objects.get_for_model(model),
         object_repr=str(model._meta.verbose_name_plural),
         action_flag=CHANGE,

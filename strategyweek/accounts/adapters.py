@@ -157,7 +157,7 @@ class PasswordResetForm(ResetPasswordForm):
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
         nobody = User(pk=0)
         nobody.set_unusable_password()
-        self.users = self.users or [nobody]
+        self.users: list[User] = self.users or [nobody]
         email: str = super().save(request, **kwargs)
         return email
 

@@ -17,7 +17,7 @@ admin.site.unregister([User, Group])
 
 
 def is_superuser(request: HttpRequest) -> bool:
-    return request.user.is_active and request.user.is_superuser  # type: ignore[union-attr]
+    return request.user.is_active and request.user.is_superuser
 
 
 @admin.register(User)

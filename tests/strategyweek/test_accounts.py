@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -406,7 +407,7 @@ def test_password_sign_in_does_the_same_work_for_every_login(everyone):
 def test_password_reset_does_the_same_work_for_every_address(everyone):
     OutgoingMail.objects.all().delete()
     organizers, attendees, strangers = (
-        work_of(lambda email=email: Client().post("/accounts/password/reset/", {"email": email}))
+        work_of(partial(Client().post, "/accounts/password/reset/", {"email": email}))
         for email in everyone
     )
     assert organizers[0] == attendees[0] == strangers[0] == 0

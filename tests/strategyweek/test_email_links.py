@@ -2,6 +2,7 @@
 
 import re
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 from django.conf import settings as configured
@@ -84,8 +85,8 @@ def test_account_emails_are_the_ones_that_have_templates():
     """An email of allauth without a template of ours would have its own links and wording."""
     assert "password_reset_key" in ACCOUNT_EMAILS
     for name in ACCOUNT_EMAILS:
-        origin = loader.get_template(f"account/email/{name}_subject.txt").origin.name
-        assert origin.startswith(str(configured.BASE_DIR / "templates"))
+        template: Any = loader.get_template(f"account/email/{name}_subject.txt")
+        assert template.origin.name.startswith(str(configured.BASE_DIR / "templates"))
 
 
 def test_host_header_does_not_change_the_links_of_account_emails(settings, week):
