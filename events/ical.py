@@ -1,7 +1,6 @@
 """Builds calendar files from plain values (RFC 5545, RFC 5546, RFC 7986)."""
 
 import datetime as dt
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ LINE_END = re.compile(r"\r\n(?! )")
 BREAK = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
 # Not allowed in text (RFC 5545, 3.1).
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
-PRODUCT = "-//Strategy Week//strategyweek//EN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +44,6 @@ class Entry:
     tentative: bool = False
     alarms: tuple[dt.timedelta, ...] = ()
 
-    @property
-    def status(self) -> str:
-        if self.canceled:
-            return "CANCELLED"
-        return "TENTATIVE" if self.tentative else "CONFIRMED"
-
 
 def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "") -> bytes:
     """Build a calendar from results of `entry`.
@@ -60,14 +52,8 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
     entry of an email (RFC 6047), or "" for a feed (RFC 5545, 3.7.2). `name` is shown to
     subscribers.
     """
-    head, end, tail = _empty_calendar(method, name).rpartition(b"END:VCALENDAR")
-    return b"".join([head, *entries, end, tail])
-
-
-@functools.lru_cache(maxsize=100)
-def _empty_calendar(method: str, name: str) -> bytes:
     calendar = Calendar()
-    calendar.add("PRODID", PRODUCT)
+    calendar.add("PRODID", "-//Strategy Week//strategyweek//EN")
     calendar.add("VERSION", "2.0")
     if method:
         calendar.add("METHOD", method)
@@ -77,17 +63,12 @@ def _empty_calendar(method: str, name: str) -> bytes:
         calendar.add("X-WR-CALNAME", vText(_one_line(name)))
         calendar.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
         calendar.add("X-PUBLISHED-TTL", "PT1H")
-    return calendar.to_ical()
+    head, end, tail = calendar.to_ical().rpartition(b"END:VCALENDAR")
+    return b"".join([head, *entries, end, tail])
 
 
 def entry(entry: Entry) -> bytes:
     """Build one VEVENT. The same values always give the same bytes."""
-    organizer = vCalAddress(f"mailto:{entry.organizer_email}")
-    organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
-    return _component(entry, organizer).to_ical()
-
-
-def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component = Component()
     component.add("UID", entry.uid)
     component.add("SEQUENCE", entry.sequence)
@@ -96,34 +77,29 @@ def _component(entry: Entry, organizer: vCalAddress) -> Component:
     component.add("DTSTART", entry.starts_at.astimezone(dt.UTC))
     component.add("DTEND", entry.ends_at.astimezone(dt.UTC))
     component.add("SUMMARY", _text(entry.title))
-    component.add("STATUS", entry.status)
-    if entry.status != "CONFIRMED":
+    status = "TENTATIVE" if entry.tentative else "CONFIRMED"
+    component.add("STATUS", "CANCELLED" if entry.canceled else status)
+    if entry.canceled or entry.tentative:
         # Does not block the time in the calendar.
         component.add("TRANSP", "TRANSPARENT")
+    organizer = vCalAddress(f"mailto:{entry.organizer_email}")
+    organizer.params["CN"] = vText(_one_line(entry.organizer_name).replace('"', ""))
     component.add("ORGANIZER", organizer)
     if entry.attendee_email:
         attendee = vCalAddress(f"mailto:{entry.attendee_email}")
         attendee.params["PARTSTAT"] = vText("TENTATIVE" if entry.tentative else "ACCEPTED")
         component.add("ATTENDEE", attendee)
-    for key, value in (
-        ("DESCRIPTION", _text(entry.description)),
-        ("LOCATION", entry.location),
-        ("URL", entry.url),
-    ):
+    texts = {"DESCRIPTION": _text(entry.description), "LOCATION": entry.location, "URL": entry.url}
+    for name, value in texts.items():
         if value:
-            component.add(key, value)
-    if not entry.canceled:
-        for before in entry.alarms:
-            component.add_component(_alarm(entry, before))
-    return component
-
-
-def _alarm(entry: Entry, before: dt.timedelta) -> Alarm:
-    alarm = Alarm()
-    alarm.add("ACTION", "DISPLAY")
-    alarm.add("DESCRIPTION", _text(entry.title))
-    alarm.add("TRIGGER", -before)
-    return alarm
+            component.add(name, value)
+    for before in () if entry.canceled else entry.alarms:
+        alarm = Alarm()
+        alarm.add("ACTION", "DISPLAY")
+        alarm.add("DESCRIPTION", _text(entry.title))
+        alarm.add("TRIGGER", -before)
+        component.add_component(alarm)
+    return component.to_ical()
 
 
 def _text(value: str) -> str:

@@ -1,28 +1,21 @@
 """Loads the Drop LWOP Coalition's Strategy Week."""
 
 import datetime as dt
+import tomllib
 import zoneinfo
-from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Max, Q
+from django.utils import timezone
 
-from events.drop_lwop_2021 import (
-    HOST,
-    INTRODUCTION,
-    NAME,
-    SESSIONS,
-    SPEAKERS,
-    SUMMARY,
-    TIME_ZONE,
-    TRACKS,
-    PlannedSession,
-)
-from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
+from events.models import AgendaItem, Event, Meeting, Session
 
+WEEK = tomllib.loads(Path(__file__).with_name("drop_lwop_2021.toml").read_text("utf-8"))
+HOST = WEEK["event"]["host"]
+ZONE = zoneinfo.ZoneInfo(WEEK["event"]["time_zone"])
 SLUG_PREFIX = "drop-lwop-"
-ZONE = zoneinfo.ZoneInfo(TIME_ZONE)
 SATURDAY = 5
 MIN_NOTICE = dt.timedelta(days=14)
 
@@ -35,32 +28,27 @@ class LoadedWeek(NamedTuple):
 
 
 @transaction.atomic
-def load_strategy_week(
-    *, starting: dt.date, sessions: Sequence[PlannedSession] = SESSIONS
-) -> LoadedWeek:
+def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> LoadedWeek:
     """Create and publish the week that starts on this Saturday, unless it exists.
 
-    An existing week is never changed. Raises ValueError if `starting` is not a Saturday.
+    An existing week is never changed. `week` is the content, as in drop_lwop_2021.toml. Raises
+    ValueError if `starting` is not a Saturday.
     """
     if starting.weekday() != SATURDAY:
         raise ValueError(f"A Strategy Week starts on a Saturday, and {starting} is not one.")
-    event = _find_week(starting)
+    # By its kickoff: organizers may have changed its address.
+    kickoffs = Session.objects.filter(kind=Session.Kind.KICKOFF, event__host=HOST)
+    with timezone.override(ZONE):
+        event = Event.objects.filter(sessions__in=kickoffs.filter(starts_at__date=starting)).first()
     if event:
         return LoadedWeek(event, created=False)
     # get_or_create, because two servers may start at the same time.
     event, created = Event.objects.get_or_create(
         slug=f"{SLUG_PREFIX}{starting}",
-        defaults={
-            "name": NAME,
-            "status": Event.Status.PUBLISHED,
-            "host": HOST,
-            "summary": SUMMARY,
-            "introduction": INTRODUCTION,
-            "time_zone": TIME_ZONE,
-        },
+        defaults={**week["event"], "status": Event.Status.PUBLISHED},
     )
     if created:
-        _create_content(event, starting, sessions)
+        _create_content(event, starting, week)
     return LoadedWeek(event, created)
 
 
@@ -75,69 +63,38 @@ def unfinished_week(now: dt.datetime) -> Event | None:
 
     This includes a week without sessions, because organizers may be about to add them.
     """
-    return (
-        Event.objects.filter(Q(slug__startswith=SLUG_PREFIX) | Q(host=HOST))
-        .annotate(last_ends_at=Max("sessions__ends_at"))
-        .filter(Q(last_ends_at=None) | Q(last_ends_at__gt=now))
-        .first()
-    )
+    weeks = Event.objects.filter(Q(slug__startswith=SLUG_PREFIX) | Q(host=HOST))
+    weeks = weeks.alias(last_ends_at=Max("sessions__ends_at"))
+    return weeks.filter(Q(last_ends_at=None) | Q(last_ends_at__gt=now)).first()
 
 
-def _find_week(day: dt.date) -> Event | None:
-    """The coalition's week that starts on this day, even if organizers changed its address."""
-    return Event.objects.filter(
-        host=HOST,
-        sessions__kind=Session.Kind.KICKOFF,
-        sessions__starts_at__gte=_in_utc(day, dt.time.min),
-        sessions__starts_at__lt=_in_utc(day + dt.timedelta(days=1), dt.time.min),
-    ).first()
-
-
-def _in_utc(day: dt.date, time: dt.time) -> dt.datetime:
-    return dt.datetime.combine(day, time, tzinfo=ZONE).astimezone(dt.UTC)
-
-
-def _create_content(event: Event, starting: dt.date, sessions: Sequence[PlannedSession]) -> None:
+def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> None:
     tracks = {
-        name: Track.objects.create(
-            event=event, name=name, description=description, position=position
-        )
-        for position, (name, description) in enumerate(TRACKS.items(), start=1)
+        name: event.tracks.create(name=name, description=description, position=position)
+        for position, (name, description) in enumerate(week["tracks"].items(), start=1)
     }
     speakers = {
-        name: Speaker.objects.create(event=event, name=name, affiliation=affiliation)
-        for name, affiliation in SPEAKERS.items()
+        name: event.speakers.create(name=name, affiliation=affiliation)
+        for name, affiliation in week["speakers"].items()
     }
-    for planned in sessions:
-        day = starting + dt.timedelta(days=planned.day)
-        session = Session.objects.create(
-            event=event,
-            track=tracks[planned.track] if planned.track else None,
-            kind=planned.kind,
-            title=planned.title,
-            slug=planned.slug,
-            summary=planned.summary,
-            starts_at=_in_utc(day, planned.starts),
-            ends_at=_in_utc(day, planned.ends),
+    for planned in week["sessions"]:
+        day = starting + dt.timedelta(days=planned["day"])
+        session = event.sessions.create(
+            track=tracks[planned["track"]] if "track" in planned else None,
+            starts_at=dt.datetime.combine(day, planned["starts"], ZONE),
+            ends_at=dt.datetime.combine(day, planned["ends"], ZONE),
+            **{name: planned[name] for name in ("kind", "title", "slug", "summary")},
         )
         Meeting.objects.create(session=session)
-        _create_agenda(session, planned, speakers)
-
-
-def _create_agenda(session: Session, planned: PlannedSession, speakers: dict[str, Speaker]) -> None:
-    items = AgendaItem.objects.bulk_create(
-        AgendaItem(
-            session=session,
-            position=10 * position,
-            minutes=item.minutes,
-            title=item.title,
-            description=item.description,
+        agenda = AgendaItem.objects.bulk_create(
+            AgendaItem(
+                session=session,
+                position=10 * position,
+                minutes=item["minutes"],
+                title=item["title"],
+                description=item.get("description", ""),
+            )
+            for position, item in enumerate(planned["agenda"], start=1)
         )
-        for position, item in enumerate(planned.agenda, start=1)
-    )
-    through = AgendaItem.speakers.through
-    through.objects.bulk_create(
-        through(agendaitem=item, speaker=speakers[name])
-        for item, plan in zip(items, planned.agenda, strict=True)
-        for name in plan.speakers
-    )
+        for item, planned_item in zip(agenda, planned["agenda"], strict=True):
+            item.speakers.add(*(speakers[name] for name in planned_item.get("speakers", [])))

@@ -16,10 +16,8 @@ from events import calendars
 from events.links import absolute
 from events.models import Event, EventQuerySet, Session
 
-View = Callable[..., HttpResponseBase]
 
-
-def briefly_cached(view: View) -> View:
+def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Cache the page for five seconds, except for people who are signed in.
 
     Organizers have to see their own edits at once.
@@ -51,9 +49,7 @@ def visible_events(request: HttpRequest) -> EventQuerySet:
 @briefly_cached
 def home(request: HttpRequest) -> HttpResponse:
     event = Event.objects.current(timezone.now())
-    if event is None:
-        return render(request, "events/none.html")
-    return event_page(request, event)
+    return event_page(request, event) if event else render(request, "events/none.html")
 
 
 @require_safe
@@ -95,14 +91,13 @@ def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=event_slug)
     session = get_object_or_404(visible_sessions(request, event), slug=slug)
     now = timezone.now()
+    open_sessions = [session] if session.is_open_to_register(now) else []
     context = {
         "event": event,
         "zone": event.zone,
         "session": session,
         "now": now,
-        "phase": event.registration_phase(
-            now, [session] if session.is_open_to_register(now) else []
-        ),
+        "phase": event.registration_phase(now, open_sessions),
     }
     return render(request, "events/session.html", context)
 

@@ -1,8 +1,9 @@
 """What people need to take part: requested, arranged, and confirmed to them by email."""
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
@@ -12,9 +13,6 @@ from events.models import Session
 from events.templatetags import times
 from registrations.mail import enqueue
 from registrations.models import OTHER_NEED, AccessNeed, Registration, Seat
-
-# Needs of sessions within this time are shown on the first page of the admin.
-SOON = dt.timedelta(days=7)
 
 
 @transaction.atomic
@@ -39,14 +37,9 @@ def update(*, registration: Registration, restart: bool = False) -> None:
             arranged_at=None,
             confirmed_at=None,
         )
-    AccessNeed.objects.bulk_create(
-        [
-            AccessNeed(seat=seat, kind=kind, text=text)
-            for seat in (seats if requested else ())
-            for kind, text in requested.items()
-        ],
-        ignore_conflicts=True,
-    )
+    pairs = itertools.product(seats if requested else (), requested.items())
+    wanted = [AccessNeed(seat=seat, kind=kind, text=text) for seat, (kind, text) in pairs]
+    AccessNeed.objects.bulk_create(wanted, ignore_conflicts=True)
 
 
 def active_needs(now: dt.datetime) -> QuerySet[AccessNeed]:
@@ -68,23 +61,17 @@ def arrange(*, needs: Iterable[AccessNeed]) -> int:
     )
 
 
-@transaction.atomic
 def reopen(*, needs: Iterable[AccessNeed]) -> int:
     """Set needs back to requested. Returns how many were arranged or confirmed."""
-    return _reopen(AccessNeed.objects.filter(pk__in=_ids(needs)))
+    requested = AccessNeed.State.REQUESTED
+    handled = AccessNeed.objects.filter(pk__in=_ids(needs)).exclude(state=requested)
+    return handled.update(state=requested, arranged_at=None, confirmed_at=None)
 
 
 def reopen_moved(now: dt.datetime) -> None:
     """Set needs back to requested if their session has moved since they were arranged."""
-    moved = ~Q(arranged_for=F("seat__session__starts_at"))
-    _reopen(active_needs(now).filter(moved))
-
-
-def _reopen(needs: QuerySet[AccessNeed]) -> int:
-    handled = needs.exclude(state=AccessNeed.State.REQUESTED).values("pk")
-    return AccessNeed.objects.filter(pk__in=handled).update(
-        state=AccessNeed.State.REQUESTED, arranged_at=None, confirmed_at=None
-    )
+    handled = active_needs(now).exclude(state=AccessNeed.State.REQUESTED)
+    reopen(needs=handled.exclude(arranged_for=F("seat__session__starts_at")))
 
 
 @transaction.atomic
@@ -111,24 +98,19 @@ def _ids(needs: Iterable[AccessNeed]) -> list[int]:
     return [need.pk for need in needs]
 
 
-def day(session: Session) -> str:
-    """The session's day in the event's time zone: Tuesday, October 19."""
-    return times.day(session.starts_at, session.event.zone)
-
-
-@dataclass(frozen=True)
-class Tally:
+class Tally(NamedTuple):
     """A session's needs, counted by state. People on its waitlist are counted separately."""
 
     session: Session
-    requested: int = 0
-    arranged: int = 0
-    confirmed: int = 0
-    waiting: int = 0
+    requested: int
+    arranged: int
+    confirmed: int
+    waiting: int
 
     @property
     def day(self) -> str:
-        return day(self.session)
+        """The session's day in the event's time zone: Tuesday, October 19."""
+        return times.day(self.session.starts_at, self.session.event.zone)
 
     @property
     def rest(self) -> str:
@@ -144,17 +126,20 @@ class Tally:
 def tallies(needs: QuerySet[AccessNeed]) -> list[Tally]:
     """The needs of each session that has any, the next session first."""
     seated = Q(seat__state=Seat.State.SEATED)
-    counts: dict[str, Count] = {
-        state.value: Count("pk", filter=seated & Q(state=state)) for state in AccessNeed.State
-    }
-    counts["waiting"] = Count("pk", filter=~seated)
-    rows = needs.order_by().values_list("seat__session").annotate(**counts)
-    by_session = {pk: found for pk, *found in rows}
-    sessions = Session.objects.filter(pk__in=by_session).select_related("event")
-    return [Tally(session, *by_session[session.pk]) for session in sessions]
+    rows = (
+        needs.order_by()
+        .values_list("seat__session")
+        .annotate(
+            **{state: Count("pk", filter=seated & Q(state=state)) for state in AccessNeed.State},
+            waiting=Count("pk", filter=~seated),
+        )
+    )
+    counts = {pk: found for pk, *found in rows}
+    sessions = Session.objects.filter(pk__in=counts).select_related("event")
+    return [Tally(session, *counts[session.pk]) for session in sessions]
 
 
 def upcoming(now: dt.datetime) -> list[Tally]:
-    """Sessions that start within `SOON` and have needs to arrange or confirm."""
-    soon = active_needs(now).filter(seat__session__starts_at__lte=now + SOON)
+    """Sessions that start within a week and have needs to arrange or confirm."""
+    soon = active_needs(now).filter(seat__session__starts_at__lte=now + dt.timedelta(days=7))
     return [tally for tally in tallies(soon) if tally.requested or tally.arranged]

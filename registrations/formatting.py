@@ -46,10 +46,8 @@ def ago_and_when(when: dt.datetime | None, now: dt.datetime, zone: zoneinfo.Zone
     return f"{ago(when, now)} ({moment(when, zone)})" if when else "never"
 
 
-def time_left(left: dt.timedelta | None) -> str:
-    """about 3 minutes left; a moment left; "" when it is unknown"""
-    if left is None:
-        return ""
+def time_left(left: dt.timedelta) -> str:
+    """about 3 minutes left; a moment left"""
     minutes = round(left.total_seconds() / 60)
     if minutes < 1:
         return "a moment left"

@@ -14,12 +14,7 @@ from registrations.models import Registration, Seat, need_choices
 from registrations.us_states import US_STATES
 
 EMAIL_WIDGET = forms.EmailInput(
-    attrs={
-        "autocomplete": "email",
-        "inputmode": "email",
-        "autocapitalize": "none",
-        "spellcheck": "false",
-    }
+    {"autocomplete": "email", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
 )
 INVALID_EMAIL = "This does not look like an email address, such as maria@example.org."
 
@@ -27,14 +22,11 @@ INVALID_EMAIL = "This does not look like an email address, such as maria@example
 class NeedsField(forms.MultipleChoiceField):
     """The kinds of access needs, as checkboxes."""
 
+    widget = forms.CheckboxSelectMultiple
+    default_error_messages = {"invalid_choice": "Choose from the list."}
+
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            choices=need_choices,
-            required=False,
-            widget=forms.CheckboxSelectMultiple,
-            error_messages={"invalid_choice": "Choose from the list."},
-            **options,
-        )
+        super().__init__(choices=need_choices, required=False, **options)
 
     def clean(self, value: Any) -> list[str]:
         """Each kind once, in the order of the list."""
@@ -122,17 +114,10 @@ class RegistrationForm(forms.ModelForm):
             "us_state": {"invalid_choice": "Choose a state from the list."},
         }
 
-    def __init__(
-        self,
-        *args: Any,
-        event: Event,
-        sessions: list[Session],
-        strategies: Iterable[Track],
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *args: Any, event: Event, sessions: list[Session], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._sessions = {session.pk: session for session in sessions}
-        self._strategies = strategies
+        self._strategies = event.tracks.all()
         self._questions = questions.asked(event, self.selectable_sessions())
         fields: dict[str, Any] = self.fields
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
@@ -140,7 +125,7 @@ class RegistrationForm(forms.ModelForm):
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
         fields["us_state"].choices = [("", "Choose a state"), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
-        fields["strategies"].choices = lambda: [(track.pk, str(track)) for track in strategies]
+        fields["strategies"].choices = lambda: [(each.pk, str(each)) for each in self._strategies]
         fields["time_zone"].initial = event.time_zone
         fields["time_zone"].widget = self._time_zone_widget(event)
 
@@ -169,10 +154,9 @@ class RegistrationForm(forms.ModelForm):
         return [self[questions.field_name(question)] for question in self._questions]
 
     def clean(self) -> dict[str, Any]:
-        chosen = {*self.selectable_sessions()}.intersection(self.cleaned_data.get("sessions", []))
-        self.cleaned_data["answers"] = questions.take_answers(
-            self, self._questions, {session.pk for session in chosen}
-        )
+        chosen, selectable = self.cleaned_data.get("sessions", []), self.selectable_sessions()
+        ids = {session.pk for session in chosen if session in selectable}
+        self.cleaned_data["answers"] = questions.take_answers(self, self._questions, ids)
         return self.cleaned_data
 
     def clean_sessions(self) -> list[Session]:
@@ -233,6 +217,7 @@ class ChangeForm(RegistrationForm):
             name = field.html_initial_name
             if field.field.show_hidden_initial and (not self.is_bound or name in self.data):
                 value = self._initial_value(field) if self.is_bound else field.value()
+                # Not `as_hidden`, which adds ARIA attributes to what nobody can reach.
                 yield field.field.hidden_widget().render(name, value)
 
     def _initial_value(self, field: forms.BoundField) -> Any:

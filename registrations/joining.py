@@ -1,4 +1,4 @@
-"""Where a session stands for one person, and the Zoom link that lets them in."""
+"""The phase of a session for one person, and the Zoom link that lets them in."""
 
 import datetime as dt
 import enum
@@ -6,12 +6,14 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from django.db import DatabaseError
 from django.db.models import Prefetch
 from django.utils import timezone
 
-from events.models import Event, Session
+from events.models import Session
 from registrations import seats
 from registrations.models import PersonalLink, Registration, Seat
 
@@ -28,7 +30,7 @@ JITTER = 2
 
 
 class SessionPhase(enum.StrEnum):
-    """Where a session stands for someone who has a seat in it or is on its waitlist."""
+    """The phase of a session for someone who has a seat in it or is on its waitlist."""
 
     WAITLISTED = "waitlisted"
     UPCOMING = "upcoming"
@@ -40,26 +42,56 @@ class SessionPhase(enum.StrEnum):
     CANCELED = "canceled"
 
 
-JOINABLE = {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
-
-
 @dataclass(frozen=True)
 class SeatStatus:
-    """A seat at one moment: the session's phase, and the Zoom link ("" while there is none)."""
+    """A seat at one moment."""
 
     seat: Seat
     now: dt.datetime
-    phase: SessionPhase
-    zoom_url: str
 
     @property
     def session(self) -> Session:
         return self.seat.session
 
+    @cached_property
+    def zoom_url(self) -> str:
+        """The Zoom link that lets this person in, or "" while there is none."""
+        seat, session, meeting = self.seat, self.session, self.session.meeting_or_none
+        if seat.state == Seat.State.WAITING:
+            return ""
+        is_made = meeting is not None and meeting.state == meeting.State.MADE
+        if meeting is None or not is_made or not session.event.has_personal_links:
+            return session.join_url
+        link: PersonalLink | None = getattr(seat, "personal_link", None)
+        current = (meeting.zoom_id, seat.registration.email)
+        if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == current:
+            return link.join_url
+        is_refused = link is not None and link.state == link.State.REFUSED
+        # Zoom's own registration form is better than no way in.
+        return session.join_url if is_refused or self.now >= session.starts_at else ""
+
+    @cached_property
+    def phase(self) -> SessionPhase:
+        """By the clock, unless Zoom reports that the meeting is running or has ended."""
+        session, now, is_running = self.session, self.now, _is_running_at_zoom(self.session)
+        if session.is_canceled:
+            return SessionPhase.CANCELED
+        if now >= session.ends_at:
+            overruns = is_running and self.zoom_url and now < session.ends_at + OVERRUN
+            return SessionPhase.RUNNING if overruns else SessionPhase.ENDED
+        if self.seat.state == Seat.State.WAITING:
+            return SessionPhase.WAITLISTED
+        if now < session.doors_open_at:
+            return SessionPhase.UPCOMING
+        has_started = now >= session.starts_at
+        if is_running is False and has_started:
+            return SessionPhase.PAUSED
+        return SessionPhase.RUNNING if is_running or has_started else SessionPhase.DOORS_OPEN
+
     @property
     def is_joinable(self) -> bool:
         """Whether the doors are open, with or without a Zoom link."""
-        return self.phase in JOINABLE
+        return self.phase in {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
 
     @property
     def is_ahead(self) -> bool:
@@ -84,37 +116,13 @@ class SeatStatus:
         return self.zoom_url if self.phase == SessionPhase.ENDED and recently else ""
 
     @property
-    def waitlist_position(self) -> int:
-        return seats.waitlist_position(self.seat)
+    def waitlist_position(self) -> Any:
+        seat = Seat.objects.filter(pk=self.seat.pk)
+        return seats.with_waitlist_position(seat).get().waitlist_position
 
     @property
     def is_waitlist_closed(self) -> bool:
-        """Whether it's too late for anyone to be promoted from the waitlist."""
-        keeps = self.session.event.late_places == Event.LatePlaces.KEEP
-        return keeps and self.now > self.session.starts_at - seats.LATE_WINDOW
-
-
-def seat_status(seat: Seat, now: dt.datetime) -> SeatStatus:
-    zoom_url = _zoom_url(seat, now)
-    return SeatStatus(seat, now, _phase(seat, now, zoom_url), zoom_url)
-
-
-def _phase(seat: Seat, now: dt.datetime, zoom_url: str) -> SessionPhase:
-    """By the clock, unless Zoom reports that the meeting is running or has ended."""
-    session, is_running = seat.session, _is_running_at_zoom(seat.session)
-    if session.is_canceled:
-        return SessionPhase.CANCELED
-    if now >= session.ends_at:
-        overruns = is_running and zoom_url and now < session.ends_at + OVERRUN
-        return SessionPhase.RUNNING if overruns else SessionPhase.ENDED
-    if seat.state == Seat.State.WAITING:
-        return SessionPhase.WAITLISTED
-    if now < session.doors_open_at:
-        return SessionPhase.UPCOMING
-    has_started = now >= session.starts_at
-    if is_running is False and has_started:
-        return SessionPhase.PAUSED
-    return SessionPhase.RUNNING if is_running or has_started else SessionPhase.DOORS_OPEN
+        return seats.is_waitlist_closed(self.session, self.now)
 
 
 def _is_running_at_zoom(session: Session) -> bool | None:
@@ -123,24 +131,6 @@ def _is_running_at_zoom(session: Session) -> bool | None:
     if meeting is None or not meeting.started_at or meeting.started_at < session.doors_open_at:
         return None
     return meeting.ended_at is None
-
-
-def _zoom_url(seat: Seat, now: dt.datetime) -> str:
-    """The Zoom link that lets this person in, or "" while there is none."""
-    session, meeting = seat.session, seat.session.meeting_or_none
-    if seat.state == Seat.State.WAITING:
-        return ""
-    if meeting is None or meeting.state != meeting.State.MADE:
-        return session.join_url
-    if not session.event.has_personal_links:
-        return session.join_url
-    link: PersonalLink | None = getattr(seat, "personal_link", None)
-    current = (meeting.zoom_id, seat.registration.email)
-    if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == current:
-        return link.join_url
-    is_refused = link is not None and link.state == link.State.REFUSED
-    # Zoom's own registration form is better than no way in.
-    return session.join_url if is_refused or now >= session.starts_at else ""
 
 
 def shown_seats(registration: Registration) -> list[Seat]:
@@ -152,26 +142,19 @@ def shown_seats(registration: Registration) -> list[Seat]:
 
 def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | None:
     """Seconds until an open page should look again; None when nothing will change anymore."""
-    upcoming = [
+    waits = [
         moment - now
-        for status in statuses
-        for moment in _phase_changes(status.session)
+        for session in (status.session for status in statuses)
+        for moment in (
+            session.starts_at - seats.LATE_WINDOW,
+            session.doors_open_at,
+            session.starts_at,
+            session.ends_at,
+            session.ends_at + OVERRUN,
+        )
         if moment > now
     ]
-    if not upcoming:
-        return None
-    return math.ceil(min(*upcoming, MY_PAGE_MAX_WAIT).total_seconds())
-
-
-def _phase_changes(session: Session) -> list[dt.datetime]:
-    """The moments at which the page shows something else."""
-    return [
-        session.starts_at - seats.LATE_WINDOW,
-        session.doors_open_at,
-        session.starts_at,
-        session.ends_at,
-        session.ends_at + OVERRUN,
-    ]
+    return math.ceil(min(*waits, MY_PAGE_MAX_WAIT).total_seconds()) if waits else None
 
 
 def record_opened(seat: Seat) -> None:

@@ -52,8 +52,6 @@ class KindSpec:
     carries_links: bool = False
     # It's not queued again: when an unsettled edit makes it pointless, it waits.
     waits_for_edits: bool = False
-    # It says what changed in a session.
-    is_notice: bool = False
     # An email with all links replaces it.
     superseded_by_links: bool = False
     # It's for an address without a registration, and stored with its text.
@@ -123,7 +121,6 @@ class MailKind(StrEnum):
         shows=Shows.ITS_SESSION,
         carries_links=True,
         waits_for_edits=True,
-        is_notice=True,
         superseded_by_links=True,
     )
     CANCELED = KindSpec(
@@ -134,7 +131,6 @@ class MailKind(StrEnum):
         placeholders=(*BASIC, "session"),
         shows=Shows.ALL,
         waits_for_edits=True,
-        is_notice=True,
         superseded_by_links=True,
     )
     DOORS = KindSpec(

@@ -5,9 +5,10 @@ It also checks that personal data is erased in time: the same worker and beat do
 
 import datetime as dt
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
@@ -22,13 +23,6 @@ HEARTBEAT_SECONDS = 5
 SILENT_AFTER = dt.timedelta(minutes=1)
 # An email that has waited this long means more than a slow server.
 LATE_AFTER = dt.timedelta(minutes=15)
-# While an email was sent this recently the server works, whatever another attempt returned.
-AWAY_AFTER = dt.timedelta(minutes=2)
-# How the server's answer about a single email begins.
-REJECTION_PATTERN = r"^[45][0-9][0-9] "
-# Fewer failures may be mistyped addresses.
-MIN_FAILURES = 5
-DAY = dt.timedelta(days=1)
 # Older failures are not shown.
 FAILED_WITHIN = dt.timedelta(days=14)
 
@@ -53,113 +47,112 @@ class Waiting:
 
 @dataclass(frozen=True)
 class MailStatus:
-    """The state of the outbox at one moment."""
+    """The state of the outbox at one moment. `complaints` are what an operator should look at.
+
+    `failures` and `troubles` are the most frequent errors, of failed and of waiting emails.
+    """
 
     now: dt.datetime
+    complaints: list[str]
     counts: dict[str, int]
     waiting: list[Waiting]
     failures: list[tuple[str, int]]
     troubles: list[tuple[str, int]]
     seen: dict[Heartbeat.Process, dt.datetime | None]
-    late: int
-    away: int
-    away_error: str
-    unrendered: int
-    sent_today: int
-    failed_today: int
-    not_erased: int
 
     def is_alive(self, process: Heartbeat.Process) -> bool:
-        seen_at = self.seen[process]
-        return seen_at is not None and self.now - seen_at < SILENT_AFTER
-
-    @property
-    def complaints(self) -> list[str]:
-        """What an operator should look at; empty when all is well."""
-        return [*self._silent(), *self._stuck(), *self._failing(), *self._not_erasing()]
-
-    def _silent(self) -> list[str]:
-        if not self.is_alive(Heartbeat.Process.BEAT):
-            # Without the beat, workers don't record heartbeats either.
-            return [
-                "The beat has given no sign for a minute or more: start it. Without it nobody "
-                "can tell whether a worker is alive."
-            ]
-        if not self.is_alive(Heartbeat.Process.WORKER):
-            return ["No worker has given a sign for a minute or more: start one."]
-        return []
-
-    def _stuck(self) -> list[str]:
-        texts = []
-        if self.away:
-            texts.append(
-                f"{counted(self.away)} because the mail server cannot be used. The last try "
-                f"came to: {self.away_error}"
-            )
-        if self.unrendered:
-            texts.append(
-                f"{counted(self.unrendered)} because of a fault of ours: see the worker's log."
-            )
-        if self.late:
-            texts.append(f"{counted(self.late)} for more than a quarter of an hour.")
-        return texts
-
-    def _failing(self) -> list[str]:
-        failed, sent = self.failed_today, self.sent_today
-        if failed < MIN_FAILURES or failed * 10 < sent:
-            return []
-        return [f"{failed} mails of the last day failed or came back, {sent} were sent."]
-
-    def _not_erasing(self) -> list[str]:
-        if not self.not_erased:
-            return []
-        return [
-            f"The personal data of {people(self.not_erased)} should have been erased by itself "
-            "more than a day ago, and was not: the worker's log says why."
-        ]
-
-
-def counted(waiting: int) -> str:
-    return "1 mail waits" if waiting == 1 else f"{waiting:,} mails wait"
+        return _is_alive(process, self.seen[process], self.now)
 
 
 def mail_status(now: dt.datetime) -> MailStatus:
-    """Query the state of the outbox. `failures` and `troubles` are the most frequent errors."""
+    """Query the state of the outbox."""
     mails = OutgoingMail.objects.order_by()
     counts = dict(mails.values_list("state").annotate(count=Count("pk")))
     waiting = mails.filter(state=OutgoingMail.State.WAITING)
     kinds = waiting.values_list("kind").annotate(count=Count("pk"), since=Min("created_at"))
     failed = mails.filter(state__in=UNREACHED_STATES, created_at__gt=now - FAILED_WITHIN)
     sent = mails.filter(state=OutgoingMail.State.SENT)
-    # An announcement may take long while any email is sent, and so may a full mailbox.
-    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | Q(last_error__regex=REJECTION_PATTERN)
-    if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
-        not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
-    late = waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late)
-    away = waiting.filter(last_error__regex=CONNECTION_FAILED_PATTERN)
-    if sent.filter(sent_at__gt=now - AWAY_AFTER).exists():
-        away = away.none()
-    away_error = _most_frequent(away.values_list("last_error"))
-    seen = dict(Heartbeat.objects.values_list("process", "seen_at"))
+    last_seen = dict(Heartbeat.objects.values_list("process", "seen_at"))
+    seen = {process: last_seen.get(process) for process in Heartbeat.Process}
     return MailStatus(
         now=now,
+        complaints=[*_silent(seen, now), *_stuck(waiting, sent, now), *_failing(failed, sent, now)],
         counts={label: counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
             for kind, count, since in kinds.order_by("since")
         ],
-        failures=_most_frequent(failed.values_list("last_error")),
-        troubles=_most_frequent(waiting.exclude(last_error="").values_list("last_error")),
-        seen={process: seen.get(process) for process in Heartbeat.Process},
-        late=late.count(),
-        away=away.count(),
-        away_error=away_error[0][0] if away_error else "",
-        unrendered=waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count(),
-        sent_today=sent.filter(sent_at__gt=now - DAY).count(),
-        failed_today=failed.filter(created_at__gt=now - DAY).count(),
-        not_erased=erasure.overdue(now),
+        failures=_most_frequent_errors(failed),
+        troubles=_most_frequent_errors(waiting.exclude(last_error="")),
+        seen=seen,
     )
 
 
-def _most_frequent(errors: QuerySet[Any]) -> list[tuple[str, int]]:
-    return list(errors.annotate(count=Count("pk")).order_by("-count", "last_error")[:10])
+def _is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether it has recorded a heartbeat lately.
+
+    A worker can't while it waits for a mail server, which takes a few timeouts if that hangs.
+    """
+    silent_after = SILENT_AFTER
+    if process == Heartbeat.Process.WORKER:
+        silent_after = max(silent_after, dt.timedelta(seconds=3 * settings.EMAIL_TIMEOUT))
+    return seen_at is not None and now - seen_at < silent_after
+
+
+def _silent(seen: dict[Heartbeat.Process, dt.datetime | None], now: dt.datetime) -> Iterator[str]:
+    beat, worker = Heartbeat.Process.BEAT, Heartbeat.Process.WORKER
+    if not _is_alive(beat, seen[beat], now):
+        # Without the beat, workers don't record heartbeats either.
+        yield (
+            "The beat has given no sign for a minute or more: start it. Without it nobody can "
+            "tell whether a worker is alive."
+        )
+    elif not _is_alive(worker, seen[worker], now):
+        yield "No worker has given a sign for a minute or more: start one."
+
+
+def _stuck(
+    waiting: QuerySet[OutgoingMail], sent: QuerySet[OutgoingMail], now: dt.datetime
+) -> Iterator[str]:
+    away = waiting.filter(last_error__regex=CONNECTION_FAILED_PATTERN)
+    # While one was sent this recently the server works, whatever another attempt returned.
+    is_sending = sent.filter(sent_at__gt=now - dt.timedelta(minutes=2)).exists()
+    if not is_sending and (errors := _most_frequent_errors(away)):
+        yield (
+            f"{_mails_wait(away.count())} because the mail server cannot be used. The last try "
+            f"came to: {errors[0][0]}"
+        )
+    if unrendered := waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count():
+        yield f"{_mails_wait(unrendered)} because of a fault of ours: see the worker's log."
+    # An announcement may take long while any email is sent, and so may a full mailbox.
+    is_rejection = Q(last_error__regex=r"^[45][0-9][0-9] ")
+    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | is_rejection
+    if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
+        not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
+    if late := waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late).count():
+        yield f"{_mails_wait(late)} for more than a quarter of an hour."
+
+
+def _failing(
+    failed: QuerySet[OutgoingMail], sent: QuerySet[OutgoingMail], now: dt.datetime
+) -> Iterator[str]:
+    day_ago = now - dt.timedelta(days=1)
+    failures = failed.filter(created_at__gt=day_ago).count()
+    sendings = sent.filter(sent_at__gt=day_ago).count()
+    # Fewer than five may be mistyped addresses.
+    if failures >= max(5, sendings / 10):
+        yield f"{failures} mails of the last day failed or came back, {sendings} were sent."
+    if not_erased := erasure.overdue(now):
+        yield (
+            f"The personal data of {people(not_erased)} should have been erased by itself more "
+            "than a day ago, and was not: the worker's log says why."
+        )
+
+
+def _mails_wait(count: int) -> str:
+    return "1 mail waits" if count == 1 else f"{count:,} mails wait"
+
+
+def _most_frequent_errors(mails: QuerySet[OutgoingMail]) -> list[tuple[str, int]]:
+    errors = mails.values_list("last_error").annotate(count=Count("pk"))
+    return list(errors.order_by("-count", "last_error")[:10])

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -17,13 +18,9 @@ from registrations.validators import validate_visible, validate_visible_lines
 # An answer as stored: several choices are a list, yes or no is a bool.
 Value = str | list[str] | bool
 
-SHORT_LENGTH = 200
-LONG_LENGTH = 2000
 LONGEST_CHOICE = 200
 
-UNANSWERED = "Please answer this question."
 CHANGED = "This question has changed since you opened the page. Please answer it anew."
-NO_LONGER_OFFERED = "Choose from the list: it has changed since you opened the page."
 
 
 def asked(event: Event, sessions: Iterable[Session]) -> list[Question]:
@@ -77,35 +74,33 @@ class BoundQuestion(forms.BoundField):
         return {**super().build_widget_attrs(attrs, widget), **required}
 
 
-def form_fields(
-    questions: Iterable[Question], sessions: Iterable[Session]
-) -> dict[str, forms.Field]:
+def form_fields(questions: Iterable[Question], sessions: list[Session]) -> dict[str, forms.Field]:
     """A form field for each question, by name, in a form that offers these sessions."""
-    offered = {session.pk: session for session in sessions}
     return {
         field_name(question): _form_field(
-            question, [offered[each.pk] for each in question.sessions.all() if each.pk in offered]
+            question, [session for session in sessions if session in question.sessions.all()]
         )
         for question in questions
     }
 
 
 def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
-    notes = [question.help_text] if question.help_text else []
-    if sessions:
-        titles = get_text_list([f"“{session.title}”" for session in sessions], "or")
-        notes.insert(0, f"If you come to {titles}")
+    titles = get_text_list([f"“{session.title}”" for session in sessions], "or")
+    condition = f"If you come to {titles}" if sessions else ""
     shared: dict[str, Any] = {
         "label": question.text,
-        "help_text": "\n".join(notes),
+        "help_text": f"{condition}\n{question.help_text}".strip(),
         "required": question.is_required,
-        "error_messages": {"required": UNANSWERED, "invalid_choice": NO_LONGER_OFFERED},
+        "error_messages": {
+            "required": "Please answer this question.",
+            "invalid_choice": "Choose from the list: it has changed since you opened the page.",
+        },
         "bound_field_class": partial(BoundQuestion, question=question, sessions=sessions),
     }
     pairs = [(choice, choice) for choice in choices(question)]
     match question.kind:
         case Question.Kind.LONG:
-            return LongText(max_length=LONG_LENGTH, validators=[validate_visible_lines], **shared)
+            return LongText(max_length=2000, validators=[validate_visible_lines], **shared)
         case Question.Kind.CHOICE:
             return forms.ChoiceField(choices=[("", "Choose an answer"), *pairs], **shared)
         case Question.Kind.CHOICES:
@@ -120,7 +115,7 @@ def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
                 widget=forms.RadioSelect,
                 **shared,
             )
-    return forms.CharField(max_length=SHORT_LENGTH, validators=[validate_visible], **shared)
+    return forms.CharField(max_length=200, validators=[validate_visible], **shared)
 
 
 def take_answers(
@@ -149,35 +144,28 @@ def take_answers(
 
 def initial_values(registration: Registration) -> dict[str, Any]:
     """A registration's answers, as the initial values of a form."""
-    yes_or_no = {True: "yes", False: "no"}
+    answers = registration.answers.values_list("question", "value")
     return {
-        f"question_{answer.question_id}": yes_or_no[answer.value]
-        if isinstance(answer.value, bool)
-        else answer.value
-        for answer in registration.answers.all()
+        f"question_{pk}": ("yes" if value else "no") if isinstance(value, bool) else value
+        for pk, value in answers
     }
 
 
 def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
-    """Save answers, and delete those that are None.
-
-    Call it in the transaction that saves the registration.
-    """
+    """Save answers, and delete those that are None, in the caller's transaction."""
     given = [
         Answer(registration=registration, question=question, value=value)
         for question, value in answers.items()
         if value is not None
     ]
     withdrawn = [question for question, value in answers.items() if value is None]
-    if withdrawn:
-        registration.answers.filter(question__in=withdrawn).delete()
-    if given:
-        Answer.objects.bulk_create(
-            given,
-            update_conflicts=True,
-            unique_fields=["registration", "question"],
-            update_fields=["value"],
-        )
+    registration.answers.filter(question__in=withdrawn).delete()
+    Answer.objects.bulk_create(
+        given,
+        update_conflicts=True,
+        unique_fields=["registration", "question"],
+        update_fields=["value"],
+    )
 
 
 def delete_inapplicable(*, registration: Registration) -> None:
@@ -189,11 +177,13 @@ def delete_inapplicable(*, registration: Registration) -> None:
 
 def shown(answer: Answer) -> str:
     """An answer as text, such as `Yes` or `Legislation; Resentencing`."""
-    if isinstance(answer.value, bool):
-        return "Yes" if answer.value else "No"
-    if isinstance(answer.value, list):
-        return "; ".join(answer.value)
-    return str(answer.value)
+    return "; ".join(_chosen(answer.value))
+
+
+def _chosen(value: Value) -> list[str]:
+    if isinstance(value, bool):
+        return ["Yes" if value else "No"]
+    return value if isinstance(value, list) else [value]
 
 
 def answers_that_count(question: Question) -> QuerySet[Answer]:
@@ -208,10 +198,6 @@ def tally(question: Question) -> list[tuple[str, int]]:
     if question.kind in (Question.Kind.SHORT, Question.Kind.LONG):
         return []
     values = answers_that_count(question).order_by().values_list("value", flat=True)
-    if question.kind == Question.Kind.YES_NO:
-        counts = Counter("Yes" if value else "No" for value in values)
-        return [(answer, counts[answer]) for answer in ("Yes", "No")]
-    counts = Counter(
-        choice for value in values for choice in (value if isinstance(value, list) else [value])
-    )
-    return [(choice, counts[choice]) for choice in choices(question)]
+    counts = Counter(chain.from_iterable(map(_chosen, values)))
+    offered = ["Yes", "No"] if question.kind == Question.Kind.YES_NO else choices(question)
+    return [(choice, counts[choice]) for choice in offered]

@@ -8,23 +8,19 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, TextChoices, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, When
 from django.utils import timezone
 
 from events.models import Event, Session
+from events.zoom import client as zoom_client
 from events.zoom import sync
 from registrations import signup
-from registrations.models import (
-    UNREACHED_STATES,
-    OutgoingMail,
-    PersonalLink,
-    Registration,
-    Seat,
-    SeatQuerySet,
-)
+from registrations.models import UNREACHED_STATES, OutgoingMail, PersonalLink, Registration, Seat
 from registrations.zoom import personal_links
 
 # Emails with join links: of their session if they have one, otherwise of all sessions.
@@ -52,9 +48,8 @@ class LinkStatus(TextChoices):
     REFUSED = "refused", "Zoom refused the address"
 
 
+WORKING = (EmailStatus.ACCEPTED, LinkStatus.THERE)
 UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
-# `fix` sends these people their links again.
-RESENDABLE = (EmailStatus.NONE, EmailStatus.REFUSED, EmailStatus.CAME_BACK)
 
 
 class Progress(TextChoices):
@@ -66,18 +61,11 @@ class Progress(TextChoices):
     ATTENDED = "attended", "Attended"
 
 
-class Person(NamedTuple):
-    """A registration. An erased one has no name."""
-
-    pk: int
-    name: str
-    email: str
-
-
 class SeatReadiness(NamedTuple):
     """How far a person is with one session."""
 
-    person: Person
+    # With only its name and email. An erased person has no name.
+    person: Registration
     session_id: int
     email: EmailStatus
     email_error: str
@@ -87,18 +75,10 @@ class SeatReadiness(NamedTuple):
     attended: bool
 
     @property
-    def works(self) -> bool:
-        return self.email is EmailStatus.ACCEPTED and self.link is LinkStatus.THERE
-
-    @property
     def reasons(self) -> dict[str, str]:
         """Why the link doesn't work, with what the mail server or Zoom said; empty if it does."""
-        reasons = {}
-        if self.email is not EmailStatus.ACCEPTED:
-            reasons[str(self.email.label)] = self.email_error
-        if self.link is not LinkStatus.THERE:
-            reasons[str(self.link.label)] = self.link_error
-        return reasons
+        statuses = ((self.email, self.email_error), (self.link, self.link_error))
+        return {str(status.label): error for status, error in statuses if status not in WORKING}
 
 
 class Tally(NamedTuple):
@@ -115,7 +95,7 @@ class Tally(NamedTuple):
 
 
 def tally(seats: list[SeatReadiness]) -> Tally:
-    reasons = [seat.reasons for seat in seats if not seat.works]
+    reasons = [seat.reasons for seat in seats if seat.reasons]
     return Tally(
         seated=len(seats),
         issued=sum(seat.link is LinkStatus.THERE for seat in seats),
@@ -124,7 +104,7 @@ def tally(seats: list[SeatReadiness]) -> Tally:
         opened=sum(seat.opened_at is not None for seat in seats),
         attended=sum(seat.attended for seat in seats),
         without_link=len(reasons),
-        reasons=Counter(reason for each in reasons for reason in each),
+        reasons=Counter(chain.from_iterable(reasons)),
     )
 
 
@@ -146,10 +126,8 @@ class Board:
 
     def tallies(self) -> dict[int, Tally]:
         """A tally for each session, by its id."""
-        seats: dict[int, list[SeatReadiness]] = {session.pk: [] for session in self.sessions}
-        for seat in self.seats:
-            seats[seat.session_id].append(seat)
-        return {session: tally(found) for session, found in seats.items()}
+        ids = [session.pk for session in self.sessions]
+        return {pk: tally([seat for seat in self.seats if seat.session_id == pk]) for pk in ids}
 
     def upcoming_seats(self) -> list[SeatReadiness]:
         """The seats in sessions that aren't over."""
@@ -158,40 +136,31 @@ class Board:
 
     def people(
         self, *, session: Session | None = None, progress: Progress | None = None, search: str = ""
-    ) -> list[Person]:
+    ) -> list[Registration]:
         """People by name. `search` matches parts of names and email addresses."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
-        if session is not None:
-            seats = [seat for seat in seats if seat.session_id == session.pk]
-        terms = search.casefold().split()
-        found = [
-            person
-            for person in _with_progress(seats, progress)
-            if person.name
-            and all(term in f"{person.name} {person.email}".casefold() for term in terms)
-        ]
-        return sorted(found, key=lambda person: (person.name.casefold(), person.pk))
-
-
-def _with_progress(seats: list[SeatReadiness], progress: Progress | None) -> set[Person]:
-    match progress:
-        case Progress.NO_LINK:
-            return {seat.person for seat in seats if not seat.works}
-        case Progress.UNREACHED:
-            return {seat.person for seat in seats if seat.email in UNREACHED}
-        case Progress.ATTENDED:
-            return {seat.person for seat in seats if seat.attended}
-        case Progress.NOT_OPENED:
-            opened = {seat.person for seat in seats if seat.opened_at}
-            return {seat.person for seat in seats} - opened
-    return {seat.person for seat in seats}
+        seats = [seat for seat in seats if session is None or seat.session_id == session.pk]
+        people = {seat.person for seat in seats}
+        match progress:
+            case Progress.NO_LINK:
+                people = {seat.person for seat in seats if seat.reasons}
+            case Progress.UNREACHED:
+                people = {seat.person for seat in seats if seat.email in UNREACHED}
+            case Progress.NOT_OPENED:
+                people -= {seat.person for seat in seats if seat.opened_at}
+            case Progress.ATTENDED:
+                people = {seat.person for seat in seats if seat.attended}
+        for term in search.casefold().split():
+            people = {each for each in people if term in f"{each.name} {each.email}".casefold()}
+        named = (person for person in people if person.name)
+        return sorted(named, key=lambda person: (person.name.casefold(), person.pk))
 
 
 @dataclass
 class Undelivered:
     """A person's emails that are waiting or weren't delivered, and what became of the last one."""
 
-    last_outcome: str | None
+    last_outcome: str | None = None
     error: str = ""
     # The errors of waiting emails with links, by session; None: with all links.
     waiting: dict[int | None, str] = field(default_factory=dict)
@@ -239,34 +208,24 @@ def _load_undelivered(event: Event) -> dict[int, Undelivered]:
 
 
 def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
-    registrations = event.registrations.order_by().values_list(*Person._fields)
-    people = {row[0]: Person._make(row) for row in registrations}
-    undelivered = _load_undelivered(event)
-    links = {
-        (session.pk, state): _link_status(session, state)
-        for session in sessions
-        for state in (None, *PersonalLink.State.values)
-    }
+    people = Registration.objects.filter(event=event).only("name", "email").in_bulk()
+    undelivered, delivered = _load_undelivered(event), Undelivered()
+    by_id, link_status = {session.pk: session for session in sessions}, cache(_link_status)
     rows = _seats_in(sessions).values_list(
         *("registration", "session", "was_shown", "link_state", "personal_link__problem"),
         *("opened_at", "attended"),
     )
-    for pk, session, was_shown, link_state, link_error, opened_at, attended in rows:
-        email, error = EmailStatus.ACCEPTED if was_shown else EmailStatus.NONE, ""
-        if pk in undelivered:
-            email, error = undelivered[pk].email_status(session, was_shown=was_shown)
-        link = links[session, link_state]
-        yield SeatReadiness(
-            people[pk], session, email, error, link, link_error or "", opened_at, attended
-        )
+    for pk, session, was_shown, link_state, link_error, *progress in rows:
+        email = undelivered.get(pk, delivered).email_status(session, was_shown=was_shown)
+        link = link_status(by_id[session], link_state), link_error or ""
+        yield SeatReadiness(people[pk], session, *email, *link, *progress)
 
 
-def _seats_in(sessions: list[Session]) -> SeatQuerySet:
+def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
     """The seats of attendees, with `was_shown` and `link_state`.
 
-    - `was_shown`: an email with the session's link was sent, since the person has this seat and
-      this address;
-    - `link_state`: of the person's own Zoom link for the current meeting and address, or None.
+    `was_shown`: an email with the session's link was sent since they have this seat and address.
+    `link_state`: of their own Zoom link for the current meeting and address, or None.
     """
     seats = Seat.objects.filter(session__in=sessions)
     # People who attended and were erased afterwards still count.
@@ -288,14 +247,9 @@ def _seats_in(sessions: list[Session]) -> SeatQuerySet:
         personal_link__zoom_id=F("session__meeting__zoom_id"),
         personal_link__email=F("registration__email"),
     )
-    return (
-        (seats.admitted() | erased)
-        .order_by()
-        .annotate(
-            was_shown=Exists(emails),
-            link_state=Case(When(is_current, then=F("personal_link__state"))),
-        )
-    )
+    link_state = Case(When(is_current, then=F("personal_link__state")))
+    attendees = (seats.admitted() | erased).order_by()
+    return attendees.annotate(was_shown=Exists(emails), link_state=link_state)
 
 
 def _link_status(session: Session, link_state: str | None) -> LinkStatus:
@@ -325,13 +279,12 @@ class Fixed(NamedTuple):
 def fix(*, event: Event) -> Fixed:
     """Retry everything that has failed, for the sessions that aren't over.
 
-    People whom no email with their links has reached get another one. If their emails bounced, the
-    address counts as correct until one bounces again. People who reported our email as spam get
-    none. Personal links that Zoom rejected are requested again, and every meeting is checked; one
-    that somebody deleted at Zoom isn't recreated.
+    People whom no email with their links has reached get another one, unless they reported one as
+    spam. If their emails bounced, the address counts as correct until one bounces again. Personal
+    links that Zoom rejected are requested again. A meeting deleted at Zoom isn't recreated.
     """
     emailed, emailed_recently, reported_spam = _resend_links(event)
-    asks_zoom, links = event.creates_meetings and sync.is_configured(), 0
+    asks_zoom, links = event.creates_meetings and zoom_client.is_configured(), 0
     if asks_zoom:
         sync.retry_now(event=event)
     if asks_zoom and event.has_personal_links:
@@ -344,13 +297,13 @@ def _resend_links(event: Event) -> tuple[int, int, int]:
     # One at a time: a second click finds the emails of the first one waiting.
     Event.objects.select_for_update(no_key=True).get(pk=event.pk)
     now = timezone.now()
-    ids: dict[EmailStatus, set[int]] = {status: set() for status in EmailStatus}
+    people: dict[EmailStatus, set[Registration]] = {status: set() for status in EmailStatus}
     for seat in Board(event, now).upcoming_seats():
-        ids[seat.email].add(seat.person.pk)
-    resendable = set[int]().union(*(ids[status] for status in RESENDABLE))
-    people = Registration.objects.filter(pk__in=resendable).only("pk")
-    emailed = signup.resend_links(registrations=people)
+        people[seat.email].add(seat.person)
+    came_back = people[EmailStatus.CAME_BACK]
+    resendable = people[EmailStatus.NONE] | people[EmailStatus.REFUSED] | came_back
+    emailed = signup.resend_links(registrations=resendable)
     queued = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS, created_at__gte=now)
-    bounced = event.registrations.filter(pk__in=ids[EmailStatus.CAME_BACK])
+    bounced = event.registrations.filter(pk__in=[person.pk for person in came_back])
     bounced.filter(pk__in=queued.values("registration")).update(email_since=now)
-    return emailed, len(resendable) - emailed, len(ids[EmailStatus.SPAM])
+    return emailed, len(resendable) - emailed, len(people[EmailStatus.SPAM])

@@ -5,8 +5,7 @@ To avoid deadlocks, registrations are locked before sessions, and all sessions a
 
 import datetime as dt
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, Subquery
@@ -22,8 +21,7 @@ from registrations.zoom import personal_links
 LATE_WINDOW = dt.timedelta(hours=1)
 
 
-@dataclass(frozen=True)
-class SeatCounts:
+class SeatCounts(NamedTuple):
     """How many people have a spot in a session, and how many are on its waitlist."""
 
     seated: int = 0
@@ -33,15 +31,12 @@ class SeatCounts:
 def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
     """The counts of the sessions that have a limited capacity, by session id."""
     limited = [session.pk for session in sessions if session.capacity is not None]
-    if not limited:
-        return {}
     seats = Seat.objects.occupying().filter(session__in=limited).order_by()
     rows = seats.values_list("session").annotate(
         seated=Count("pk", filter=Q(state=Seat.State.SEATED)),
         waiting=Count("pk", filter=Q(state=Seat.State.WAITING)),
     )
-    counts = {pk: SeatCounts(seated, waiting) for pk, seated, waiting in rows}
-    return {pk: counts.get(pk, SeatCounts()) for pk in limited}
+    return dict.fromkeys(limited, SeatCounts()) | {pk: SeatCounts(*counts) for pk, *counts in rows}
 
 
 def full_sessions(sessions: Iterable[Session]) -> set[Session]:
@@ -51,19 +46,12 @@ def full_sessions(sessions: Iterable[Session]) -> set[Session]:
     return {
         session
         for session in sessions
-        if session.capacity is not None
-        and counts[session.pk].seated + counts[session.pk].waiting >= session.capacity
+        if session.capacity is not None and sum(counts[session.pk]) >= session.capacity
     }
 
 
-def waitlist_position(seat: Seat) -> int:
-    """1 for the person who is promoted next."""
-    position: int = with_waitlist_position(Seat.objects.filter(pk=seat.pk)).get().waitlist_position
-    return position
-
-
 def with_waitlist_position(seats: SeatQuerySet) -> Any:
-    """Annotate `waitlist_position`. It is meaningless for people who have a spot."""
+    """Annotate `waitlist_position`: 1 for who is promoted next, meaningless for the seated."""
     since = OuterRef("waiting_since")
     earlier = Q(waiting_since__lt=since) | Q(waiting_since=since, pk__lt=OuterRef("pk"))
     ahead = Seat.objects.waitlist().filter(earlier, session=OuterRef("session"))
@@ -80,20 +68,7 @@ def lock_sessions(ids: Iterable[int]) -> list[Session]:
 @transaction.atomic
 def assign(*, registration: Registration, sessions: Iterable[Session]) -> list[Seat]:
     """Give someone a seat in each session: a spot, or if it is full, the end of the waitlist."""
-    sessions = list(sessions)
-    limited = [session.pk for session in sessions if session.capacity is not None]
-    full = full_sessions(lock_sessions(limited))
-    now = timezone.now()
-    return Seat.objects.bulk_create(
-        Seat(
-            registration=registration,
-            session=session,
-            notified_revision=session.revision,
-            state=Seat.State.WAITING if session in full else Seat.State.SEATED,
-            waiting_since=now if session in full else None,
-        )
-        for session in sessions
-    )
+    return Seat.objects.bulk_create(_new_seats(registration, list(sessions)))
 
 
 @transaction.atomic
@@ -103,22 +78,30 @@ def reassign(*, registration: Registration) -> None:
     Call it while their seats don't count yet (canceled or declined), then make them count.
     """
     # Also in sessions that are canceled, or drafts for now.
-    seats = [
-        seat
-        for seat in registration.seats.select_related("session")
-        if seat.session.ends_at > timezone.now()
-    ]
-    full = full_sessions(lock_sessions(seat.session_id for seat in seats))
+    sessions = Session.objects.filter(seats__registration=registration, ends_at__gt=timezone.now())
+    Seat.objects.bulk_create(
+        _new_seats(registration, list(sessions)),
+        update_conflicts=True,
+        unique_fields=["registration", "session"],
+        update_fields=["state", "waiting_since", "seated_at", "notified_revision"],
+    )
+
+
+def _new_seats(registration: Registration, sessions: list[Session]) -> list[Seat]:
+    full = full_sessions(lock_sessions(each.pk for each in sessions if each.capacity is not None))
     # Read under the lock: it decides the order of the waitlist.
     now = timezone.now()
-    for seat in seats:
-        is_full = seat.session in full
-        seat.state = Seat.State.WAITING if is_full else Seat.State.SEATED
-        seat.waiting_since = now if is_full else None
-        seat.seated_at = now
-        seat.notified_revision = seat.session.revision
-    changed = ["state", "waiting_since", "seated_at", "notified_revision"]
-    Seat.objects.bulk_update(seats, changed, batch_size=100)
+    return [
+        Seat(
+            registration=registration,
+            session=session,
+            state=Seat.State.WAITING if session in full else Seat.State.SEATED,
+            seated_at=now,
+            waiting_since=now if session in full else None,
+            notified_revision=session.revision,
+        )
+        for session in sessions
+    ]
 
 
 @transaction.atomic
@@ -153,10 +136,7 @@ def move_to_waiting(*, seat: Seat) -> bool:
 
 @transaction.atomic
 def promote(*, seat: Seat) -> bool:
-    """Give someone who waits a spot, even in a full session, and email them.
-
-    Returns False if they have a spot already.
-    """
+    """Give someone who waits a spot, even in a full session, and email them. False if seated."""
     (session,) = lock_sessions([seat.session_id])
     waiting = Seat.objects.filter(pk=seat.pk, state=Seat.State.WAITING)
     return bool(_promote(session, waiting))
@@ -168,13 +148,13 @@ def promote_waiting(*, sessions: Iterable[int]) -> int:
 
     Returns how many were promoted. If the event says so, late spots stay open.
     """
-    promoted = 0
+    promoted, now = 0, timezone.now()
     locked = lock_sessions(sessions)
     waitlist = Seat.objects.waitlist().filter(session__in=locked)
     waited_for = set(waitlist.values_list("session", flat=True))
-    now = timezone.now()
     for session in locked:
-        if session.pk not in waited_for or not _promotes_now(session, now):
+        is_open = session.is_open_to_register(now) and not is_waitlist_closed(session, now)
+        if session.pk not in waited_for or not is_open:
             continue
         waiting = waitlist.filter(session=session)
         if session.capacity is not None:
@@ -184,17 +164,16 @@ def promote_waiting(*, sessions: Iterable[int]) -> int:
     return promoted
 
 
-def _promotes_now(session: Session, now: dt.datetime) -> bool:
-    is_late = now > session.starts_at - LATE_WINDOW
-    keeps_late = session.event.late_places == Event.LatePlaces.KEEP
-    return session.is_open_to_register(now) and not (is_late and keeps_late)
+def is_waitlist_closed(session: Session, now: dt.datetime) -> bool:
+    """Whether it's too late for anyone to be promoted from the waitlist."""
+    keeps_late_spots = session.event.late_places == Event.LatePlaces.KEEP
+    return keeps_late_spots and now > session.starts_at - LATE_WINDOW
 
 
 def promote_all_waiting(now: dt.datetime) -> None:
     """Fill every session that has both a waitlist and open spots: its capacity may have grown."""
-    sessions = Session.objects.open_to_register(now).filter(
-        pk__in=Seat.objects.waitlist().order_by().values("session")
-    )
+    waited_for = Seat.objects.waitlist().order_by().values("session")
+    sessions = Session.objects.open_to_register(now).filter(pk__in=waited_for)
     counts = seat_counts(sessions)
     for session in sessions:
         if session.capacity is None or counts[session.pk].seated < session.capacity:
@@ -203,15 +182,13 @@ def promote_all_waiting(now: dt.datetime) -> None:
 
 def _promote(session: Session, waiting: SeatQuerySet) -> int:
     """Give these people their spots, and email those who are admitted."""
-    promoted = list(waiting.select_related("registration__event"))
+    promoted = list(waiting.select_related("registration__event", "session"))
     Seat.objects.filter(pk__in=[seat.pk for seat in promoted]).update(
         state=Seat.State.SEATED,
         waiting_since=None,
         seated_at=timezone.now(),
         notified_revision=session.revision,
     )
-    for seat in promoted:
-        seat.session = session
     if admitted := [seat for seat in promoted if seat.registration.is_admitted]:
         enqueue.queue_promoted(admitted)
     return len(promoted)

@@ -6,34 +6,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
 from registrations import access_needs, questions, seats
 from registrations.mail import enqueue
-from registrations.models import (
-    OutgoingMail,
-    OutgoingMailQuerySet,
-    PersonalLink,
-    Question,
-    Registration,
-    Seat,
-    email_key,
-    need_choices,
-    new_token,
-)
+from registrations.models import OutgoingMail, PersonalLink, Question, Registration, Seat, new_token
+from registrations.models.access_needs import need_choices
 from registrations.outbox import mail_queue
+from registrations.validators import email_key
 from registrations.zoom import personal_links
 
 Approval = Registration.Approval
 # The email that confirms a registration, by approval. Declined people get none.
-CONFIRMATIONS = {
-    Approval.APPROVED: (OutgoingMail.Kind.LINKS, enqueue.queue_links),
-    Approval.PENDING: (OutgoingMail.Kind.RECEIVED, enqueue.queue_received),
+CONFIRMATIONS: dict[str, OutgoingMail.Kind] = {
+    Approval.APPROVED: OutgoingMail.Kind.LINKS,
+    Approval.PENDING: OutgoingMail.Kind.RECEIVED,
 }
-# Unsent emails that a new confirmation replaces.
-SUPERSEDED_KINDS = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 
@@ -62,19 +52,11 @@ def register(
     registration = Registration(
         event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
     )
-    same = Registration.objects.filter(event=event, email_key=registration.email_key)
-    saved = None
-    # The unique constraint decides which of two simultaneous requests is first. If that one is
-    # canceled before we read it, try again.
-    while saved is None:
-        Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        found = list(same.order_by("pk"))
-        saved = next((each for each in found if each.canceled_at is None), None)
+    *earlier, saved = _insert(registration)
     if saved.token != registration.token:
-        _resend_confirmation(Approval(saved.approval), [saved])
+        resend_links(registrations=[saved], approval=saved.approval)
         return saved
     registration.pk = saved.pk
-    earlier = [each for each in found if each.pk != saved.pk]
     if earlier and _was_turned_away(earlier[-1]):
         registration.approval = approval = Approval.PENDING
         registration.save(update_fields=["approval"])
@@ -83,9 +65,23 @@ def register(
     questions.save_answers(registration=registration, answers=answers or {})
     if registration.needs or registration.needs_other:
         access_needs.update(registration=registration)
-    _kind, queue = CONFIRMATIONS[approval]
-    queue([registration])
+    enqueue.queue_confirmation(CONFIRMATIONS[approval], [registration])
     return registration
+
+
+def _insert(registration: Registration) -> list[Registration]:
+    """Insert it unless the address is registered already.
+
+    Returns all registrations of the address for the event, with the active one at the end.
+    """
+    same = Registration.objects.filter(event=registration.event, email_key=registration.email_key)
+    found: list[Registration] = []
+    # The unique constraint decides which of two simultaneous requests is first. If that one is
+    # canceled before we read it, try again.
+    while not found or found[-1].canceled_at:
+        Registration.objects.bulk_create([registration], ignore_conflicts=True)
+        found = list(same.order_by(F("canceled_at").asc(nulls_last=True), "pk"))
+    return found
 
 
 def _was_turned_away(registration: Registration) -> bool:
@@ -97,17 +93,16 @@ def _was_turned_away(registration: Registration) -> bool:
 def approve(*, registrations: Iterable[Registration]) -> int:
     """Approve people who are pending or declined, and email their links. Returns how many."""
     people = _lock(registrations, Approval.PENDING, Approval.DECLINED)
-    ids = [registration.pk for registration in people]
     now = timezone.now()
     declined = [each for each in people if each.approval == Approval.DECLINED]
-    if declined:
-        declined_seats = Seat.objects.filter(registration__in=declined)
-        seats.lock_sessions(declined_seats.values_list("session", flat=True))
+    declined_seats = Seat.objects.filter(registration__in=declined)
+    seats.lock_sessions(declined_seats.values_list("session", flat=True))
     for registration in declined:
         seats.reassign(registration=registration)
         access_needs.update(registration=registration, restart=True)
         # From now on their seats count, also for the next person in this loop.
         Registration.objects.filter(pk=registration.pk).update(approval=Approval.APPROVED)
+    ids = [registration.pk for registration in people]
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
     # Their email shows the sessions as they are now, so earlier changes need no notice.
     approved_seats = Seat.objects.filter(registration__in=ids)
@@ -120,15 +115,15 @@ def approve(*, registrations: Iterable[Registration]) -> int:
 def decline(*, registrations: Iterable[Registration]) -> int:
     """Decline people: their links stop working, and they get no email. Returns how many.
 
-    This includes people who have canceled, and could return. Their seats no longer count but are
-    kept: if they are approved later, they get the spots that are open then, with new links.
+    This includes people who have canceled, and could return. Their seats don't count, but if
+    approved later they get the spots open then, with new links.
     """
     people = _lock(registrations, Approval.PENDING, Approval.APPROVED, with_canceled=True)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
     seated = Seat.objects.seated().filter(registration__in=ids)
-    seats.promote_waiting(sessions=set(seated.values_list("session", flat=True)))
+    seats.promote_waiting(sessions=seated.values_list("session", flat=True))
     _renew_tokens(people)
     personal_links.sync_links_soon()
     _drop_unsent(OutgoingMail.objects.filter(registration__in=ids))
@@ -137,10 +132,9 @@ def decline(*, registrations: Iterable[Registration]) -> int:
 
 @transaction.atomic
 def renew_links(*, registrations: Iterable[Registration]) -> int:
-    """Replace people's links, for example after one was leaked, and email the new ones.
+    """Replace people's links, such as after one was leaked, and email the new ones.
 
-    Pending people have only the link to their own page. Declined people are left out. Returns how
-    many.
+    Pending people only have the link to their own page, declined ones none. Returns how many.
     """
     people = _lock(registrations, *CONFIRMATIONS)
     _renew_tokens(people)
@@ -156,7 +150,7 @@ def _renew_tokens(people: list[Registration]) -> None:
 
 
 def _lock(
-    registrations: Iterable[Registration], *approvals: Approval, with_canceled: bool = False
+    registrations: Iterable[Registration], *approvals: str, with_canceled: bool = False
 ) -> list[Registration]:
     """Re-read the active ones with one of these approvals, locked until the transaction ends."""
     ids = [registration.pk for registration in registrations]
@@ -172,71 +166,66 @@ def _newest_revision() -> Subquery:
 
 
 @transaction.atomic
-def resend_links(*, registrations: Iterable[Registration]) -> int:
-    """Email people their links again, at most once in ten minutes each. Returns how many."""
-    return _resend_confirmation(Approval.APPROVED, registrations)
-
-
-@transaction.atomic
 def find(*, event: Event, email: str) -> None:
     """Send the person registered with this address their confirmation again.
 
-    At most once in ten minutes. Neither the result nor the time it takes reveals whether the
-    address is registered: in both cases it runs the same queries, writes, commits and wakes a
-    worker.
+    At most once in ten minutes. Neither the result nor the time it takes reveals if the address is
+    registered: in both cases it runs the same queries, writes, commits and wakes a worker.
     """
     # Taking a lock is a write, also if no one is registered. No one waits for this one.
     list(Event.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=event.pk))
     people = Registration.objects.active().filter(event=event, email_key=email_key(email))
     list(people.select_for_update(no_key=True).values_list("pk"))
     queued = 0
-    for approval, (kind, _queue) in CONFIRMATIONS.items():
-        earlier = OutgoingMail.objects.filter(registration=OuterRef("pk"), kind=kind)
-        due = people.filter(~Exists(_recent(earlier)), approval=approval)
+    for approval, kind in CONFIRMATIONS.items():
+        due = people.filter(~Exists(_recent(kind)), approval=approval)
         key = f"{kind}/found/{timezone.now().timestamp():.0f}"
         queued += mail_queue.queue_all(due, key=key, kind=kind)
     if not queued:
         transaction.on_commit(mail_queue.wake_workers)
 
 
-def _resend_confirmation(approval: Approval, registrations: Iterable[Registration]) -> int:
-    """Queue the confirmation again for those with this approval who didn't get it recently."""
+@transaction.atomic
+def resend_links(
+    *, registrations: Iterable[Registration], approval: str = Approval.APPROVED
+) -> int:
+    """Email people with this approval their confirmation again, at most once in ten minutes each.
+
+    Declined people get none. Returns how many were emailed.
+    """
     if approval not in CONFIRMATIONS:
         return 0
     people = _lock(registrations, approval)
-    kind, _queue = CONFIRMATIONS[approval]
-    recent = _recent(OutgoingMail.objects.filter(registration__in=people, kind=kind))
-    recipients = set(recent.values_list("registration_id", flat=True))
-    due = [registration for registration in people if registration.pk not in recipients]
-    _queue_confirmation(approval, due)
+    locked = Registration.objects.filter(pk__in=[each.pk for each in people])
+    due = set(locked.filter(~Exists(_recent(CONFIRMATIONS[approval]))).values_list("pk", flat=True))
+    _queue_confirmation(approval, [each for each in people if each.pk in due])
     return len(due)
 
 
-def _recent(mails: OutgoingMailQuerySet) -> OutgoingMailQuerySet:
-    """The mails that will arrive or just have: no one needs them again."""
-    recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE)
-    return mails.exclude(state=OutgoingMail.State.FAILED).filter(
-        recent | Q(state=OutgoingMail.State.WAITING)
-    )
+def _recent(kind: OutgoingMail.Kind) -> QuerySet[OutgoingMail]:
+    """A person's emails of this kind that will arrive or just have: no one needs them again."""
+    recent = Q(created_at__gt=timezone.now() - RESEND_PAUSE) | Q(state=OutgoingMail.State.WAITING)
+    mails = OutgoingMail.objects.filter(recent, registration=OuterRef("pk"), kind=kind)
+    return mails.exclude(state=OutgoingMail.State.FAILED)
 
 
 def _send_new_confirmation(people: list[Registration]) -> None:
     """Queue people's confirmations as of now, replacing unsent ones."""
-    for approval, (kind, _queue) in CONFIRMATIONS.items():
+    for approval, kind in CONFIRMATIONS.items():
         matching = [registration for registration in people if registration.approval == approval]
         _drop_unsent(OutgoingMail.objects.filter(registration__in=matching, kind=kind))
         _queue_confirmation(approval, matching)
 
 
-def _queue_confirmation(approval: Approval, people: list[Registration]) -> None:
-    if not people:
-        return
-    kind, queue = CONFIRMATIONS[approval]
-    earlier = OutgoingMail.objects.filter(registration__in=people, kind=kind)
-    queue(people, before=Counter(earlier.values_list("registration_id", flat=True)))
+def _queue_confirmation(approval: str, people: list[Registration]) -> None:
+    if people:
+        kind = CONFIRMATIONS[approval]
+        earlier = OutgoingMail.objects.filter(registration__in=people, kind=kind)
+        before = Counter(earlier.values_list("registration_id", flat=True))
+        enqueue.queue_confirmation(kind, people, before=before)
 
 
-def _drop_unsent(mails: OutgoingMailQuerySet) -> None:
+def _drop_unsent(mails: QuerySet[OutgoingMail]) -> None:
     mails.filter(state=OutgoingMail.State.WAITING).update(state=OutgoingMail.State.DROPPED)
 
 
@@ -244,8 +233,7 @@ def _drop_unsent(mails: OutgoingMailQuerySet) -> None:
 def correct_email(*, registration: Registration, email: str) -> None:
     """Correct a mistyped address, and send a new confirmation there. Raises AddressTaken.
 
-    The old links stop working: the owner of the wrong address may have them. Declined people get
-    no email.
+    The old links, sent to the wrong address, stop working. Declined people get no email.
     """
     registration.email = email.strip()
     registration.email_key = email_key(email)
@@ -258,12 +246,13 @@ def correct_email(*, registration: Registration, email: str) -> None:
         raise AddressTaken from error
     personal_links.detach(PersonalLink.objects.filter(seat__registration=registration))
     # Unsent reminders stay: they are addressed when they are sent.
-    _drop_unsent(OutgoingMail.objects.filter(registration=registration, kind__in=SUPERSEDED_KINDS))
+    superseded = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
+    _drop_unsent(registration.mails.filter(kind__in=superseded))
     registration.refresh_from_db(fields=["approval", "canceled_at"])
     if registration.is_admitted or registration.is_pending:
         # The new mailbox gets no notices about changes of what it never saw.
         registration.seats.update(notified_revision=_newest_revision())
-        _queue_confirmation(Approval(registration.approval), [registration])
+        _queue_confirmation(registration.approval, [registration])
 
 
 @transaction.atomic
@@ -288,31 +277,34 @@ def change(
     active = Registration.objects.active().exclude(approval=Approval.DECLINED)
     registration = active.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
     if changed_needs:
-        details["needs"] = [
-            kind
-            for kind, _label in need_choices()
-            if changed_needs.get(kind, kind in registration.needs)
-        ]
+        needs = {kind: kind in registration.needs for kind, _label in need_choices()}
+        needs |= changed_needs
+        details["needs"] = [kind for kind, is_needed in needs.items() if is_needed]
     for name, value in details.items():
         setattr(registration, name, value)
     registration.save(update_fields=list(details))
     if strategies is not None:
         registration.strategies.set(strategies)
-    chosen = {session.pk: session for session in sessions}
-    had = {seat.session_id: seat for seat in registration.seats.filter(session__in=list(offered))}
-    removed = [seat for pk, seat in had.items() if pk not in chosen]
-    added = [session for pk, session in chosen.items() if pk not in had]
-    changed = [*(seat.session_id for seat in removed), *(session.pk for session in added)]
-    seats.lock_sessions(changed)
-    if removed:
-        seats.release(seats=removed)
-    seats.assign(registration=registration, sessions=added)
+    has_changed_sessions = _change_sessions(registration, list(offered), sessions)
     questions.save_answers(registration=registration, answers=answers or {})
     questions.delete_inapplicable(registration=registration)
     access_needs.update(registration=registration)
-    if changed:
+    if has_changed_sessions:
         _send_new_confirmation([registration])
-    return bool(changed)
+    return has_changed_sessions
+
+
+def _change_sessions(
+    registration: Registration, offered: list[Session], sessions: Iterable[Session]
+) -> bool:
+    chosen = {session.pk: session for session in sessions}
+    had = {seat.session_id: seat for seat in registration.seats.filter(session__in=offered)}
+    seats.lock_sessions(chosen.keys() ^ had.keys())
+    if removed := [seat for pk, seat in had.items() if pk not in chosen]:
+        seats.release(seats=removed)
+    added = [session for pk, session in chosen.items() if pk not in had]
+    seats.assign(registration=registration, sessions=added)
+    return bool(removed or added)
 
 
 @transaction.atomic
@@ -326,7 +318,7 @@ def cancel(*, registration: Registration, by_organizer: bool = False) -> bool:
         returnable = rows.filter(erased_at=None, canceled_by_organizer=False)
         return by_organizer and bool(returnable.update(canceled_by_organizer=True))
     seated = registration.seats.seated()
-    seats.promote_waiting(sessions=list(seated.values_list("session", flat=True)))
+    seats.promote_waiting(sessions=seated.values_list("session", flat=True))
     personal_links.sync_links_soon()
     return True
 
@@ -336,15 +328,14 @@ def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
 
     Where a session is full now, they wait. People who return to an event that requires approval
-    need it again. Returns False if the registration isn't canceled, was erased, or an organizer
-    canceled it and this isn't `by_organizer`.
+    need it again. Returns False if it isn't canceled, was erased, or an organizer canceled it and
+    this isn't `by_organizer`.
     """
     canceled = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
     if not by_organizer:
         canceled = canceled.filter(canceled_by_organizer=False)
-    locked = canceled.select_for_update(of=("self",), no_key=True)
-    found = locked.filter(pk=registration.pk).select_related("event").first()
-    if found is None:
+    locked = canceled.filter(pk=registration.pk).select_for_update(of=("self",), no_key=True)
+    if (found := locked.select_related("event").first()) is None:
         return False
     if found.approval == Approval.APPROVED and found.event.requires_approval and not by_organizer:
         found.approval, found.decided_at = Approval.PENDING, None

@@ -9,9 +9,7 @@ from django.utils import timezone
 
 from events.background import for_each_logging_errors
 from registrations import access_needs, monitoring, seats
-from registrations.mail import announcements, stored_messages, writer
-from registrations.mail.change_notices import queue_changes
-from registrations.mail.reminders import queue_doors_emails, queue_reminders, queue_thanks
+from registrations.mail import announcements, change_notices, reminders, stored_messages, writer
 from registrations.models import Heartbeat
 from registrations.outbox import delivery, mail_queue
 from registrations.privacy import erasure
@@ -19,10 +17,10 @@ from registrations.zoom import attendance, personal_links
 
 # What `queue_due_mails` runs every 10 seconds. Each must be safe to run late or twice.
 DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
-    queue_changes,
-    queue_reminders,
-    queue_doors_emails,
-    queue_thanks,
+    change_notices.queue_changes,
+    reminders.queue_reminders,
+    reminders.queue_doors_emails,
+    reminders.queue_thanks,
     announcements.start_due,
     seats.promote_all_waiting,
     access_needs.reopen_moved,

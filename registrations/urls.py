@@ -1,20 +1,11 @@
 from django.urls import path
 
-from registrations.views import (
-    accounts,
-    calendar,
-    find,
-    join,
-    my_page,
-    privacy,
-    register,
-    unsubscribe,
-)
+from registrations.views import calendar, find, join, my_page, privacy, register, unsubscribe
 from registrations.zoom import webhooks
 
 # Tokens consist of [A-Za-z0-9_-], as `slug` does, so no other byte reaches the database.
 urlpatterns = [
-    path("me/", accounts.my_weeks, name="my_weeks"),
+    path("me/", find.my_weeks, name="my_weeks"),
     path("me/<slug:token>/", my_page.me, name="me"),
     path("me/<slug:token>/calendar.ics", my_page.my_calendar, name="my_calendar"),
     path("me/<slug:token>/change/", my_page.change, name="change"),

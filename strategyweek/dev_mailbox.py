@@ -7,7 +7,6 @@ import email
 import email.policy
 from collections.abc import Sequence
 from email.message import EmailMessage as ParsedMessage
-from pathlib import Path
 from time import time_ns
 from typing import Any
 
@@ -21,7 +20,6 @@ from django.utils import timezone
 
 from events.models import Event
 from registrations.mail import kinds, previews
-from registrations.mail.previews import preview_response
 from registrations.mail_kinds import MailKind
 
 
@@ -57,10 +55,9 @@ def show(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def show_html(request: HttpRequest, name: str) -> HttpResponse:
-    body = _read(name).get_body(("html",))
-    if body is None:
-        raise Http404
-    return preview_response(body.get_content())
+    if body := _read(name).get_body(("html",)):
+        return previews.preview_response(body.get_content())
+    raise Http404
 
 
 def show_file(request: HttpRequest, name: str, number: int) -> HttpResponse:
@@ -86,7 +83,7 @@ def preview(request: HttpRequest, kind: str) -> HttpResponse:
 
 
 def preview_html(request: HttpRequest, kind: str) -> HttpResponse:
-    return preview_response(str(_sample(request, kind).alternatives[0][0]))
+    return previews.preview_response(str(_sample(request, kind).alternatives[0][0]))
 
 
 def _sample(request: HttpRequest, kind: str) -> EmailMultiAlternatives:
@@ -100,10 +97,10 @@ def _sample(request: HttpRequest, kind: str) -> EmailMultiAlternatives:
 
 
 def _read(name: str) -> ParsedMessage:
-    file: Path = settings.MAIL_DIR / f"{name}.eml"
-    if not file.is_file():
-        raise Http404
-    return _parse(file.read_bytes())
+    try:
+        return _parse((settings.MAIL_DIR / f"{name}.eml").read_bytes())
+    except FileNotFoundError as error:
+        raise Http404 from error
 
 
 def _parse(raw: bytes) -> ParsedMessage:

@@ -63,7 +63,6 @@ class Channel(virtual.Channel):
 
 class Transport(virtual.Transport):
     Channel = Channel
-    driver_type = driver_name = "embedded"
     # Each process declares its own bindings; all queues are direct.
     global_state = virtual.BrokerState()
     implements = virtual.Transport.implements.extend(exchange_type=frozenset({"direct"}))
@@ -71,6 +70,3 @@ class Transport(virtual.Transport):
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
         self.state = self.global_state
-
-    def driver_version(self) -> str:
-        return "1"

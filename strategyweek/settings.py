@@ -10,19 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
 
-def boolean(name: str, *, default: bool) -> bool:
-    """Read a boolean variable. A typo is an error, not false."""
+def boolean(name: str) -> bool:
+    """Read a boolean variable, false if unset. A typo is an error, not false."""
     value = env.str(name, default="").strip().lower()
-    if value == "":
-        return default
     if value in {"1", "true", "yes", "on"}:
         return True
-    if value in {"0", "false", "no", "off"}:
+    if value in {"", "0", "false", "no", "off"}:
         return False
     raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
@@ -50,7 +49,7 @@ def required(name: str, *, debug_default: str, hint: str) -> str:
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True)
-DEBUG = boolean("DEBUG", default=False)
+DEBUG = boolean("DEBUG")
 
 SECRET_KEY = required(
     "SECRET_KEY",
@@ -101,7 +100,6 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
 ]
 ROOT_URLCONF = "strategyweek.urls"
-WSGI_APPLICATION = "strategyweek.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -116,7 +114,6 @@ TEMPLATES = [
         },
     }
 ]
-
 # Form fields are rendered with templates/django/forms/field.html.
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
@@ -136,45 +133,36 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, so that tests can share it with a live server and a worker.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 
 # Cache and broker
 
 REDIS_URL = env.str("REDIS_URL", default="")
+# A request must finish within seconds even if Redis is frozen.
+REDIS_TIMEOUTS = {"socket_timeout": 2, "socket_connect_timeout": 1}
+LOCAL_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 # In the memory of each process, so that sign-in and the public pages work without the broker.
 # Pages have a separate cache, so that visitors cannot push rate limits out of the default one.
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # One entry for each rate-limited visitor; beyond this, some are dropped.
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
-    "pages": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "pages"},
+CACHES: dict[str, Any] = {
+    # One entry for each rate-limited visitor; beyond this, some are dropped.
+    "default": LOCAL_MEMORY | {"OPTIONS": {"MAX_ENTRIES": 10_000}},
+    "pages": LOCAL_MEMORY | {"LOCATION": "pages"},
     # Zoom's access token and rate limit, shared by all workers. Without Redis there is only one.
-    "shared": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": "shared",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
+    "shared": LOCAL_MEMORY | {"LOCATION": "shared", "OPTIONS": {"MAX_ENTRIES": 10_000}},
 }
+CELERY_BROKER_URL = REDIS_URL or "embedded://localhost"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
+    REDIS_TIMEOUTS | {"max_retries": 0}
+    if REDIS_URL
+    else {"folder": str(VAR_DIR / "broker"), "polling_interval": 0.1}
+)
 if REDIS_URL:
     CACHES["shared"] = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 1},
+        "OPTIONS": REDIS_TIMEOUTS,
     }
-    CELERY_BROKER_URL = REDIS_URL
-    # A request must finish within seconds even if the broker is frozen.
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-        "socket_timeout": 2,
-        "socket_connect_timeout": 1,
-        "max_retries": 0,
-    }
-else:
-    CELERY_BROKER_URL = "embedded://localhost"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"folder": str(VAR_DIR / "broker"), "polling_interval": 0.1}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -184,54 +172,27 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = bool(REDIS_URL)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "deliver-mails": {
-        "task": "registrations.tasks.deliver_mails",
-        "schedule": 10,
-        # The next one does the same work. During a mailing it expires before a slot is free, and
-        # leaves the slot to the tasks behind it.
-        "options": {"expires": 10},
-    },
-    "queue-due-mails": {
-        "task": "registrations.tasks.queue_due_mails",
-        "schedule": 10,
-        # It may wait behind delivery runs, and only takes a few queries.
-        "options": {"expires": 600},
-    },
-    "sync-meetings": {
-        "task": "events.tasks.sync_meetings",
-        "schedule": 10,
-        # It may wait behind two delivery runs.
-        "options": {"expires": 30},
-    },
-    "issue-links": {
-        "task": "registrations.tasks.issue_links",
-        # It may run for 10 seconds. A single slot then still has as long for emails.
-        "schedule": 20,
-        "options": {"expires": 30},
-    },
-    "delete-unverified-accounts": {
-        "task": "strategyweek.accounts.tasks.delete_unverified_accounts",
-        "schedule": 3600,
-        "options": {"expires": 3600},
-    },
-    "erase-expired": {
-        "task": "registrations.tasks.erase_expired",
-        "schedule": 600,
-        "options": {"expires": 600},
-    },
-    "apply-zoom-reports": {
-        "task": "registrations.tasks.apply_zoom_reports",
-        "schedule": 10,
-        "options": {"expires": 30},
-    },
-}
 CELERY_BEAT_SCHEDULER = "strategyweek.beat:Scheduler"
+# Each task, every how many seconds it runs, and after how many it is dropped if it hasn't started.
+# All but the first may wait behind two delivery runs.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    task: {"task": task, "schedule": schedule, "options": {"expires": expires}}
+    for task, schedule, expires in (
+        # During a mailing it expires before a slot is free, and leaves the slot to the tasks below.
+        ("registrations.tasks.deliver_mails", 10, 10),
+        ("registrations.tasks.queue_due_mails", 10, 600),
+        ("events.tasks.sync_meetings", 10, 30),
+        # It may run for 10 seconds. A single slot then still has as long for emails.
+        ("registrations.tasks.issue_links", 20, 30),
+        ("registrations.tasks.apply_zoom_reports", 10, 30),
+        ("registrations.tasks.erase_expired", 600, 600),
+        ("strategyweek.accounts.tasks.delete_unverified_accounts", 3600, 3600),
+    )
+}
 
 # Mail
 
 MAIL_DIR = VAR_DIR / "mail"
-MAIL_SCHEMES = {"smtp", "smtps", "smtp+tls", "smtp+ssl"}
 # Those that anymail supports without another package.
 MAIL_PROVIDERS = (
     *("brevo", "mailersend", "mailgun", "mailjet", "mailtrap", "mandrill", "postal"),
@@ -239,7 +200,6 @@ MAIL_PROVIDERS = (
 )
 EMAIL_URL = env.str("EMAIL_URL", default="")
 EMAIL_TIMEOUT = integer("EMAIL_TIMEOUT", default=15, minimum=1)
-# For sending through a provider, and for its reports.
 ANYMAIL = env.dict("ANYMAIL", default={}) | {
     "REQUESTS_TIMEOUT": EMAIL_TIMEOUT,
     # Some can't send a calendar as an alternative of the text. It is attached too.
@@ -255,7 +215,8 @@ if EMAIL_URL.startswith("anymail://"):
         raise ImproperlyConfigured(f"EMAIL_URL must name one of {', '.join(MAIL_PROVIDERS)}.")
     EMAIL_BACKEND = f"anymail.backends.{provider}.EmailBackend"
 elif EMAIL_URL:
-    if urlsplit(EMAIL_URL).scheme not in MAIL_SCHEMES or not urlsplit(EMAIL_URL).hostname:
+    server = urlsplit(EMAIL_URL)
+    if server.scheme not in {"smtp", "smtps", "smtp+tls", "smtp+ssl"} or not server.hostname:
         raise ImproperlyConfigured(
             "EMAIL_URL must look like smtp+tls://user:password@host:587, with %40 for an @ in the "
             "user name or the password."
@@ -263,14 +224,12 @@ elif EMAIL_URL:
     vars().update(env.email_url("EMAIL_URL", backend="django.core.mail.backends.smtp.EmailBackend"))
 else:
     EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
-# How many emails all workers together may send in a minute. 0: no limit.
 MAIL_PER_MINUTE = integer("MAIL_PER_MINUTE", default=0, minimum=0)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     debug_default="Strategy Week <week@localhost>",
     hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
-SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
 # Zoom
 
@@ -280,22 +239,18 @@ ZOOM_CLIENT_SECRET = env.str("ZOOM_CLIENT_SECRET", default="").strip()
 ZOOM_WEBHOOK_SECRET = env.str("ZOOM_WEBHOOK_SECRET", default="").strip()
 ZOOM_API_URL = env.str("ZOOM_API_URL", default="") or "https://api.zoom.us/v2"
 ZOOM_OAUTH_URL = env.str("ZOOM_OAUTH_URL", default="") or "https://zoom.us/oauth/token"
-# The plan decides how many calls per second Zoom allows.
 ZOOM_PLAN = env.str("ZOOM_PLAN", default="").strip().lower() or "pro"
 if ZOOM_PLAN not in {"free", "pro", "business"}:
     raise ImproperlyConfigured(f"ZOOM_PLAN must be free, pro or business, not {ZOOM_PLAN!r}.")
-# Seconds to wait for a response from Zoom.
 ZOOM_TIMEOUT = integer("ZOOM_TIMEOUT", default=15, minimum=1)
 
 
 def is_zoom(url: str) -> bool:
-    """Whether this is a URL of Zoom itself."""
     parts = urlsplit(url)
     domain = ".".join((parts.hostname or "").split(".")[-2:])
     return parts.scheme == "https" and domain in {"zoom.us", "zoomgov.com"}
 
 
-# A fake Zoom is used: pages show a notice.
 ZOOM_IS_FAKE = not (is_zoom(ZOOM_API_URL) and is_zoom(ZOOM_OAUTH_URL))
 if ZOOM_IS_FAKE and not DEBUG:
     raise ImproperlyConfigured(
@@ -328,12 +283,10 @@ ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 # An address that another site has not verified must be verified by a code first.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
-# Seconds for which a code is valid.
 CODE_TIMEOUT = 15 * 60
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
 # allauth's adds a row the first time, and the time for it would reveal an account.
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
-# No email about a forgotten password to addresses without an account.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
@@ -341,23 +294,19 @@ LOGOUT_REDIRECT_URL = "account_signed_out"
 SOCIALACCOUNT_ADAPTER = "strategyweek.accounts.adapters.SocialAdapter"
 # Only if the account has verified the same address: see SocialAdapter.
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
-# Seconds to wait for a response from another site.
 SOCIALACCOUNT_REQUESTS_TIMEOUT = 5
 
 
 def sign_in_providers() -> Iterator[tuple[str, str, dict[str, Any], list[str]]]:
     """The other sites whose keys are set: app, provider, its settings, and its origins for CSP."""
+    allauth = "allauth.socialaccount.providers"
     for name, app, hosts in (
-        ("GOOGLE", "allauth.socialaccount.providers.google", ["accounts.google.com"]),
-        ("FACEBOOK", "allauth.socialaccount.providers.facebook", ["*.facebook.com"]),
-        ("X", "allauth.socialaccount.providers.twitter_oauth2", ["x.com", "twitter.com"]),
-        ("WORDPRESS", "strategyweek.accounts.wordpress", ["*.wordpress.com", "wordpress.com"]),
-        ("GITHUB", "allauth.socialaccount.providers.github", ["github.com"]),
-        (
-            "MICROSOFT",
-            "allauth.socialaccount.providers.microsoft",
-            ["login.microsoftonline.com", "login.live.com"],
-        ),
+        ("GOOGLE", f"{allauth}.google", "accounts.google.com"),
+        ("FACEBOOK", f"{allauth}.facebook", "*.facebook.com"),
+        ("X", f"{allauth}.twitter_oauth2", "x.com twitter.com"),
+        ("WORDPRESS", "strategyweek.accounts.wordpress", "*.wordpress.com wordpress.com"),
+        ("GITHUB", f"{allauth}.github", "github.com"),
+        ("MICROSOFT", f"{allauth}.microsoft", "login.microsoftonline.com login.live.com"),
     ):
         client_id = env.str(f"{name}_CLIENT_ID", default="").strip()
         secret = env.str(f"{name}_CLIENT_SECRET", default="").strip()
@@ -366,7 +315,7 @@ def sign_in_providers() -> Iterator[tuple[str, str, dict[str, Any], list[str]]]:
         if client_id:
             provider = app.rpartition(".")[2]
             keys = {"APPS": [{"client_id": client_id, "secret": secret}]}
-            yield app, provider, keys, [f"https://{host}" for host in hosts]
+            yield app, provider, keys, [f"https://{host}" for host in hosts.split()]
 
 
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
@@ -379,13 +328,8 @@ for app, provider, keys, origins in sign_in_providers():
 
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0 if DEBUG else 1)
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
+    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 AUTH_PASSWORD_VALIDATORS.append({"NAME": "strategyweek.accounts.password_notice.PasswordNotice"})
 
@@ -402,26 +346,17 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 FILE_UPLOAD_HANDLERS = ["strategyweek.uploads.DiscardUploads"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": ["'none'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
-        "img-src": ["'self'", "data:"],
-        "font-src": ["'self'"],
-        "connect-src": ["'self'"],
-        "frame-src": ["'self'"],
-        "form-action": ["'self'"],
-        "base-uri": ["'none'"],
-        "frame-ancestors": ["'none'"],
+        **{name: [NONE] for name in ("default-src", "base-uri", "frame-ancestors")},
+        **{name: [SELF] for name in ("script-src", "style-src", "font-src", "connect-src")},
+        **{name: [SELF] for name in ("frame-src", "form-action")},
+        "img-src": [SELF, "data:"],
     }
 }
 
-# Time and language
+# Times, static files and logs
 
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "strategyweek.formats"
-
-# Static files
-
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -435,7 +370,6 @@ STORAGES = {
         )
     },
 }
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -17,8 +17,8 @@ from events.admin.shared import by_id, in_event_time, render_now, warning
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import all_time_zones, offered_time_zones
+from events.zoom import client as zoom_client
 from events.zoom import status as zoom_status
-from events.zoom import sync
 
 # Nothing is erased within this time after `erase_after_days` was changed.
 ERASURE_NOTICE = dt.timedelta(days=7)
@@ -29,15 +29,14 @@ class EventForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without fields.
         if self.fields:
-            self.fields["time_zone"].widget = forms.Select(
-                choices=offered_time_zones(self.instance.time_zone)
-            )
+            zones = offered_time_zones(self.instance.time_zone)
+            self.fields["time_zone"].widget = forms.Select(choices=zones)
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
         mode: str = self.cleaned_data["zoom_mode"]
         is_new = "zoom_mode" in self.changed_data
-        if is_new and mode != Event.ZoomMode.PASTED and not sync.is_configured():
+        if is_new and mode != Event.ZoomMode.PASTED and not zoom_client.is_configured():
             raise ValidationError(
                 "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
                 "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."
@@ -175,9 +174,7 @@ class EventAdmin(admin.ModelAdmin):
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
     chosen = request.POST.get("time_zone", "")
-    if chosen in all_time_zones():
-        return zoneinfo.ZoneInfo(chosen)
-    return (event or Event()).zone
+    return zoneinfo.ZoneInfo(chosen) if chosen in all_time_zones() else (event or Event()).zone
 
 
 def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:
@@ -188,16 +185,14 @@ def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> N
             "The meetings are made at Zoom within a minute or so. Links that were pasted "
             "serve until then. The list of sessions says how far it is.",
         )
-        return
-    if not Meeting.objects.at_zoom().filter(session__event=event).exists():
-        return
-    text = (
-        "The meetings that were made stay at Zoom, and their links stay as they are, but "
-        "they are not kept in step any more: what you change here, change at Zoom too."
-    )
-    if mode_before == Event.ZoomMode.PERSONAL:
-        text += (
-            " Personal links are not given out any more: turn registration off at Zoom, or "
-            "it asks everyone to register there."
+    elif Meeting.objects.at_zoom().filter(session__event=event).exists():
+        text = (
+            "The meetings that were made stay at Zoom, and their links stay as they are, but "
+            "they are not kept in step any more: what you change here, change at Zoom too."
         )
-    messages.warning(request, text)
+        if mode_before == Event.ZoomMode.PERSONAL:
+            text += (
+                " Personal links are not given out any more: turn registration off at Zoom, or "
+                "it asks everyone to register there."
+            )
+        messages.warning(request, text)

@@ -48,21 +48,14 @@ class ZoomLinkFilter(admin.SimpleListFilter):
         return queryset
 
 
-class MeetingForm(forms.ModelForm):
-    join_url = forms.URLField(
-        label=Meeting._meta.get_field("join_url").verbose_name,
-        help_text=Meeting._meta.get_field("join_url").help_text,
-        max_length=Meeting._meta.get_field("join_url").max_length,
-        required=False,
-        assume_scheme="https",
-        error_messages={"invalid": "Paste the whole https:// link."},
-        widget=admin.widgets.AdminURLFieldWidget,
-    )
-
-
 class MeetingInline(admin.StackedInline):
     model = Meeting
-    form = MeetingForm
+    formfield_overrides = {
+        models.URLField: {
+            "assume_scheme": "https",
+            "error_messages": {"invalid": "Paste the whole https:// link."},
+        }
+    }
     verbose_name = verbose_name_plural = "Zoom meeting"
     extra = 1
     can_delete = False
@@ -233,10 +226,7 @@ class SessionAdmin(admin.ModelAdmin):
         super().save_related(request, form, formsets, change)
         session = Session.objects.with_details().get(pk=form.instance.pk)
         changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
-        if session.event.creates_meetings:
-            show_synced_meeting(request, session, changed)
-        else:
-            show_pasted_meeting(request, session, changed)
+        explain_meeting(request, session, changed)
         planned = sum(item.minutes for item in session.agenda.all())
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:
@@ -274,28 +264,26 @@ def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
     return by_id(Event.objects.all(), pk=chosen) if chosen else default_event()
 
 
-def show_pasted_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
-    """After saving, say what a changed or missing Zoom link means for attendees."""
-    if changed:
+def explain_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
+    """After saving, say what a changed meeting means for attendees, and how far it is."""
+    event = session.event
+    if changed and not event.creates_meetings:
         messages.info(
             request,
             "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
             "passcode or phone number they are told by mail, once your edits have rested.",
         )
-    if not session.join_url and not session.is_canceled:
+    elif changed and not event.has_personal_links:
+        messages.info(
+            request, "Of a new phone number people are told by mail, once your edits have rested."
+        )
+    if event.creates_meetings:
+        status = meeting_status(session, timezone.now())
+        level = messages.WARNING if status.is_problem else messages.INFO
+        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")
+    elif not session.join_url and not session.is_canceled:
         messages.warning(
             request,
             f"“{session}” has no Zoom link yet. People who are registered will "
             "wait at its door until you paste one under “Zoom meeting”.",
         )
-
-
-def show_synced_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
-    """After saving, say how far the meeting at Zoom is."""
-    if changed and not session.event.has_personal_links:
-        messages.info(
-            request, "Of a new phone number people are told by mail, once your edits have rested."
-        )
-    status = meeting_status(session, timezone.now())
-    level = messages.WARNING if status.is_problem else messages.INFO
-    messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")

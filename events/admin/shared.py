@@ -60,13 +60,10 @@ def in_event_time(
         yield {
             "times_in": zone_name(zone),
             "event": event,
-            "needs_attention": _sessions_needing_attention(event) if event else [],
+            "needs_attention": Session.objects.select_related("event", "meeting").filter(
+                zoom_status.needs_attention(timezone.now()), event=event
+            ),
         }
-
-
-def _sessions_needing_attention(event: Event) -> list[Session]:
-    sessions = event.sessions.filter(zoom_status.needs_attention(timezone.now()))
-    return list(sessions.select_related("event", "meeting"))
 
 
 def render_now(response: HttpResponse) -> HttpResponse:
@@ -83,11 +80,8 @@ def save_entered_fields(formset: Any) -> None:
         row.save(update_fields=fields)
 
 
-Button = Callable[[Any, HttpRequest, Any], None]
-
-
 def buttons_view(
-    model_admin: ModelAdmin, buttons: Mapping[str, Button]
+    model_admin: ModelAdmin, buttons: Mapping[str, Callable[..., None]]
 ) -> Callable[..., HttpResponse]:
     """Make the view for the extra buttons of a change page: `do` in the POST names one."""
 

@@ -1,22 +1,12 @@
 """The week: events, their sessions, and their Zoom meetings."""
 
-from events.models.event import (
-    RESERVED_SLUGS,
-    Event,
-    EventQuerySet,
-    Speaker,
-    Track,
-    split_emails,
-    validate_emails,
-    validate_event_slug,
-)
+from events.models.event import RESERVED_SLUGS, Event, EventQuerySet, Speaker, Track, split_emails
 from events.models.session import AgendaItem, Revision, Session, SessionQuerySet, SessionSnapshot
-from events.models.zoom import DialIn, Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
+from events.models.zoom import Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
 
 __all__ = [
     "RESERVED_SLUGS",
     "AgendaItem",
-    "DialIn",
     "Event",
     "EventQuerySet",
     "Meeting",
@@ -30,6 +20,4 @@ __all__ = [
     "ZoomAccount",
     "ZoomReport",
     "split_emails",
-    "validate_emails",
-    "validate_event_slug",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Prefetch, Q
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,8 +15,6 @@ from events.models.event import Event, Speaker, Track
 
 if TYPE_CHECKING:
     from events.models.zoom import Meeting
-
-DOORS_EMAIL_WINDOW = dt.timedelta(minutes=5)
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -39,10 +37,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def with_details(self) -> "SessionQuerySet":
         """Fetch the event, track, meeting, and the agenda with its speakers."""
-        agenda = AgendaItem.objects.prefetch_related("speakers")
-        return self.select_related("event", "track", "meeting").prefetch_related(
-            Prefetch("agenda", queryset=agenda)
-        )
+        return self.select_related("event", "track", "meeting").prefetch_related("agenda__speakers")
 
 
 class Session(models.Model):
@@ -159,7 +154,7 @@ class Session(models.Model):
     @property
     def doors_email_until(self) -> dt.datetime:
         """The latest time to email that doors are open: the start, or soon after they open."""
-        return max(self.starts_at, self.doors_open_at + DOORS_EMAIL_WINDOW)
+        return max(self.starts_at, self.doors_open_at + dt.timedelta(minutes=5))
 
     @property
     def day_reminder_at(self) -> dt.datetime:
@@ -174,14 +169,19 @@ class Session(models.Model):
     @property
     def join_url(self) -> str:
         """The current Zoom link, or "" if there is none."""
-        meeting = self.meeting_or_none
-        return meeting.join_url if meeting and not self.meeting_is_gone else ""
+        return self.usable_meeting.join_url if self.usable_meeting else ""
+
+    @property
+    def usable_meeting(self) -> "Meeting | None":
+        """The meeting that people can join, as far as we know."""
+        return None if self.meeting_is_gone else self.meeting_or_none
 
     @property
     def meeting_is_gone(self) -> bool:
         """Whether someone deleted at Zoom the meeting that we created."""
         meeting = self.meeting_or_none
-        return meeting is not None and meeting.is_gone and self.event.creates_meetings
+        is_gone = meeting is not None and meeting.state == meeting.State.GONE
+        return is_gone and self.event.creates_meetings
 
     @property
     def meeting_or_none(self) -> "Meeting | None":
@@ -192,8 +192,8 @@ class Session(models.Model):
 
         Empty if links are personal, because these would not let anyone in.
         """
-        meeting = self.meeting_or_none
-        if meeting is None or self.event.has_personal_links or self.meeting_is_gone:
+        meeting = self.usable_meeting
+        if meeting is None or self.event.has_personal_links:
             return []
         lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
         lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []

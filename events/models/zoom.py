@@ -10,8 +10,6 @@ from django.utils import timezone
 
 from events.models.session import Session
 
-MIN_PHONE_CHARACTERS = 7
-
 
 class DialIn(NamedTuple):
     """A phone number as an organizer entered it, perhaps followed by a city or other text."""
@@ -23,7 +21,7 @@ class DialIn(NamedTuple):
         """The number at the start of the line, for a tel: link (RFC 3966), or ""."""
         found = re.match(r"\+?[\d .-]*(\(\d+\)[\d .-]*)?\d", self.text)
         number = re.sub(r"[^+\d]", "", found[0]) if found else ""
-        return number if len(number) >= MIN_PHONE_CHARACTERS else ""
+        return number if len(number) >= 7 else ""
 
 
 class MeetingQuerySet(models.QuerySet["Meeting"]):
@@ -98,10 +96,6 @@ class Meeting(models.Model):
 
     def __str__(self) -> str:
         return f"Zoom meeting of {self.session}"
-
-    @property
-    def is_gone(self) -> bool:
-        return self.state == self.State.GONE
 
     def dial_in_numbers(self) -> list[DialIn]:
         lines = [line.strip() for line in self.dial_in.splitlines()]

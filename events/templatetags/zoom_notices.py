@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.utils import timezone
 
 from events.models import Event, ZoomAccount
-from events.zoom import sync
+from events.zoom import client as zoom_client
 
 register = template.Library()
 
@@ -19,15 +19,13 @@ def zoom_notice(context: template.RequestContext) -> dict[str, Any]:
     """Show problems with Zoom to organizers who may see events."""
     if not admin.site.get_model_admin(Event).has_view_permission(context["request"]):
         return {}
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         affected = Event.objects.exclude(zoom_mode=Event.ZoomMode.PASTED)
         return {"without_credentials": list(affected)}
-    problem = sync.account_problem()
-    notice: dict[str, Any] = {"problem": problem, "fake_zoom": fake_zoom_url()}
-    if problem:
-        account = ZoomAccount.objects.first()
-        notice["since"] = account and account.problem_since
-        notice["zone"] = (Event.objects.current(timezone.now()) or Event()).zone
+    notice: dict[str, Any] = {"fake_zoom": fake_zoom_url()}
+    if account := ZoomAccount.objects.exclude(problem="").first():
+        zone = (Event.objects.current(timezone.now()) or Event()).zone
+        notice |= {"problem": account.problem, "since": account.problem_since, "zone": zone}
     return notice
 
 
@@ -39,7 +37,7 @@ def fake_zoom_notice(event: Event) -> dict[str, Any]:
 
 def fake_zoom_url() -> str:
     """The URL of the fake Zoom; "" with the real Zoom or without any."""
-    if not (settings.ZOOM_IS_FAKE and sync.is_configured()):
+    if not (settings.ZOOM_IS_FAKE and zoom_client.is_configured()):
         return ""
     api = urlsplit(settings.ZOOM_API_URL)
     return f"{api.scheme}://{api.netloc}/"

@@ -16,13 +16,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import requests
 from django.conf import settings
 from django.core.cache import caches
+from django.utils import timezone
 from redis import RedisError
 from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
@@ -43,14 +43,11 @@ CALLS_PER_SECOND = {
 RATE_FACTOR = 0.96
 # A slot booked further ahead than this is a clock error; its cache entry lasts as long.
 SLOT_LIFETIME_SECONDS = 60
-
-MAX_ERROR_CHARACTERS = 300
 # When Zoom asks for a pause of up to this many seconds, `_call` waits and retries.
 SHORT_WAIT_SECONDS = 3
 MAX_SHORT_WAITS = 3
 # A token is replaced this long before it expires.
 TOKEN_MARGIN_SECONDS = 60
-SCHEDULED_MEETING = 2
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
 INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
 
@@ -92,38 +89,8 @@ class Rejected(ZoomError):
         self.code = code
 
 
-class MissingScope(Rejected):
-    """The Zoom app lacks the scope for this call. Other calls may work."""
-
-
 class NotFound(Rejected):
     """The meeting does not exist at Zoom."""
-
-
-@dataclass(frozen=True)
-class MeetingSpec:
-    """What a meeting should be. `starts_at` is timezone-aware; `minutes` is its length.
-
-    Only the host sees the `agenda`. `options` are fields of Zoom's `settings`.
-    """
-
-    topic: str
-    starts_at: dt.datetime
-    minutes: int
-    agenda: str
-    options: Mapping[str, Any]
-
-    def as_json(self) -> Json:
-        # zoomus would append a Z to a time in any zone.
-        return {
-            "topic": self.topic,
-            "type": SCHEDULED_MEETING,
-            "start_time": f"{self.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
-            "timezone": "UTC",
-            "duration": self.minutes,
-            "agenda": self.agenda,
-            "settings": dict(self.options),
-        }
 
 
 class Meeting(NamedTuple):
@@ -170,22 +137,16 @@ def is_configured() -> bool:
     return all((settings.ZOOM_ACCOUNT_ID, settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET))
 
 
-def check_credentials() -> None:
-    """Request a token. Raises SettingsError if rejected, TryLater if Zoom is unavailable."""
-    _new_token()
-
-
 # Meetings
 
 
-def create_meeting(host: str, spec: MeetingSpec) -> Meeting:
+def create_meeting(host: str, spec: Json) -> Meeting:
     """Create a meeting for this host: an email address, or "me" for the owner of the credentials.
 
-    Docs: Meetings, "Create a meeting".
+    `spec` is the JSON of the meeting's fields. Docs: Meetings, "Create a meeting".
     """
-    created = _call(
-        "medium", "post", _user_path(host, "meetings"), body=spec.as_json(), daily_limit=host
-    )
+    path = _user_path(host, "meetings")
+    created = _call("medium", "post", path, data=spec, daily_limit=host)
     return _read(_meeting, created)
 
 
@@ -194,9 +155,9 @@ def get_meeting(meeting_id: int) -> Meeting:
     return _read(_meeting, _call("light", "get", f"/meetings/{meeting_id}"))
 
 
-def update_meeting(host: str, meeting_id: int, spec: MeetingSpec) -> None:
+def update_meeting(host: str, meeting_id: int, spec: Json) -> None:
     """Update one of this host's meetings. Raises NotFound. Docs: Meetings, "Update a meeting"."""
-    _call("light", "patch", f"/meetings/{meeting_id}", body=spec.as_json(), daily_limit=host)
+    _call("light", "patch", f"/meetings/{meeting_id}", data=spec, daily_limit=host)
 
 
 def delete_meeting(meeting_id: int) -> None:
@@ -219,9 +180,8 @@ def enable_captions(host: str) -> None:
 
     Docs: Users, "Update user settings".
     """
-    captions = {"enable": True, "auto_transcribing": True}
-    body = {"in_meeting": {"closed_captioning": captions}}
-    _call("medium", "patch", _user_path(host, "settings"), body=body)
+    body = {"in_meeting": {"closed_captioning": {"enable": True, "auto_transcribing": True}}}
+    _call("medium", "patch", _user_path(host, "settings"), data=body)
 
 
 def _user_path(host: str, suffix: str) -> str:
@@ -251,7 +211,7 @@ def add_registrant(meeting_id: int, person: Person) -> Registrant:
     """
     # Without auto_approve the host would have to approve each person.
     body = {**_person_fields(person), "auto_approve": True}
-    added = _call("light", "post", f"/meetings/{meeting_id}/registrants", body=body)
+    added = _call("light", "post", f"/meetings/{meeting_id}/registrants", data=body)
     return _read(_registrant, {"email": person.email, **added})
 
 
@@ -265,7 +225,7 @@ def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registran
         "registrants_confirmation_email": False,
         "registrants": [_person_fields(person) for person in people],
     }
-    added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", body=body)
+    added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", data=body)
     return [_read(_registrant, row) for row in added.get("registrants") or []]
 
 
@@ -283,7 +243,7 @@ def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> No
     """
     people = [{"id": registrant.id, "email": registrant.email} for registrant in registrants]
     body = {"action": "cancel", "registrants": people}
-    _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", body=body)
+    _call("medium", "put", f"/meetings/{meeting_id}/registrants/status", data=body)
 
 
 def _registrant(fields: Json) -> Registrant:
@@ -313,12 +273,8 @@ def past_participants(meeting: int | str) -> list[Participant]:
     if str(meeting).startswith("/") or "//" in str(meeting):
         # Zoom wants such a UUID encoded twice.
         key = quote(key, safe="")
-    rows = _pages(
-        "heavy",
-        f"/report/meetings/{key}/participants",
-        "participants",
-        include_fields="registrant_id",
-    )
+    path = f"/report/meetings/{key}/participants"
+    rows = _pages("heavy", path, "participants", include_fields="registrant_id")
     return [
         Participant(
             registrant_id=row.get("registrant_id") or "",
@@ -356,26 +312,17 @@ def _pages(
     label: str, path: str, rows: str, *, page_size: int = ROWS_PER_PAGE, **params: Any
 ) -> Iterator[Json]:
     """The rows of every page of a list; `rows` is the name of the field they are in."""
-    token = ""
+    params |= {"page_size": page_size, "next_page_token": ""}
     while True:
-        page_params = {**params, "page_size": page_size, "next_page_token": token}
-        page = _call(label, "get", path, params=page_params)
+        page = _call(label, "get", path, params=params)
         yield from page.get(rows, [])
-        token = page.get("next_page_token") or ""
-        if not token:
+        params["next_page_token"] = page.get("next_page_token")
+        if not params["next_page_token"]:
             return
 
 
-def _call(
-    label: str,
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    body: Json | None = None,
-    daily_limit: str = "",
-) -> Json:
-    """Call Zoom and return its JSON. Raises ZoomError.
+def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payload: Any) -> Json:
+    """Call Zoom with this `params` or `data`, and return its JSON. Raises ZoomError.
 
     Renews an expired token once, and waits out short rate limits. `daily_limit` names the host
     whose changes Zoom counts by the day: once the limit is reached, such calls fail here until
@@ -385,9 +332,7 @@ def _call(
         raise SettingsError("The site has no Zoom credentials.")
     limit_key = f"daily_limit/{daily_limit}"
     if daily_limit and (reached := _shared_cache("get", limit_key)):
-        message, retry_at = reached
-        raise TryLater(message, retry_at=retry_at)
-    payload: dict[str, Any] = {"params": params} if method == "get" else {"data": body}
+        raise TryLater(reached[0], retry_at=reached[1])
     token, renewed, waits = access_token(), False, 0
     while True:
         _wait_for_slot(label)
@@ -398,11 +343,10 @@ def _call(
         try:
             return parse_response(response)
         except TryLater as error:
-            wait = (error.retry_at - _now()).total_seconds() if error.retry_at else math.inf
+            wait = (error.retry_at - timezone.now()).total_seconds() if error.retry_at else math.inf
             is_short = wait <= SHORT_WAIT_SECONDS
             if daily_limit and error.retry_at and not is_short:
-                reached = (str(error), error.retry_at)
-                _shared_cache("set", limit_key, reached, timeout=wait)
+                _shared_cache("set", limit_key, (str(error), error.retry_at), timeout=wait)
             if error.may_be_done or not is_short or waits == MAX_SHORT_WAITS:
                 raise
             waits += 1
@@ -416,20 +360,19 @@ def _send(
     try:
         return request(*args, **kwargs)
     except requests.RequestException as error:
-        reason = getattr(error.args[0] if error.args else None, "reason", None)
-        never_sent = isinstance(error, requests.ConnectTimeout) or isinstance(
-            reason, NewConnectionError
+        causes = (error, getattr(error.args[0] if error.args else None, "reason", None))
+        never_sent = any(
+            isinstance(cause, (requests.ConnectTimeout, NewConnectionError)) for cause in causes
         )
         in_time = " in time" if isinstance(error, requests.Timeout) else ""
-        message = f"Zoom did not answer{in_time}."
-        raise TryLater(message, may_be_done=not never_sent) from error
+        raise TryLater(f"Zoom did not answer{in_time}.", may_be_done=not never_sent) from error
 
 
 def parse_response(response: requests.Response) -> Json:
     """The JSON of a successful response, {} if it has no content. Raises ZoomError otherwise."""
     content: Any = {}
     with contextlib.suppress(ValueError):
-        content = response.json() if response.content else {}
+        content = response.json()
     content = content if isinstance(content, dict) else {}
     if response.ok and (content or not response.content):
         return content
@@ -438,7 +381,7 @@ def parse_response(response: requests.Response) -> Json:
     if status == 429:
         raise TryLater(message or "Zoom had too many calls.", retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
-        raise MissingScope(f"The Zoom app lacks a scope: {message}", code=code)
+        raise Rejected(f"The Zoom app lacks a scope: {message}", code=code)
     if status == 401:
         raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
     if response.ok or status >= 500:
@@ -456,20 +399,19 @@ def _error_message(content: Json) -> str:
         for error in (errors if isinstance(errors, list) else [])
         if isinstance(error, dict)
     ]
-    return " ".join([message, *details])[:MAX_ERROR_CHARACTERS].strip()
+    return " ".join([message, *details])[:300].strip()
 
 
 def _retry_at(response: requests.Response) -> dt.datetime:
     """When to retry after a 429: Retry-After, else tomorrow (daily limits) or in a second."""
-    header = response.headers.get("Retry-After", "")
+    header, now = response.headers.get("Retry-After", ""), timezone.now()
     if header.isdecimal():
-        return _now() + dt.timedelta(seconds=int(header))
+        return now + dt.timedelta(seconds=int(header))
     if moment := parse_time(header):
         return moment
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
-        tomorrow = _now().date() + dt.timedelta(days=1)
-        return dt.datetime.combine(tomorrow, dt.time(), dt.UTC)
-    return _now() + dt.timedelta(seconds=1)
+        return dt.datetime.combine(now.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
+    return now + dt.timedelta(seconds=1)
 
 
 def parse_time(text: Any) -> dt.datetime | None:
@@ -479,10 +421,6 @@ def parse_time(text: Any) -> dt.datetime | None:
     except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 # Shared by all workers: the access token and the rate limit
@@ -495,15 +433,16 @@ def access_token(expired: str = "") -> str:
     with _token_lock:
         token: str | None = _shared_cache("get", key)
         if token is None or token == expired:
-            token, seconds = _new_token()
+            token, seconds = new_token()
             _shared_cache("set", key, token, timeout=seconds - TOKEN_MARGIN_SECONDS)
     return token
 
 
-def _new_token() -> tuple[str, int]:
+def new_token() -> tuple[str, int]:
     """Request a token; returns it and how many seconds it is valid.
 
-    Docs: https://developers.zoom.us/docs/internal-apps/s2s-oauth/
+    Raises SettingsError if Zoom rejects the credentials. Docs:
+    https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
     if not is_configured():
         raise SettingsError("The site has no Zoom credentials.")

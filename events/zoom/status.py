@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.dateformat import format as date_format
 
 from events.models import Event, Meeting, Session
+from events.zoom import client as zoom_client
 from events.zoom import sync
 
 # Zoom ends a meeting after 30 hours, so by then it has ended even if no report of it came.
@@ -28,7 +29,7 @@ def needs_attention(now: dt.datetime) -> Q:
     pasted = Q(event__zoom_mode=Event.ZoomMode.PASTED)
     no_link = Q(meeting=None) | Q(meeting__join_url="")
     problem = Q(meeting__state=Meeting.State.GONE) | Q(meeting__problem__gt="")
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         problem |= no_link
     return upcoming & (pasted & no_link | ~pasted & problem)
 
@@ -39,7 +40,11 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     is_past = session.ends_at <= now
     is_at_zoom = meeting is not None and meeting.state == Meeting.State.MADE
     if not session.event.creates_meetings:
-        return _pasted_status(session, is_needed=not (is_past or session.is_canceled))
+        if session.join_url:
+            return MeetingStatus("there", "Link pasted")
+        is_missing = not (is_past or session.is_canceled)
+        label = "missing" if is_missing else "not needed"
+        return MeetingStatus(label, "No Zoom link yet", is_problem=is_missing)
     if meeting and (status := _activity(session, meeting, now)):
         return status
     if is_past:
@@ -48,18 +53,11 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     if session.is_canceled:
         text = "At Zoom, deleted there soon" if is_at_zoom else "None"
         return MeetingStatus("not needed", f"{text}: the session is canceled")
-    if meeting and meeting.is_gone:
+    if meeting and meeting.state == Meeting.State.GONE:
         return MeetingStatus("deleted at Zoom", str(Meeting.State.GONE.label), is_problem=True)
     if meeting and is_at_zoom:
         return _created_status(session, meeting)
     return _pending_status(session, meeting)
-
-
-def _pasted_status(session: Session, *, is_needed: bool) -> MeetingStatus:
-    if session.join_url:
-        return MeetingStatus("there", "Link pasted")
-    label = "missing" if is_needed else "not needed"
-    return MeetingStatus(label, "No Zoom link yet", is_problem=is_needed)
 
 
 def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingStatus | None:
@@ -76,7 +74,7 @@ def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingSt
 
 
 def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         text = "At Zoom, but not kept in step: the site has no Zoom credentials"
         return MeetingStatus("there, no Zoom credentials", text, is_problem=True)
     if meeting.problem:
@@ -88,7 +86,7 @@ def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:
 def _pending_status(session: Session, meeting: Meeting | None) -> MeetingStatus:
     if not session.takes_place:
         return MeetingStatus("not made yet", "Not made yet: when the session is published")
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         text = "Not made: the site has no Zoom credentials"
         return MeetingStatus("no Zoom credentials", text, is_problem=True)
     if meeting and meeting.problem:

@@ -1,4 +1,4 @@
-"""Keeps meetings at Zoom in sync with their sessions. The only caller of `events.zoom.client`.
+"""Keeps the meetings at Zoom in sync with their sessions, through `events.zoom.client`.
 
 Nothing is queued: after each edit and every few seconds, a query finds the meetings that differ
 from their session. A claim is a lease. Before a call that creates or changes something,
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from events import schedule
@@ -39,32 +39,15 @@ LISTING_DELAY = dt.timedelta(seconds=3)
 # A longer wait after a 429 means a daily limit, not a limit per second.
 MAX_RATE_LIMIT_WAIT = dt.timedelta(minutes=1)
 REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
-# Zoom's values of `approval_type`. With manual approval, people who find Zoom's own registration
-# form have to wait for the host; those that we register are approved at once.
-MANUAL_APPROVAL, NO_REGISTRATION = 1, 2
+# Zoom's values of `type` and `approval_type`. With manual approval, people who find Zoom's own
+# registration form have to wait for the host; those that we register are approved at once.
+SCHEDULED_MEETING, MANUAL_APPROVAL, NO_REGISTRATION = 2, 1, 2
 GONE_MESSAGE = "Somebody deleted this meeting at Zoom. It is made anew only when you say so."
 FORCED_MESSAGE = (
     "Zoom keeps some settings of this meeting otherwise than asked, as its account decides."
 )
-# The fields of a meeting that is not at Zoom.
-NOT_AT_ZOOM = {
-    "zoom_id": None,
-    "synced_spec": None,
-    "join_url": "",
-    "meeting_id": "",
-    "passcode": "",
-}
-
-
-def is_configured() -> bool:
-    """Whether the site has credentials for Zoom."""
-    return zoom_client.is_configured()
-
-
-def account_problem() -> str:
-    """Why calls to Zoom fail, as text for organizers; "" if they work."""
-    account = ZoomAccount.objects.first()
-    return account.problem if account and is_configured() else ""
+# The fields of a meeting that is to be made at Zoom, and is not there yet.
+NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": "", "passcode": ""}
 
 
 def is_paused() -> bool:
@@ -75,17 +58,20 @@ def is_paused() -> bool:
 # What a meeting should be
 
 
-def spec(session: Session) -> zoom_client.MeetingSpec:
-    """What the session's meeting should be at Zoom."""
+def spec(session: Session) -> zoom_client.Json:
+    """What the session's meeting should be at Zoom, as the JSON that Zoom takes."""
     event = session.event
     seconds = int((session.ends_at - session.starts_at).total_seconds())
     topic = " ".join(f"{session.title} · {event.name}".split())
-    return zoom_client.MeetingSpec(
-        topic=topic[: zoom_client.MAX_TOPIC_CHARACTERS],
-        starts_at=session.starts_at,
-        minutes=-(-seconds // 60),
-        agenda=f"Kept in step by {settings.SITE_URL}, which knows it by {_tag(session)}",
-        options={
+    return {
+        "topic": topic[: zoom_client.MAX_TOPIC_CHARACTERS],
+        "type": SCHEDULED_MEETING,
+        # As text, because zoomus would append a Z to a time in any zone.
+        "start_time": f"{session.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "timezone": "UTC",
+        "duration": -(-seconds // 60),
+        "agenda": f"Kept in step by {settings.SITE_URL}, which knows it by {_tag(session)}",
+        "settings": {
             "approval_type": MANUAL_APPROVAL if event.has_personal_links else NO_REGISTRATION,
             # Our own emails have the links.
             "registrants_confirmation_email": False,
@@ -96,7 +82,7 @@ def spec(session: Session) -> zoom_client.MeetingSpec:
             "mute_upon_entry": event.zoom_mute_on_entry,
             "join_before_host": False,
         },
-    )
+    }
 
 
 def _tag(session: Session) -> str:
@@ -108,9 +94,9 @@ def _host(session: Session) -> str:
     return session.event.zoom_host or "me"
 
 
-def _current_spec(session: Session) -> dict[str, Any]:
+def _current_spec(session: Session) -> zoom_client.Json:
     """The value of `Meeting.synced_spec` if Zoom were up to date."""
-    return {**spec(session).as_json(), "captions": session.event.zoom_captions}
+    return {**spec(session), "captions": session.event.zoom_captions}
 
 
 def is_synced(session: Session) -> bool:
@@ -124,7 +110,7 @@ def is_synced(session: Session) -> bool:
 
 def sync_meetings() -> None:
     """Create, update, delete and check meetings as their sessions require."""
-    if not is_configured():
+    if not zoom_client.is_configured():
         return
     _create_rows()
     now = timezone.now()
@@ -140,29 +126,22 @@ def _create_rows() -> None:
     """Create a row for each meeting to be created at Zoom."""
     now = timezone.now()
     sessions = Session.objects.open_to_register(now).exclude(event__zoom_mode=Event.ZoomMode.PASTED)
-    Meeting.objects.bulk_create(
-        [
-            Meeting(session=session, state=Meeting.State.WANTED)
-            for session in sessions.filter(meeting=None)
-        ],
-        ignore_conflicts=True,
-    )
+    missing = sessions.filter(meeting=None)
+    rows = [Meeting(session=session, state=Meeting.State.WANTED) for session in missing]
+    Meeting.objects.bulk_create(rows, ignore_conflicts=True)
     pasted = Meeting.objects.filter(session__in=sessions, state=Meeting.State.PASTED)
     pasted.update(state=Meeting.State.WANTED)
     Meeting.objects.filter(session=None, zoom_id=None).delete()
 
 
-def _due_meetings(now: dt.datetime) -> Sequence[Meeting]:
+def _due_meetings(now: dt.datetime) -> QuerySet[Meeting]:
     """Meetings that may need a step, the next session's first."""
     upcoming = ~Q(session__event__zoom_mode=Event.ZoomMode.PASTED) & Q(
         session__ends_at__gt=now, state__in=[Meeting.State.WANTED, Meeting.State.MADE]
     )
     meetings = Meeting.objects.filter(upcoming | Q(session=None), due_at__lte=now)
-    return list(
-        meetings.select_related("session__event").order_by(
-            F("session__starts_at").asc(nulls_last=True)
-        )
-    )
+    by_start = F("session__starts_at").asc(nulls_last=True)
+    return meetings.select_related("session__event").order_by(by_start)
 
 
 def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
@@ -175,8 +154,8 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
             return functools.partial(_create, meeting, session)
         return functools.partial(_undo_create, meeting, session) if meeting.asked_at else None
     if session.canceled_at:
-        is_settled = session.canceled_at + session.event.settle_time <= now
-        return functools.partial(_delete, meeting) if is_settled else None
+        settled_at = session.canceled_at + session.event.settle_time
+        return functools.partial(_delete, meeting) if settled_at <= now else None
     if not is_synced(session):
         return functools.partial(_update, meeting, session, zoom_id)
     is_near = session.starts_at - now < NEAR_START
@@ -283,21 +262,18 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
         # After a lost response it is unknown what Zoom has.
         is_unknown = meeting.asked_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
-        if found is None or not _matches(found, spec(session)):
+        if found is None or not _matches(found, session):
             _record(meeting, asked_at=timezone.now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
-    problem = _enable_captions(host) if current["captions"] else ""
+    problem = ""
+    if current["captions"]:
+        try:
+            zoom_client.enable_captions(host)
+        except (zoom_client.Rejected, zoom_client.SettingsError) as error:
+            # The meeting works without captions too.
+            problem = f"The meeting stands, but captions could not be turned on: {error}"
     was_resent = meeting.synced_spec is None
     _record_success(meeting, synced_spec=current, was_resent=was_resent, problem=problem)
-
-
-def _enable_captions(host: str) -> str:
-    """Returns Zoom's reason if it rejects this; the meeting works without captions too."""
-    try:
-        zoom_client.enable_captions(host)
-    except (zoom_client.Rejected, zoom_client.SettingsError) as error:
-        return f"The meeting stands, but captions could not be turned on: {error}"
-    return ""
 
 
 def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
@@ -307,7 +283,7 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
     """
     found = zoom_client.get_meeting(zoom_id)
     changes: dict[str, Any] = {"problem": meeting.problem}
-    if _matches(found, spec(session)):
+    if _matches(found, session):
         changes |= {"synced_spec": _current_spec(session), "was_resent": False}
     elif meeting.was_resent:
         changes["problem"] = FORCED_MESSAGE
@@ -317,13 +293,15 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
         _record_success(meeting, **changes, **_join_details(found))
 
 
-def _matches(found: zoom_client.Meeting, wanted: zoom_client.MeetingSpec) -> bool:
+def _matches(found: zoom_client.Meeting, session: Session) -> bool:
+    wanted = spec(session)
+    options = wanted["settings"].items()
     # Zoom ignores a start in the past.
-    has_started = wanted.starts_at <= timezone.now()
+    has_started = session.starts_at <= timezone.now()
     return (
-        (found.topic, found.minutes) == (wanted.topic, wanted.minutes)
-        and all(found.options.get(name, value) == value for name, value in wanted.options.items())
-        and (has_started or found.starts_at == wanted.starts_at.replace(microsecond=0))
+        (found.topic, found.minutes) == (wanted["topic"], wanted["duration"])
+        and all(found.options.get(name, value) == value for name, value in options)
+        and (has_started or found.starts_at == session.starts_at.replace(microsecond=0))
     )
 
 
@@ -338,7 +316,7 @@ def _delete(meeting: Meeting) -> None:
         meeting.delete()
         return
     with schedule.edit_session(meeting.session.pk):
-        _record_success(meeting, state=Meeting.State.WANTED, **NOT_AT_ZOOM)
+        _record_success(meeting, state=Meeting.State.WANTED, **NOT_MADE)
 
 
 def mark_gone(zoom_id: int) -> None:
@@ -357,16 +335,8 @@ def recreate(*, meeting: Meeting) -> bool:
         return False
     with schedule.edit_session(meeting.session_id):
         gone = Meeting.objects.filter(pk=meeting.pk, state=Meeting.State.GONE)
-        return bool(
-            gone.update(
-                state=Meeting.State.WANTED,
-                problem="",
-                asked_at=None,
-                due_at=timezone.now(),
-                attempts=0,
-                **NOT_AT_ZOOM,
-            )
-        )
+        reset = {"problem": "", "asked_at": None, "attempts": 0, "due_at": timezone.now()}
+        return bool(gone.update(state=Meeting.State.WANTED, **reset, **NOT_MADE))
 
 
 def retry_now(*, event: Event) -> None:
@@ -389,15 +359,11 @@ def tracking_account_health() -> Iterator[None]:
     """Make calls inside: if Zoom is unavailable or rejects the credentials, all calls pause."""
     try:
         yield
-    except zoom_client.TryLater as error:
-        if error.retry_at is None:
+    except zoom_client.ZoomError as error:
+        if isinstance(error, zoom_client.Rejected):
+            _resume()
+        elif not (isinstance(error, zoom_client.TryLater) and error.retry_at):
             _pause(error)
-        raise
-    except zoom_client.SettingsError as error:
-        _pause(error)
-        raise
-    except zoom_client.Rejected:
-        _resume()
         raise
     _resume()
 
@@ -435,22 +401,18 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
     except (zoom_client.Rejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
-    try:
-        return {person.email.casefold(): _register(zoom_id, person) for person in people}
-    except zoom_client.TryLater as error:
-        # Some of them are registered by now.
-        raise zoom_client.TryLater(str(error), retry_at=error.retry_at, may_be_done=True) from error
-
-
-def _register(
-    zoom_id: int, person: zoom_client.Person
-) -> zoom_client.Registrant | zoom_client.ZoomError:
-    try:
-        return zoom_client.add_registrant(zoom_id, person)
-    except (zoom_client.Rejected, zoom_client.TryLater) as error:
-        if not _is_about_one_person(error):
-            raise
-        return error
+    results: dict[str, zoom_client.Registrant | zoom_client.ZoomError] = {}
+    for person in people:
+        try:
+            results[person.email.casefold()] = zoom_client.add_registrant(zoom_id, person)
+        except (zoom_client.Rejected, zoom_client.TryLater) as error:
+            if not _is_about_one_person(error):
+                if isinstance(error, zoom_client.TryLater):
+                    # Some of them are registered by now.
+                    error.may_be_done = True
+                raise
+            results[person.email.casefold()] = error
+    return results
 
 
 def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> bool:
@@ -474,9 +436,3 @@ def revoke(zoom_id: int, registrants: Sequence[zoom_client.Registrant]) -> None:
         zoom_client.cancel_registrants(zoom_id, registrants)
     except zoom_client.NotFound:
         logger.info("Meeting %s was deleted at Zoom, and its links with it", zoom_id)
-
-
-def past_participants(meeting: Meeting) -> list[zoom_client.Participant]:
-    """Who attended a meeting at Zoom, once it has ended."""
-    with tracking_account_health():
-        return zoom_client.past_participants(meeting.zoom_id or 0)

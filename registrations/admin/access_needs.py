@@ -17,7 +17,7 @@ from events.admin.shared import by_id
 from events.models import Event
 from registrations import access_needs
 from registrations.admin.readiness import short_day
-from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
+from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
 from registrations.formatting import counted, people
 from registrations.models import AccessNeed, Seat
 
@@ -42,15 +42,13 @@ class SessionsFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=access_needs.active_needs(timezone.now()))
 
 
-class SeatFilter(admin.SimpleListFilter):
-    title = "place"
-    parameter_name = "place"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(Seat.State.SEATED, "Has a place"), (Seat.State.WAITING, "On the waiting list")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[AccessNeed]:
-        return queryset.filter(seat__state=self.value()) if self.value() else queryset
+SPOTS: dict[str, str] = {
+    Seat.State.SEATED: "Has a place",
+    Seat.State.WAITING: "On the waiting list",
+}
+SpotFilter = choice_filter(
+    "place", "place", SPOTS.items, lambda needs, state: needs.filter(seat__state=state)
+)
 
 
 @admin.action(description="Mark as arranged", permissions=["change"])
@@ -64,15 +62,12 @@ def reopen(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Acc
 
 
 def set_state(
-    request: HttpRequest,
-    queryset: QuerySet[AccessNeed],
-    change: Callable[..., int],
-    description: str,
+    request: HttpRequest, queryset: QuerySet[AccessNeed], change: Callable[..., int], text: str
 ) -> None:
     chosen = list(queryset)
     done = change(needs=chosen)
-    log_action(request, chosen, f"{description.capitalize()}.")
-    messages.success(request, f"{counted(done, 'need', 'needs')} {description}.")
+    log_action(request, chosen, f"{text.capitalize()}.")
+    messages.success(request, f"{counted(done, 'need', 'needs')} {text}.")
     if left := len(chosen) - done:
         messages.info(request, f"{left} left as they were.")
 
@@ -97,14 +92,16 @@ def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Ac
 class AccessNeedAdmin(ChangeOnlyAdmin):
     """Needs come from registrations. Here organizers record what they have arranged."""
 
-    list_display = ["what", "session", "person", "place", "standing", "note"]
+    readonly_fields = ["what", "session", "person", "place", "standing"]
+    list_display = [*readonly_fields, "note"]
+    fields = [*readonly_fields, "note"]
     list_display_links = None
     list_editable = ["note"]
     list_filter = [
         SessionsFilter,
         "state",
         "kind",
-        SeatFilter,
+        SpotFilter,
         ("seat__session", admin.RelatedOnlyFieldListFilter),
         ("seat__session__event", admin.RelatedOnlyFieldListFilter),
     ]
@@ -117,8 +114,6 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         models.CharField: {"widget": forms.TextInput(attrs={"aria-label": "Note", "size": 24})}
     }
     actions = [arrange, reopen, confirm]
-    fields = ["what", "session", "person", "place", "standing", "note"]
-    readonly_fields = ["what", "session", "person", "place", "standing"]
 
     def save_model(self, request: HttpRequest, obj: AccessNeed, form: Any, change: bool) -> None:
         """Save only the note: someone else may have changed the state meanwhile."""
@@ -129,8 +124,8 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         event = by_id(Event.objects.all(), pk=request.GET.get("seat__session__event__id__exact"))
         if event:
             needs = needs.filter(seat__session__event=event)
-        context = {"tallies": access_needs.tallies(needs)}
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+        tallies = access_needs.tallies(needs)
+        return super().changelist_view(request, {"tallies": tallies, **(extra_context or {})})
 
     @admin.display(description="need", ordering="kind")
     def what(self, need: AccessNeed) -> str:
@@ -150,9 +145,9 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
     def place(self, need: AccessNeed) -> str:
         if not need.seat.registration.is_admitted:
             return "Does not come"
-        if need.seat.state == Seat.State.WAITING:
-            return format_html('<span class="badge">{}</span>', "On the waiting list")
-        return "Has a place"
+        text = SPOTS[need.seat.state]
+        is_waiting = need.seat.state == Seat.State.WAITING
+        return format_html('<span class="badge">{}</span>', text) if is_waiting else text
 
     @admin.display(description="state", ordering="state")
     def standing(self, need: AccessNeed) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,7 +18,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, render_now
 from events.templatetags.times import zone_name
 from registrations.admin.shared import fingerprint, page_response
-from registrations.formatting import counted, mails, moment, people, time_left
+from registrations.formatting import mails, moment, people
 from registrations.mail import announcements, previews
 from registrations.models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
@@ -73,9 +72,7 @@ def to_whom(announcement: Announcement) -> str:
 
 def content_fingerprint(announcement: Announcement) -> str:
     """Return a text that differs when the content or the audience was edited."""
-    content = ("event_id", "subject", "body", "audience")
-    narrowed_to = ("session_id", "track_id", "organization", "us_state")
-    return fingerprint(*(getattr(announcement, name) for name in (*content, *narrowed_to)))
+    return fingerprint(forms.model_to_dict(announcement))
 
 
 def progress_text(
@@ -88,17 +85,14 @@ def progress_text(
             return f"Scheduled for {moment(announcement.send_at, announcement.event.zone)}"
         case State.SCHEDULED:
             return "Starting"
+        case State.SENDING if progress.waiting:
+            return f"Sending {sent} of {total}"
+        case State.SENDING if progress.failed:
+            return f"Sent to {sent if progress.sent else 'nobody'}, {progress.failed:,} failed"
         case State.SENDING:
-            if progress.waiting:
-                return f"Sending {sent} of {total}"
-            if progress.sent and not progress.failed:
-                return "Sent"
-            text = f"Sent to {sent}" if progress.sent else "Sent to nobody"
-            return f"{text}, {progress.failed:,} failed" if progress.failed else text
-        case State.PAUSED:
-            return f"Paused at {sent} of {total}"
-        case State.STOPPED:
-            return f"Stopped at {sent} of {total}"
+            return "Sent" if progress.sent else "Sent to nobody"
+        case State.PAUSED | State.STOPPED as state:
+            return f"{state.label} at {sent} of {total}"
         case State.DRAFT:
             return "Draft"
 
@@ -142,7 +136,7 @@ def mail_html(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
 def find_announcement(
     model_admin: ModelAdmin, request: HttpRequest, object_id: str
 ) -> Announcement:
-    announcement: Announcement | None = model_admin.get_object(request, unquote(object_id))
+    announcement: Announcement | None = by_id(model_admin.get_queryset(request), pk=object_id)
     if announcement is None:
         raise Http404
     return announcement
@@ -154,9 +148,14 @@ def review_response(
     announcement: Announcement,
     later_form: LaterForm | None = None,
 ) -> HttpResponse:
-    now = timezone.now()
+    now, state, send_at = timezone.now(), announcement.state, announcement.send_at
     progress = announcements.progress(announcement, now)
     may_change = model_admin.has_change_permission(request)
+    is_starting = state == State.SCHEDULED and send_at is not None and send_at <= now
+    is_sending = state == State.SENDING and progress.waiting > 0
+    may_stop = may_change and (is_sending or state == State.PAUSED)
+    # The page asks for confirmation. It must not reload meanwhile.
+    stopping = may_stop and "stop" in request.GET
     context: dict[str, Any] = {
         "title": announcement.subject,
         "announcement": announcement,
@@ -165,25 +164,18 @@ def review_response(
         "went_wrong": went_wrong(announcement, progress),
         "to_whom": to_whom(announcement),
         "may_change": may_change,
-        "starting": False,
-        "stopping": False,
+        "starting": is_starting,
+        "is_sending": is_sending,
+        "may_stop": may_stop,
+        "stopping": stopping,
     }
-    if announcement.state in EDITABLE_STATES:
+    if state in EDITABLE_STATES:
         context |= context_before(request, announcement)
-        context["later"] = later_form or LaterForm(initial={"send_at": announcement.send_at})
-        send_at = announcement.send_at
-        context["starting"] = (
-            announcement.state == State.SCHEDULED and send_at is not None and send_at <= now
-        )
+        context["later"] = later_form or LaterForm(initial={"send_at": send_at})
     else:
         context |= context_after(announcement, progress)
-        # The page asks for confirmation. It must not reload meanwhile.
-        context["stopping"] = may_change and context["may_stop"] and "stop" in request.GET
     response = page_response(model_admin, request, "announcement/review.html", **context)
-    is_sending = announcement.state == State.SENDING and progress.waiting
-    if request.method == "GET" and (
-        context["starting"] or (is_sending and not context["stopping"])
-    ):
+    if request.method == "GET" and (is_starting or (is_sending and not stopping)):
         response["Refresh"] = str(REFRESH_SECONDS)
     return render_now(response)
 
@@ -193,11 +185,17 @@ def send_test(
 ) -> HttpResponse:
     person = preview_person(request, announcement, request.POST.get("person"))
     email = getattr(request.user, "email", "")
-    if not email:
-        messages.error(request, no_address_text(request))
-    else:
+    if email:
         announcements.send_test(announcement=announcement, person=person, email=email)
         messages.success(request, f"A test is on its way to {email}.")
+    else:
+        text: str = "Your account has no email address to send a test to."
+        if request.user.has_perm("auth.change_user"):
+            url = reverse("admin:auth_user_change", args=[request.user.pk])
+            text = format_html('{} <a href="{}#id_email">Enter it here</a>.', text, url)
+        else:
+            text = f"{text} Ask whoever made your account to enter it."
+        messages.error(request, text)
     return redirect(f"{review_url(announcement)}?person={person.pk}")
 
 
@@ -205,7 +203,7 @@ def send_test(
 def send_now(model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement) -> None:
     announcement = lock_editable(announcement)
     count = announcements.audience(announcement).count()
-    if not is_as_seen(request, announcement):
+    if request.POST.get("seen") != content_fingerprint(announcement):
         messages.warning(request, CHANGED_MEANWHILE)
     elif not count:
         messages.error(request, "Nothing was sent: it would go to nobody now.")
@@ -226,7 +224,7 @@ def send_later(
     model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> HttpResponse | None:
     announcement = lock_editable(announcement)
-    if not is_as_seen(request, announcement):
+    if request.POST.get("seen") != content_fingerprint(announcement):
         messages.warning(request, CHANGED_MEANWHILE)
         return None
     form = LaterForm(request.POST)
@@ -288,10 +286,6 @@ def lock_editable(announcement: Announcement) -> Announcement:
     return locked
 
 
-def is_as_seen(request: HttpRequest, announcement: Announcement) -> bool:
-    return request.POST.get("seen") == content_fingerprint(announcement)
-
-
 def recipients(announcement: Announcement) -> RegistrationQuerySet:
     """Return who would get it now, or who gets it when it was started."""
     if announcement.state in EDITABLE_STATES:
@@ -316,78 +310,37 @@ def preview_person(
 def context_before(request: HttpRequest, announcement: Announcement) -> dict[str, Any]:
     """Return what the page shows before an announcement is sent."""
     rows = recipients(announcement)
-    count = rows.count()
     chosen = request.GET.get("person") or request.POST.get("person")
     person = preview_person(request, announcement, chosen)
     # A made-up person has no neighbors.
     neighbors = rows if person.pk else rows.none()
     before = neighbors.filter(pk__lt=person.pk)
-    previous, following = before.last(), neighbors.filter(pk__gt=person.pk).first()
-    url = review_url(announcement)
     return {
-        "count": count,
-        "people": people(count),
-        "left_out": left_out_texts(announcements.left_out(announcement)),
+        "count": rows.count(),
+        "left_out": announcements.left_out(announcement),
         "zone_name": zone_name(announcement.event.zone),
         "person": person,
-        "number": f"{before.count() + 1:,} of {count:,}",
-        "previous_url": f"{url}?person={previous.pk}" if previous else "",
-        "next_url": f"{url}?person={following.pk}" if following else "",
+        "number": before.count() + 1,
+        "previous": before.last(),
+        "following": neighbors.filter(pk__gt=person.pk).first(),
         "mail": previews.announcement_preview(announcement, person),
-        "html_url": f"{url}mail/?person={person.pk}",
+        "html_url": f"{review_url(announcement)}mail/?person={person.pk}",
         "fingerprint": content_fingerprint(announcement),
     }
 
 
-def left_out_texts(left_out: announcements.LeftOut) -> list[str]:
-    texts = []
-    if left_out.unsubscribed:
-        wants = "wants" if left_out.unsubscribed == 1 else "want"
-        texts.append(f"{people(left_out.unsubscribed)} {wants} no announcements")
-    if left_out.unreachable:
-        whose = counted(left_out.unreachable, "person whose", "people whose")
-        texts.append(f"{whose} newest mail did not get there")
-    return texts
-
-
 def context_after(announcement: Announcement, progress: announcements.Progress) -> dict[str, Any]:
     """Return what the page shows once an announcement was started."""
-    again = announcement.mails.filter(state__in=mail_queue.RESENDABLE_STATES).count()
-    is_sending = announcement.state == State.SENDING and progress.waiting
-    is_stopped = announcement.state == State.STOPPED
     # Emails that are no longer needed aren't missing, but those of a stopped announcement are.
-    expected = progress.total if is_stopped else progress.total - progress.dropped
-    done = progress.sent if is_stopped else progress.sent + progress.failed
-    outbox_url = reverse("admin:registrations_outgoingmail_changelist")
-    states = ",".join(UNREACHED_STATES)
-    failed_url = f"{outbox_url}?announcement__id__exact={announcement.pk}&state__in={states}"
+    if announcement.state == State.STOPPED:
+        done, expected = progress.sent, progress.total
+    else:
+        done, expected = progress.sent + progress.failed, progress.total - progress.dropped
     return {
         "done": done,
         "of": expected,
         "percent": 100 * done // expected if expected else 0,
-        "may_stop": is_sending or announcement.state == State.PAUSED,
-        "figures": [
-            ("Sent", f"{progress.sent:,}", ""),
-            ("Waiting", f"{progress.waiting:,}", ""),
-            ("Failed", f"{progress.failed:,}", failed_url if progress.failed else ""),
-            ("Not sent" if is_stopped else "No longer needed", f"{progress.dropped:,}", ""),
-        ],
-        "sent_to": people(progress.sent) if progress.sent else "nobody",
-        "failed": f"{progress.failed:,}" if progress.failed else "",
-        "still_to_go": mails(progress.waiting),
-        "time_left": time_left(progress.time_left) if is_sending else "",
-        "again": counted(again, "failed one", "failed ones") if again else "",
+        "again": announcement.mails.filter(state__in=mail_queue.RESENDABLE_STATES).count(),
+        "unreached_states": ",".join(UNREACHED_STATES),
         "html_url": f"{review_url(announcement)}mail/",
-        "started": moment(announcement.started_at, announcement.event.zone)
-        if announcement.started_at
-        else "",
     }
-
-
-def no_address_text(request: HttpRequest) -> str:
-    user: Any = request.user
-    text = "Your account has no email address to send a test to."
-    if not user.has_perm("auth.change_user"):
-        return f"{text} Ask whoever made your account to enter it."
-    url = reverse("admin:auth_user_change", args=[user.pk])
-    return format_html('{} <a href="{}#id_email">Enter it here</a>.', text, url)

@@ -1,5 +1,6 @@
 """Writing announcements, and their list. Sending them is in `announcement_review`."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -12,28 +13,16 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
 from events.admin.shared import by_id, render_now, warning, with_default_event
 from events.models import Event
 from events.templatetags.times import zone_name
-from registrations.admin.announcement_review import (
-    EDITABLE_STATES,
-    mail_html,
-    progress_text,
-    review_page,
-    to_whom,
-    went_wrong,
-)
-from registrations.admin.mail_text_validation import (
-    placeholders,
-    validate_line,
-    validate_markdown,
-    validate_text,
-)
-from registrations.admin.shared import admin_page
+from registrations.admin import announcement_review as review
+from registrations.admin import mail_text_validation as validation
+from registrations.admin.shared import admin_path
 from registrations.formatting import moment
 from registrations.mail.announcements import Progress
 from registrations.mail_kinds import MailKind
@@ -53,7 +42,8 @@ class AnnouncementForm(forms.ModelForm):
         # People who may only view announcements get a form without fields.
         if not fields:
             return
-        event = by_id(Event.objects.all(), pk=self.data.get("event")) or self._event()
+        chosen = self.data.get("event") or self.instance.event_id or self.initial.get("event")
+        event = by_id(Event.objects.all(), pk=str(chosen))
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
         for name in ("session", "track"):
             # Only the choices are limited to the event: `clean` has a better error message.
@@ -62,50 +52,39 @@ class AnnouncementForm(forms.ModelForm):
                 choices=[("", "Any"), *((each.pk, str(each)) for each in rows)]
             )
         fields["us_state"].choices = [("", "Any"), *US_STATES]
-        validate = partial(validate_text, kind=MailKind.ANNOUNCEMENT)
-        fields["subject"].validators += [validate_line, validate]
-        fields["body"].validators += [validate, validate_markdown]
+        validate = partial(validation.validate_text, kind=MailKind.ANNOUNCEMENT)
+        fields["subject"].validators += [validation.validate_line, validate]
+        fields["body"].validators += [validate, validation.validate_markdown]
         fields["body"].widget.attrs["rows"] = 16
         fields["body"].help_text = format_html(
             "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
             "[words that are a link](https://...), a line that starts with - for a list. "
             "You may use, here and in the subject:{}",
-            placeholders(MailKind.ANNOUNCEMENT),
+            validation.placeholders(MailKind.ANNOUNCEMENT),
         )
-
-    def _event(self) -> Event | None:
-        if self.instance.event_id:
-            return self.instance.event
-        return by_id(Event.objects.all(), pk=str(self.initial.get("event", "")))
 
     def clean(self) -> None:
         super().clean()
-        event, audience = self.cleaned_data.get("event"), self.cleaned_data.get("audience")
-        session, track = self.cleaned_data.get("session"), self.cleaned_data.get("track")
-        if session and event and session.event_id != event.pk:
-            self.add_error("session", "This session belongs to another event.")
-        elif audience == Audience.SESSION and not session:
-            self._require("session", "Choose the session whose people you mean.")
-        elif session and audience and audience not in SESSION_AUDIENCES:
-            self.add_error(
-                "session",
-                "Leave this empty, or choose “People in one session” above: "
-                "as it stands, the session would change nothing.",
-            )
-        if track and event and track.event_id != event.pk:
-            self.add_error("track", "This strategy belongs to another event.")
-        elif audience == Audience.TRACK and not track:
-            self._require("track", "Choose the strategy whose people you mean.")
-        elif track and audience and audience != Audience.TRACK:
-            self.add_error(
-                "track",
-                "Leave this empty, or choose “People interested in one strategy” above: "
-                "as it stands, the strategy would change nothing.",
-            )
+        self._clean_narrowing("session", "session", Audience.SESSION, SESSION_AUDIENCES)
+        self._clean_narrowing("track", "strategy", Audience.TRACK, {Audience.TRACK})
 
-    def _require(self, name: str, message: str) -> None:
-        if name not in self.errors:
+    def _clean_narrowing(
+        self, name: str, noun: str, required_by: Audience, allowed_by: Collection[Audience]
+    ) -> None:
+        """Check the session or track that narrows the audience."""
+        event, audience = self.cleaned_data.get("event"), self.cleaned_data.get("audience")
+        chosen = self.cleaned_data.get(name)
+        if chosen and event and chosen.event_id != event.pk:
+            self.add_error(name, f"This {noun} belongs to another event.")
+        elif audience == required_by and not chosen and name not in self.errors:
+            message = f"Choose the {noun} whose people you mean."
             self.add_error(name, ValidationError(message, code="required"))
+        elif chosen and audience and audience not in allowed_by:
+            self.add_error(
+                name,
+                f"Leave this empty, or choose “{required_by.label}” above: "
+                f"as it stands, the {noun} would change nothing.",
+            )
 
 
 class AnnouncementList(ChangeList):
@@ -142,24 +121,22 @@ class AnnouncementAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        review = admin_page(self, review_page, methods=["GET", "HEAD", "POST"])
-        name = "registrations_announcement"
+        url, methods = "<path:object_id>/review/", ("GET", "HEAD", "POST")
         return [
-            path("<path:object_id>/review/", review, name=f"{name}_review"),
-            path("<path:object_id>/review/mail/", admin_page(self, mail_html), name=f"{name}_mail"),
+            admin_path(self, url, review.review_page, "review", methods=methods),
+            admin_path(self, f"{url}mail/", review.mail_html, "mail"),
             *super().get_urls(),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Announcement]:
         states = OutgoingMail.State
         is_waiting = Q(mails__state__in=[states.WAITING, states.PAUSED])
-        is_unreached = Q(mails__state__in=UNREACHED_STATES)
         rows = super().get_queryset(request)
         return rows.annotate(
             mails_total=Count("mails"),
             mails_sent=Count("mails", filter=Q(mails__state=states.SENT)),
             mails_waiting=Count("mails", filter=is_waiting),
-            mails_failed=Count("mails", filter=is_unreached),
+            mails_failed=Count("mails", filter=Q(mails__state__in=UNREACHED_STATES)),
         )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -170,7 +147,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An announcement that has been started can't be edited."""
-        editable = obj is None or obj.state in EDITABLE_STATES
+        editable = obj is None or obj.state in review.EDITABLE_STATES
         return editable and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -191,7 +168,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
         with transaction.atomic():
             # Locked, so that it can't start while it is being saved.
             locked = by_id(Announcement.objects.select_for_update(), pk=object_id)
-            is_started = locked and locked.state not in EDITABLE_STATES
+            is_started = locked and locked.state not in review.EDITABLE_STATES
             if is_started and self.has_change_permission(request):
                 messages.error(
                     request, "It has been started meanwhile, so your edits were not saved."
@@ -220,10 +197,9 @@ class AnnouncementAdmin(admin.ModelAdmin):
     def progress(self, announcement: Any) -> str:
         sent, waiting = announcement.mails_sent, announcement.mails_waiting
         total, failed = announcement.mails_total, announcement.mails_failed
-        dropped = total - sent - waiting - failed
-        progress = Progress(total, sent, waiting, failed, dropped, time_left=None)
-        text = progress_text(announcement, progress, timezone.now())
-        return warning(text) if went_wrong(announcement, progress) else text
+        progress = Progress(total, sent, waiting, failed, dropped=0, time_left=None)
+        text = review.progress_text(announcement, progress, timezone.now())
+        return warning(text) if review.went_wrong(announcement, progress) else text
 
     @admin.display(description="sent", ordering="mails_sent")
     def sent(self, announcement: Any) -> str:
@@ -231,7 +207,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
 
     @admin.display(description="to whom")
     def recipients(self, announcement: Announcement) -> str:
-        return to_whom(announcement)
+        return review.to_whom(announcement)
 
     @admin.display(description="written", ordering="created_at")
     def written(self, announcement: Announcement) -> str:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from events.admin.shared import warning
 from events.templatetags.times import clock
-from registrations.admin.shared import ChangeOnlyAdmin
+from registrations.admin.shared import ChangeOnlyAdmin, choice_filter
 from registrations.formatting import counted, moment
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance
@@ -26,47 +26,38 @@ class AttendanceForm(forms.ModelForm):
         if not fields:
             return
         field = fields["seat"]
-        field.widget = forms.Select()
-        field.label = "Who it was"
-        field.required = True
+        field.widget, field.label, field.required = forms.Select(), "Who it was", True
         error = "Choose somebody who is registered for this session."
         field.error_messages |= {"required": error, "invalid_choice": error}
         field.help_text = "Someone who is registered for this session. They count as attended."
         field.queryset = possible_seats(self.instance)
-        field.choices = self._choices(field.queryset)
+        field.choices = grouped_choices(field.queryset)
 
-    def _choices(self, seats: QuerySet[Any]) -> list[Any]:
-        """List people who haven't been seen in the session before the others."""
-        groups: dict[bool, list[tuple[int, str]]] = {False: [], True: []}
-        for seat in seats:
-            groups[seat.seen].append((seat.pk, str(seat.registration)))
-        labeled = (("Not seen yet", groups[False]), ("Seen already", groups[True]))
-        return [("", "Choose a person"), *((label, people) for label, people in labeled if people)]
+
+def grouped_choices(seats: QuerySet[Any]) -> list[Any]:
+    """List people who haven't been seen in the session before the others."""
+    choices: dict[str, Any] = {"": "Choose a person", "Not seen yet": [], "Seen already": []}
+    for seat in seats:
+        label = "Seen already" if seat.seen else "Not seen yet"
+        choices[label].append((seat.pk, str(seat.registration)))
+    return [(label, people) for label, people in choices.items() if people]
 
 
 def possible_seats(presence: Attendance) -> QuerySet[Any]:
     """Return the session's seats that may belong to this attendee, sorted by name."""
-    seats = Seat.objects.filter(session=presence.session_id)
-    seats = seats.filter(Q(registration__canceled_at=None) | Q(pk=presence.seat_id))
+    is_possible = Q(registration__canceled_at=None) | Q(pk=presence.seat_id)
+    seats = Seat.objects.filter(is_possible, session=presence.session_id)
     seen = Exists(Attendance.objects.filter(seat=OuterRef("pk")))
-    return (
-        seats.select_related("registration")
-        .annotate(seen=seen)
-        .order_by(Lower("registration__name"), "registration__email")
-    )
+    by_name = seats.order_by(Lower("registration__name"), "registration__email")
+    return by_name.select_related("registration").annotate(seen=seen)
 
 
-class KnownFilter(admin.SimpleListFilter):
-    title = "who it was"
-    parameter_name = "known"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Nobody yet known"), ("yes", "Known")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Attendance]:
-        if self.value() not in {"no", "yes"}:
-            return queryset
-        return queryset.filter(seat__isnull=self.value() == "no")
+KnownFilter = choice_filter(
+    "who it was",
+    "known",
+    {"no": "Nobody yet known", "yes": "Known"}.items,
+    lambda rows, value: rows.filter(seat__isnull=value == "no"),
+)
 
 
 @admin.register(Attendance)
@@ -79,9 +70,6 @@ class AttendanceAdmin(ChangeOnlyAdmin):
     search_fields = ["name", "email", "seat__registration__name", "seat__registration__email"]
     readonly_fields = ["session", "who", "email", "joined", "left", "minutes"]
     fields = ["seat", *readonly_fields]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attendance]:
-        return super().get_queryset(request).select_related(*self.list_select_related)
 
     def save_model(self, request: HttpRequest, obj: Attendance, form: Any, change: bool) -> None:
         if "seat" not in form.changed_data or obj.seat is None:

@@ -1,10 +1,8 @@
 """The CSV export of registrations."""
 
 import csv
-import datetime as dt
 import io
 import re
-import zoneinfo
 from collections.abc import Iterator
 
 from django.contrib import admin
@@ -55,8 +53,7 @@ def csv_of(ids: list[int], *, sensitive: bool = True) -> str:
     table = io.StringIO()
     writer = csv.writer(table)
     writer.writerow(map(escape_formula, (*COLUMNS, *more)))
-    rows = found.select_related("event").prefetch_related("seats__session", "answers")
-    for person in rows:
+    for person in found.select_related("event").prefetch_related("seats__session", "answers"):
         cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]
         writer.writerow(map(escape_formula, cells))
     return table.getvalue()
@@ -71,12 +68,14 @@ def escape_formula(text: str) -> str:
 def _cells(person: Registration) -> Iterator[str]:
     seats, zone = person.seats.all(), person.event.zone
     waiting = [seat for seat in seats if seat.state == Seat.State.WAITING]
+    seated = [seat for seat in seats if seat not in waiting]
+    attended = [seat for seat in seats if seat.attended]
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)
     yield person.get_approval_display()
-    yield from (_moment(when, zone) for when in (person.created_at, person.canceled_at))
-    yield _titles([seat for seat in seats if seat not in waiting])
-    yield _titles(waiting)
-    yield _titles([seat for seat in seats if seat.attended])
+    for when in (person.created_at, person.canceled_at):
+        yield f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""
+    for group in (seated, waiting, attended):
+        yield "; ".join(seat.session.title for seat in group)
 
 
 def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterator[str]:
@@ -85,12 +84,3 @@ def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterato
     for question in questions:
         answer = answers.get(question.pk)
         yield shown(answer) if answer else ""
-
-
-def _titles(seats: list[Seat]) -> str:
-    return "; ".join(seat.session.title for seat in seats)
-
-
-def _moment(when: dt.datetime | None, zone: zoneinfo.ZoneInfo) -> str:
-    """2026-11-22 04:51"""
-    return f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""

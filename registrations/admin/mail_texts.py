@@ -1,5 +1,6 @@
 """Organizers' own texts for the automatic emails, and previews of every email."""
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -8,13 +9,13 @@ from django.contrib.admin import ModelAdmin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
-from registrations.admin.mail_text_validation import placeholders, validate_line, validate_text
-from registrations.admin.shared import admin_page, page_response
+from registrations.admin import mail_text_validation as validation
+from registrations.admin.shared import admin_path, page_response
 from registrations.mail import previews
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
@@ -24,14 +25,10 @@ KINDS = [kind for kind in MailKind if kind.spec.subject]
 GREETING = "“Hello <name>,” stands before it by itself"
 # The session key for texts that are previewed before they are saved.
 UNSAVED = "unsaved_mail_texts"
-ALL_KINDS = [
-    {"label": kind.label, "placeholders": placeholders(kind), **kind.spec.texts._asdict()}
-    for kind in KINDS
-]
 
 
 def kind_of(value: Any) -> MailKind | None:
-    return MailKind(value) if value in {kind.value for kind in KINDS} else None
+    return MailKind(value) if value in KINDS else None
 
 
 class MailTextForm(forms.ModelForm):
@@ -46,31 +43,18 @@ class MailTextForm(forms.ModelForm):
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
-        default = kind.spec
-        fields["subject"].help_text = f"Empty: “{default.subject}”"
+        validate = partial(validation.validate_text, kind=kind)
+        fields["subject"].validators += [validation.validate_line, validate]
+        fields["opening"].validators.append(validate)
+        fields["subject"].help_text = f"Empty: “{kind.spec.subject}”"
         fields["opening"].help_text = format_html(
             "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
             "Of the words in “{}” you may use, here and in the subject:{}",
-            default.opening,
+            kind.spec.opening,
             GREETING,
             kind.label,
-            placeholders(kind),
+            validation.placeholders(kind),
         )
-
-    def clean_subject(self) -> str:
-        subject: str = self.cleaned_data["subject"]
-        validate_line(subject)
-        self._validate(subject)
-        return subject
-
-    def clean_opening(self) -> str:
-        opening: str = self.cleaned_data["opening"]
-        self._validate(opening)
-        return opening
-
-    def _validate(self, text: str) -> None:
-        if kind := self.cleaned_data.get("kind"):
-            validate_text(text, kind)
 
     def clean(self) -> None:
         super().clean()
@@ -85,7 +69,8 @@ class MailTextForm(forms.ModelForm):
 @admin.register(MailText)
 class MailTextAdmin(admin.ModelAdmin):
     form = MailTextForm
-    list_display = ["kind", "event", "own_subject", "own_opening"]
+    list_display = ["kind", "event", "subject", "own_opening"]
+    empty_value_display = "ours"
     list_filter = ["event", "kind"]
     list_select_related = ["event"]
     fieldsets = [
@@ -101,12 +86,11 @@ class MailTextAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        preview, name = "preview/<str:event_id>/<str:kind>/", "registrations_mailtext_preview"
-        unsaved = admin_page(self, unsaved_preview_page, methods=["GET", "HEAD", "POST"])
+        url, methods = "preview/<str:event_id>/<str:kind>/", ("GET", "HEAD", "POST")
         return [
-            path("preview/", unsaved, name=f"{name}_unsaved"),
-            path(preview, admin_page(self, preview_page), name=name),
-            path(f"{preview}html/", admin_page(self, preview_html), name=f"{name}_html"),
+            admin_path(self, "preview/", unsaved_preview_page, "preview_unsaved", methods=methods),
+            admin_path(self, url, preview_page, "preview"),
+            admin_path(self, f"{url}html/", preview_html, "preview_html"),
             *super().get_urls(),
         ]
 
@@ -116,8 +100,8 @@ class MailTextAdmin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        context = {"all_kinds": ALL_KINDS, **(extra_context or {})}
-        return super().add_view(request, form_url, context)
+        kinds = [(kind, validation.placeholders(kind)) for kind in KINDS]
+        return super().add_view(request, form_url, {"all_kinds": kinds, **(extra_context or {})})
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
@@ -125,13 +109,9 @@ class MailTextAdmin(admin.ModelAdmin):
         context = {"of_event": event, "kinds": kinds_of(event) if event else []}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    @admin.display(description="subject")
-    def own_subject(self, text: MailText) -> str:
-        return text.subject or "ours"
-
     @admin.display(description="opening words")
     def own_opening(self, text: MailText) -> str:
-        return text.opening[:80] or "ours"
+        return text.opening[:80]
 
 
 def preview_page(
@@ -163,11 +143,11 @@ def preview_html(
 ) -> HttpResponse:
     """Return the email itself, for the frame in a preview."""
     event, known_kind = event_and_kind(event_id, kind)
-    unsaved_event, unsaved_kind, *texts = request.session.get(UNSAVED, [0, ""])
-    is_unsaved = "unsaved" in request.GET
-    is_unsaved &= (unsaved_event, unsaved_kind) == (event.pk, known_kind)
+    *about, subject, opening = request.session.get(UNSAVED, [0, "", "", ""])
+    is_unsaved = "unsaved" in request.GET and about == [event.pk, known_kind]
+    texts = MailTexts(subject, opening) if is_unsaved else None
     try:
-        mail = previews.sample(known_kind, event, MailTexts(*texts) if is_unsaved else None)
+        mail = previews.sample(known_kind, event, texts)
     except LookupError as error:
         raise Http404 from error
     return previews.preview_response(str(mail.alternatives[0][0]))
@@ -206,24 +186,13 @@ def preview_response(
         errors=errors,
         unsaved=unsaved_texts is not None,
         html_url=f"{html_url}?unsaved=yes" if unsaved_texts else html_url,
-        kinds=kinds_of(event, shown=kind),
+        kinds=kinds_of(event),
+        shown=kind,
         may_write=model_admin.has_add_permission(request),
     )
 
 
-def kinds_of(event: Event, shown: MailKind | None = None) -> list[dict[str, Any]]:
-    """List every kind of email of an event, with links to its preview and to its texts."""
+def kinds_of(event: Event) -> list[tuple[MailKind, MailText | None]]:
+    """List every kind of email of an event, with the event's own texts."""
     own = {text.kind: text for text in event.mail_texts.all()}
-    add_url = reverse("admin:registrations_mailtext_add")
-    return [
-        {
-            "label": kind.label,
-            "shown": kind == shown,
-            "own": kind in own,
-            "preview_url": reverse("admin:registrations_mailtext_preview", args=[event.pk, kind]),
-            "text_url": reverse("admin:registrations_mailtext_change", args=[own[kind].pk])
-            if kind in own
-            else f"{add_url}?event={event.pk}&kind={kind}",
-        }
-        for kind in KINDS
-    ]
+    return [(kind, own.get(kind)) for kind in KINDS]

@@ -7,14 +7,13 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
 from django.utils import timezone
 
 from events.admin.shared import warning
 from events.models import Event
 from registrations import monitoring
-from registrations.admin.shared import ChangeOnlyAdmin, admin_page, page_response
-from registrations.formatting import ago_and_when, current_zone, mails, moment
+from registrations.admin.shared import ChangeOnlyAdmin, admin_path, page_response
+from registrations.formatting import current_zone, mails, moment
 from registrations.models import UNREACHED_STATES, OutgoingMail
 from registrations.outbox import mail_queue
 
@@ -86,8 +85,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
     actions = [send_again]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_outgoingmail_status"
-        return [path("status/", admin_page(self, status_page), name=name), *super().get_urls()]
+        return [admin_path(self, "status/", status_page, "status"), *super().get_urls()]
 
     @admin.display(description="to", ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:
@@ -103,26 +101,17 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
 def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Show whether emails are being sent, and if not, why."""
     now = timezone.now()
-    zone, mail_status = current_zone(now), monitoring.mail_status(now)
+    status = monitoring.mail_status(now)
+    processes = [
+        (process.label, status.is_alive(process), at) for process, at in status.seen.items()
+    ]
     return page_response(
         model_admin,
         request,
         "outgoingmail/status.html",
         title="Does mail flow?",
-        status=mail_status,
+        status=status,
+        processes=processes,
+        zone=current_zone(now),
         days=monitoring.FAILED_WITHIN.days,
-        at=moment(now, zone),
-        processes=[
-            (process.label, mail_status.is_alive(process), ago_and_when(seen_at, now, zone))
-            for process, seen_at in mail_status.seen.items()
-        ],
-        waiting=[
-            (each.kind, mails(each.count), ago_and_when(each.since, now, zone))
-            for each in mail_status.waiting
-        ],
-        failures=[
-            (error or "No reason was given.", mails(count)) for error, count in mail_status.failures
-        ],
-        troubles=[(error, mails(count)) for error, count in mail_status.troubles],
-        counts=[(label, f"{count:,}") for label, count in mail_status.counts.items()],
     )

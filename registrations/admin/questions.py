@@ -1,5 +1,6 @@
 """The questions that organizers ask people who register, and the answers."""
 
+import itertools
 from typing import Any
 
 from django import forms
@@ -10,18 +11,16 @@ from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from events.admin.shared import by_id, with_default_event
 from events.models import Event, Session
 from registrations import questions
-from registrations.admin.shared import admin_page, may_see_sensitive_data, page_response
-from registrations.formatting import people
+from registrations.admin.shared import admin_path, may_see_sensitive_data, page_response
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
 
-KINDS_WITH_CHOICES = (Question.Kind.CHOICE, Question.Kind.CHOICES)
 PER_PAGE = 100
 
 
@@ -55,7 +54,8 @@ class QuestionForm(forms.ModelForm):
 
     def clean_kind(self) -> str:
         kind: str = self.cleaned_data["kind"]
-        if "kind" in self.changed_data and self._is_answered():
+        is_answered = bool(self.instance.pk) and self.instance.answers.exists()
+        if is_answered and "kind" in self.changed_data:
             raise ValidationError(
                 "People have answered it as it is. Untick “asked” here, and ask a new question."
             )
@@ -66,8 +66,14 @@ class QuestionForm(forms.ModelForm):
         text: str = self.cleaned_data["choices"].replace("\r\n", "\n")
         validate_visible_lines(text)
         lines = questions.choices(Question(choices=text))
-        if self.cleaned_data.get("kind") in KINDS_WITH_CHOICES:
-            validate_choices(lines)
+        if self.cleaned_data.get("kind") in {Question.Kind.CHOICE, Question.Kind.CHOICES}:
+            if len(lines) < 2:
+                raise ValidationError("Write at least two choices, one a line.")
+            if len({line.casefold() for line in lines}) < len(lines):
+                raise ValidationError("There is a choice twice.")
+            longest = questions.LONGEST_CHOICE
+            if max(map(len, lines)) > longest:
+                raise ValidationError(f"A choice is too long: {longest} characters are the most.")
             if gone := self._choices_in_use() - {*lines}:
                 raise ValidationError(
                     "People have chosen this, so it has to stay as it is: "
@@ -75,27 +81,12 @@ class QuestionForm(forms.ModelForm):
                 )
         return "\n".join(lines)
 
-    def _is_answered(self) -> bool:
-        return bool(self.instance.pk) and self.instance.answers.exists()
-
     def _choices_in_use(self) -> set[str]:
         if not self.instance.pk:
             return set()
         values = self.instance.answers.values_list("value", flat=True)
-        return {
-            choice for value in values for choice in (value if isinstance(value, list) else [value])
-        }
-
-
-def validate_choices(lines: list[str]) -> None:
-    if len(lines) < 2:
-        raise ValidationError("Write at least two choices, one a line.")
-    if len({line.casefold() for line in lines}) < len(lines):
-        raise ValidationError("There is a choice twice.")
-    if max(map(len, lines)) > questions.LONGEST_CHOICE:
-        raise ValidationError(
-            f"A choice is too long: {questions.LONGEST_CHOICE} characters are the most."
-        )
+        lists = (value if isinstance(value, list) else [value] for value in values)
+        return set(itertools.chain.from_iterable(lists))
 
 
 @admin.register(Question)
@@ -120,11 +111,8 @@ class QuestionAdmin(admin.ModelAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_question_answers"
-        return [
-            path("<path:object_id>/answers/", admin_page(self, answers_page), name=name),
-            *super().get_urls(),
-        ]
+        answers = admin_path(self, "<path:object_id>/answers/", answers_page, "answers")
+        return [answers, *super().get_urls()]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return with_default_event(super().get_changeform_initial_data(request))
@@ -139,17 +127,7 @@ class QuestionAdmin(admin.ModelAdmin):
         """For a question with answers, say what to do instead of deleting it."""
         deleted, counts, needed, protected = super().get_deleted_objects(objs, request)
         if protected:
-            protected = [
-                format_html(
-                    "“{}” was answered by {}. To ask it no more, <a href='{}'>untick “asked”</a>: "
-                    "the answers so far stay.",
-                    question,
-                    people(count),
-                    reverse("admin:registrations_question_change", args=[question.pk]),
-                )
-                for question in objs
-                if (count := question.answers.count())
-            ]
+            protected = [question for question in objs if question.answer_count]
         return deleted, counts, needed, protected
 
     @admin.display(description="answers", ordering="answer_count")
@@ -173,7 +151,6 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
         "question/answers.html",
         title=str(question),
         question=question,
-        answered=people(page.paginator.count),
         tally=questions.tally(question),
         page=page,
         rows=[(answer.registration, questions.shown(answer)) for answer in page],

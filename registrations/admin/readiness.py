@@ -2,64 +2,33 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
 
 from events.admin.shared import by_id, default_event
 from events.models import Event, Session
-from events.templatetags.times import day, hours, zone_name
 from events.zoom.status import meeting_status
 from registrations import readiness
-from registrations.admin.shared import admin_page, page_response
+from registrations.admin.shared import page_response
 from registrations.formatting import counted, people
 from registrations.models import Registration
-from registrations.readiness import (
-    Board,
-    EmailStatus,
-    Fixed,
-    LinkStatus,
-    Person,
-    Progress,
-    SeatReadiness,
-    Tally,
-)
+from registrations.readiness import Board, Fixed, Progress, SeatReadiness, Tally
+
+Approval = Registration.Approval
 
 PER_PAGE = 100
 # The others can be looked up in the table.
 MAX_NAMED = 50
 
 
-@dataclass(frozen=True)
-class TableFilter:
-    """Which people the table shows, as given by the page's address."""
-
-    session: Session | None = None
-    progress: Progress | None = None
-    search: str = ""
-
-    def url(self, **changes: Any) -> str:
-        """The address of the table, with these changes."""
-        values = {
-            "session": self.session and self.session.pk,
-            "state": self.progress,
-            "q": self.search,
-            **changes,
-        }
-        return f"?{urlencode({name: value for name, value in values.items() if value})}#people"
-
-
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """The content of a table cell: a sign, and its meaning as text."""
 
     sign: str
@@ -76,28 +45,17 @@ NOT_OPENED = Mark("–", "Not opened", "quiet")
 NOT_ATTENDED = Mark("–", "Not seen", "quiet")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A person, and a mark for each column; None where they have no seat."""
 
-    person: Person
+    person: Registration
     cells: list[tuple[str, Mark | None]]
     reasons: Iterable[str] = ()
 
 
-def urls(model_admin: Any) -> list[URLPattern]:
-    name = "registrations_registration_readiness"
-    board = admin_page(model_admin, board_page, methods=["GET", "HEAD", "POST"])
-    return [
-        path("readiness/", admin_page(model_admin, current_board_page), name=f"{name}_current"),
-        path("readiness/<str:event_id>/", board, name=name),
-    ]
-
-
 def current_board_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
     """Redirect to the board of the event that the list is filtered by, or of the current one."""
-    chosen = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
-    event = chosen or default_event()
+    event = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact")) or default_event()
     if event is None:
         messages.info(request, "There is no event yet.")
         return redirect("admin:registrations_registration_changelist")
@@ -126,25 +84,14 @@ def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     now = timezone.now()
     board = Board(event, now)
     tallies = board.tallies()
-    pending = event.registrations.active().filter(approval=Registration.Approval.PENDING).count()
+    sessions = [(each, tallies[each.pk], meeting_status(each, now)) for each in board.sessions]
     return {
         "event": event,
-        "times_in": zone_name(event.zone),
-        "pending": people(pending) if pending else "",
+        "pending": event.registrations.active().filter(approval=Approval.PENDING).count(),
         **next_context(board, tallies, now),
-        "sessions": [session_context(each, tallies[each.pk], now) for each in board.sessions],
-        **table_context(board, table_filter(request, board.sessions), request.GET.get("p"), now),
+        "sessions": sessions,
+        **table_context(request, board, now),
     }
-
-
-def table_filter(request: HttpRequest, sessions: Iterable[Session]) -> TableFilter:
-    """Unknown values in the address are ignored."""
-    session, progress = request.GET.get("session"), request.GET.get("state")
-    return TableFilter(
-        session=next((each for each in sessions if str(each.pk) == session), None),
-        progress=Progress(progress) if progress in Progress.values else None,
-        search=request.GET.get("q", "").strip(),
-    )
 
 
 def next_context(board: Board, tallies: Mapping[int, Tally], now: dt.datetime) -> dict[str, Any]:
@@ -154,87 +101,51 @@ def next_context(board: Board, tallies: Mapping[int, Tally], now: dt.datetime) -
         return {"next": None}
     tally = tallies[session.pk]
     named = board.people(session=session, progress=Progress.NO_LINK)[:MAX_NAMED]
-    unnamed = tally.without_link - len(named)
-    session_reasons = (LinkStatus.MISSING, LinkStatus.GONE)
+    session_reasons = (readiness.LinkStatus.MISSING, readiness.LinkStatus.GONE)
     return {
         "next": session,
-        "next_when": when(session),
         "next_is_on": session.starts_at <= now,
-        "seated": people(tally.seated),
-        "without_link": people(tally.without_link) if tally.without_link else "",
-        "mail_waits": EmailStatus.ON_ITS_WAY.label in tally.reasons,
-        "reasons": [(reason, f"{count:,}") for reason, count in tally.reasons.most_common()],
+        "tally": tally,
+        "mail_waits": readiness.EmailStatus.ON_ITS_WAY.label in tally.reasons,
+        "reasons": tally.reasons.most_common(),
         "session_lacks": any(each.label in tally.reasons for each in session_reasons),
         "named": overview_rows(board, named, {session: ""}, now),
-        "unnamed": people(unnamed) if unnamed else "",
-        "unnamed_url": TableFilter(session, Progress.NO_LINK).url(),
+        "unnamed": tally.without_link - len(named),
     }
 
 
-def session_context(session: Session, tally: Tally, now: dt.datetime) -> dict[str, Any]:
-    meeting = session.meeting_or_none
-
-    def url(figure: int, progress: Progress | None) -> str:
-        return TableFilter(session, progress).url() if figure else ""
-
+def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[str, Any]:
+    """The table of people. Unknown values in the address are ignored."""
+    pk, progress = request.GET.get("session"), request.GET.get("state")
+    session = next((each for each in board.sessions if str(each.pk) == pk), None)
+    progress = Progress(progress) if progress in Progress.values else None
+    search = request.GET.get("q", "").strip()
+    days = {each: short_day(each) for each in board.sessions}
+    found = board.people(session=session, progress=progress, search=search)
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
+    if session:
+        columns = [(name, "") for name in DETAILS]
+        rows = detailed_rows(board, page, session)
+    else:
+        columns = [(name, each.title) for each, name in days.items()]
+        rows = overview_rows(board, page, days, now)
     return {
         "session": session,
-        "when": when(session),
-        "zoom": meeting_status(session, now),
-        "problem": meeting.problem if meeting and session.event.creates_meetings else "",
-        "figures": [
-            ("Seated", f"{tally.seated:,}", url(tally.seated, None)),
-            ("Links issued", f"{tally.issued:,}", ""),
-            ("Mails accepted", f"{tally.accepted:,}", ""),
-            ("Came back", f"{tally.unreached:,}", url(tally.unreached, Progress.UNREACHED)),
-            ("Opened", f"{tally.opened:,}", ""),
-            ("Attended", f"{tally.attended:,}", url(tally.attended, Progress.ATTENDED)),
-        ],
-    }
-
-
-def table_context(
-    board: Board, chosen: TableFilter, page_number: str | None, now: dt.datetime
-) -> dict[str, Any]:
-    days = {session: short_day(session) for session in board.sessions}
-    found = board.people(session=chosen.session, progress=chosen.progress, search=chosen.search)
-    page = Paginator(found, PER_PAGE).get_page(page_number)
-    if chosen.session:
-        columns = [(name, "") for name in DETAILS]
-        rows = detailed_rows(board, list(page), chosen.session)
-    else:
-        columns = [(name, session.title) for session, name in days.items()]
-        rows = overview_rows(board, list(page), days, now)
-    return {
-        "chosen": chosen,
-        "session_chips": [
-            ("All sessions", "", chosen.url(session=None), chosen.session is None),
-            *(
-                (name, each.title, chosen.url(session=each.pk), chosen.session == each)
-                for each, name in days.items()
-            ),
-        ],
-        "progress_chips": [
-            ("Everyone", chosen.url(state=None), chosen.progress is None),
-            *((each.label, chosen.url(state=each), chosen.progress == each) for each in Progress),
-        ],
-        "found": people(page.paginator.count),
+        "progress": progress,
+        "search": search,
+        "days": days.items(),
+        "progress_choices": Progress.choices,
         "page": page,
-        "previous_url": chosen.url(p=page.number - 1) if page.has_previous() else "",
-        "next_url": chosen.url(p=page.number + 1) if page.has_next() else "",
         "columns": columns,
         "rows": rows,
     }
 
 
 def overview_rows(
-    board: Board, found: Collection[Person], names: Mapping[Session, str], now: dt.datetime
+    board: Board, found: Collection[Registration], names: Mapping[Session, str], now: dt.datetime
 ) -> list[Row]:
     """How far people are in each of the named sessions, and why links don't work."""
-    ids = {person.pk for person in found}
-    seats = {
-        (seat.person.pk, seat.session_id): seat for seat in board.seats if seat.person.pk in ids
-    }
+    seats = {(seat.person.pk, seat.session_id): seat for seat in board.seats}
     rows = []
     for person in found:
         cells: list[tuple[str, Mark | None]] = []
@@ -263,7 +174,7 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
 DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
 
 
-def detailed_rows(board: Board, found: Collection[Person], session: Session) -> list[Row]:
+def detailed_rows(board: Board, found: Collection[Registration], session: Session) -> list[Row]:
     """Everything about people in one session."""
     seats = {seat.person.pk: seat for seat in board.seats if seat.session_id == session.pk}
     rows = []
@@ -294,12 +205,6 @@ def opened_mark(seat: SeatReadiness, session: Session) -> Mark:
 def short_day(session: Session) -> str:
     """Sat, Oct 16"""
     return date_format(session.starts_at.astimezone(session.event.zone), "D, M j")
-
-
-def when(session: Session) -> str:
-    """Saturday, October 16, 9:00 AM to 1:00 PM PDT"""
-    zone = session.event.zone
-    return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
 
 
 def fixed_text(fixed: Fixed) -> str:

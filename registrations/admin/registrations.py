@@ -1,6 +1,6 @@
 """The people who registered: their details, sessions, emails, and what organizers can do."""
 
-from collections.abc import Callable
+from collections import defaultdict
 from typing import Any, ClassVar
 
 from django import forms
@@ -16,23 +16,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from events.admin.shared import buttons_view, save_entered_fields, warning
-from events.models import Event
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
-from registrations.admin import outgoing_mail, readiness
-from registrations.admin.confirmation import confirmation_page, is_confirmed
+from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
-from registrations.admin.readiness import short_day
 from registrations.admin.retention import erase, retention_page
-from registrations.admin.shared import (
-    ChangeOnlyAdmin,
-    ChangeOnlyInline,
-    VersionedForm,
-    admin_page,
-    fingerprint,
-    log_action,
-    may_see_sensitive_data,
-)
 from registrations.formatting import counted, moment, people
 from registrations.forms import NeedsField
 from registrations.models import (
@@ -40,6 +28,7 @@ from registrations.models import (
     AccessNeed,
     OutgoingMail,
     Registration,
+    RegistrationQuerySet,
     Seat,
     email_key,
     need_choices,
@@ -51,7 +40,7 @@ Approval = Registration.Approval
 NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = ("Access needs", "Answers to your questions")
 
 
-class RegistrationForm(VersionedForm):
+class RegistrationForm(shared.VersionedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
@@ -65,7 +54,7 @@ class RegistrationForm(VersionedForm):
     def version(self, row: Registration) -> str:
         """Include the attendance, which people change in the table below the form."""
         seats = row.seats.order_by("pk").values_list("pk", "attended")
-        return fingerprint(super().version(row), list(seats))
+        return shared.fingerprint(super().version(row), list(seats))
 
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
@@ -82,7 +71,7 @@ class RegistrationChangeForm(RegistrationForm):
     needs = NeedsField(label="Access needs")
 
 
-class SeatInline(ChangeOnlyInline):
+class SeatInline(shared.ChangeOnlyInline):
     model = Seat
     fields = ["session", "state", "attended"]
     readonly_fields = ["session", "state"]
@@ -96,7 +85,7 @@ class SeatInline(ChangeOnlyInline):
         return super().get_queryset(request).select_related("registration", "session")
 
 
-class MailInline(ChangeOnlyInline):
+class MailInline(shared.ChangeOnlyInline):
     model = OutgoingMail
     fields: ClassVar[Any] = [
         *("kind", "session", outgoing_mail.status, "last_error", "attempts"),
@@ -110,53 +99,25 @@ class MailInline(ChangeOnlyInline):
         return rows.select_related("registration__event", "session")
 
 
-class UnreachableFilter(admin.SimpleListFilter):
-    title = "mail"
-    parameter_name = "links"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failed", "The newest mail did not get there")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.unreachable() if self.value() == "failed" else queryset
-
-
-class ComingFilter(admin.SimpleListFilter):
-    title = "coming"
-    parameter_name = "coming"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("yes", "Yes"),
-            (Approval.PENDING, Approval.PENDING.label),
-            (Approval.DECLINED, Approval.DECLINED.label),
-            ("canceled", "Canceled"),
-            ("erased", "Erased"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        match self.value():
-            case None:
-                return queryset
-            case "yes":
-                return queryset.admitted()
-            case "canceled":
-                return queryset.exclude(canceled_at=None).filter(erased_at=None)
-            case "erased":
-                return queryset.exclude(erased_at=None)
-            case approval:
-                return queryset.active().filter(approval=approval)
+def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuerySet:
+    match value:
+        case "yes":
+            return people.admitted()
+        case "canceled":
+            return people.exclude(canceled_at=None).filter(erased_at=None)
+        case "erased":
+            return people.exclude(erased_at=None)
+    return people.active().filter(approval=value)
 
 
-class NeedFilter(admin.SimpleListFilter):
-    title = "access needs"
-    parameter_name = "need"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return need_choices()
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Registration]:
-        return queryset.needing(self.value()) if self.value() else queryset
+COMING = {
+    "yes": "Yes",
+    Approval.PENDING: Approval.PENDING.label,
+    Approval.DECLINED: Approval.DECLINED.label,
+    "canceled": "Canceled",
+    "erased": "Erased",
+}
+UNREACHABLE = {"failed": "The newest mail did not get there"}
 
 
 class UsStateFilter(admin.AllValuesFieldListFilter):
@@ -176,11 +137,11 @@ def renew_links(
     if not chosen:
         messages.warning(request, "They have no links: they were declined, or have canceled.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Take the links of {people(len(chosen))} away?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Take the links of {people(len(chosen))} away?"
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
+        return page
     done = signup.renew_links(registrations=chosen)
-    log_action(request, chosen, "Took the links away, and mailed new ones.")
+    shared.log_action(request, chosen, "Took the links away, and mailed new ones.")
     messages.success(
         request,
         f"New links are on their way to {people(done)}. The old ones work no more, nor do "
@@ -195,11 +156,7 @@ def renew_links(
 def approve(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
-    done, left = decide(request, queryset, signup.approve, Approval.APPROVED)
-    if done:
-        messages.success(request, f"{people(done)} approved. Their links are on the way.")
-    if left:
-        messages.warning(request, f"{left} left out: approved already, or canceled.")
+    decide(request, queryset, Approval.APPROVED)
 
 
 @admin.action(description="Decline: links they have end…", permissions=["change"])
@@ -208,47 +165,47 @@ def decline(
 ) -> HttpResponse | None:
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
-    if admitted and not is_confirmed(request, admitted):
-        title = f"Decline {people(len(admitted))} who had your yes?"
-        return confirmation_page(model_admin, request, admitted, title=title)
-    decline_confirmed(request, queryset)
+    title = f"Decline {people(len(admitted))} who had your yes?"
+    if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
+        return page
+    decide(request, queryset, Approval.DECLINED)
     return None
 
 
-def decline_confirmed(request: HttpRequest, queryset: QuerySet[Registration]) -> None:
-    done, left = decide(request, queryset, signup.decline, Approval.DECLINED)
-    if done:
-        messages.success(
-            request,
-            f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
-            "Approve them to take it back: then new links go out.",
-        )
-        if queryset.exclude(event__zoom_mode=Event.ZoomMode.PERSONAL).exists():
-            messages.warning(
-                request,
-                "Where Zoom links are not personal, they may still know a meeting's ID and "
-                "passcode from an earlier mail.",
-            )
-    if left:
-        messages.warning(request, f"{left} left out: declined already.")
-
-
-def decide(
-    request: HttpRequest,
-    queryset: QuerySet[Registration],
-    change: Callable[..., int],
-    approval: Approval,
-) -> tuple[int, int]:
-    """Approve or decline people. Returns how many were changed, and how many were not."""
+def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: Approval) -> None:
+    chosen = [each for each in queryset if each.approval != approval and not each.erased_at]
     # People who canceled can be declined too: they could return.
-    chosen = [
-        person
-        for person in queryset.filter(erased_at=None)
-        if person.approval != approval and (not person.canceled_at or approval == Approval.DECLINED)
-    ]
-    done = change(registrations=chosen)
-    log_action(request, chosen, f"{approval.label}.")
-    return done, len(queryset) - done
+    if approval == Approval.APPROVED:
+        chosen = [each for each in chosen if not each.canceled_at]
+    if approval == Approval.APPROVED:
+        done = signup.approve(registrations=chosen)
+        text = f"{people(done)} approved. Their links are on the way."
+    else:
+        done = signup.decline(registrations=chosen)
+        text = (
+            f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
+            "Approve them to take it back: then new links go out."
+        )
+    shared.log_action(request, chosen, f"{approval.label}.")
+    if done:
+        messages.success(request, text)
+    if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
+        messages.warning(
+            request,
+            "Where Zoom links are not personal, they may still know a meeting's ID and "
+            "passcode from an earlier mail.",
+        )
+    if left := len(queryset) - done:
+        canceled = ", or canceled" if approval == Approval.APPROVED else ""
+        messages.warning(request, f"{left} left out: {approval.value} already{canceled}.")
+
+
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.APPROVED)
+
+
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decide(request, Registration.objects.filter(pk=person.pk), Approval.DECLINED)
 
 
 @admin.action(description="Mail the links again", permissions=["change"])
@@ -273,11 +230,11 @@ def cancel(
     if not chosen:
         messages.warning(request, "They are canceled already.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+    if page := shared.confirmation_page(model_admin, request, chosen, title):
+        return page
     done = [person for person in chosen if signup.cancel(registration=person, by_organizer=True)]
-    log_action(request, done, "Canceled.")
+    shared.log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
     messages.success(request, f"{registrations} canceled. Their links no longer work.")
     if left := len(queryset) - len(done):
@@ -296,7 +253,7 @@ def restore(
                 done.append(person)
         except signup.AddressTaken:
             messages.error(request, f"{person.name} has registered again with the same address.")
-    log_action(request, done, "Restored.")
+    shared.log_action(request, done, "Restored.")
     if done:
         registrations = counted(len(done), "registration", "registrations")
         messages.success(request, f"{registrations} restored. If a session is full, they wait.")
@@ -304,23 +261,17 @@ def restore(
         messages.warning(request, f"{left} skipped: not canceled, erased, or registered again.")
 
 
-def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    approve(model_admin, request, Registration.objects.filter(pk=person.pk))
-
-
-def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    decline_confirmed(request, Registration.objects.filter(pk=person.pk))
-
-
 @admin.register(Registration)
-class RegistrationAdmin(ChangeOnlyAdmin):
+class RegistrationAdmin(shared.ChangeOnlyAdmin):
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        ComingFilter,
-        UnreachableFilter,
-        NeedFilter,
+        shared.choice_filter("coming", "coming", COMING.items, filter_coming),
+        shared.choice_filter(
+            "mail", "links", UNREACHABLE.items, lambda rows, _: rows.unreachable()
+        ),
+        shared.choice_filter("access needs", "need", need_choices, RegistrationQuerySet.needing),
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -359,41 +310,41 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     ]
 
     def get_urls(self) -> list[Any]:
-        name = "registrations_registration"
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
+        url, methods = "readiness/<str:event_id>/", ("GET", "HEAD", "POST")
+        board = shared.admin_path(self, url, readiness.board_page, "readiness", methods=methods)
+        current = readiness.current_board_page
         return [
-            *readiness.urls(self),
-            path("retention/", admin_page(self, retention_page), name=f"{name}_retention"),
-            path("<path:object_id>/decide/", buttons, name=f"{name}_decide"),
+            board,
+            shared.admin_path(self, "readiness/", current, "readiness_current"),
+            shared.admin_path(self, "retention/", retention_page, "retention"),
+            path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
         waiting = pending.order_by("event").values_list("event", "event__name")
-        context = {
-            "waiting": [
-                (pk, name, people(count)) for pk, name, count in waiting.annotate(count=Count("pk"))
-            ]
-        }
+        context = {"waiting": waiting.annotate(count=Count("pk"))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if not may_see_sensitive_data(request):
+        if not shared.may_see_sensitive_data(request):
             kwargs["form"] = RegistrationForm
         return super().get_form(request, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = may_see_sensitive_data(request)
+        shown = shared.may_see_sensitive_data(request)
         return [each for each in self.fieldsets if shown or each[0] not in SENSITIVE_SECTIONS]
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        shown = may_see_sensitive_data(request)
+        shown = shared.may_see_sensitive_data(request)
         return [each for each in self.list_display if shown or each != "access"]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        shown = may_see_sensitive_data(request)
-        return [each for each in self.list_filter if shown or each != NeedFilter]
+        if shared.may_see_sensitive_data(request):
+            return self.list_filter
+        return [each for each in self.list_filter if getattr(each, "parameter_name", "") != "need"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
         rows: Any = super().get_queryset(request)
@@ -475,21 +426,17 @@ class RegistrationAdmin(ChangeOnlyAdmin):
     @admin.display(description="answers")
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
-        rows = [
-            (answer.question, linebreaksbr(questions.shown(answer)))
-            for answer in registration.answers.select_related("question")
-        ]
+        answers = registration.answers.select_related("question")
+        rows = ((each.question, linebreaksbr(questions.shown(each))) for each in answers)
         return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")
     def arrangements(self, registration: Registration) -> str:
         """ASL interpretation: Arranged (Sat, Oct 16; Mon, Oct 18)"""
         needs = AccessNeed.objects.filter(seat__registration=registration)
-        days: dict[tuple[str, str], list[str]] = {}
+        days = defaultdict(list)
         for need in needs.select_related("seat__session__event"):
-            days.setdefault((str(need), need.get_state_display()), []).append(
-                short_day(need.seat.session)
-            )
+            days[str(need), need.get_state_display()].append(readiness.short_day(need.seat.session))
         rows = ((*what, "; ".join(when)) for what, when in days.items())
         return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
 

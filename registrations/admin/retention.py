@@ -6,8 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from registrations.admin.confirmation import confirmation_page, is_confirmed
-from registrations.admin.shared import log_action, log_bulk_action, page_response
+from registrations.admin.shared import confirmation_page, log_action, log_bulk_action, page_response
 from registrations.formatting import people
 from registrations.models import Registration
 from registrations.privacy import erasure
@@ -38,9 +37,9 @@ def erase(
     if len(chosen) > AT_ONCE:
         messages.warning(request, f"Choose at most {AT_ONCE} people at once.")
         return None
-    if not is_confirmed(request, chosen):
-        title = f"Erase the personal data of {people(len(chosen))}?"
-        return confirmation_page(model_admin, request, chosen, title=title)
+    title = f"Erase the personal data of {people(len(chosen))}?"
+    if page := confirmation_page(model_admin, request, chosen, title):
+        return page
     done = erasure.erase_all(registrations=chosen)
     # Read again: the log must not name them.
     log_action(request, Registration.objects.filter(pk__in=[each.pk for each in done]), "Erased.")

@@ -1,6 +1,6 @@
 """Seats and waitlists: who has a spot in which session, and who is next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,29 +12,25 @@ from django.utils.html import format_html
 
 from events.models import Session
 from registrations import seats
-from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
+from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
 from registrations.formatting import counted, moment, people
 from registrations.models import Seat
 
 
-class SessionFilter(admin.SimpleListFilter):
-    title = "session"
-    parameter_name = "session"
+def session_choices() -> Iterator[tuple[str, str]]:
+    for session in Session.objects.select_related("event").order_by("-event", "starts_at"):
+        yield str(session.pk), f"{session.title} ({session.event})"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        sessions = Session.objects.select_related("event").order_by("-event", "starts_at")
-        return [(str(each.pk), f"{each.title} ({each.event})") for each in sessions]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Seat]:
-        value = self.value() or ""
-        return queryset.filter(session=int(value)) if value.isdecimal() else queryset
+SessionFilter = choice_filter(
+    "session", "session", session_choices, lambda rows, pk: rows.filter(session=pk)
+)
 
 
 @admin.action(description="Give a place: they get their link", permissions=["change"])
 def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
     done, left = apply_to_each(request, queryset, seats.promote, "Given a place.")
-    admitted = sum(seat.registration.is_admitted for seat in done)
-    if admitted:
+    if admitted := sum(seat.registration.is_admitted for seat in done):
         messages.success(
             request, f"{people(admitted)} called. The link is on its way, also where it is full."
         )
@@ -109,14 +105,11 @@ class SeatAdmin(ChangeOnlyAdmin):
         return seats.with_waitlist_position(rows.occupying())
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        limited = list(
-            Session.objects.open_to_register(timezone.now())
-            .exclude(capacity=None)
-            .select_related("event")
-        )
-        counts = seats.seat_counts(limited)
-        context = {"limited": [(session, counts[session.pk]) for session in limited]}
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+        sessions = Session.objects.open_to_register(timezone.now()).select_related("event")
+        sessions = sessions.exclude(capacity=None)
+        counts = seats.seat_counts(sessions)
+        limited = [(session, counts[session.pk]) for session in sessions]
+        return super().changelist_view(request, {"limited": limited, **(extra_context or {})})
 
     @admin.display(description="person", ordering="registration__name")
     def person(self, seat: Seat) -> str:

@@ -7,21 +7,25 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
 
 from registrations.models import Registration
+
+# The confirmation page names this many people.
+NAMED_AT_MOST = 20
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +72,15 @@ class ChangeOnlyInline(admin.TabularInline):
         return False
 
 
-def admin_page(
+def admin_path(
     model_admin: ModelAdmin,
+    route: str,
     view: Callable[..., HttpResponse],
+    name: str,
     *,
     methods: Iterable[str] = ("GET", "HEAD"),
-) -> Callable[..., HttpResponse]:
-    """Make a page for `get_urls` from a function, for people who may view the model.
+) -> URLPattern:
+    """Return a path for `get_urls`, for people who may view the model.
 
     `view` gets the model admin, the request, and the values from the URL.
     """
@@ -85,7 +91,31 @@ def admin_page(
             raise PermissionDenied
         return view(model_admin, request, **values)
 
-    return model_admin.admin_site.admin_view(checked)
+    prefix = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}"
+    return path(route, model_admin.admin_site.admin_view(checked), name=f"{prefix}_{name}")
+
+
+def choice_filter(
+    label: str,
+    parameter: str,
+    choices: Callable[[], Iterable[tuple[str, str]]],
+    apply: Callable[[Any, str], QuerySet[Any]],
+) -> type[admin.SimpleListFilter]:
+    """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
+
+    class ChoiceFilter(admin.SimpleListFilter):
+        title = label
+        parameter_name = parameter
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+            return list(choices())
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            value = self.value()
+            is_known = any(value == choice for choice, _label in self.lookup_choices)
+            return apply(queryset, value) if value and is_known else queryset
+
+    return ChoiceFilter
 
 
 def page_response(
@@ -101,6 +131,34 @@ def person_link(registration: Registration, text: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text)
 
 
+def confirmation_page(
+    model_admin: ModelAdmin, request: HttpRequest, chosen: list[Registration], title: str
+) -> HttpResponse | None:
+    """Ask for confirmation, with the template that is named like the action.
+
+    Returns None when the page's button was pressed for exactly these people with these links.
+    """
+    sure = fingerprint(*sorted((person.pk, person.token) for person in chosen))
+    if request.POST.get("sure") == sure:
+        return None
+    if "sure" in request.POST:
+        messages.warning(request, "What you chose has changed since. Please look again.")
+    action = request.POST["action"]
+    return page_response(
+        model_admin,
+        request,
+        f"registration/{action}.html",
+        title=title,
+        sure=sure,
+        named=chosen[:NAMED_AT_MOST],
+        unnamed=len(chosen) - NAMED_AT_MOST,
+        action=action,
+        checkbox=ACTION_CHECKBOX_NAME,
+        selected=request.POST.getlist(ACTION_CHECKBOX_NAME),
+        select_across=request.POST.get("select_across", "0"),
+    )
+
+
 def log_action(request: HttpRequest, rows: Iterable[Model], message: str) -> None:
     """Record under each row's History who did this."""
     LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
@@ -109,7 +167,7 @@ def log_action(request: HttpRequest, rows: Iterable[Model], message: str) -> Non
 def log_bulk_action(request: HttpRequest, model: type[Model], message: str) -> None:
     """Record in one entry who did something with many rows. `message` has no names."""
     entry = LogEntry(
-        user=request.user,
+        user=request.user,  # type: ignore[misc]
         content_type=ContentType.objects.get_for_model(model),
         object_repr=str(model._meta.verbose_name_plural),
         action_flag=CHANGE,

@@ -13,27 +13,18 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from registrations.mail import previews, stored_messages
-from registrations.models import (
-    UNREACHED_STATES,
-    Announcement,
-    OutgoingMail,
-    Registration,
-    RegistrationQuerySet,
-    Seat,
-)
+from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail, Seat
+from registrations.models.registration import Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
 
 State = Announcement.State
 MailState = OutgoingMail.State
+UNSENT_STATES = (MailState.WAITING, MailState.PAUSED)
 
-# One that couldn't start within this time becomes a draft again.
-MAX_START_DELAY = dt.timedelta(hours=12)
 # The time left is estimated from the emails sent in this window.
 PACE_WINDOW = dt.timedelta(seconds=60)
-# After that no one expects the test anymore.
-TEST_VALID_FOR = dt.timedelta(hours=1)
 
 
 class WrongState(Exception):
@@ -54,19 +45,17 @@ def audience(announcement: Announcement) -> RegistrationQuerySet:
     Not those who unsubscribed, nor those whose email bounces.
     """
     unreachable = announcement.event.registrations.unreachable()
-    return _subscribed(announcement).exclude(pk__in=unreachable.values("pk"))
+    subscribed = _matching(announcement).filter(unsubscribed_at=None)
+    return subscribed.exclude(pk__in=unreachable.values("pk"))
 
 
 def left_out(announcement: Announcement) -> LeftOut:
     """How many people `audience` leaves out, each counted once."""
+    matching = _matching(announcement)
     return LeftOut(
-        unsubscribed=_matching(announcement).exclude(unsubscribed_at=None).count(),
-        unreachable=_subscribed(announcement).unreachable().count(),
+        unsubscribed=matching.exclude(unsubscribed_at=None).count(),
+        unreachable=matching.filter(unsubscribed_at=None).unreachable().count(),
     )
-
-
-def _subscribed(announcement: Announcement) -> RegistrationQuerySet:
-    return _matching(announcement).filter(unsubscribed_at=None)
 
 
 def _matching(announcement: Announcement) -> RegistrationQuerySet:
@@ -118,7 +107,8 @@ def send_test(*, announcement: Announcement, person: Registration, email: str) -
         text=str(message.body),
         html=str(message.alternatives[0][0]),
         headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},
-        valid_for=TEST_VALID_FOR,
+        # After that no one expects the test anymore.
+        valid_for=dt.timedelta(hours=1),
     )
 
 
@@ -133,7 +123,7 @@ def start_due(now: dt.datetime) -> None:
     One that was due long ago, while no worker was running, becomes a draft again.
     """
     scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
-    late = scheduled.filter(send_at__lt=now - MAX_START_DELAY)
+    late = scheduled.filter(send_at__lt=now - dt.timedelta(hours=12))
     if count := late.update(state=State.DRAFT, send_at=None):
         logger.warning("%s announcements were not sent in time and are drafts again", count)
     for announcement in scheduled:
@@ -175,9 +165,7 @@ def resume(*, announcement: Announcement) -> None:
 def stop(*, announcement: Announcement) -> None:
     """End it: the emails that weren't sent yet are dropped. Raises WrongState."""
     _move(announcement, [State.SENDING, State.PAUSED], State.STOPPED)
-    announcement.mails.filter(state__in=[MailState.WAITING, MailState.PAUSED]).update(
-        state=MailState.DROPPED
-    )
+    announcement.mails.filter(state__in=UNSENT_STATES).update(state=MailState.DROPPED)
 
 
 @transaction.atomic
@@ -211,19 +199,16 @@ class Progress:
 
 def progress(announcement: Announcement, now: dt.datetime) -> Progress:
     """Count the emails of an announcement that was started."""
-    in_state = {
-        "sent": [MailState.SENT],
-        "waiting": [MailState.WAITING, MailState.PAUSED],
-        "failed": UNREACHED_STATES,
-        "dropped": [MailState.DROPPED],
-    }
     counts = announcement.mails.aggregate(
         total=Count("pk"),
         recent=Count("pk", filter=Q(sent_at__gt=now - PACE_WINDOW)),
-        **{name: Count("pk", filter=Q(state__in=states)) for name, states in in_state.items()},
+        sent=Count("pk", filter=Q(state=MailState.SENT)),
+        waiting=Count("pk", filter=Q(state__in=UNSENT_STATES)),
+        failed=Count("pk", filter=Q(state__in=UNREACHED_STATES)),
+        dropped=Count("pk", filter=Q(state=MailState.DROPPED)),
     )
-    recent = counts.pop("recent")
-    under_way = announcement.started_at and now - announcement.started_at
-    per_mail = min(PACE_WINDOW, under_way) / recent if recent and under_way else None
-    time_left = per_mail * counts["waiting"] if per_mail else None
+    recent, time_left = counts.pop("recent"), None
+    if recent and announcement.started_at:
+        window = min(PACE_WINDOW, now - announcement.started_at)
+        time_left = window / recent * counts["waiting"]
     return Progress(time_left=time_left, **counts)

@@ -4,17 +4,18 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from events.calendars import invitation, personal_calendar, personal_entry, waiting_invitation
+from events import ical
+from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
-from registrations.mail.merge import EMAIL, TOKEN, ZOOM_URL, zoom_link_field
+from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.mail.palette import COLORS
 from registrations.models.registration import join_url
 
@@ -46,7 +47,7 @@ class BlockRenderer:
     def calendar(self, event: Event, sessions: Iterable[Session]) -> bytes:
         """All of someone's sessions as a calendar."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        return personal_calendar(event, entries)
+        return ical.calendar(name=event.name, entries=entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
         if session.pk not in self._keyed:
@@ -66,18 +67,10 @@ def session_invitation(
 ) -> tuple[bytes, str]:
     """The session as a calendar entry that replaces the one someone has, and its method."""
     if is_waitlisted:
-        return waiting_invitation(session, absolute(reverse("me", args=[TOKEN])), EMAIL)
-    return invitation(session, join_url(TOKEN, session), EMAIL, since)
-
-
-@cache
-def zoom_link_blocks() -> dict[str, str]:
-    """By extension, the block with someone's own Zoom link."""
-    context = {"own_url": ZOOM_URL, **COLORS}
-    return {
-        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
-        for extension in ("txt", "html")
-    }
+        entry = waitlist_entry(session, absolute(reverse("me", args=[TOKEN])))
+    else:
+        entry = seat_entry(session, join_url(TOKEN, session))
+    return invitation(entry, EMAIL, since)
 
 
 # Some kilobytes each.
@@ -97,4 +90,4 @@ def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) ->
 
 @lru_cache(maxsize=500)
 def _calendar_entry(keyed: Keyed[Session]) -> bytes:
-    return personal_entry(keyed.value, join_url(TOKEN, keyed.value))
+    return ical.entry(seat_entry(keyed.value, join_url(TOKEN, keyed.value)))

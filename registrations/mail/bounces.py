@@ -12,11 +12,10 @@ from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
 
+MAY_HAVE_BEEN_SENT = ("waiting", "sent", "bounced")
 # By Anymail's names for them ("normalized tracking events").
 STATES = {
-    "bounced": OutgoingMail.State.BOUNCED,
-    "rejected": OutgoingMail.State.BOUNCED,
-    "failed": OutgoingMail.State.BOUNCED,
+    **dict.fromkeys(("bounced", "rejected", "failed"), OutgoingMail.State.BOUNCED),
     "complained": OutgoingMail.State.COMPLAINED,
 }
 
@@ -34,12 +33,7 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
     if mail is None:
         logger.warning("%s reports %s for an email that isn't ours", esp_name, event.event_type)
         return
-    may_have_been_sent = [
-        OutgoingMail.State.WAITING,
-        OutgoingMail.State.SENT,
-        OutgoingMail.State.BOUNCED,
-    ]
-    OutgoingMail.objects.filter(pk=mail.pk, state__in=may_have_been_sent).update(
+    OutgoingMail.objects.filter(pk=mail.pk, state__in=MAY_HAVE_BEEN_SENT).update(
         state=state,
         last_error=reason.replace("\0", "\ufffd")[:1000],
         sent_at=mail.sent_at or timezone.now(),
@@ -54,9 +48,8 @@ def _mail_of(event: Any) -> OutgoingMail | None:
     An email that was sent again has new ones, so old reports no longer match.
     """
     ours = str((event.metadata or {}).get("mail", ""))
-    number = re.match(r"<(\d{1,18})\.", ours)
     mails = OutgoingMail.objects.select_related("registration")
-    if number:
+    if number := re.match(r"<(\d{1,18})\.", ours):
         mail = mails.filter(pk=number[1]).first()
         return mail if mail and mail_queue.message_id(mail) == ours else None
     return mails.filter(provider_id=event.message_id).first() if event.message_id else None

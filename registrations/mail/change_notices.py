@@ -16,7 +16,7 @@ from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-NOTICES = [kind for kind in MailKind if kind.spec.is_notice]
+NOTICES = (MailKind.CHANGED, MailKind.CANCELED)
 SHOW_ALL = [kind for kind in MailKind if kind.spec.shows == Shows.ALL]
 SHOW_THEIR_SESSION = [kind for kind in MailKind if kind.spec.shows == Shows.ITS_SESSION]
 # Edits of a session that starts this soon don't have to settle.
@@ -49,10 +49,10 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
         settled = session.settled_at is not None and now >= session.settled_at
         _skip_readers_of_notices(session)
         with_news = _queue_notices_of(session, now, settled=settled)
-        if with_news is not None:
-            news |= with_news
-            urgent |= with_news if settled and is_soon(now, session) else Q()
-            all_settled = all_settled and settled
+        news |= with_news
+        if settled and is_soon(now, session):
+            urgent |= with_news
+        all_settled = all_settled and (settled or not with_news)
     # Only a session that starts soon doesn't wait for one email about all sessions.
     if due := news if all_settled else urgent:
         _queue_schedule_update(event, _behind().filter(due))
@@ -72,9 +72,9 @@ def _skip_readers_of_notices(session: Session) -> None:
     readers.update(notified_revision=session.revision)
 
 
-def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q | None:
+def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q:
     """Queue notices for a session's people. Returns the seats that need a schedule update."""
-    history, with_news = earlier_revisions(session), None
+    history, with_news = earlier_revisions(session), Q()
     by_number = {each.revision.number: each for each in history}
     for state in Seat.State:
         behind = _compared(_behind().filter(session=session, state=state), session, history, state)
@@ -85,7 +85,7 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
                     continue
                 _queue_notice(session, by_number[number], seats, state, now)
             elif session.ends_at > now and has_news:
-                with_news = (with_news or Q()) | Q(pk__in=seats.values("pk"))
+                with_news |= Q(pk__in=seats.values("pk"))
                 continue
             elif not settled:
                 # An email that shows what was just undone may be on its way.
@@ -114,8 +114,8 @@ class Earlier(NamedTuple):
 
 def earlier_revisions(session: Session) -> list[Earlier]:
     """The replaced revisions that someone may believe to be current, the newest first."""
-    behind = _behind().filter(session=session).aggregate(oldest=Min("notified_revision"))
-    oldest = behind["oldest"]
+    behind = _behind().filter(session=session)
+    oldest = behind.aggregate(oldest=Min("notified_revision"))["oldest"]
     if oldest is None:
         return []
     # And the one before it, which says when the oldest became current.
@@ -180,7 +180,7 @@ def _queue_notice(
         return
     kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
-    people = _people(seats)
+    people = people_in(seats)
     unsent = OutgoingMail.objects.filter(
         ~Q(claimed_at__isnull=False, due_at__gt=now),
         kind__in=NOTICES,
@@ -197,7 +197,7 @@ def _queue_notice(
     others = people.exclude(pk__in=unsent.values("registration"))
     for before, group in [(was, others), *readers.items()]:
         if not is_change(known(before, state), known(session, state)):
-            before, group = was, group & _people(seats.filter(earlier.shown))
+            before, group = was, group & people_in(seats.filter(earlier.shown))
         mail_queue.queue_all(group, key=key, kind=kind, session=session, was=before)
     unsent.update(state=OutgoingMail.State.DROPPED)
 
@@ -207,12 +207,13 @@ def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
     key = f"{MailKind.SCHEDULE}/{event.pk}/{stamp}"[:150]
-    mail_queue.queue_all(_people(seats), key=key, kind=MailKind.SCHEDULE)
+    mail_queue.queue_all(people_in(seats), key=key, kind=MailKind.SCHEDULE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
 
 
-def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
+def people_in(seats: QuerySet[Seat]) -> RegistrationQuerySet:
+    """The people in these seats who may get emails about their sessions."""
     return Registration.objects.admitted().filter(pk__in=seats.values("registration"))
 
 
@@ -228,7 +229,7 @@ def is_change(before: SessionSnapshot, now: SessionSnapshot) -> bool:
     if not now.takes_place:
         return before.takes_place
     basics = [(each.title, each.starts_at, each.ends_at) for each in (before, now)]
-    joining_changed = bool(before.joining) and before.joining != now.joining
+    joining_changed = before.joining not in ("", now.joining)
     return not before.takes_place or basics[0] != basics[1] or joining_changed
 
 

@@ -14,15 +14,8 @@ from django.utils.safestring import mark_safe
 from events.links import absolute
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts
-from registrations.mail.blocks import BlockRenderer, Keyed, zoom_link_blocks
-from registrations.mail.merge import (
-    HTML_NAME,
-    NAME,
-    TOKEN,
-    MergeTemplate,
-    MessageTemplate,
-    sessions_field,
-)
+from registrations.mail.blocks import BlockRenderer, Keyed
+from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
 from registrations.mail.palette import COLORS, DARK_COLORS
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement
@@ -66,46 +59,30 @@ class Composer:
         self.blocks = BlockRenderer()
         self._own_texts = own_texts or {}
 
-    def texts(
-        self, context: MailContext, special: MailTexts | None = None, **values: str
-    ) -> MailTexts:
-        """Subject and opening, the organizers' own or the default, with placeholders filled.
-
-        Organizers write theirs for the usual case, so a special one has texts of ours.
-        """
-        event = context.event
-        values = {"name": NAME, "event": event.name, "host": event.host, **values}
-        default, none = special or context.kind.spec.texts, MailTexts("", "")
-        own = none if special else self._own_texts.get((event.pk, context.kind), none)
-        subject, opening = (
-            default_texts.fill(mine or ours, values)
-            for mine, ours in zip(own, default, strict=True)
-        )
-        return MailTexts(subject, opening)
-
     def compose(
         self,
         context: MailContext,
-        texts: MailTexts,
-        variables: Mapping[str, Any],
         *,
         sessions: Mapping[str, Sequence[Session]],
-        calendar: bytes = b"",
-        method: str = "",
+        variables: Mapping[str, Any] | None = None,
+        special_texts: MailTexts | None = None,
+        when: str = "",
+        calendar: tuple[bytes, str] = (b"", ""),
         headers: Mapping[str, str] | None = None,
     ) -> MergeTemplate:
         """Render the kind's two templates, with these additional variables.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name.
+        show one, and the templates place all of a form by its name. `calendar` includes its method.
         """
-        forms = tuple(form for form, shown in sessions.items() if shown)
+        event, forms = context.event, tuple(form for form, shown in sessions.items() if shown)
+        content, method = calendar
         template = _render_templates(
             context.kind,
-            _with_key(context.event),
+            _with_key(event),
             context.zone,
-            texts,
-            tuple(variables.items()),
+            self._texts(context, special_texts, when),
+            tuple((variables or {}).items()),
             forms,
             method,
             tuple((headers or {}).items()),
@@ -117,10 +94,29 @@ class Composer:
             for form in forms
             for extension in ("txt", "html")
         }
-        if not context.event.has_personal_links:
-            return MergeTemplate(template, blocks, calendar)
         shown = [each.pk for form in forms for each in sessions[form]]
-        return MergeTemplate(template, blocks, calendar, shown, zoom_link_blocks())
+        zoom_link_sessions = shown if event.has_personal_links else []
+        return template.with_blocks(blocks, calendar=content, zoom_link_sessions=zoom_link_sessions)
+
+    def _texts(self, context: MailContext, special: MailTexts | None, when: str) -> MailTexts:
+        """Subject and opening, the organizers' own or the default, with placeholders filled.
+
+        Organizers write theirs for the usual case, so a special one has texts of ours.
+        """
+        event, default = context.event, special or context.kind.spec.texts
+        own = None if special else self._own_texts.get((event.pk, context.kind))
+        values = {
+            "name": NAME,
+            "event": event.name,
+            "host": event.host,
+            "session": context.session.title if context.session else "",
+            "when": when,
+        }
+        subject, opening = (
+            default_texts.fill(mine or ours, values)
+            for mine, ours in zip(own or default, default, strict=True)
+        )
+        return MailTexts(subject, opening)
 
 
 def _with_key(event: Event) -> Keyed[Event]:
@@ -139,7 +135,7 @@ def _render_templates(
     forms: tuple[str, ...],
     method: str,
     headers: tuple[tuple[str, str], ...],
-) -> MessageTemplate:
+) -> MergeTemplate:
     event = keyed.value
     shared = {
         "name": NAME,
@@ -158,7 +154,7 @@ def _render_templates(
         blocks = {form: mark_safe(sessions_field(form, extension)) for form in forms}  # noqa: S308
         return render_to_string(f"mails/{kind}.{extension}", {**shared, **blocks})
 
-    return MessageTemplate(
+    return MergeTemplate(
         # Titles may contain line breaks, headers may not.
         subject=" ".join(texts.subject.split()),
         text=render("txt"),
@@ -166,4 +162,4 @@ def _render_templates(
         reply_to=(event.contact_email,) if event.contact_email else (),
         headers=dict(headers),
         method=method,
-    )
+    ).with_mime()

@@ -15,23 +15,16 @@ from registrations.zoom import personal_links
 GATHER_SECONDS = 1
 
 
-def queue_links(
-    registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
+def queue_confirmation(
+    kind: MailKind,
+    registrations: Iterable[Registration],
+    *,
+    before: Mapping[int, int] | None = None,
 ) -> None:
-    """Queue people's links. `before`: by registration ID, how many such emails they had before."""
-    _queue_confirmation(MailKind.LINKS, registrations, before)
+    """Queue the email that confirms a registration.
 
-
-def queue_received(
-    registrations: Iterable[Registration], *, before: Mapping[int, int] | None = None
-) -> None:
-    """Queue the email that organizers review their registration; `before` as for links."""
-    _queue_confirmation(MailKind.RECEIVED, registrations, before)
-
-
-def _queue_confirmation(
-    kind: MailKind, registrations: Iterable[Registration], before: Mapping[int, int] | None
-) -> None:
+    `before`: by registration ID, how many emails of this kind the person had before.
+    """
     registrations = list(registrations)
     now = timezone.now()
     waiting = _waiting_for_links(registrations) if kind == MailKind.LINKS else set()

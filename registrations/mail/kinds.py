@@ -7,7 +7,6 @@ A function returns None if its email is no longer needed.
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable
-from typing import TypeVar
 
 from django.utils.safestring import mark_safe
 
@@ -20,40 +19,19 @@ from registrations.mail.merge import NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Seat, join_url
 
-Compose = Callable[[Composer, MailContext], MergeTemplate | None]
-F = TypeVar("F", bound=Compose)
-COMPOSERS: dict[MailKind, Compose] = {}
-
 # A reminder that was queued in time is sent even if its session has moved this little.
 REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 
-def composes(*kinds: MailKind) -> Callable[[F], F]:
-    """Register the function that composes these kinds of email."""
-
-    def register(function: F) -> F:
-        COMPOSERS.update(dict.fromkeys(kinds, function))
-        return function
-
-    return register
-
-
-@composes(MailKind.RECEIVED)
 def received(composer: Composer, context: MailContext) -> MergeTemplate:
     """What someone registered for, as the public sees it: no link and no agenda."""
     asked, waited = (
-        [each for each in sorted(sessions, key=_start) if each.takes_place]
+        [each for each in sessions if each.takes_place]
         for sessions in (context.sessions, context.waiting)
     )
-    shown = {"asked": asked, "waited": waited}
-    return composer.compose(context, composer.texts(context), {}, sessions=shown)
+    return composer.compose(context, sessions={"asked": asked, "waited": waited})
 
 
-def _start(session: Session) -> tuple[dt.datetime, int]:
-    return session.starts_at, session.pk
-
-
-@composes(MailKind.LINKS, MailKind.SCHEDULE)
 def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """Every link, the detailed schedule, the calendar, and the waiting lists the person is on.
 
@@ -64,14 +42,12 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     to_come = _to_come(shown, composer.now) + waiting
     if context.kind == MailKind.SCHEDULE and not to_come:
         return None
-    special = default_texts.ALL_ON_WAITLIST if waiting and not shown else None
+    calendar = (composer.blocks.calendar(context.event, shown), "PUBLISH") if shown else (b"", "")
     return composer.compose(
         context,
-        composer.texts(context, special),
-        {},
         sessions={"row": shown, "full": shown, "asked": waiting},
-        calendar=composer.blocks.calendar(context.event, shown) if shown else b"",
-        method="PUBLISH" if shown else "",
+        special_texts=default_texts.ALL_ON_WAITLIST if waiting and not shown else None,
+        calendar=calendar,
     )
 
 
@@ -79,7 +55,6 @@ def _to_come(sessions: Iterable[Session], now: dt.datetime) -> list[Session]:
     return [each for each in sessions if each.takes_place and each.ends_at > now]
 
 
-@composes(MailKind.DAY, MailKind.HOUR)
 def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The sessions of one day that haven't started, each with its link."""
     first, now = context.session, composer.now
@@ -95,8 +70,12 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     ]
     if first not in to_come:
         return None
-    texts = composer.texts(context, when=_when(first.starts_at, now, context.zone))
-    return composer.compose(context, texts, {"count": len(to_come)}, sessions={"ticket": to_come})
+    return composer.compose(
+        context,
+        sessions={"ticket": to_come},
+        variables={"count": len(to_come)},
+        when=_when(first.starts_at, now, context.zone),
+    )
 
 
 def _is_time_for(kind: MailKind, session: Session, now: dt.datetime) -> bool:
@@ -114,7 +93,6 @@ def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str
     return f"{date} at {clock(moment, zone)} {local.tzname()}"
 
 
-@composes(MailKind.DOORS)
 def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The link to use right now, for those who asked for this email."""
     session = context.session
@@ -122,11 +100,9 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if not session.doors_open_at <= composer.now < session.doors_email_until:
         return None
-    texts = composer.texts(context, session=session.title)
-    return composer.compose(context, texts, {}, sessions={"ticket": [session]})
+    return composer.compose(context, sessions={"ticket": [session]})
 
 
-@composes(MailKind.CHANGED)
 def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What was and what is now, the whole session, and an updated calendar entry.
 
@@ -140,15 +116,12 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     differences = _differences(before, now, context.zone)
     if not session.takes_place or not differences or session.ends_at <= composer.now:
         return None
-    special = CHANGED_TEXTS[before.takes_place, is_waitlisted]
-    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
     return composer.compose(
         context,
-        composer.texts(context, special, session=session.title),
-        {"differences": differences, "back_on": not before.takes_place},
         sessions={"asked" if is_waitlisted else "full": [session]},
-        calendar=calendar,
-        method=method,
+        variables={"differences": differences, "back_on": not before.takes_place},
+        special_texts=CHANGED_TEXTS[before.takes_place, is_waitlisted],
+        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
     )
 
 
@@ -183,7 +156,6 @@ def _day_and_hours(snapshot: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     return f"{day(snapshot.starts_at, zone)}, {hours(snapshot, zone)}"
 
 
-@composes(MailKind.CANCELED)
 def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The canceled session, removed from calendars, and the other sessions still to come."""
     session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
@@ -191,37 +163,26 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if session.takes_place:
         return None
-    special = default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None
-    calendar, method = session_invitation(session, is_waitlisted=is_waitlisted)
     before = was.snapshot()
+    was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
-        composer.texts(context, special, session=session.title),
-        {"title": session.title, "was": before, "was_when": _day_and_hours(before, context.zone)},
         sessions={"row": _to_come(context.sessions, composer.now)},
-        calendar=calendar,
-        method=method,
+        variables={"title": session.title, "was": before, "was_when": was_when},
+        special_texts=default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None,
+        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
     )
 
 
-@composes(MailKind.PROMOTED)
 def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """A spot from the waiting list, with its link and its calendar entry."""
     session = context.session
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
-    calendar, method = session_invitation(session, since=composer.now)
-    return composer.compose(
-        context,
-        composer.texts(context, session=session.title),
-        {},
-        sessions={"full": [session]},
-        calendar=calendar,
-        method=method,
-    )
+    calendar = session_invitation(session, since=composer.now)
+    return composer.compose(context, sessions={"full": [session]}, calendar=calendar)
 
 
-@composes(MailKind.ACCESS)
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
     arranged = []
@@ -230,21 +191,16 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
             arranged.append((session.snapshot(), join_url(TOKEN, session), needs))
     if not arranged:
         return None
-    variables = {"arranged": tuple(arranged)}
-    return composer.compose(context, composer.texts(context), variables, sessions={})
+    return composer.compose(context, sessions={}, variables={"arranged": tuple(arranged)})
 
 
-@composes(MailKind.THANKS)
 def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
     has_links = any(each.recording_url or each.notes_url for each in past)
-    return composer.compose(
-        context, composer.texts(context), {"has_links": has_links}, sessions={"past": past}
-    )
+    return composer.compose(context, sessions={"past": past}, variables={"has_links": has_links})
 
 
-@composes(MailKind.ANNOUNCEMENT)
 def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
     """An organizer's own text, with a link to unsubscribe (RFC 8058)."""
     announcement = context.announcement
@@ -253,16 +209,33 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
     body = default_texts.fill(announcement.body, values)
     return composer.compose(
         context,
-        MailTexts(default_texts.fill(announcement.subject, values), ""),
-        {
+        sessions={},
+        variables={
             "body": body,
             # nh3 has sanitized it.
             "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
             "unsubscribe_url": UNSUBSCRIBE_URL,
         },
-        sessions={},
+        special_texts=MailTexts(announcement.subject, ""),
         headers={
             "List-Unsubscribe": f"<{UNSUBSCRIBE_URL}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
     )
+
+
+# The function that composes each kind. Stored messages have none.
+COMPOSERS: dict[MailKind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
+    MailKind.RECEIVED: received,
+    MailKind.LINKS: schedule,
+    MailKind.SCHEDULE: schedule,
+    MailKind.DAY: reminder,
+    MailKind.HOUR: reminder,
+    MailKind.DOORS: doors,
+    MailKind.CHANGED: changed,
+    MailKind.CANCELED: canceled,
+    MailKind.PROMOTED: promoted,
+    MailKind.ACCESS: access,
+    MailKind.THANKS: thanks,
+    MailKind.ANNOUNCEMENT: announcement,
+}

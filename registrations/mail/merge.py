@@ -1,17 +1,23 @@
 """Mail merge: an email with merge fields, whose values are substituted for each reader."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
 from django.utils.html import escape
 
 from events import ical
+from registrations.mail.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
-from registrations.outbox.prebuilt import HEADERS, MAX_LINE_BYTES, PersonalMail, is_anymail
+from registrations.outbox.prebuilt import HEADERS, PersonalMail, as_sent, substitute_in_mime
+
+# RFC 5322, 2.1.1.
+MAX_LINE_BYTES = 998
 
 # The merge fields. Private-use characters mark them, which forms reject. Fields inside a URL or a
 # calendar are plain ASCII instead.
@@ -36,17 +42,18 @@ def zoom_link_field(session_id: int, extension: str) -> str:
 
 def substitute(text: str, values: Mapping[str, str]) -> str:
     for merge_field, value in values.items():
-        if merge_field in text:
-            text = text.replace(merge_field, value)
+        text = text.replace(merge_field, value)
     return text
 
 
 @dataclass(frozen=True)
-class MessageTemplate:
-    """An email with merge fields for its session blocks, its calendar and all that's personal.
+class MergeTemplate:
+    """An email to everyone who gets the same text, with merge fields for what is personal.
 
     `method` is the calendar's (RFC 5546), "" without one. With any other than PUBLISH the calendar
-    is also among the alternatives, where clients act on it (RFC 6047, 2.4).
+    is also among the alternatives, where clients act on it (RFC 6047, 2.4). For each of
+    `zoom_link_sessions` the text has a field for someone's own Zoom link. `mime` is the prebuilt
+    MIME form; None if Django has to build and encode each email.
     """
 
     subject: str
@@ -55,117 +62,91 @@ class MessageTemplate:
     reply_to: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = ""
+    calendar: bytes = b""
+    zoom_link_sessions: Sequence[int] = ()
+    mime: bytes | None = None
 
-    def build(
-        self, *, to: str, subject: str, text: str, html: str, calendar: str, **headers: str
-    ) -> PersonalMail:
-        message = PersonalMail(
-            subject=subject,
-            body=text,
-            to=[to],
-            reply_to=self.reply_to,
-            headers={"Auto-Submitted": "auto-generated", **headers},
-        )
-        message.attach_alternative(html, "text/html")
-        if self.method == "PUBLISH":
-            message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
-        elif self.method:
-            message.attach_alternative(calendar, f"text/calendar; method={self.method}")
-            # A provider may leave out the alternative: then clients have to act on the file.
-            method = f"; method={self.method}" if is_anymail() else ""
-            message.attach("invite.ics", calendar, f"text/calendar{method}")
-        return message
-
-    @cached_property
-    def prebuilt(self) -> bytes | None:
-        """The MIME form with its merge fields; None if lines are so long that it's encoded."""
-        message = self.build(
-            subject=HEADERS["Subject"],
-            to=HEADERS["To"],
-            text=self.text,
-            html=self.html,
-            calendar=CALENDAR,
-            **self.headers,
-        )
+    def with_mime(self) -> "MergeTemplate":
+        """With prebuilt MIME, unless a line is so long that Django encodes it."""
+        message = self._build({}, to=HEADERS["To"], subject=HEADERS["Subject"], calendar=CALENDAR)
         # Not the subject: Django adds that one itself.
         message.extra_headers |= {name: HEADERS[name] for name in ("Date", "Message-ID")}
         built: Any = EmailMultiAlternatives.message(message)
         mime: bytes = built.as_bytes(linesep="\r\n")
         encoded = b"Transfer-Encoding: quoted-printable" in mime or b"ncoding: base64" in mime
-        return None if encoded else mime
+        return self if encoded else replace(self, mime=mime)
 
-
-@dataclass(frozen=True)
-class MergeTemplate:
-    """An email to everyone who gets the same text: a template, and its blocks by merge field.
-
-    The blocks have a field for someone's own Zoom link for each of `zoom_link_sessions`. Its value
-    is the block `zoom_link`, by extension, with their URL.
-    """
-
-    template: MessageTemplate
-    blocks: Mapping[str, str] = field(default_factory=dict)
-    calendar: bytes = b""
-    zoom_link_sessions: Sequence[int] = ()
-    zoom_link: Mapping[str, str] = field(default_factory=dict)
+    def with_blocks(self, blocks: Mapping[str, str], **changes: Any) -> "MergeTemplate":
+        """With these blocks, by merge field, also in the MIME: building that again is slower."""
+        lines = "\n".join(blocks.values()).encode().splitlines()
+        mime = self.mime if max(map(len, lines), default=0) <= MAX_LINE_BYTES else None
+        return replace(
+            self,
+            text=substitute(self.text, blocks),
+            html=substitute(self.html, blocks),
+            mime=mime and substitute_in_mime(mime, as_sent(blocks)),
+            **changes,
+        )
 
     def merge_for(
         self, person: Registration, zoom_urls: Mapping[int, str] | None = None
     ) -> PersonalMail:
         """The email to this person, with their own Zoom links by session ID."""
-        template = self.template
-        zoom_links = self._zoom_links(zoom_urls or {})
         # The name comes last: it may look like another merge field.
         values = {
-            **self.blocks,
-            **zoom_links,
+            **self._zoom_links(zoom_urls or {}),
             TOKEN: person.token,
-            UNSUBSCRIBE_URL: unsubscribe_url(person) if template.headers else "",
+            UNSUBSCRIBE_URL: unsubscribe_url(person) if self.headers else "",
             HTML_NAME: escape(person.name),
             NAME: person.name,
         }
         in_calendar = {TOKEN: person.token}
-        if template.method not in ("", "PUBLISH"):
+        if self.method not in ("", "PUBLISH"):
             in_calendar[EMAIL] = person.email
-        calendar = ical.replace(self.calendar, in_calendar).decode()
-        message = template.build(
-            to=person.email,
-            subject=substitute(template.subject, values),
-            text=substitute(template.text, values),
-            html=substitute(template.html, values),
-            calendar=calendar,
-            **{name: substitute(value, values) for name, value in template.headers.items()},
-        )
-        message.skeleton = self.prebuilt
-        zoom_links_as_sent = {name: _with_crlf(block) for name, block in zoom_links.items()}
-        message.personal = values | self._blocks_as_sent | zoom_links_as_sent | {CALENDAR: calendar}
+        calendar = ical.replace(self.calendar, in_calendar)
+        subject = substitute(self.subject, values)
+        message = self._build(values, to=person.email, subject=subject, calendar=calendar.decode())
+        message.prebuilt = self.mime
+        message.personal = as_sent(values) | {CALENDAR: calendar}
         return message
 
-    @cached_property
-    def prebuilt(self) -> bytes | None:
-        """The MIME form with its merge fields; None if Django has to build and encode each email.
-
-        That is needed for lines over the limit of RFC 5322, 2.1.1.
-        """
-        lines = (line for block in self.blocks.values() for line in block.encode().splitlines())
-        fits = max(map(len, lines), default=0) <= MAX_LINE_BYTES
-        return self.template.prebuilt if fits else None
-
-    @cached_property
-    def _blocks_as_sent(self) -> dict[str, str]:
-        return {name: _with_crlf(block) for name, block in self.blocks.items()}
+    def _build(
+        self, values: Mapping[str, str], *, to: str, subject: str, calendar: str
+    ) -> PersonalMail:
+        headers = {name: substitute(value, values) for name, value in self.headers.items()}
+        message = PersonalMail(
+            subject=subject,
+            body=substitute(self.text, values),
+            to=[to],
+            reply_to=self.reply_to,
+            headers={"Auto-Submitted": "auto-generated", **headers},
+        )
+        message.attach_alternative(substitute(self.html, values), "text/html")
+        if self.method == "PUBLISH":
+            message.attach("strategy-week.ics", calendar, "text/calendar; method=PUBLISH")
+        elif self.method:
+            typed = f"text/calendar; method={self.method}"
+            message.attach_alternative(calendar, typed)
+            # A provider may leave out the alternative: then clients have to act on the file.
+            is_anymail = settings.EMAIL_BACKEND.startswith("anymail.")
+            message.attach("invite.ics", calendar, typed if is_anymail else "text/calendar")
+        return message
 
     def _zoom_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
-        return {
-            zoom_link_field(pk, extension): block.replace(
-                ZOOM_URL, escape(zoom_urls[pk]) if extension == "html" else zoom_urls[pk]
-            )
-            if pk in zoom_urls
-            else ""
-            for pk in self.zoom_link_sessions
-            for extension, block in self.zoom_link.items()
-        }
+        links = {}
+        for pk in self.zoom_link_sessions:
+            for extension, block in _zoom_link_blocks().items():
+                url = zoom_urls.get(pk, "")
+                link = block.replace(ZOOM_URL, escape(url) if extension == "html" else url)
+                links[zoom_link_field(pk, extension)] = link if url else ""
+        return links
 
 
-def _with_crlf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
+@cache
+def _zoom_link_blocks() -> dict[str, str]:
+    """By extension, the block with someone's own Zoom link."""
+    context = {"own_url": ZOOM_URL, **COLORS}
+    return {
+        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
+        for extension in ("txt", "html")
+    }

@@ -64,12 +64,11 @@ def sample(
         waiting=(session,) if on_waitlist else (),
         session=session,
         was=_earlier_revision(session, moved=kind == MailKind.CHANGED),
-        announcement=_announcement(event) if kind == MailKind.ANNOUNCEMENT else None,
+        announcement=_sample_announcement(event) if kind == MailKind.ANNOUNCEMENT else None,
         needs=((session.pk, "Live captions"), (session.pk, "Large print of the agenda")),
     )
     own_texts = {(event.pk, str(kind)): texts} if texts else default_texts.texts_of([event.pk])
-    week_before = session.starts_at - dt.timedelta(days=7)
-    now = getattr(session, kind.spec.preview_at, week_before)
+    now = getattr(session, kind.spec.preview_at, session.starts_at - dt.timedelta(days=7))
     template = kinds.COMPOSERS[kind](Composer(now, own_texts), context)
     if template is None:
         raise LookupError("There is nothing to say of this session.")
@@ -78,14 +77,8 @@ def sample(
 
 def announcement_preview(announcement: Announcement, person: Registration) -> PersonalMail:
     """The announcement as this person would get it, but without their secret links."""
-    event = announcement.event
-    context = MailContext(
-        kind=MailKind.ANNOUNCEMENT,
-        event=event,
-        zone=person.zone,
-        sessions=(),
-        announcement=announcement,
-    )
+    event, kind = announcement.event, MailKind.ANNOUNCEMENT
+    context = MailContext(kind, event, person.zone, sessions=(), announcement=announcement)
     reader = sample_attendee(event)
     reader.name, reader.email = person.name, person.email
     return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)
@@ -103,7 +96,7 @@ def _earlier_revision(session: Session, *, moved: bool) -> Revision:
     return Revision(session=session, number=session.revision, **snapshot._asdict())
 
 
-def _announcement(event: Event) -> Announcement:
+def _sample_announcement(event: Event) -> Announcement:
     return Announcement(
         event=event,
         subject="What to bring on Saturday",

@@ -1,15 +1,16 @@
 """Queue reminders and thank-you emails when they are due."""
 
 import datetime as dt
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from events.background import for_each_logging_errors
 from events.models import Event, Session, SessionQuerySet
-from registrations.mail.change_notices import earlier_revisions, is_change
+from registrations.mail.change_notices import earlier_revisions, is_change, people_in
 from registrations.mail_kinds import MailKind
-from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
+from registrations.models import OutgoingMail, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
 # No day reminder is due earlier than this before its session.
@@ -21,10 +22,10 @@ THANKS_UNTIL = dt.timedelta(days=7)
 def queue_reminders(now: dt.datetime) -> None:
     """The day before and shortly before each person's first session of a day."""
     ahead = _sessions().with_details().filter(starts_at__lt=now + HORIZON, starts_at__gt=now)
-    for_each_logging_errors(ahead, lambda session: _remind_of(session, now))
+    for_each_logging_errors(ahead, lambda session: _queue_reminders_of(session, now))
 
 
-def _remind_of(session: Session, now: dt.datetime) -> None:
+def _queue_reminders_of(session: Session, now: dt.datetime) -> None:
     event, hour_at = session.event, session.hour_reminder_at
     if event.remind_day_before and session.day_reminder_at <= now < hour_at:
         _remind(MailKind.DAY, session, now)
@@ -35,21 +36,21 @@ def _remind_of(session: Session, now: dt.datetime) -> None:
 def _remind(kind: MailKind, session: Session, now: dt.datetime) -> None:
     """Remind people of a session, unless a reminder of an earlier one that day includes it."""
     event = session.event
-    people = _people(_seats_to_remind(kind, session))
+    people = people_in(_seats_to_remind(kind, session))
     earlier = event.sessions.taking_place().filter(
         starts_at__lt=session.starts_at, starts_at__gt=session.starts_at - dt.timedelta(days=1)
     )
     for other in earlier.with_details():
         if event.day_of(other.starts_at) != event.day_of(session.starts_at):
             continue
-        if now < other.starts_at:
-            people = people.exclude(pk__in=_seats_to_remind(kind, other).values("registration"))
-        else:
-            people = people.exclude(pk__in=_already_covered(kind, other).values("registration"))
+        covered: QuerySet[Any] = (
+            _seats_to_remind(kind, other) if now < other.starts_at else _reminders_of(kind, other)
+        )
+        people = people.exclude(pk__in=covered.values("registration"))
     _queue(people, kind, session)
 
 
-def _already_covered(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
+def _reminders_of(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
     """Reminders of a session that has started, which included what this one would say.
 
     One that wasn't sent yet is dropped when it's rendered.
@@ -100,7 +101,7 @@ def queue_doors_emails(now: dt.datetime) -> None:
     ahead = _sessions().filter(starts_at__gt=now - HORIZON, starts_at__lt=now + HORIZON)
     for session in ahead.filter(meeting__join_url__gt=""):
         if session.doors_open_at <= now < session.doors_email_until:
-            people = _people(Seat.objects.seated().filter(session=session))
+            people = people_in(Seat.objects.seated().filter(session=session))
             _queue(people.filter(wants_doors_email=True), MailKind.DOORS, session)
 
 
@@ -113,14 +114,10 @@ def queue_thanks(now: dt.datetime) -> None:
         if due_at <= now < due_at + THANKS_UNTIL:
             seats = Seat.objects.seated().filter(session__in=event.sessions.taking_place())
             mail_queue.queue_all(
-                _people(seats), kind=MailKind.THANKS, key=f"{MailKind.THANKS}/{event.pk}"
+                people_in(seats), kind=MailKind.THANKS, key=f"{MailKind.THANKS}/{event.pk}"
             )
 
 
 def _sessions() -> SessionQuerySet:
     published = Session.objects.taking_place().filter(event__status=Event.Status.PUBLISHED)
     return published.select_related("event")
-
-
-def _people(seats: QuerySet[Seat]) -> RegistrationQuerySet:
-    return Registration.objects.admitted().filter(pk__in=seats.values("registration"))

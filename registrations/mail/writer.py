@@ -1,7 +1,8 @@
 """Writes a batch of queued emails, each one for its reader."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 
 from django.core.mail import EmailMessage
 from django.utils import timezone
@@ -13,14 +14,8 @@ from registrations.mail.enqueue import access_key
 from registrations.mail.kinds import COMPOSERS
 from registrations.mail.merge import MergeTemplate
 from registrations.mail_kinds import MailKind
-from registrations.models import (
-    AccessNeed,
-    Announcement,
-    OutgoingMail,
-    PersonalLink,
-    Registration,
-    Seat,
-)
+from registrations.models import AccessNeed, Announcement, OutgoingMail, Registration, Seat
+from registrations.models.zoom import PersonalLink
 from registrations.outbox import delivery, mail_queue
 
 # By then the periodic task has queued what the settled edits need.
@@ -40,20 +35,20 @@ class _Batch:
     """What a batch of emails needs, loaded in a few queries, and rendered once per context."""
 
     def __init__(self, mails: Sequence[OutgoingMail]) -> None:
-        self._seats = _seat_states(mails)
-        session_ids = _ids(mail.session_id for mail in mails).union(*self._seats.values())
+        people = {mail.registration_id for mail in mails}
+        self._seats = _seat_states(people)
+        session_ids = {mail.session_id or 0 for mail in mails}.union(*self._seats.values())
+        # Not in_bulk(), which loses the order.
         sessions = Session.objects.filter(pk__in=session_ids).with_details()
         self._sessions = {session.pk: session for session in sessions}
         self._events = Event.objects.in_bulk(
             {mail.registration.event_id for mail in mails if mail.registration}
         )
         is_personal = any(event.has_personal_links for event in self._events.values())
-        self._zoom_urls = _zoom_urls(self._seats) if is_personal else {}
-        self._revisions = Revision.objects.in_bulk(_ids(mail.was_id for mail in mails))
-        self._announcements = Announcement.objects.in_bulk(
-            _ids(mail.announcement_id for mail in mails)
-        )
-        self._needs = _needs([mail for mail in mails if mail.kind == MailKind.ACCESS])
+        self._zoom_urls = _zoom_urls(people) if is_personal else {}
+        self._revisions = Revision.objects.in_bulk({mail.was_id for mail in mails})
+        self._announcements = Announcement.objects.in_bulk({mail.announcement_id for mail in mails})
+        self._needs = _needs({m.registration_id for m in mails if m.kind == MailKind.ACCESS})
         self._composer = Composer(timezone.now(), default_texts.texts_of(self._events))
         self._templates: dict[MailContext, MergeTemplate | None] = {}
 
@@ -115,39 +110,32 @@ def _waited_too_long(mail: OutgoingMail, sessions: Collection[Session], now: dt.
     return bool(sessions) and mail.created_at < max(each.ends_at for each in sessions) <= now
 
 
-def _ids(ids: Iterable[int | None]) -> set[int]:
-    return {pk for pk in ids if pk is not None}
-
-
-def _seat_states(mails: Sequence[OutgoingMail]) -> dict[int, dict[int, str]]:
+def _seat_states(people: Collection[int | None]) -> dict[int, dict[int, str]]:
     """By registration and session, the state of people's seats."""
-    states: dict[int, dict[int, str]] = {pk: {} for pk in _ids(m.registration_id for m in mails)}
-    seats = Seat.objects.filter(registration__in=states)
+    states: dict[int, dict[int, str]] = defaultdict(dict)
+    seats = Seat.objects.filter(registration__in=people)
     for registration, session, state in seats.values_list("registration", "session", "state"):
         states[registration][session] = state
     return states
 
 
-def _needs(mails: Sequence[OutgoingMail]) -> dict[str, list[tuple[int, str]]]:
+def _needs(people: Collection[int | None]) -> dict[str, list[tuple[int, str]]]:
     """By the email's key, the session and the text of each need that it confirms."""
-    needs: dict[str, list[tuple[int, str]]] = {}
-    if not mails:
-        return needs
+    needs: dict[str, list[tuple[int, str]]] = defaultdict(list)
     confirmed = AccessNeed.objects.filter(
-        seat__registration__in={mail.registration_id for mail in mails},
-        state=AccessNeed.State.CONFIRMED,
+        seat__registration__in=people, state=AccessNeed.State.CONFIRMED
     )
     for need in confirmed.select_related("seat"):
         key = access_key(need.seat.registration_id, need.confirmed_at)
-        needs.setdefault(key, []).append((need.seat.session_id, str(need)))
+        needs[key].append((need.seat.session_id, str(need)))
     return needs
 
 
-def _zoom_urls(registration_ids: Collection[int]) -> dict[int, dict[int, str]]:
+def _zoom_urls(people: Collection[int | None]) -> dict[int, dict[int, str]]:
     """By registration and session, people's own Zoom links."""
-    zoom_urls: dict[int, dict[int, str]] = {}
-    links = PersonalLink.objects.usable().filter(seat__registration__in=registration_ids)
+    zoom_urls: dict[int, dict[int, str]] = defaultdict(dict)
+    links = PersonalLink.objects.usable().filter(seat__registration__in=people)
     fields = ("seat__registration_id", "seat__session_id", "join_url")
     for registration_id, session_id, zoom_url in links.values_list(*fields):
-        zoom_urls.setdefault(registration_id, {})[session_id] = zoom_url
+        zoom_urls[registration_id][session_id] = zoom_url
     return zoom_urls

@@ -22,30 +22,3 @@ from registrations.models.registration import (
 )
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
 from registrations.validators import email_key
-
-__all__ = [
-    "NEED_KINDS",
-    "OTHER_NEED",
-    "TOKEN_LENGTH",
-    "UNREACHED_STATES",
-    "AccessNeed",
-    "Announcement",
-    "Answer",
-    "Attendance",
-    "Heartbeat",
-    "MailText",
-    "MailThrottle",
-    "OutgoingMail",
-    "OutgoingMailQuerySet",
-    "PersonalLink",
-    "PersonalLinkQuerySet",
-    "Question",
-    "Registration",
-    "RegistrationQuerySet",
-    "Seat",
-    "SeatQuerySet",
-    "email_key",
-    "join_url",
-    "need_choices",
-    "new_token",
-]

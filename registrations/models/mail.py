@@ -82,6 +82,7 @@ class Announcement(models.Model):
 
 
 STORED_KINDS = [kind.value for kind in MailKind if kind.spec.is_stored]
+TAKEN_STATES = ["sent", "bounced", "complained"]
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
@@ -142,8 +143,8 @@ class OutgoingMail(models.Model):
             models.UniqueConstraint(name="one_mail_per_key", fields=["key"]),
             models.CheckConstraint(
                 name="mail_sent_at_iff_a_server_took_it",
-                condition=Q(state__in=["sent", "bounced", "complained"], sent_at__isnull=False)
-                | (~Q(state__in=["sent", "bounced", "complained"]) & Q(sent_at__isnull=True)),
+                condition=Q(state__in=TAKEN_STATES, sent_at__isnull=False)
+                | (~Q(state__in=TAKEN_STATES) & Q(sent_at__isnull=True)),
             ),
             models.CheckConstraint(
                 name="mail_of_an_announcement_names_it",
@@ -158,25 +159,15 @@ class OutgoingMail(models.Model):
         ]
         # An update writes to all indexes of a row, so those that few rows need have a condition.
         indexes = [
-            *(
-                models.Index(
-                    name=f"mails_of_{field}",
-                    fields=[field],
-                    condition=Q(**{f"{field}__isnull": False}),
-                )
-                for field in ("session", "was", "announcement")
-            ),
-            models.Index(
-                name="mails_in_turn",
-                fields=["priority", "attempts", "due_at", "id"],
-                condition=Q(state="waiting"),
-            ),
-            models.Index(
-                name="mails_with_a_message", fields=["id"], condition=Q(message__isnull=False)
-            ),
-            models.Index(
-                name="mails_of_a_provider", fields=["provider_id"], condition=~Q(provider_id="")
-            ),
+            models.Index(name=name, fields=fields, condition=condition)
+            for name, fields, condition in [
+                ("mails_of_session", ["session"], Q(session__isnull=False)),
+                ("mails_of_was", ["was"], Q(was__isnull=False)),
+                ("mails_of_announcement", ["announcement"], Q(announcement__isnull=False)),
+                ("mails_in_turn", ["priority", "attempts", "due_at", "id"], Q(state="waiting")),
+                ("mails_with_a_message", ["id"], Q(message__isnull=False)),
+                ("mails_of_a_provider", ["provider_id"], ~Q(provider_id="")),
+            ]
         ]
 
     def __str__(self) -> str:

@@ -52,11 +52,8 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
             state__in=[state.BOUNCED, state.COMPLAINED], created_at__gte=OuterRef("email_since")
         ).order_by("-state")
         ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
-        return self.annotate(
-            last_outcome=Coalesce(
-                Subquery(came_back.values("state")[:1]), Subquery(ended.values("state")[:1])
-            )
-        )
+        outcomes = (Subquery(mails.values("state")[:1]) for mails in (came_back, ended))
+        return self.annotate(last_outcome=Coalesce(*outcomes))
 
     def needing(self, kind: str) -> "RegistrationQuerySet":
         """People who asked for this kind of access need."""

@@ -11,19 +11,13 @@ from functools import partial
 from typing import Any
 
 from django.core.mail import EmailMessage
-from django.db import (
-    Error,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    connection,
-    transaction,
-)
+from django.db import Error, connection, transaction
 from django.db.models import F
+from django.db.utils import InterfaceError, InternalError, OperationalError
 from django.utils import timezone
 
 from registrations.models import OutgoingMail
-from registrations.outbox import throttle
+from registrations.outbox import mail_queue, throttle
 from registrations.outbox.connection import (
     Accepted,
     ConnectionFailed,
@@ -31,16 +25,6 @@ from registrations.outbox.connection import (
     Outcome,
     Rejected,
     RenderFailed,
-)
-from registrations.outbox.mail_queue import (
-    BATCH_SIZE,
-    DELIVERY_RUN_SECONDS,
-    OPEN_STATES,
-    NotYet,
-    claim,
-    longest_send,
-    message_id,
-    wake_workers,
 )
 
 logger = logging.getLogger(__name__)
@@ -65,40 +49,35 @@ RECORD_SENT = (
 
 # Renders one email; None if it is no longer needed. Raises NotYet.
 Writer = Callable[[OutgoingMail], EmailMessage | None]
-# Loads what a whole batch needs.
+# Loads what a batch needs.
 MakeWriter = Callable[[Sequence[OutgoingMail]], Writer]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much a delivery run does at a time.
-
-    `recheck_seconds`: how often it looks for more urgent emails, and for paused ones.
-    """
-
-    batch_size: int = BATCH_SIZE
-    run_seconds: float = DELIVERY_RUN_SECONDS
-    recheck_seconds: float = 0.5
 
 
 def deliver_due(
     make_writer: MakeWriter,
     *,
     record_heartbeat: Callable[[], None] = lambda: None,
-    limits: Limits = Limits(),
+    batch_size: int = mail_queue.BATCH_SIZE,
+    run_seconds: float = mail_queue.DELIVERY_RUN_SECONDS,
+    recheck_seconds: float = 0.5,
 ) -> bool:
     """Send due emails for one run. Returns whether more may be due.
 
-    Calls `record_heartbeat` after each email.
+    Calls `record_heartbeat` before and after each email. `recheck_seconds` is how often it looks
+    for more urgent emails, and for paused ones.
     """
+    ends_at = time.monotonic() + run_seconds
     with contextlib.closing(MailConnection()) as mail_connection:
-        run = DeliveryRun(make_writer, mail_connection, record_heartbeat, limits)
+        run = DeliveryRun(
+            make_writer, mail_connection, record_heartbeat, batch_size, ends_at, recheck_seconds
+        )
         try:
             return run.send_due()
         finally:
             run.hand_back_rest()
 
 
+@dataclass
 class DeliveryRun:
     """A loop over due emails, with one connection to the mail server.
 
@@ -106,27 +85,25 @@ class DeliveryRun:
     most one email that may have been sent without being recorded.
     """
 
-    def __init__(
-        self,
-        make_writer: MakeWriter,
-        mail_connection: MailConnection,
-        record_heartbeat: Callable[[], None],
-        limits: Limits,
-    ) -> None:
-        self._make_writer, self._connection = make_writer, mail_connection
-        self._record_heartbeat, self._limits = record_heartbeat, limits
+    make_writer: MakeWriter
+    mail_connection: MailConnection
+    record_heartbeat: Callable[[], None]
+    batch_size: int
+    ends_at: float
+    recheck_seconds: float
+
+    def __post_init__(self) -> None:
         # The next one to send is last.
         self._claimed: list[OutgoingMail] = []
         self._write: Writer
         self._has_woken_another = False
         self._failures, self._last_error = 0, ""
         self._due_again = timezone.now()
-        self._ends_at = time.monotonic() + limits.run_seconds
-        self._recheck_at = time.monotonic() + limits.recheck_seconds
+        self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def send_due(self) -> bool:
         """Returns whether more may be due."""
-        while time.monotonic() < self._ends_at:
+        while time.monotonic() < self.ends_at:
             if time.monotonic() >= self._recheck_at:
                 self._recheck()
             if not self._claimed and not self._claim_batch():
@@ -138,7 +115,8 @@ class DeliveryRun:
                 continue
             if not self._wait_for_slot():
                 return False
-            if timezone.now() + longest_send() > mail.due_at:
+            self._heartbeat()
+            if timezone.now() + mail_queue.longest_send() > mail.due_at:
                 # The lease might expire while the email is being sent.
                 return True
             self._claimed.pop()
@@ -151,17 +129,17 @@ class DeliveryRun:
     def hand_back_rest(self) -> None:
         """Hand back what was claimed but not tried."""
         changes = {"last_error": self._last_error} if self._last_error else {}
-        hand_back(self._claimed, due_at=self._due_again, **changes)
+        _hand_back(self._claimed, due_at=self._due_again, **changes)
 
     def _claim_batch(self) -> bool:
-        claimed = claim(limit=self._limits.batch_size)
+        claimed = mail_queue.claim(limit=self.batch_size)
         self._claimed = claimed[::-1]
-        if len(claimed) == self._limits.batch_size and not self._has_woken_another:
+        if len(claimed) == self.batch_size and not self._has_woken_another:
             # More are probably due: at the start of a mailing, all workers join within moments.
-            transaction.on_commit(wake_workers)
+            transaction.on_commit(mail_queue.wake_workers)
             self._has_woken_another = True
         if claimed:
-            self._write = self._make_writer(claimed)
+            self._write = self.make_writer(claimed)
         return bool(claimed)
 
     def _recheck(self) -> None:
@@ -170,35 +148,35 @@ class DeliveryRun:
         claims = {mail.pk: _claim_of(mail) for mail in self._claimed}
         current = waiting.select_related("registration").in_bulk(list(claims))
         ours = {pk: mail for pk, mail in current.items() if _claim_of(mail) == claims[pk]}
-        hand_back([mail for mail in self._claimed if mail.pk not in ours], due_at=timezone.now())
+        _hand_back([mail for mail in self._claimed if mail.pk not in ours], due_at=timezone.now())
         self._claimed = [ours[mail.pk] for mail in self._claimed if mail.pk in ours]
         lowest = max((mail.priority for mail in self._claimed), default=0)
         if waiting.filter(due_at__lte=timezone.now(), priority__lt=lowest).exists():
             yielded, self._claimed = self._claimed, []
-            hand_back(yielded, due_at=timezone.now())
-        self._recheck_at = time.monotonic() + self._limits.recheck_seconds
+            _hand_back(yielded, due_at=timezone.now())
+        self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def _render(self, mail: OutgoingMail) -> EmailMessage | None:
         """Render the message. If there is none to send, record that and return None."""
         try:
             message = self._write(mail)
-        except NotYet as not_yet:
-            hand_back([mail], due_at=not_yet.moment)
+        except mail_queue.NotYet as not_yet:
+            _hand_back([mail], due_at=not_yet.moment)
             return None
         except Exception as error:  # One faulty email must not hold up the others.
-            _record_render_failure(mail, error)
+            _record_outcome(mail, RenderFailed(error))
             return None
         if message is None:
             _record([mail], state=OutgoingMail.State.DROPPED)
             return None
-        message.extra_headers["Message-ID"] = message_id(mail)
+        message.extra_headers["Message-ID"] = mail_queue.message_id(mail)
         # Providers return it in their reports; see mail/bounces.py.
-        message.metadata = {"mail": message_id(mail)}  # type: ignore[attr-defined]
+        message.metadata = {"mail": mail_queue.message_id(mail)}  # type: ignore[attr-defined]
         return message
 
     def _wait_for_slot(self) -> bool:
         """Wait for the time that MAIL_PER_MINUTE allows. False if that is too late for this run."""
-        patience = dt.timedelta(seconds=DELIVERY_RUN_SECONDS)
+        patience = dt.timedelta(seconds=mail_queue.DELIVERY_RUN_SECONDS)
         latest = timezone.now() + patience
         slot = throttle.next_slot(until=latest)
         if slot > latest:
@@ -209,18 +187,21 @@ class DeliveryRun:
         return True
 
     def _send(self, mail: OutgoingMail, message: EmailMessage) -> None:
-        outcome = self._connection.send(message)
+        outcome = self.mail_connection.send(message)
         if isinstance(outcome, ConnectionFailed):
             self._failures, self._last_error = self._failures + 1, outcome.error
         else:
             self._failures, self._last_error = 0, ""
-        record_outcome(mail, outcome)
+        _record_outcome(mail, outcome)
+        self._heartbeat()
+
+    def _heartbeat(self) -> None:
         # A failed heartbeat must not end the run.
         with contextlib.suppress(Error):
-            self._record_heartbeat()
+            self.record_heartbeat()
 
 
-def record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
+def _record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
     """Record what happened to a claimed email, and when to retry it."""
     match outcome:
         case Accepted(provider_id):
@@ -238,12 +219,8 @@ def record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
                 # A server that is away is waited for, however long it takes.
                 _retry_later(mail, error, can_give_up=False)
         case RenderFailed(exception):
-            _record_render_failure(mail, exception)
-
-
-def _record_render_failure(mail: OutgoingMail, error: Exception) -> None:
-    logger.error("Mail %s could not be written", mail.pk, exc_info=error)
-    _retry_later(mail, f"{RENDER_FAILED_PREFIX}{error!r}")
+            logger.error("Mail %s could not be written", mail.pk, exc_info=exception)
+            _retry_later(mail, f"{RENDER_FAILED_PREFIX}{exception!r}")
 
 
 def _retry_later(
@@ -258,7 +235,7 @@ def _retry_later(
     _record([mail], last_error=error, **changes)
 
 
-def hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
+def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     """Return emails that were claimed but not tried."""
     _record(mails, attempts=F("attempts") - 1, **changes)
 
@@ -275,7 +252,7 @@ def _record(mails: Iterable[OutgoingMail], **changes: Any) -> None:
     for (attempts, due_at), group in itertools.groupby(mails, key=_claim_of):
         ids = [mail.pk for mail in group]
         ours = OutgoingMail.objects.filter(
-            pk__in=ids, state__in=OPEN_STATES, attempts=attempts, due_at=due_at
+            pk__in=ids, state__in=mail_queue.OPEN_STATES, attempts=attempts, due_at=due_at
         )
         _persist(partial(ours.update, **changes), ids, due_at)
 
@@ -303,7 +280,9 @@ def _persist(update: Callable[[], int], ids: list[int], lease_ends_at: dt.dateti
     pause = 0.5
     while True:
         try:
-            updated = update()
+            if update() < len(ids):
+                logger.warning("Of mails %s, some were claimed by another worker", ids)
+            return
         except (OperationalError, InterfaceError, InternalError) as error:
             if connection.in_atomic_block or timezone.now() >= lease_ends_at:
                 raise
@@ -311,7 +290,3 @@ def _persist(update: Callable[[], int], ids: list[int], lease_ends_at: dt.dateti
             connection.close()
             time.sleep(pause)
             pause = min(2 * pause, MAX_RECORD_RETRY_SECONDS)
-        else:
-            break
-    if updated < len(ids):
-        logger.warning("Of mails %s, some were claimed by another worker", ids)

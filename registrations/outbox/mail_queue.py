@@ -6,21 +6,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, CharField, Exists, F, Field, OuterRef, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
 from registrations.mail_kinds import MailKind
-from registrations.models import (
-    Announcement,
-    OutgoingMail,
-    OutgoingMailQuerySet,
-    RegistrationQuerySet,
-)
+from registrations.models import Announcement, OutgoingMail, OutgoingMailQuerySet
+from registrations.models.registration import RegistrationQuerySet
 
 BATCH_SIZE = 100
-# A delivery run ends after this long, so that a worker that is told to stop does so soon.
+# A delivery run ends after this long, so that a worker stops soon when it is asked to.
 DELIVERY_RUN_SECONDS = 10
 # While a row is in one of these, its outcome has yet to be recorded.
 OPEN_STATES = (OutgoingMail.State.WAITING, OutgoingMail.State.PAUSED, OutgoingMail.State.DROPPED)
@@ -68,10 +64,13 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     the number of new emails.
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
-    meta = OutgoingMail._meta
+    meta: Any = OutgoingMail._meta
     differing = {"id", "key", "registration", "message"}
     values: dict[str, Value | Concat] = {
-        f"_{field.column}": Value(getattr(mail, field.attname), output_field=_value_field(field))
+        f"_{field.column}": Value(
+            getattr(mail, field.attname),
+            output_field=field.target_field if field.is_relation else field,
+        )
         for field in meta.concrete_fields
         if field.name not in differing
     }
@@ -93,11 +92,6 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     return queued
 
 
-def _value_field(field: Any) -> Field:
-    """The field itself, or the target field of a foreign key."""
-    return field.target_field if field.is_relation else field
-
-
 def resend(mails: OutgoingMailQuerySet) -> int:
     """Queue failed emails again, in the caller's transaction. Returns how many.
 
@@ -106,13 +100,10 @@ def resend(mails: OutgoingMailQuerySet) -> int:
     now = timezone.now()
     failed = mails.filter(state__in=RESENDABLE_STATES)
     # Locked, so that none is paused or stopped meanwhile.
-    announcements = (
-        Announcement.objects.select_for_update()
-        .order_by("pk")
-        .filter(pk__in=failed.values("announcement"))
-    )
-    paused = [each.pk for each in announcements if each.state == Announcement.State.PAUSED]
-    stopped = [each.pk for each in announcements if each.state == Announcement.State.STOPPED]
+    announcements = Announcement.objects.select_for_update().order_by("pk")
+    locked = list(announcements.filter(pk__in=failed.values("announcement")))
+    paused = [each.pk for each in locked if each.state == Announcement.State.PAUSED]
+    stopped = [each.pk for each in locked if each.state == Announcement.State.STOPPED]
     queued = failed.exclude(announcement__in=stopped).update(
         state=Case(
             When(announcement__in=paused, then=Value(OutgoingMail.State.PAUSED)),

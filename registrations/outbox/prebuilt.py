@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
 from typing import Any
 
-from django.conf import settings
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers, sanitize_address
 
-MAX_LINE_BYTES = 998
 # The placeholders of headers that are replaced as a whole.
 HEADERS = {
     "Subject": "personal-subject",
@@ -18,47 +16,47 @@ HEADERS = {
 }
 
 
-def is_anymail() -> bool:
-    return settings.EMAIL_BACKEND.startswith("anymail.")
+def as_sent(values: Mapping[str, str]) -> dict[str, bytes]:
+    """The values as bytes, with CRLF line ends."""
+    return {
+        name: value.replace("\r\n", "\n").replace("\n", "\r\n").encode()
+        for name, value in values.items()
+    }
+
+
+def substitute_in_mime(mime: bytes, values: Mapping[str, bytes]) -> bytes:
+    for placeholder, value in values.items():
+        mime = mime.replace(placeholder.encode(), value)
+    return mime
 
 
 class PersonalMail(EmailMultiAlternatives):
     """One person's email.
 
-    `skeleton` is the prebuilt MIME, if there is one, and `personal` has what replaces each
-    placeholder in it.
+    `prebuilt` is the MIME, if there is one, and `personal` has what replaces each placeholder.
     """
 
-    skeleton: bytes | None = None
-    personal: Mapping[str, str]
+    prebuilt: bytes | None = None
+    personal: Mapping[str, bytes]
 
     def message(self) -> Any:  # type: ignore[override]
-        return super().message() if self.skeleton is None else PrebuiltMime(self, self.skeleton)
-
-
-class PrebuiltMime:
-    """The part of `email.message.Message` that Django's mail backends use."""
-
-    def __init__(self, mail: PersonalMail, skeleton: bytes) -> None:
-        self._mail, self._skeleton = mail, skeleton
+        """The message for the mail backend, which only calls `as_bytes`."""
+        return super().message() if self.prebuilt is None else self
 
     def as_bytes(self, unixfrom: bool = False, linesep: str = "\n") -> bytes:
-        content = self._skeleton
-        for placeholder, value in self._mail.personal.items():
-            content = content.replace(placeholder.encode(), value.encode())
+        """The prebuilt MIME with the personal values."""
+        content = substitute_in_mime(self.prebuilt or b"", self.personal)
         headers, separator, body = content.partition(b"\r\n\r\n")
-        for name, value in self._personal_headers().items():
-            headers = headers.replace(HEADERS[name].encode(), value.encode())
-        content = headers + separator + body
+        content = substitute_in_mime(headers, as_sent(self._headers())) + separator + body
         return content if linesep == "\r\n" else content.replace(b"\r\n", linesep.encode())
 
-    def _personal_headers(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
         """The headers in HEADERS as they are sent: encoded, folded, and without injections."""
-        mail = self._mail
-        _name, subject = forbid_multi_line_headers("Subject", str(mail.subject), "utf-8")
+        _name, subject = forbid_multi_line_headers("Subject", str(self.subject), "utf-8")
+        message_id = self.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME))
         return {
-            "Subject": subject.replace("\n", "\r\n"),
-            "To": sanitize_address(mail.to[0], "utf-8"),
-            "Date": mail.extra_headers.get("Date") or formatdate(),
-            "Message-ID": mail.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME)),
+            HEADERS["Subject"]: subject,
+            HEADERS["To"]: sanitize_address(self.to[0], "utf-8"),
+            HEADERS["Date"]: self.extra_headers.get("Date") or formatdate(),
+            HEADERS["Message-ID"]: message_id,
         }

@@ -16,13 +16,12 @@ Canceled registrations of the same address for the event are erased too.
 import datetime as dt
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import SESSION_KEY, get_user_model
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session as SignIn
 from django.db import transaction
@@ -51,19 +50,14 @@ KEPT = {
     *("id", "event", "email_since", "created_at"),
     *("canceled_at", "canceled_by_organizer", "approval", "decided_at"),
 }
-
-
-logger = logging.getLogger(__name__)
-
-State = OutgoingMail.State
-
-# How many people one run of `erase_expired` erases.
-PEOPLE_PER_RUN = 100
 # `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
 # How long before an event is erased organizers are warned.
 WARNING_PERIOD = dt.timedelta(days=7)
 ERASED = "Erased"
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -114,16 +108,12 @@ def _anonymize(person: Registration) -> None:
     needs.delete()
     person.strategies.clear()
     # The new `due_at` ends any worker's claim, so nothing is recorded afterwards.
-    person.mails.filter(state__in=mail_queue.OPEN_STATES).update(state=State.DROPPED, due_at=now)
+    unsent = person.mails.filter(state__in=mail_queue.OPEN_STATES)
+    unsent.update(state=OutgoingMail.State.DROPPED, due_at=now)
     person.mails.update(last_error="", provider_id="")
-    registration.update(
-        **{
-            **{field.name: field.get_default() for field in erased_fields()},
-            "email_key": f"erased/{person.pk}",
-            "time_zone": person.event.time_zone,
-            "erased_at": now,
-        }
-    )
+    values = {field.name: field.get_default() for field in erased_fields()}
+    values |= {"email_key": f"erased/{person.pk}", "time_zone": person.event.time_zone}
+    registration.update(**values | {"erased_at": now})
 
 
 def erased_fields() -> list[Any]:
@@ -204,26 +194,25 @@ def _erase_accounts(emails: Iterable[str]) -> None:
     An account that has such an address unverified, besides others, only loses that address.
     """
     for email in emails:
-        addresses = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
-        for address in addresses.select_related("user"):
-            all_of_user = EmailAddress.objects.filter(user=address.user)
-            keys = [email_key(each.email) for each in all_of_user]
-            if address.verified or len(keys) == 1:
-                if not Registration.objects.active().filter(email_key__in=keys).exists():
-                    _erase_account(address.user, [each.email for each in all_of_user])
-            else:
+        found = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
+        for address in found.select_related("user"):
+            owned = EmailAddress.objects.filter(user=address.user)
+            addresses = list(owned.values_list("email", flat=True))
+            keys = list(map(email_key, addresses))
+            if not address.verified and len(addresses) > 1:
                 address.delete()
+            elif not Registration.objects.active().filter(email_key__in=keys).exists():
+                _erase_account(address.user, addresses)
 
 
-def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
+def _erase_account(user: User, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
-    _anonymize_log(get_user_model()._default_manager.filter(pk=user.pk))
+    _anonymize_log(User.objects.filter(pk=user.pk))
+    mails = OutgoingMail.objects.filter(registration=None)
     for email in emails:
-        mails = OutgoingMail.objects.filter(registration=None)
         stored = Q(message__recipient__iexact=email)
-        mails.filter(stored, state__in=mail_queue.OPEN_STATES).update(
-            state=State.DROPPED, due_at=timezone.now()
-        )
+        unsent = mails.filter(stored, state__in=mail_queue.OPEN_STATES)
+        unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
         mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
         mails.filter(stored).update(message=None)
     for sign_in in SignIn.objects.filter(expire_date__gt=timezone.now()).iterator():
@@ -235,7 +224,7 @@ def _erase_account(user: AbstractBaseUser, emails: Iterable[str]) -> None:
 # After the event
 
 
-def erase_expired(now: dt.datetime | None = None, limit: int = PEOPLE_PER_RUN) -> bool:
+def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
     """Erase up to `limit` people of the events that are due for it.
 
     Everyone who was in their meetings is anonymized too, known or not. Returns whether there may
@@ -248,7 +237,11 @@ def erase_expired(now: dt.datetime | None = None, limit: int = PEOPLE_PER_RUN) -
         _anonymize_log_of_deleted_rows()
     for event in expired:
         for registration in event.registrations.filter(erased_at=None).order_by("pk"):
-            done += _try_to_erase(registration)
+            try:
+                done += _erase(registration)
+            except Exception:
+                # The others are still erased.
+                logger.exception("Registration %s could not be erased", registration.pk)
             if done >= limit:
                 logger.info("Erased the personal data of %s people of past events.", done)
                 return True
@@ -266,15 +259,6 @@ def overdue(now: dt.datetime) -> int:
     return sum(event.people for event in _expired_events(now - OVERDUE))
 
 
-def _try_to_erase(registration: Registration) -> bool:
-    """Erase one person. An error is logged, so that the others are erased."""
-    try:
-        return _erase(registration)
-    except Exception:
-        logger.exception("Registration %s could not be erased", registration.pk)
-        return False
-
-
 def _clean_up(now: dt.datetime) -> None:
     """Delete what was recorded about people after they were erased, and expired sign-ins."""
     late = OutgoingMail.objects.filter(registration__erased_at__isnull=False)
@@ -284,35 +268,33 @@ def _clean_up(now: dt.datetime) -> None:
 
 
 def _expired_events(now: dt.datetime) -> list[Any]:
-    return [
-        event
-        for event in _events_with_people().order_by("last_ended_at")
-        if (at := _erasure_time(event)) and at <= now
-    ]
+    return [event for event in _events() if event.erase_at <= now]
 
 
-def _events_with_people() -> QuerySet[Any]:
-    """Events with `last_ended_at` of their sessions and `people`, the number not yet erased."""
-    known = Registration.objects.filter(event=OuterRef("pk"), erased_at=None).order_by()
-    counts = known.values("event").annotate(count=Count("pk")).values("count")
-    return Event.objects.annotate(
-        last_ended_at=Max("sessions__ends_at"), people=Coalesce(Subquery(counts), 0)
+def _events() -> list[Any]:
+    """All events, the next to be erased first, with `erase_at` and the number of `people` left.
+
+    Without sessions, `last_ended_at` is None and `erase_at` is NEVER.
+    """
+    left = Registration.objects.filter(event=OuterRef("pk"), erased_at=None).order_by()
+    counts = left.values("event").annotate(count=Count("pk")).values("count")
+    events: list[Any] = list(
+        Event.objects.annotate(
+            last_ended_at=Max("sessions__ends_at"), people=Coalesce(Subquery(counts), 0)
+        )
     )
-
-
-def _erasure_time(event: Any) -> dt.datetime | None:
-    """When the people of an event (of `_events_with_people`) are erased. None without sessions."""
-    if event.last_ended_at is None:
-        return None
-    days = dt.timedelta(days=event.erase_after_days)
-    return max(event.last_ended_at + days, event.erase_not_before)
+    for event in events:
+        event.erase_at = NEVER
+        if event.last_ended_at:
+            days = dt.timedelta(days=event.erase_after_days)
+            event.erase_at = max(event.last_ended_at + days, event.erase_not_before)
+    return sorted(events, key=lambda event: event.erase_at)
 
 
 # For the admin
 
 
-@dataclass(frozen=True)
-class ErasurePlan:
+class ErasurePlan(NamedTuple):
     """When an event's people are erased, as text. `is_soon`: within a week, or overdue."""
 
     event: Event
@@ -325,21 +307,17 @@ class ErasurePlan:
 
 def erasure_plans(now: dt.datetime) -> list[ErasurePlan]:
     """A plan for each event with people, the next one first."""
-    events = [event for event in _events_with_people() if event.people]
-    never = dt.datetime.max.replace(tzinfo=dt.UTC)
-    events.sort(key=lambda event: _erasure_time(event) or never)
-    return [_plan(event, now) for event in events]
+    return [_plan(event, now) for event in _events() if event.people]
 
 
 def _plan(event: Any, now: dt.datetime) -> ErasurePlan:
-    at, zone = _erasure_time(event), event.zone
-    days = (at - now).days if at else 0
-    left = counted(days, "day", "days") if days > 0 else "less than a day"
+    is_planned, time_left = event.erase_at < NEVER, event.erase_at - now
+    left = counted(time_left.days, "day", "days") if time_left.days else "less than a day"
     return ErasurePlan(
         event=event,
         people=people(event.people),
-        ended=moment(event.last_ended_at, zone) if at else "",
-        when=moment(at, zone) if at else "",
-        left=left if at and at > now else "",
-        is_soon=at is not None and at - WARNING_PERIOD <= now,
+        ended=moment(event.last_ended_at, event.zone) if is_planned else "",
+        when=moment(event.erase_at, event.zone) if is_planned else "",
+        left=left if is_planned and event.erase_at > now else "",
+        is_soon=time_left <= WARNING_PERIOD,
     )

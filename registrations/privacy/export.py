@@ -3,8 +3,8 @@
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.contrib.auth import get_user_model
-from django.db.models import Model, QuerySet
+from django.contrib.auth.models import User
+from django.db.models import Model
 from django.utils import timezone
 
 from registrations.models import UNREACHED_STATES, OutgoingMail, Registration, Seat
@@ -61,16 +61,16 @@ def personal_data(registration: Registration) -> dict[str, Any]:
     """Everything stored about someone, ready to be encoded as JSON."""
     seats = registration.seats.select_related("session", "personal_link")
     mails = registration.mails.select_related("session", "announcement").order_by("pk")
+    verified = EmailAddress.objects.filter(email__iexact=registration.email, verified=True)
+    accounts = User.objects.filter(pk__in=verified.values("user"))
     return {
         "event": registration.event.name,
         "fetched_at": timezone.now(),
         "registration": _serialize(registration),
         "sessions": list(map(_seat, seats.prefetch_related("access_needs", "attendances"))),
-        "answers": [
-            _serialize(answer) for answer in registration.answers.select_related("question")
-        ],
+        "answers": list(map(_serialize, registration.answers.select_related("question"))),
         "mails": list(map(_mail, mails)),
-        "accounts": [_account(user) for user in _accounts(registration.email)],
+        "accounts": list(map(_account, accounts)),
     }
 
 
@@ -116,9 +116,3 @@ def _account(user: Any) -> dict[str, Any]:
         "addresses": list(map(_serialize, user.emailaddress_set.order_by("pk"))),
         "social_accounts": list(map(_serialize, social.order_by("pk"))) if social else [],
     }
-
-
-def _accounts(email: str) -> QuerySet[Any]:
-    """The accounts that have verified this address."""
-    verified = EmailAddress.objects.filter(email__iexact=email, verified=True)
-    return get_user_model()._default_manager.filter(pk__in=verified.values("user"))

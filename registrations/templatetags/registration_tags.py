@@ -26,9 +26,8 @@ def events_of_lost_link(context: template.Context) -> list[Any]:
     """On the error page of an emailed link, return the events that it may belong to."""
     if not str(context.get("request_path", "")).startswith(EMAILED_PATHS):
         return []
-    events = Event.objects.published().with_times()
-    recent = events.filter(last_ends_at__gt=timezone.now() - RECENT)
-    return list(recent.order_by("first_starts_at", "pk"))
+    events = Event.objects.published().with_times().order_by("first_starts_at", "pk")
+    return list(events.filter(last_ends_at__gt=timezone.now() - RECENT))
 
 
 @register.simple_tag

@@ -15,10 +15,7 @@ from registrations.personal_calendar import feed_for
 
 @require_safe
 def feed(request: HttpRequest, token: str) -> HttpResponseBase:
-    """All of the person's sessions. Calendar programs fetch it again and again.
-
-    If nothing has changed, the answer is a 304 (RFC 9110, 13.1.2).
-    """
+    """All of the person's sessions, or a 304 if nothing has changed (RFC 9110, 13.1.2)."""
     registrations = Registration.objects.admitted().select_related("event")
     registration = get_object_or_404(registrations, token=token)
     seats = registration.seats.filter(session__status=Session.Status.PUBLISHED)

@@ -1,12 +1,16 @@
-"""The page for people who lost their link."""
+"""For people without their link: have it emailed again, or sign in to see all their weeks."""
 
+from allauth.account.models import EmailAddress
+from django.contrib.auth.decorators import login_required
+from django.db.models import F, Min
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from events.models import Event
 from registrations import signup
 from registrations.forms import FindForm
+from registrations.models import Registration, email_key
 from registrations.views import rate_limit
 
 
@@ -26,3 +30,19 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     response["Referrer-Policy"] = "no-referrer"
     response["X-Robots-Tag"] = "noindex"
     return response
+
+
+@require_safe
+@login_required(login_url="account_request_login_code")
+def my_weeks(request: HttpRequest) -> HttpResponse:
+    """Registrations under the user's verified addresses, the newest week first."""
+    verified = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
+    addresses = list(verified.values_list("email", flat=True))
+    registrations = Registration.objects.active().filter(
+        email_key__in=map(email_key, addresses), event__status=Event.Status.PUBLISHED
+    )
+    weeks = registrations.exclude(approval=Registration.Approval.DECLINED).select_related("event")
+    weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at"))
+    weeks = weeks.order_by(F("begins_at").desc(nulls_last=True), "-pk")
+    context = {"addresses": addresses, "weeks": weeks}
+    return render(request, "registrations/my_weeks.html", context)

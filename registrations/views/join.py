@@ -17,21 +17,31 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     seat = seat_for_link(token, session_slug)
     if seat is None:
         return redirect_without_seat(token, session_slug)
-    status = joining.seat_status(seat, timezone.now())
+    status = joining.SeatStatus(seat, timezone.now())
     if status.is_joinable and status.zoom_url:
         # A browser's prefetch isn't a visit (its Sec-Purpose header says so).
         if request.method == "GET" and "Sec-Purpose" not in request.headers:
             joining.record_opened(seat)
         return redirect(status.zoom_url)
-    return join_page(request, status)
+    context = {
+        "status": status,
+        "registration": seat.registration,
+        "event": status.session.event,
+        "zone": seat.registration.zone,
+    }
+    response = render(request, "registrations/join.html", context)
+    if status.join_page_refresh is not None:
+        # For browsers without JavaScript: the page's own script is earlier.
+        response["Refresh"] = str(status.join_page_refresh)
+    return response
 
 
 def seat_for_link(token: str, session_slug: str) -> Seat | None:
-    seats = Seat.objects.admitted().filter(
-        registration__token=token, session__in=sessions_with_slug(session_slug)
-    )
-    seats = seats.select_related(
-        "registration", "session__event", "session__meeting", "personal_link"
+    shown = ("registration", "session__event", "session__meeting", "personal_link")
+    seats = (
+        Seat.objects.admitted()
+        .select_related(*shown)
+        .filter(registration__token=token, session__in=sessions_with_slug(session_slug))
     )
     # A session that has this slug now takes precedence over one that used to.
     is_current_slug = Case(When(session__slug=session_slug, then=1), default=0)
@@ -50,19 +60,3 @@ def redirect_without_seat(token: str, session_slug: str) -> HttpResponse:
     sessions = sessions_with_slug(session_slug).filter(event=registration.event_id)
     get_object_or_404(sessions[:1])
     return redirect(f"{registration.get_absolute_url()}?notice=no-seat")
-
-
-def join_page(request: HttpRequest, status: joining.SeatStatus) -> HttpResponse:
-    """The page of a session that can't be joined now. It reloads while that may change."""
-    registration = status.seat.registration
-    context = {
-        "status": status,
-        "registration": registration,
-        "event": status.session.event,
-        "zone": registration.zone,
-    }
-    response = render(request, "registrations/join.html", context)
-    if status.join_page_refresh is not None:
-        # For browsers without JavaScript: the page's own script is earlier.
-        response["Refresh"] = str(status.join_page_refresh)
-    return response

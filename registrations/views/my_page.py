@@ -28,13 +28,14 @@ def registration_for(token: str) -> Registration:
 def me(request: HttpRequest, token: str) -> HttpResponse:
     registration = registration_for(token)
     if registration.canceled_at:
-        return canceled_page(request, registration)
+        context = base_context(request, registration)
+        context["phase"] = registration_phase(registration.event)
+        return render(request, "registrations/canceled.html", context)
     if not registration.is_admitted:
         return pending_page(request, registration)
     now = timezone.now()
-    statuses = [joining.seat_status(seat, now) for seat in joining.shown_seats(registration)]
-    context = {
-        **base_context(request, registration),
+    statuses = [joining.SeatStatus(seat, now) for seat in joining.shown_seats(registration)]
+    context = base_context(request, registration) | {
         "statuses": statuses,
         "next": next((status for status in statuses if status.is_ahead), None),
         "seconds": joining.my_page_refresh(statuses, now),
@@ -46,23 +47,14 @@ def pending_page(request: HttpRequest, registration: Registration) -> HttpRespon
     """What the person entered, and what is public, while the organizers review it."""
     requested = Session.objects.published().filter(registrations=registration)
     waitlist = registration.seats.filter(state=Seat.State.WAITING).select_related("session")
-    context = {
-        **base_context(request, registration),
+    context = base_context(request, registration) | {
         "sessions": requested.select_related("event"),
         "waiting": {seat.session for seat in waitlist},
     }
     return render(request, "registrations/pending.html", context)
 
 
-def canceled_page(request: HttpRequest, registration: Registration) -> HttpResponse:
-    context = {
-        **base_context(request, registration),
-        "phase": registration_phase(registration.event),
-    }
-    return render(request, "registrations/canceled.html", context)
-
-
-def base_context(request: HttpRequest, registration: Registration) -> dict[str, object]:
+def base_context(request: HttpRequest, registration: Registration) -> dict[str, Any]:
     """What all these pages need; `notice` names a message of my_notice.html."""
     return {
         "registration": registration,
@@ -82,12 +74,8 @@ def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
     registration = registration_for(token)
     if not registration.is_admitted:
         raise Http404
-    sessions = [
-        seat.session
-        for seat in joining.shown_seats(registration)
-        if seat.state == Seat.State.SEATED
-    ]
-    calendar = personal_calendar_for(registration, sessions)
+    seated = (each for each in joining.shown_seats(registration) if not each.waiting_since)
+    calendar = personal_calendar_for(registration, [seat.session for seat in seated])
     return calendar_response(calendar, f"{registration.event.slug}.ics")
 
 
@@ -102,6 +90,7 @@ def for_active_registration(
 ) -> Callable[[HttpRequest, str], HttpResponse]:
     """Pass the registration to the view; redirect people who canceled to their own page."""
 
+    @require_http_methods(["GET", "HEAD", "POST"])
     @functools.wraps(view)
     def with_registration(request: HttpRequest, token: str) -> HttpResponse:
         registration = registration_for(token)
@@ -112,7 +101,6 @@ def for_active_registration(
     return with_registration
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @for_active_registration
 def change(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Choose other sessions, and correct one's details."""
@@ -134,23 +122,15 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
     sessions = list(event.sessions.published().select_related("event"))
     open_sessions = [session for session in sessions if session.is_open_to_register(now)]
     phase = event.registration_phase(now, open_sessions)
-    is_open = phase == Event.Phase.OPEN
     attended = {pk for pk, seat in own.items() if seat.attended and seat.session.starts_at <= now}
-    offered = [
-        session
-        for session in open_sessions
-        if (is_open or session.pk in own) and session.pk not in attended
-    ]
+    offered = [session for session in open_sessions if session.pk not in attended]
+    if phase != Event.Phase.OPEN:
+        offered = [session for session in offered if session.pk in own]
+    data = request.POST if request.method == "POST" else None
     form = ChangeForm(
-        request.POST if request.method == "POST" else None,
-        registration=registration,
-        sessions=sessions,
-        offered=offered,
-        seats=own.values(),
-        strategies=event.tracks.all(),
+        data, registration=registration, sessions=sessions, offered=offered, seats=own.values()
     )
-    return {
-        **base_context(request, registration),
+    return base_context(request, registration) | {
         "form": form,
         "phase": phase,
         "sessions": offered,
@@ -159,7 +139,6 @@ def change_context(request: HttpRequest, registration: Registration) -> dict[str
     }
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @for_active_registration
 def resend(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Email the links again. A GET, as by a link scanner, only leads to the page."""
@@ -169,7 +148,6 @@ def resend(request: HttpRequest, registration: Registration) -> HttpResponse:
     return redirect_to_my_page(registration, "mailed" if is_sent else "mailed-before")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @for_active_registration
 def renew(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Explain what a new secret link means, and then make one."""
@@ -182,15 +160,12 @@ def renew(request: HttpRequest, registration: Registration) -> HttpResponse:
     return redirect_to_my_page(registration, "renewed")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @for_active_registration
 def cancel(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Ask for confirmation, and then cancel the registration."""
     if request.method != "POST":
-        context = {
-            **base_context(request, registration),
-            "phase": registration_phase(registration.event),
-        }
+        context = base_context(request, registration)
+        context["phase"] = registration_phase(registration.event)
         return render(request, "registrations/my_cancellation.html", context)
     signup.cancel(registration=registration)
     return redirect_to_my_page(registration)
@@ -200,11 +175,8 @@ def cancel(request: HttpRequest, registration: Registration) -> HttpResponse:
 def restore(request: HttpRequest, token: str) -> HttpResponse:
     """Undo a cancellation, while registration is open."""
     registration = registration_for(token)
-    if request.method != "POST":
-        return redirect_to_my_page(registration)
-    if not registration.canceled_at:
-        return redirect_to_my_page(registration, "back")
-    if registration_phase(registration.event) != Event.Phase.OPEN:
+    is_open = registration_phase(registration.event) == Event.Phase.OPEN
+    if request.method != "POST" or (registration.canceled_at and not is_open):
         return redirect_to_my_page(registration)
     try:
         is_restored = signup.restore(registration=registration)

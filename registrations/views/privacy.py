@@ -11,8 +11,6 @@ from registrations.privacy import erasure, export
 
 logger = logging.getLogger(__name__)
 
-FORMAT = {"indent": 2, "ensure_ascii": False}
-
 
 def with_data_access() -> RegistrationQuerySet:
     """People who may see and erase their data: also those who are pending or have canceled."""
@@ -25,7 +23,8 @@ def with_data_access() -> RegistrationQuerySet:
 def my_data(request: HttpRequest, token: str) -> HttpResponse:
     """All data about the person, as a file."""
     registration = get_object_or_404(with_data_access(), token=token)
-    response = JsonResponse(export.personal_data(registration), json_dumps_params=FORMAT)
+    data = export.personal_data(registration)
+    response = JsonResponse(data, json_dumps_params={"indent": 2, "ensure_ascii": False})
     name = f"{registration.event.slug}-my-data.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response

@@ -12,8 +12,7 @@ logger = logging.getLogger(__name__)
 def is_rate_limited(request: HttpRequest, form: str) -> bool:
     """Count this request, and return whether the visitor has sent this form too often.
 
-    Without a known IP address there is no limit. TRUSTED_PROXY_COUNT decides which proxy headers
-    are trusted to give it, as for signing in.
+    Without a known IP address there is no limit. TRUSTED_PROXY_COUNT says which proxies give it.
     """
     try:
         return not ratelimit.consume(request, action=form)

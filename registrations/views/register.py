@@ -50,9 +50,7 @@ def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str,
         "phase": event.registration_phase(now, sessions),
         "sessions": sessions,
         "full": seats.full_sessions(sessions),
-        "form": RegistrationForm(
-            data, event=event, sessions=sessions, strategies=event.tracks.all()
-        ),
+        "form": RegistrationForm(data, event=event, sessions=sessions),
     }
 
 
@@ -64,8 +62,7 @@ def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
 
     def rendered() -> str:
         context = {**sign_up_context(event_slug), "csrf_token": CSRF_PLACEHOLDER}
-        is_open = context["phase"] == Event.Phase.OPEN
-        name = "register" if is_open else "not_open"
+        name = "register" if context["phase"] == Event.Phase.OPEN else "not_open"
         return render_to_string(f"registrations/{name}.html", context)
 
     page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)

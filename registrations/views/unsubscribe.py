@@ -20,10 +20,9 @@ def unsubscribe(request: HttpRequest, signed: str) -> HttpResponse:
     if registration is None:
         raise Http404
     if request.method == "POST":
-        if "again" in request.POST:
-            subscriptions.subscribe(registration=registration)
-        else:
-            subscriptions.unsubscribe(registration=registration)
+        is_again = "again" in request.POST
+        change = subscriptions.subscribe if is_again else subscriptions.unsubscribe
+        change(registration=registration)
         registration.refresh_from_db()
     context = {"registration": registration, "event": registration.event}
     return render(request, "registrations/unsubscribe.html", context)

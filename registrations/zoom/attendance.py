@@ -2,10 +2,11 @@
 
 import datetime as dt
 import logging
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.utils import timezone
 
 from events import background
@@ -18,30 +19,22 @@ from registrations.zoom import reports, webhooks
 
 logger = logging.getLogger(__name__)
 
-# Reports that one run applies, and how many about people it applies together.
-MAX_REPORTS = 2000
-BATCH_SIZE = 100
 # How long a repeated report is recognized. Zoom repeats them for an hour and a half.
 REPORTS_KEPT_FOR = dt.timedelta(days=1)
 # When Zoom's participant list can be read, after the end of the meeting.
 LIST_READY_AFTER, LIST_READY_UNTIL = dt.timedelta(minutes=30), dt.timedelta(days=2)
 # The same time in a report and in the list can differ by some seconds.
 TOLERANCE = dt.timedelta(seconds=5)
-# The name and email of someone unknown or erased.
-ANONYMOUS = ("", "")
-
-
-class OtherSession(Exception):
-    """The seat belongs to a different session than the attendance."""
 
 
 # Reports
 
 
-def apply_reports(
-    now: dt.datetime | None = None, *, limit: int = MAX_REPORTS, batch_size: int = BATCH_SIZE
-) -> None:
-    """Apply what Zoom has reported, in order. Several workers may do so at the same time."""
+def apply_reports(now: dt.datetime | None = None, limit: int = 2000, batch_size: int = 100) -> None:
+    """Apply up to `limit` of Zoom's reports, in order; those about people in batches.
+
+    Several workers may do so at the same time.
+    """
     now = now or timezone.now()
     done = 0
     for kinds, size in ((reports.HANDLERS, 1), (reports.PRESENCE_KINDS, batch_size)):
@@ -77,26 +70,28 @@ def _apply_or_skip(batch: Sequence[ZoomReport]) -> None:
         # The database failed, not the report. The next run tries again.
         raise
     except Exception:
-        if len(batch) > 1:
-            for report in batch:
-                _apply_or_skip([report])
-        else:
+        if len(batch) == 1:
             logger.exception("Zoom report %s, %s, could not be applied", batch[0].pk, batch[0].kind)
+            return
+        for report in batch:
+            _apply_or_skip([report])
 
 
 def _apply(batch: Sequence[ZoomReport]) -> None:
-    meetings: dict[int | None, Meeting | None] = {}
-    stays: dict[tuple[Session, str], list[Participant]] = {}
+    meetings = Meeting.objects.filter(
+        zoom_id__in={report.zoom_id for report in batch}, session__isnull=False
+    ).select_related("session__event")
+    meetings_by_id = {meeting.zoom_id: meeting for meeting in meetings}
+    stays: dict[tuple[Session, str], list[Participant]] = defaultdict(list)
     for report in batch:
-        if report.kind in reports.HANDLERS:
-            reports.apply(report)
+        meeting = meetings_by_id.get(report.zoom_id)
+        if meeting is None or meeting.session is None:
             continue
-        if report.zoom_id not in meetings:
-            meetings[report.zoom_id] = reports.meeting_of(report)
-        meeting = meetings[report.zoom_id]
-        if meeting and meeting.session:
-            instance = meeting.session, report.payload["object"]["uuid"]
-            stays.setdefault(instance, []).append(_participant(report))
+        details = report.payload["object"]
+        if handler := reports.HANDLERS.get(report.kind):
+            handler(meeting, details, report.received_at)
+        else:
+            stays[meeting.session, details["uuid"]].append(_participant(report))
     for (session, uuid), participants in stays.items():
         save_participants(session, uuid, participants)
 
@@ -104,19 +99,17 @@ def _apply(batch: Sequence[ZoomReport]) -> None:
 def _participant(report: ZoomReport) -> Participant:
     """The person who joined or left, with one of the two times."""
     person = report.payload["object"]["participant"]
-    joined_at = left_at = None
-    if report.kind == reports.JOINED:
-        joined_at = zoom_client.parse_time(person.get("join_time")) or report.received_at
-    else:
-        left_at = zoom_client.parse_time(person.get("leave_time")) or report.received_at
+    has_joined = report.kind == reports.JOINED
+    at = zoom_client.parse_time(person.get("join_time" if has_joined else "leave_time"))
+    at = at or report.received_at
     return Participant(
         registrant_id=str(person.get("registrant_id") or ""),
         # `user_id` changes in breakout rooms, `participant_uuid` doesn't.
         user_id=str(person.get("participant_uuid") or person["user_id"]),
         name=str(person.get("user_name") or ""),
         email=str(person.get("email") or ""),
-        joined_at=joined_at,
-        left_at=left_at,
+        joined_at=at if has_joined else None,
+        left_at=None if has_joined else at,
     )
 
 
@@ -176,18 +169,17 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
         meeting__session=session, registrant_id__in=registrant_ids, seat__isnull=False
     )
     by_link = dict(links.values_list("registrant_id", "seat"))
-    keys = {
-        _email_key(participant.email)
+    keys = [
+        "" if participant.registrant_id in by_link else _email_key(participant.email)
         for participant in participants
-        if participant.registrant_id not in by_link
-    }
+    ]
     seats = Seat.objects.filter(
-        session=session, registration__canceled_at=None, registration__email_key__in=keys - {""}
+        session=session, registration__canceled_at=None, registration__email_key__in={*keys} - {""}
     )
     by_email = dict(seats.values_list("registration__email_key", "pk"))
     return [
-        by_link.get(participant.registrant_id) or by_email.get(_email_key(participant.email))
-        for participant in participants
+        by_link.get(participant.registrant_id) or by_email.get(key)
+        for participant, key in zip(participants, keys, strict=True)
     ]
 
 
@@ -202,16 +194,14 @@ def _email_key(email: str) -> str:
 def match(*, attendance: Attendance, seat: Seat) -> int:
     """Save whose attendance it was, also for others in the session with its name and email.
 
-    Returns how many were matched. Raises OtherSession.
+    Returns how many were matched. Raises ValueError if the seat is in another session.
     """
     if seat.session_id != attendance.session_id:
-        raise OtherSession
+        raise ValueError("The seat and the attendance are in different sessions.")
     same = Q(pk=attendance.pk)
     if attendance.name and attendance.email:
-        same |= Q(
-            seat=None, session=attendance.session_id, name=attendance.name, email=attendance.email
-        )
-    matched = Attendance.objects.filter(same).update(seat=seat)
+        same |= Q(seat=None, name=attendance.name, email=attendance.email)
+    matched = Attendance.objects.filter(same, session=seat.session_id).update(seat=seat)
     Seat.objects.filter(pk=seat.pk).update(attended=True)
     return matched
 
@@ -222,43 +212,41 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
 def complete_ended() -> None:
     """Complete, once, the attendance of meetings whose participant list is ready."""
     now = timezone.now()
-    for meeting in _incomplete(now):
-        if sync.is_paused() or meeting.session is None:
+    meetings = Meeting.objects.at_zoom().filter(
+        session__isnull=False,
+        ended_at__gt=now - LIST_READY_UNTIL,
+        ended_at__lte=now - LIST_READY_AFTER,
+    )
+    is_complete = Q(counted_at__gte=F("ended_at") + LIST_READY_AFTER)
+    incomplete = meetings.exclude(is_complete, counted_at__isnull=False)
+    for meeting in incomplete.select_related("session"):
+        if sync.is_paused():
             return
         before, row = meeting.counted_at, Meeting.objects.filter(pk=meeting.pk)
         if not row.filter(counted_at=before).update(counted_at=now):
             # Another worker was faster.
             continue
         try:
-            complete(meeting.session)
+            complete(meeting)
         except zoom_client.TryLater:
             row.update(counted_at=before)
         except zoom_client.ZoomError as error:
             logger.warning("No participant list of Zoom meeting %s: %s", meeting.zoom_id, error)
 
 
-def _incomplete(now: dt.datetime) -> QuerySet[Meeting]:
-    ended = Meeting.objects.at_zoom().filter(
-        session__isnull=False,
-        ended_at__gt=now - LIST_READY_UNTIL,
-        ended_at__lte=now - LIST_READY_AFTER,
-    )
-    complete = Q(counted_at__gte=F("ended_at") + LIST_READY_AFTER)
-    return ended.exclude(complete, counted_at__isnull=False).select_related("session")
-
-
-def complete(session: Session) -> None:
+def complete(meeting: Meeting) -> None:
     """Add what the reports missed, from Zoom's participant list of the ended meeting.
 
     Raises ZoomError.
     """
-    meeting = session.meeting_or_none
-    if meeting is None or not meeting.zoom_id:
+    session = meeting.session
+    if session is None or not meeting.zoom_id:
         return
-    listed = [each for each in sync.past_participants(meeting) if each.joined_at]
+    with sync.tracking_account_health():
+        participants = zoom_client.past_participants(meeting.zoom_id or 0)
+    listed = [each for each in participants if each.joined_at]
     with transaction.atomic():
-        new = _fill_in(session, listed)
-        if new:
+        if new := _fill_in(session, listed):
             # The list doesn't name the meeting's instance; the first time of joining identifies it.
             first = min(each.joined_at for each in listed if each.joined_at)
             save_participants(session, f"{meeting.zoom_id}/{first:%Y%m%dT%H%M%S}", new)
@@ -266,16 +254,14 @@ def complete(session: Session) -> None:
 
 def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participant]:
     """Add missing times to the known stays. Returns the participants who are new."""
-    known: dict[object, list[Attendance]] = {}
+    known: dict[object, list[Attendance]] = defaultdict(list)
     for row in session.attendances.select_for_update().order_by("pk"):
-        known.setdefault(_identity(row), []).append(row)
+        known[_identity(row)].append(row)
     matches, new = [], []
     for participant in listed:
-        rows = [row for row in known.get(_identity(participant), []) if _overlap(row, participant)]
+        rows = [row for row in known[_identity(participant)] if _overlap(row, participant)]
         # Of someone erased, only the times are known.
-        rows = rows or [
-            row for row in known.get(ANONYMOUS, []) if _joined_together(row, participant)
-        ]
+        rows = rows or [row for row in known["", ""] if _joined_together(row, participant)]
         matches += [(row, participant) for row in rows if len(_known_times(row)) == 1]
         if not rows:
             new.append(participant)

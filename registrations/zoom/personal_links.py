@@ -51,7 +51,7 @@ def sync_links() -> bool:
 
     Returns whether there may be more to do.
     """
-    if not sync.is_configured():
+    if not zoom_client.is_configured():
         return False
     end = time.monotonic() + SYNC_SECONDS
     _detach_unqualified()
@@ -63,16 +63,15 @@ def sync_links() -> bool:
 
 def sync_links_soon() -> None:
     """Run `sync_links` in a worker after this transaction, so that revoked links end at once."""
-    if sync.is_configured():
+    if zoom_client.is_configured():
         transaction.on_commit(lambda: mail_queue.wake_workers("issue_links"))
 
 
 def try_again(*, event: Event) -> int:
     """Retry the links that Zoom refused or that wait for a later try. Returns how many."""
     # Links whose call is under way have an `asked_at`.
-    failed = PersonalLink.objects.filter(seat__session__event=event, asked_at=None).exclude(
-        state=PersonalLink.State.ISSUED
-    )
+    links = PersonalLink.objects.filter(seat__session__event=event, asked_at=None)
+    failed = links.exclude(state=PersonalLink.State.ISSUED)
     count = failed.update(state=PersonalLink.State.WANTED, due_at=timezone.now(), problem="")
     sync_links_soon()
     return count
@@ -80,11 +79,11 @@ def try_again(*, event: Event) -> int:
 
 def awaiting_links(registration_ids: Collection[int]) -> set[int]:
     """The registrations whose links will be issued soon: their emails wait for EMAIL_HOLD."""
-    if not sync.is_configured() or sync.is_paused():
+    if not zoom_client.is_configured() or sync.is_paused():
         return set()
-    missing = wanted_seats(timezone.now()).filter(registration__in=registration_ids)
-    missing = missing.exclude(
-        personal_link__state__in=[PersonalLink.State.ISSUED, PersonalLink.State.REFUSED]
+    seats = wanted_seats(timezone.now()).filter(registration__in=registration_ids)
+    missing = seats.filter(
+        Q(personal_link=None) | Q(personal_link__state=PersonalLink.State.WANTED)
     )
     return set(missing.values_list("registration", flat=True))
 
@@ -110,9 +109,9 @@ def detach(links: PersonalLinkQuerySet) -> None:
 
 
 def _upcoming_meetings() -> MeetingQuerySet:
-    personal = Q(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
-    upcoming = Meeting.objects.at_zoom().filter(personal, session__ends_at__gt=timezone.now())
-    return upcoming.order_by("session__starts_at")
+    upcoming = Meeting.objects.at_zoom().filter(session__ends_at__gt=timezone.now())
+    personal = upcoming.filter(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
+    return personal.order_by("session__starts_at")
 
 
 def _detach_unqualified() -> None:
@@ -122,9 +121,8 @@ def _detach_unqualified() -> None:
     or canceled by mistake. A meeting deleted at Zoom takes its links with it.
     """
     PersonalLink.objects.exclude(zoom_id=F("meeting__zoom_id")).delete()
-    upcoming = PersonalLink.objects.filter(
-        meeting__session__ends_at__gt=timezone.now(), seat__isnull=False
-    )
+    seated = PersonalLink.objects.filter(seat__isnull=False)
+    upcoming = seated.filter(meeting__session__ends_at__gt=timezone.now())
     qualified = Q(seat__in=Seat.objects.admitted(), email=F("seat__registration__email"))
     detach(upcoming.exclude(qualified))
 
@@ -157,19 +155,16 @@ def _register(
     The pool's threads only call Zoom; they don't use the database. After an error, or when the
     time is up, calls that haven't started are canceled, and their links released.
     """
-    zoom_id = links[0].zoom_id
+    zoom_id, size = links[0].zoom_id, zoom_client.REGISTRANTS_PER_CALL
     try:
-        links = _match_existing_registrants(zoom_id, links)
+        links = _match_existing_registrants(links)
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         return error
     _update(links, asked_at=timezone.now())
-    chunks = [
-        links[i : i + zoom_client.REGISTRANTS_PER_CALL]
-        for i in range(0, len(links), zoom_client.REGISTRANTS_PER_CALL)
-    ]
+    chunks = [links[start : start + size] for start in range(0, len(links), size)]
     calls = {
-        pool.submit(sync.register_people, zoom_id, [_person(link) for link in chunk]): chunk
+        pool.submit(sync.register_people, zoom_id, list(map(_person, chunk))): chunk
         for chunk in chunks
     }
     failure = None
@@ -191,50 +186,37 @@ def _register(
     return failure
 
 
+@transaction.atomic
 def _claim_some(meeting: Meeting) -> list[PersonalLink]:
     """Lease links to issue: new ones for seats without, else those that are due for another try."""
-    seats = wanted_seats(timezone.now()).filter(session=meeting.session_id)
-    # Registering the address of a detached link would return the registrant to be revoked.
-    detached = PersonalLink.objects.filter(meeting=meeting, seat=None)
-    missing = (
-        seats.filter(personal_link=None)
-        .annotate(address=Lower("registration__email"))
-        .exclude(address__in=list(detached.values_list(Lower("email"), flat=True)))
-    )
-    due = PersonalLink.objects.filter(
-        meeting=meeting,
-        zoom_id=F("meeting__zoom_id"),
-        seat__in=seats,
-        state=PersonalLink.State.WANTED,
-        due_at__lte=timezone.now(),
-    )
-    return _claim_new(meeting, missing) or _claim(due, CLAIM_SIZE)
-
-
-@transaction.atomic
-def _claim_new(meeting: Meeting, seats: SeatQuerySet) -> list[PersonalLink]:
-    """Create leased links for seats that have none."""
     assert meeting.zoom_id  # noqa: S101  # It exists at Zoom.
     # Only one worker at a time, or two would create the same links.
     Meeting.objects.select_for_update().get(pk=meeting.pk)
-    return PersonalLink.objects.bulk_create(
+    now = timezone.now()
+    seats = wanted_seats(now).filter(session=meeting.session_id)
+    # Registering the address of a detached link would return the registrant to be revoked.
+    detached = meeting.personal_links.filter(seat=None).values_list(Lower("email"), flat=True)
+    missing = seats.filter(personal_link=None).alias(address=Lower("registration__email"))
+    missing = missing.exclude(address__in=list(detached)).select_related("registration")
+    created = PersonalLink.objects.bulk_create(
         PersonalLink(
             seat=seat,
             email=seat.registration.email,
             meeting=meeting,
             zoom_id=meeting.zoom_id,
-            due_at=timezone.now() + LEASE,
+            due_at=now + LEASE,
         )
-        for seat in seats.select_related("registration").order_by("pk")[:CLAIM_SIZE]
+        for seat in missing.order_by("pk")[:CLAIM_SIZE]
     )
+    wanted = meeting.personal_links.filter(seat__in=seats, state=PersonalLink.State.WANTED)
+    due = wanted.filter(zoom_id=F("meeting__zoom_id"), due_at__lte=now)
+    return created or _claim(due, CLAIM_SIZE)
 
 
 @transaction.atomic
 def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
     """Lease some of these links; no other worker gets them."""
-    rows = links.order_by("pk")
-    if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True, of=("self",))
+    rows = links.select_for_update(skip_locked=True, of=("self",)).order_by("pk")
     claimed = list(rows.select_related("seat__registration")[:limit])
     _update(claimed, due_at=timezone.now() + LEASE)
     return claimed
@@ -244,14 +226,12 @@ def _person(link: PersonalLink) -> zoom_client.Person:
     return zoom_client.Person(link.email, link.seat.registration.name if link.seat else link.email)
 
 
-def _match_existing_registrants(
-    zoom_id: int, links: Sequence[PersonalLink]
-) -> Sequence[PersonalLink]:
+def _match_existing_registrants(links: Sequence[PersonalLink]) -> Sequence[PersonalLink]:
     """Record the people whom an earlier, unanswered try registered, and return the others."""
     if not any(link.asked_at for link in links):
         return links
     with sync.tracking_account_health():
-        registered = sync.registrants_by_email(zoom_id)
+        registered = sync.registrants_by_email(links[0].zoom_id)
     _record([link for link in links if _key(link) in registered], registered)
     return [link for link in links if _key(link) not in registered]
 
@@ -260,21 +240,20 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
     """Save each person's link, or why there is none, and release the emails that waited for it."""
     now = timezone.now()
     issued: list[tuple[int, str, str]] = []
+    unnamed = zoom_client.TryLater("Zoom said nothing of this address.")
     for link in links:
-        outcome = outcomes.get(
-            _key(link), zoom_client.TryLater("Zoom said nothing of this address.")
-        )
+        outcome = outcomes.get(_key(link), unnamed)
         if isinstance(outcome, zoom_client.TryLater):
             due_at = outcome.retry_at or now + REJECTED_DELAY
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
-        elif isinstance(outcome, zoom_client.ZoomError):
-            _refuse(link, str(outcome))
+            continue
+        problem = "Zoom registered this person, but gave no link. A host has to approve them."
+        if isinstance(outcome, zoom_client.ZoomError):
+            problem = str(outcome)
         elif 0 < len(outcome.join_url) <= MAX_URL_LENGTH:
             issued.append((link.pk, outcome.id, outcome.join_url))
-        else:
-            _refuse(
-                link, "Zoom registered this person, but gave no link. A host has to approve them."
-            )
+            continue
+        _update([link], state=PersonalLink.State.REFUSED, problem=problem, asked_at=None)
     if issued:
         _record_issued(issued, now)
     _release_held_mails(links)
@@ -298,10 +277,6 @@ def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> 
         )
 
 
-def _refuse(link: PersonalLink, problem: str) -> None:
-    _update([link], state=PersonalLink.State.REFUSED, problem=problem, asked_at=None)
-
-
 def _postpone(links: Sequence[PersonalLink], error: zoom_client.ZoomError) -> None:
     """A call failed for all of these links: save why, and when to try again."""
     now = timezone.now()
@@ -312,10 +287,9 @@ def _postpone(links: Sequence[PersonalLink], error: zoom_client.ZoomError) -> No
             del changes["asked_at"]
     elif isinstance(error, zoom_client.Rejected):
         changes["due_at"] = now + REJECTED_DELAY
-        zoom_id = links[0].zoom_id
-        logger.warning("Zoom rejected the registrants of meeting %s: %s", zoom_id, error)
+        logger.warning("Zoom rejected registrants of meeting %s: %s", links[0].zoom_id, error)
         if isinstance(error, zoom_client.NotFound):
-            sync.mark_gone(zoom_id)
+            sync.mark_gone(links[0].zoom_id)
     _update(links, **changes)
 
 
@@ -333,13 +307,9 @@ def _release_held_mails(links: Iterable[PersonalLink]) -> None:
         due_at__gt=now,
         registration__seats__personal_link__in=[link.pk for link in links],
     )
-    people = dict(held.values_list("pk", "registration"))
-    if not people:
-        return
-    still_waiting = awaiting_links(set(people.values()))
-    ready = [pk for pk, registration_id in people.items() if registration_id not in still_waiting]
-    OutgoingMail.objects.filter(pk__in=ready).update(due_at=now)
-    mail_queue.wake_workers()
+    if people := set(held.values_list("registration", flat=True)):
+        held.filter(registration__in=people - awaiting_links(people)).update(due_at=now)
+        mail_queue.wake_workers()
 
 
 def _key(link: PersonalLink) -> str:
@@ -351,29 +321,26 @@ def _key(link: PersonalLink) -> str:
 
 def _revoke_some(meeting: Meeting) -> bool:
     """Cancel some of the meeting's detached links at Zoom. Returns whether there may be more."""
-    detached = PersonalLink.objects.filter(
-        meeting=meeting, zoom_id=F("meeting__zoom_id"), seat=None, due_at__lte=timezone.now()
-    )
-    links = _claim(detached, zoom_client.REGISTRANTS_PER_CALL)
+    detached = meeting.personal_links.filter(seat=None, zoom_id=F("meeting__zoom_id"))
+    due = detached.filter(due_at__lte=timezone.now())
+    links = _claim(due, zoom_client.REGISTRANTS_PER_CALL)
     if not links:
         return False
+    zoom_id = links[0].zoom_id
+    registrants = [
+        zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
+        for link in links
+        if link.registrant_id
+    ]
+    # Tries that were never answered may have registered these.
+    unanswered = {_key(link) for link in links if link.asked_at and not link.registrant_id}
     try:
         with sync.tracking_account_health():
-            sync.revoke(links[0].zoom_id, _registrants(links))
+            registered = sync.registrants_by_email(zoom_id) if unanswered else {}
+            registrants += [registered[email] for email in unanswered if email in registered]
+            sync.revoke(zoom_id, registrants)
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         return False
     PersonalLink.objects.filter(pk__in=[link.pk for link in links], seat=None).delete()
     return True
-
-
-def _registrants(links: Sequence[PersonalLink]) -> list[zoom_client.Registrant]:
-    """These people as Zoom knows them, including those whose try was never answered."""
-    unanswered = {_key(link) for link in links if link.asked_at and not link.registrant_id}
-    registered = sync.registrants_by_email(links[0].zoom_id) if unanswered else {}
-    known = [
-        zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
-        for link in links
-        if link.registrant_id
-    ]
-    return known + [registered[email] for email in unanswered if email in registered]

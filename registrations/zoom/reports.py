@@ -1,6 +1,7 @@
 """What Zoom reports about a session's meeting: started, ended, deleted, recorded.
 
-Reports arrive late, twice and in any order: Zoom's own times decide which one is newer.
+Reports arrive late, twice and in any order: Zoom's own times decide which one is newer. Applying
+one twice is harmless.
 """
 
 import datetime as dt
@@ -11,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from django.db.models import F, Q
 
-from events.models import Meeting, Session, ZoomReport
+from events.models import Meeting, Session
 from events.zoom.client import parse_time
 from events.zoom.sync import mark_gone
 
@@ -21,20 +22,6 @@ logger = logging.getLogger(__name__)
 Details = dict[str, Any]
 
 MAX_URL_LENGTH = Session._meta.get_field("recording_url").max_length or 0
-
-
-def meeting_of(report: ZoomReport) -> Meeting | None:
-    """The meeting that a report is about, if it belongs to a session."""
-    if report.zoom_id is None:
-        return None
-    meetings = Meeting.objects.filter(zoom_id=report.zoom_id, session__isnull=False)
-    return meetings.select_related("session__event").first()
-
-
-def apply(report: ZoomReport) -> None:
-    """Save what a report says about a session's meeting. Applying it twice is harmless."""
-    if meeting := meeting_of(report):
-        HANDLERS[report.kind](meeting, report.payload["object"], report.received_at)
 
 
 def _started(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:

@@ -4,7 +4,6 @@ Nothing is parsed or looked up before the signature is verified.
 Source: https://developers.zoom.us/docs/api/webhooks/.
 """
 
-import functools
 import hashlib
 import hmac
 import json
@@ -16,14 +15,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseNotAllowed,
-    JsonResponse,
-    UnreadablePostError,
-)
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from events import background
@@ -32,13 +25,10 @@ from registrations.zoom import reports
 
 logger = logging.getLogger(__name__)
 
-URL_VALIDATION = "endpoint.url_validation"
 # Zoom's largest webhooks have a few thousand bytes.
 MAX_BODY_BYTES = 64 * 1024
 # How far a signature's timestamp may be from our clock, either way.
 MAX_AGE_SECONDS = 5 * 60
-# How long reports are gathered, to be applied together.
-GATHER_SECONDS = 1
 APPLY_TASK = "registrations.tasks.apply_zoom_reports"
 
 
@@ -61,7 +51,7 @@ def zoom_webhook(request: HttpRequest) -> HttpResponse:
         body = _read_body(request)
         _verify_signature(request, body, secret)
         kind, payload = _parse(body)
-        if kind == URL_VALIDATION:
+        if kind == "endpoint.url_validation":
             return JsonResponse(_validation_answer(payload, secret))
     except Rejected as error:
         logger.warning("Rejected a Zoom webhook: %s", error)
@@ -136,9 +126,8 @@ def _save(kind: str, payload: dict[str, Any], key: str) -> None:
     """Save a report for a worker, unless the same body was saved before."""
     report = ZoomReport(key=key, kind=kind, zoom_id=_zoom_id(payload), payload=payload)
     ZoomReport.objects.bulk_create([report], ignore_conflicts=True)
-    transaction.on_commit(
-        functools.partial(background.wake_workers, APPLY_TASK, delay_seconds=GATHER_SECONDS)
-    )
+    # A second later, so that reports are applied together.
+    transaction.on_commit(lambda: background.wake_workers(APPLY_TASK, delay_seconds=1))
 
 
 def _zoom_id(payload: dict[str, Any]) -> int | None:

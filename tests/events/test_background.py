@@ -56,11 +56,11 @@ def test_periodic_tasks_can_wait_for_two_delivery_runs():
     sooner = [
         name for name, seconds in expiries.items() if seconds < 3 * mail_queue.DELIVERY_RUN_SECONDS
     ]
-    assert sooner == ["deliver-mails"]
+    assert sooner == ["registrations.tasks.deliver_mails"]
 
 
-def test_links_turns_leave_as_many_to_the_mails():
-    every = CELERY_BEAT_SCHEDULE["issue-links"]["schedule"]
+def test_syncing_links_leaves_time_for_a_delivery_run():
+    every = CELERY_BEAT_SCHEDULE["registrations.tasks.issue_links"]["schedule"]
     assert every >= personal_links.SYNC_SECONDS + mail_queue.DELIVERY_RUN_SECONDS
 
 

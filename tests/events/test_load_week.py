@@ -2,7 +2,6 @@
 
 import datetime as dt
 import zoneinfo
-from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -11,8 +10,7 @@ import time_machine
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, models
 
-from events.drop_lwop_2021 import SESSIONS
-from events.load_week import default_start, load_strategy_week, unfinished_week
+from events.load_week import WEEK, default_start, load_strategy_week, unfinished_week
 from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
 
 pytestmark = pytest.mark.django_db
@@ -230,10 +228,12 @@ def test_week_loaded_again_is_recognized_at_a_new_address() -> None:
 
 
 def test_week_that_fails_half_way_creates_nothing() -> None:
-    *sessions, closing = SESSIONS
-    ends_before_it_starts = replace(closing, ends=dt.time(8))
+    *sessions, closing = WEEK["sessions"]
+    ends_before_it_starts = {**closing, "ends": dt.time(8)}
     with pytest.raises(IntegrityError):
-        load_strategy_week(starting=OCTOBER, sessions=[*sessions, ends_before_it_starts])
+        load_strategy_week(
+            starting=OCTOBER, week={**WEEK, "sessions": [*sessions, ends_before_it_starts]}
+        )
     assert all_rows() == {model.__name__: [] for model in MODELS}
 
 

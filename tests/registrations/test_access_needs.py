@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from events.models import Event, Session
 from events.schedule import cancel_session
+from events.templatetags.times import day
 from registrations import access_needs, seats, signup, tasks
-from registrations.admin import AccessNeedAdmin
+from registrations.admin.access_needs import AccessNeedAdmin
 from registrations.admin.readiness import short_day
 from registrations.mail import enqueue, previews, writer
 from registrations.models import NEED_KINDS, AccessNeed, OutgoingMail, Registration, Seat
@@ -410,7 +411,7 @@ def test_people_with_the_same_needs_share_one_rendering(week, opening):
     queued = [confirmation(person) for person in people]
     write: Any = writer.writer_for(queued)
     first, second = (write(mail) for mail in queued)
-    assert first.skeleton is second.skeleton
+    assert first.prebuilt is second.prebuilt
     assert "Hello A A," in first.body
     assert people[0].token not in second.body
 
@@ -455,7 +456,7 @@ def test_list_shows_open_needs_by_session(organizer, week, opening, later):
     assert "1 of people on the waiting list" in page
     assert "On the waiting list" in page
     assert "Large print &amp; O&#x27;Brien" in page
-    assert page.count(access_needs.day(opening)) == 1
+    assert page.count(day(opening.starts_at, opening.event.zone)) == 1
     assert page.count(short_day(opening)) == 2
 
 
@@ -523,7 +524,7 @@ def test_list_takes_the_same_queries_for_any_number_of_needs(
 def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
     sign_up(week, needs=["captions", "asl"], sessions=[opening])
     arranged(kind="captions")
-    notice = f"1 access need still open</b> for {access_needs.day(opening)}"
+    notice = f"1 access need still open</b> for {day(opening.starts_at, opening.event.zone)}"
     ahead = opening.starts_at - dt.timedelta(days=7)
     user = organizer.get("/admin/").wsgi_request.user
     for moment, is_shown in [

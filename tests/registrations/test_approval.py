@@ -1,4 +1,4 @@
-"""Events that require approval: no links without it, and declined people aren't told."""
+"""Events that require approval: no links without it, and declined people aren't notified."""
 
 import datetime as dt
 import re
@@ -641,19 +641,28 @@ def test_list_says_nothing_when_nobody_waits(admin_client, someone):
 
 @pytest.mark.once
 def test_approving_in_bulk_says_how_many(admin_client, four):
-    said = act(admin_client, Registration, "approve", *four)
-    assert "2 people approved. Their links are on the way." in said
-    assert "2 left out: approved already, or canceled." in said
+    shown = act(admin_client, Registration, "approve", *four)
+    assert "2 people approved. Their links are on the way." in shown
+    assert "2 left out: approved already, or canceled." in shown
     assert listed(admin_client, "?coming=yes") == ["Alice", "Bob", "Charlie"]
 
 
 @pytest.mark.once
 def test_declining_in_bulk_says_how_many(admin_client, four):
-    said = act_surely(admin_client, "decline", *four)
-    assert "3 people declined. Links they had no longer work" in said
-    assert "1 left out: declined already." in said
+    shown = act_surely(admin_client, "decline", *four)
+    assert "3 people declined. Links they had no longer work" in shown
+    assert "1 left out: declined already." in shown
     assert listed(admin_client, "?coming=declined") == ["Alice", "Bob", "Charlie"]
     assert set(Registration.objects.values_list("approval", flat=True)) == {"declined"}
+
+
+@pytest.mark.once
+def test_approving_from_the_filtered_list_leaves_nobody_out(admin_client, week):
+    alice = sign_up(week)
+    fields = {"action": "approve", "_selected_action": [alice.pk]}
+    page = admin_client.post(f"{PEOPLE}?coming=pending", fields, follow=True).content.decode()
+    assert "1 person approved." in page
+    assert "left out" not in page
 
 
 @pytest.mark.once
@@ -673,8 +682,8 @@ def test_history_says_who_said_it(admin_client, admin_user, four):
     act(admin_client, Registration, "approve", *four)
     act_surely(admin_client, "decline", alice)
     entries = LogEntry.objects.order_by("pk").values_list("user", "object_id", "change_message")
-    said = [(charlie, "Approved."), (alice, "Approved."), (alice, "Declined.")]
-    assert sorted(entries) == sorted((admin_user.pk, str(who.pk), word) for who, word in said)
+    shown = [(charlie, "Approved."), (alice, "Approved."), (alice, "Declined.")]
+    assert sorted(entries) == sorted((admin_user.pk, str(who.pk), word) for who, word in shown)
     assert not any(entry[1] == str(bob.pk) for entry in entries)
 
 
@@ -761,19 +770,19 @@ def test_saving_a_page_takes_back_nothing_that_was_decided_meanwhile(
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "shown"),
     [
         ("approved", "New links go to right@example.org"),
         ("pending", "We tell right@example.org that you look at the registration first."),
         ("declined", None),
     ],
 )
-def test_correcting_an_address_says_what_was_mailed(admin_client, someone, word, said):
+def test_correcting_an_address_says_what_was_mailed(admin_client, someone, word, shown):
     alice = someone(word)
     form = form_of(admin_client, path(alice))
     answer = admin_client.post(path(alice), {**form, "email": "right@example.org"}, follow=True)
     words = [str(message) for message in answer.context["messages"]][:-1]
-    assert [said in each for each in words] == ([True] if said else [])
+    assert [shown in each for each in words] == ([True] if shown else [])
 
 
 @pytest.mark.once
@@ -799,8 +808,8 @@ def test_renewing_links_is_asked_once_more(admin_client, week):
     assert 'name="select_across" value="1"' in page
     assert f"<li>{bob}" not in page
     assert Registration.objects.get(pk=alice.pk).token == alice.token
-    said = act(admin_client, Registration, "renew_links", bob)
-    assert "They have no links" in said
+    shown = act(admin_client, Registration, "renew_links", bob)
+    assert "They have no links" in shown
 
 
 def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
@@ -808,9 +817,9 @@ def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
     signup.approve(registrations=[alice])
     signup.decline(registrations=[bob])
     tokens = dict(Registration.objects.values_list("pk", "token"))
-    said = act_surely(admin_client, "renew_links", alice, bob, charlie)
-    assert "New links are on their way to 2 people" in said
-    assert "1 left out: declined, or canceled." in said
+    shown = act_surely(admin_client, "renew_links", alice, bob, charlie)
+    assert "New links are on their way to 2 people" in shown
+    assert "1 left out: declined, or canceled." in shown
     now = dict(Registration.objects.values_list("pk", "token"))
     assert {pk for pk in now if now[pk] != tokens[pk]} == {alice.pk, charlie.pk}
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
@@ -821,11 +830,11 @@ def test_links_are_renewed_once_however_often_it_is_pressed(admin_client, someon
     alice = someone("approved")
     page = act(admin_client, Registration, "renew_links", alice)
     pressed = {"action": "renew_links", "_selected_action": [alice.pk], "sure": sure_of(page)}
-    said = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
+    shown = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
     once = Registration.objects.get().token
-    assert "What you chose has changed since. Please look again." in said[1]
-    assert "What you chose has changed since." not in page + said[0]
-    assert "Take the links of 1 person away?" in said[1]
+    assert "What you chose has changed since. Please look again." in shown[1]
+    assert "What you chose has changed since." not in page + shown[0]
+    assert "Take the links of 1 person away?" in shown[1]
     assert (once == alice.token, alice.mails.filter(kind="links").count()) == (False, 2)
     assert Registration.objects.get().token == once
-    assert sure_of(said[1]) != sure_of(page)
+    assert sure_of(shown[1]) != sure_of(page)

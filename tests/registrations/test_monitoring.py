@@ -48,10 +48,10 @@ def troubled(week):
     """One email in each state that needs a look; no process is alive."""
     mails = [sign_up(week, name).mails.get() for name in ("Alice A", "Bob B", "Charlie C")]
     states = [("waiting", REFUSED), ("failed", "550 No such user"), ("bounced", "")]
-    for mail, (state, words) in zip(mails, states, strict=True):
+    for mail, (state, error) in zip(mails, states, strict=True):
         OutgoingMail.objects.filter(pk=mail.pk).update(
             state=state,
-            last_error=words,
+            last_error=error,
             sent_at=NOW if state == "bounced" else None,
             created_at=NOW - dt.timedelta(hours=2),
         )
@@ -256,7 +256,6 @@ def test_ago_uses_the_largest_unit(seconds, words):
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        (None, ""),
         (dt.timedelta(seconds=20), "a moment left"),
         (dt.timedelta(seconds=45), "about 1 minute left"),
         (dt.timedelta(minutes=3), "about 3 minutes left"),
@@ -275,19 +274,28 @@ def waiting_mail(week, name: str = "Alice A", **fields) -> None:
     OutgoingMail.objects.filter(pk=sign_up(week, name).mails.get().pk).update(**fields)
 
 
-def test_silent_worker_is_reported(week, alive):
-    Heartbeat.objects.filter(process="worker").update(seen_at=NOW - dt.timedelta(minutes=2))
+@pytest.mark.parametrize(("timeout", "seconds"), [(15, 60), (60, 180)])
+def test_worker_is_reported_when_it_has_been_silent_for_too_long(
+    week, alive, settings, timeout, seconds
+):
+    """Longer than a mail server that hangs can keep it."""
+    settings.EMAIL_TIMEOUT = timeout
+    worker = Heartbeat.objects.filter(process="worker")
+    silent_after = dt.timedelta(seconds=seconds)
+    worker.update(seen_at=NOW - silent_after + dt.timedelta(seconds=1))
+    assert complaints() == []
+    worker.update(seen_at=NOW - silent_after)
     assert complaints() == ["No worker has given a sign for a minute or more: start one."]
 
 
 def test_unreachable_mail_server_is_reported_at_once(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
-    (words,) = complaints()
-    assert words.startswith("1 mail waits because the mail server cannot be used.")
+    (complaint,) = complaints()
+    assert complaint.startswith("1 mail waits because the mail server cannot be used.")
 
 
 @pytest.mark.parametrize(
-    ("words", "complaint"),
+    ("error", "complaint"),
     [
         (
             f"{RENDER_FAILED_PREFIX}KeyError('name')",
@@ -298,9 +306,9 @@ def test_unreachable_mail_server_is_reported_at_once(week, alive):
     ],
 )
 def test_errors_about_single_emails_are_not_taken_for_an_unreachable_server(
-    week, alive, words, complaint
+    week, alive, error, complaint
 ):
-    waiting_mail(week, last_error=words)
+    waiting_mail(week, last_error=error)
     assert complaints() == complaint
 
 

@@ -42,11 +42,8 @@ class Command(BaseCommand):
         return port
 
     def is_free(self, port: int) -> bool:
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return True
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return True
         return False
 
     def make_organizer(self) -> None:
@@ -81,9 +78,8 @@ class Command(BaseCommand):
         if zoom_port := self.fake_zoom_port(port):
             environment |= self.fake_zoom_settings(zoom_port)
             state = shlex.quote(str(settings.VAR_DIR / "fake-zoom.json"))
-            commands["zoom"] = (
-                f"{sys.executable} -m tests.fake_zoom --port {zoom_port} --state {state}"
-            )
+            fake_zoom = f"{sys.executable} -m tests.fake_zoom"
+            commands["zoom"] = f"{fake_zoom} --port {zoom_port} --state {state}"
             ports.append(zoom_port)
             addresses["zoom"] = f"http://localhost:{zoom_port}/   (test mode: not real Zoom)"
         manager = Manager()
@@ -120,10 +116,9 @@ class Command(BaseCommand):
             with contextlib.suppress(OSError):
                 for port in ports:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                lines = (f"    {name:<9} {address}\n" for name, address in addresses.items())
-                self.stdout.write(
-                    f"\n  The Strategy Week is running. Ctrl-C stops it.\n\n{''.join(lines)}"
-                )
+                self.stdout.write("\n  The Strategy Week is running. Ctrl-C stops it.\n\n")
+                for name, address in addresses.items():
+                    self.stdout.write(f"    {name:<9} {address}")
                 self.stdout.flush()
                 return
             time.sleep(0.1)

@@ -49,7 +49,7 @@ def shared(week: Event, credentials: None) -> Event:
     for session in week.sessions.with_details():
         session.meeting.zoom_id = 81234567890 + session.pk
         session.meeting.state = Meeting.State.MADE
-        session.meeting.synced_spec = {**sync.spec(session).as_json(), "captions": True}
+        session.meeting.synced_spec = {**sync.spec(session), "captions": True}
         session.meeting.save()
     week.refresh_from_db()
     return week
@@ -60,7 +60,7 @@ def made(shared: Event, zoom_account: FakeZoom) -> Event:
     """The first session and its meeting, at a fake Zoom."""
     Meeting.objects.all().delete()
     shared.sessions.exclude(pk=shared.sessions.first().pk).delete()
-    keep_in_step()
+    sync_now()
     return shared
 
 
@@ -73,7 +73,7 @@ def viewer(client, django_user_model):
     return client
 
 
-def keep_in_step() -> None:
+def sync_now() -> None:
     """Sync several times, without the usual pauses."""
     for _tick in range(3):
         ZoomAccount.objects.update(resumes_at=timezone.now())
@@ -95,10 +95,10 @@ def text(client, url: str) -> str:
     """Return the text of a page, without tags."""
     answer = client.get(url, follow=True)
     assert answer.status_code == 200
-    return words_of(answer)
+    return page_text(answer)
 
 
-def words_of(answer) -> str:
+def page_text(answer) -> str:
     page = answer.content.decode().partition('<main id="content-start"')[2]
     return " ".join(re.sub(r"<[^>]+>", " ", page).replace("&#x27;", "'").split())
 
@@ -107,7 +107,7 @@ def button(session: Session) -> str:
     return path(session).replace("/change/", "/zoom/")
 
 
-def list_words(session: Session) -> str:
+def list_text(session: Session) -> str:
     """What the list of sessions says under "Zoom link"."""
     return re.sub(r"<[^>]+>", "", SessionAdmin(Session, admin.site).link(session))
 
@@ -134,7 +134,7 @@ def test_organizer_can_choose_to_have_meetings_created(admin_client, week, crede
     form = form_of(admin_client, path(week))
     filled = {**form, "zoom_mode": "personal", "zoom_waiting_room": "on"}
     answer = admin_client.post(path(week), filled, follow=True)
-    assert "The meetings are made at Zoom within a minute or so." in words_of(answer)
+    assert "The meetings are made at Zoom within a minute or so." in page_text(answer)
     week.refresh_from_db()
     assert (week.zoom_mode, week.zoom_waiting_room) == ("personal", True)
 
@@ -143,8 +143,8 @@ def test_going_back_to_pasted_links_explains_what_happens_to_the_links(admin_cli
     link = first(shared).join_url
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "stay at Zoom, and their links stay as they are" in words_of(answer)
-    assert "turn registration off" not in words_of(answer)
+    assert "stay at Zoom, and their links stay as they are" in page_text(answer)
+    assert "turn registration off" not in page_text(answer)
     assert first(shared).join_url == link
 
 
@@ -152,14 +152,14 @@ def test_going_back_from_personal_links_explains_that_zoom_asks_to_register(admi
     Event.objects.update(zoom_mode="personal")
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "turn registration off at Zoom" in words_of(answer)
+    assert "turn registration off at Zoom" in page_text(answer)
 
 
 def test_going_back_without_any_meeting_explains_nothing(admin_client, week, credentials):
     Event.objects.update(zoom_mode="shared")
     form = form_of(admin_client, path(week))
     answer = admin_client.post(path(week), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "stay at Zoom" not in words_of(answer)
+    assert "stay at Zoom" not in page_text(answer)
 
 
 def test_viewers_see_the_pages(viewer, shared):
@@ -197,7 +197,7 @@ def test_saving_dial_in_numbers_changes_nothing_else_of_the_meeting(admin_client
         answer = admin_client.post(path(session), form, follow=True)
     finally:
         pre_save.disconnect(worker, sender=Meeting)
-    assert "Of a new phone number people are told" in words_of(answer)
+    assert "Of a new phone number people are told" in page_text(answer)
     meeting = first(shared).meeting
     assert meeting.dial_in == "+1 669 900 6833"
     assert (meeting.join_url, meeting.attempts) == ("https://zoom.us/j/99", 7)
@@ -210,7 +210,7 @@ def test_saving_a_session_shows_the_status_of_its_meeting(admin_client, week, cr
     assert "Not made yet: within a minute" in text(admin_client, path(session))
     form = {**form_of(admin_client, path(session)), "meeting-INITIAL_FORMS": "0"}
     answer = admin_client.post(path(session), form, follow=True)
-    assert f"The Zoom meeting of “{session}”. Not made yet: within a minute." in words_of(answer)
+    assert f"The Zoom meeting of “{session}”. Not made yet: within a minute." in page_text(answer)
     assert not Meeting.objects.filter(session=session).exists()
 
 
@@ -232,15 +232,15 @@ def in_memory(meeting: dict, session: dict) -> Session:
     now = timezone.now()
     found = Session(event=event, title="Opening", starts_at=now + HOUR, ends_at=now + 2 * HOUR)
     link = {"state": "made", "zoom_id": 1, "join_url": "https://zoom.us/j/1"}
-    told = {**sync.spec(found).as_json(), "captions": True}
-    found.meeting = Meeting(**{**link, "synced_spec": told, **meeting})
+    synced_spec = {**sync.spec(found), "captions": True}
+    found.meeting = Meeting(**{**link, "synced_spec": synced_spec, **meeting})
     for name, value in session.items():
         setattr(found, name, value)
     return found
 
 
 @pytest.mark.parametrize(
-    ("meeting", "session", "words"),
+    ("meeting", "session", "text"),
     [
         ({}, {}, "At Zoom, in step"),
         ({}, {"title": "Renamed"}, "Being put in step"),
@@ -257,28 +257,28 @@ def in_memory(meeting: dict, session: dict) -> Session:
         ({"state": "wanted"}, PAST, "None: the session is over"),
     ],
 )
-def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, session, words):
+def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, session, text):
     status = zoom_status.meeting_status(in_memory(meeting, session), timezone.now())
-    assert status.text == words
+    assert status.text == text
     assert status.is_problem == bool("problem" in meeting or meeting.get("state") == "gone")
 
 
 def test_meeting_status_while_zoom_is_away(credentials):
     ZoomAccount.objects.create(problem="Away.", resumes_at=timezone.now() + HOUR)
-    words = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).text
-    assert words == "Not made yet: as soon as Zoom can be reached again"
+    text = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).text
+    assert text == "Not made yet: as soon as Zoom can be reached again"
 
 
 @pytest.mark.parametrize(
-    ("state", "words"),
+    ("state", "text"),
     [
         ("made", "At Zoom, but not kept in step: the site has no Zoom credentials"),
         ("wanted", "Not made: the site has no Zoom credentials"),
     ],
 )
-def test_meeting_status_without_credentials(state, words):
+def test_meeting_status_without_credentials(state, text):
     status = zoom_status.meeting_status(in_memory({"state": state}, {}), timezone.now())
-    assert (status.text, status.is_problem) == (words, True)
+    assert (status.text, status.is_problem) == (text, True)
 
 
 def test_meeting_that_took_place_shows_when(admin_client, shared):
@@ -294,16 +294,16 @@ def test_meeting_that_took_place_shows_when(admin_client, shared):
 def test_organizer_recreates_a_meeting_that_was_deleted_at_zoom(admin_client, made, zoom_account):
     session = first(made)
     zoom_account.delete_by_hand(session.meeting.zoom_id)
-    keep_in_step()
+    sync_now()
     shown = text(admin_client, path(session))
     assert "Deleted at Zoom by someone" in shown
     assert "join links, which are of this site, go on working" in shown
     assert "Make it anew at Zoom" in shown
 
     answer = admin_client.post(button(session), {"do": "remake"}, follow=True)
-    assert "The meeting is made anew at Zoom within a minute." in words_of(answer)
+    assert "The meeting is made anew at Zoom within a minute." in page_text(answer)
     assert str(LogEntry.objects.get()) == f"Changed “{session}” — Zoom meeting made anew."
-    keep_in_step()
+    sync_now()
     again = first(made)
     assert again.meeting.zoom_id in zoom_account.meetings
     assert again.join_url not in {"", session.join_url}
@@ -313,7 +313,7 @@ def test_organizer_recreates_a_meeting_that_was_deleted_at_zoom(admin_client, ma
 def test_existing_meeting_is_not_recreated(admin_client, shared):
     before = first(shared).meeting
     answer = admin_client.post(button(first(shared)), {"do": "remake"}, follow=True)
-    assert "Nothing was done: this meeting is not gone from Zoom." in words_of(answer)
+    assert "Nothing was done: this meeting is not gone from Zoom." in page_text(answer)
     assert first(shared).meeting.zoom_id == before.zoom_id
     assert not LogEntry.objects.exists()
 
@@ -324,7 +324,7 @@ def test_zooms_error_is_shown_and_an_organizer_can_try_again(admin_client, share
     )
     assert "A problem with Zoom User does not exist: x@y.z." in text(admin_client, path(session))
     answer = admin_client.post(button(session), {"do": "try"}, follow=True)
-    assert "Zoom is asked again within a minute." in words_of(answer)
+    assert "Zoom is asked again within a minute." in page_text(answer)
     assert first(shared).meeting.due_at <= timezone.now()
 
 
@@ -357,7 +357,7 @@ UNMADE = {"state": "wanted", "join_url": ""}
 
 
 @pytest.mark.parametrize(
-    ("meeting", "session", "words"),
+    ("meeting", "session", "label"),
     [
         ({}, {}, "there"),
         (UNMADE, {}, "being made"),
@@ -371,8 +371,8 @@ UNMADE = {"state": "wanted", "join_url": ""}
         ({"started_at": LONG_AGO, "ended_at": NOW}, PAST, "ended"),
     ],
 )
-def test_list_shows_the_status_of_each_link(credentials, meeting, session, words):
-    assert list_words(in_memory(meeting, session)) == words
+def test_list_shows_the_status_of_each_link(credentials, meeting, session, label):
+    assert list_text(in_memory(meeting, session)) == label
 
 
 def test_running_session_is_highlighted_in_the_list(credentials):
@@ -381,13 +381,13 @@ def test_running_session_is_highlighted_in_the_list(credentials):
 
 
 def test_list_shows_that_the_site_has_no_credentials():
-    assert list_words(in_memory(UNMADE, {})) == "no Zoom credentials"
+    assert list_text(in_memory(UNMADE, {})) == "no Zoom credentials"
 
 
 def test_list_says_nothing_of_what_runs_where_links_are_pasted():
     session = in_memory({"started_at": timezone.now()}, {})
     session.event.zoom_mode = Event.ZoomMode.PASTED
-    assert list_words(session) == "there"
+    assert list_text(session) == "there"
 
 
 @pytest.mark.parametrize(
@@ -461,7 +461,7 @@ def test_rejected_credentials_are_shown_on_every_page_about_events(
     admin_client, shared, zoom_account, settings
 ):
     secret, settings.ZOOM_CLIENT_SECRET = settings.ZOOM_CLIENT_SECRET, "wrong"
-    keep_in_step()
+    sync_now()
     since = ZoomAccount.objects.get().problem_since.astimezone(shared.zone)
     for url in pages(shared):
         shown = text(admin_client, url)
@@ -469,13 +469,13 @@ def test_rejected_credentials_are_shown_on_every_page_about_events(
         assert "Zoom does not accept our credentials" in shown
         assert "The site goes on with the links it has, and people can register." in shown
     settings.ZOOM_CLIENT_SECRET = secret
-    keep_in_step()
+    sync_now()
     assert "No way to Zoom" not in text(admin_client, "/admin/")
 
 
 def test_unreachable_zoom_is_shown(admin_client, shared, zoom_account):
     zoom_account.down()
-    keep_in_step()
+    sync_now()
     assert "Zoom did not answer." in text(admin_client, "/admin/")
 
 

@@ -4,7 +4,6 @@ import datetime as dt
 import io
 import threading
 import time
-from typing import Any
 
 import pytest
 import requests
@@ -18,15 +17,17 @@ START = dt.datetime(2030, 10, 16, 9, tzinfo=dt.timezone(dt.timedelta(hours=-7)))
 MARIA = zoom_client.Person("maria@example.org", "María Luz Pérez")
 
 
-def meeting_spec(**changes) -> zoom_client.MeetingSpec:
-    fields: dict[str, Any] = {
+def meeting_spec(**changes) -> zoom_client.Json:
+    fields = {
         "topic": "Legislation",
-        "starts_at": START,
-        "minutes": 120,
+        "type": 2,
+        "start_time": "2030-10-16T16:00:00Z",
+        "timezone": "UTC",
+        "duration": 120,
         "agenda": "strategyweek:1",
-        "options": {"approval_type": 0, "waiting_room": True},
+        "settings": {"approval_type": 0, "waiting_room": True},
     }
-    return zoom_client.MeetingSpec(**fields | changes)
+    return fields | changes
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def meeting(zoom_account: FakeZoom) -> zoom_client.Meeting:
 # Meetings
 
 
-def test_meeting_is_created_in_utc_from_any_time_zone(zoom_account, meeting):
+def test_meeting_is_created_as_specified(zoom_account, meeting):
     assert zoom_account.meetings[meeting.id].start_time == START
     assert (meeting.topic, meeting.minutes, meeting.starts_at) == ("Legislation", 120, START)
     assert meeting.join_url
@@ -46,7 +47,7 @@ def test_meeting_is_created_in_utc_from_any_time_zone(zoom_account, meeting):
 
 
 def test_meeting_can_be_read_updated_listed_and_deleted(zoom_account, meeting):
-    zoom_client.update_meeting("me", meeting.id, meeting_spec(topic="Resentencing", minutes=90))
+    zoom_client.update_meeting("me", meeting.id, meeting_spec(topic="Resentencing", duration=90))
     found = zoom_client.get_meeting(meeting.id)
     assert (found.topic, found.minutes) == ("Resentencing", 90)
     assert [each.agenda for each in zoom_client.list_meetings("me")] == ["strategyweek:1"]
@@ -173,7 +174,7 @@ def test_call_fails_when_a_new_token_is_rejected_too(zoom_account, meeting):
 def test_wrong_or_missing_credentials_raise_settings_error(zoom_account, settings):
     settings.ZOOM_CLIENT_SECRET = "wrong"
     with pytest.raises(zoom_client.SettingsError, match="Invalid client_id or client_secret"):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     settings.ZOOM_CLIENT_SECRET = ""
     with pytest.raises(zoom_client.SettingsError, match="no Zoom credentials"):
         zoom_client.create_meeting("me", meeting_spec())
@@ -182,7 +183,7 @@ def test_wrong_or_missing_credentials_raise_settings_error(zoom_account, setting
 def test_html_in_place_of_a_token_means_try_later(zoom_account):
     zoom_account.fail("503 html", call="token")
     with pytest.raises(zoom_client.TryLater, match="503"):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
 
 
 def test_token_request_times_out(zoom_account, settings):
@@ -190,7 +191,7 @@ def test_token_request_times_out(zoom_account, settings):
     zoom_account.fail("timeout", call="token")
     started = time.monotonic()
     with pytest.raises(zoom_client.TryLater):
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     assert time.monotonic() - started < 3
 
 
@@ -208,7 +209,7 @@ def test_server_error_may_be_done(zoom_account, meeting, fault):
 @pytest.mark.parametrize("fault", ["timeout", "cut", "lost answer"])
 def test_call_without_a_response_may_be_done(zoom_account, settings, fault):
     settings.ZOOM_TIMEOUT = 1
-    zoom_client.check_credentials()
+    zoom_client.new_token()
     zoom_account.fail(fault, call="create_meeting")
     with pytest.raises(zoom_client.TryLater) as later:
         zoom_client.create_meeting("me", meeting_spec())
@@ -249,7 +250,7 @@ def test_changes_stop_once_the_daily_limit_is_reached(zoom_account, meeting):
 def test_errors_contain_no_secret(zoom_account, meeting, settings):
     zoom_account.down()
     with pytest.raises(zoom_client.TryLater) as later:
-        zoom_client.check_credentials()
+        zoom_client.new_token()
     assert settings.ZOOM_CLIENT_SECRET not in str(later.value)
 
 
@@ -257,7 +258,7 @@ def test_missing_scope_raises_zooms_message():
     response = requests.Response()
     response.status_code = 400
     response.raw = io.BytesIO(b'{"code": 4711, "message": "No scopes:x."}')
-    with pytest.raises(zoom_client.MissingScope, match="No scopes:x"):
+    with pytest.raises(zoom_client.Rejected, match="No scopes:x"):
         zoom_client.parse_response(response)
 
 

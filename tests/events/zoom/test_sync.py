@@ -25,6 +25,10 @@ def shared(week: Event, zoom_account: FakeZoom) -> Event:
     return week
 
 
+def account_problem() -> str:
+    return ZoomAccount.objects.values_list("problem", flat=True).first() or ""
+
+
 def sync_now(times: int = 1) -> None:
     """Sync this many times, without pauses in between."""
     for _run in range(times):
@@ -59,6 +63,12 @@ def test_each_session_gets_a_meeting(shared, zoom_account):
         assert session.join_url.endswith(f"/j/{meeting.id}?pwd={meeting.encrypted_password}")
         assert session.meeting.passcode == meeting.password
         assert session.meeting.meeting_id.replace(" ", "") == str(meeting.id)
+
+
+def test_times_are_sent_in_utc_from_any_time_zone(shared):
+    session = first(shared)
+    session.starts_at = dt.datetime(2030, 10, 16, 9, tzinfo=dt.timezone(dt.timedelta(hours=-7)))
+    assert sync.spec(session)["start_time"] == "2030-10-16T16:00:00Z"
 
 
 def test_synced_meetings_cause_no_calls(shared, zoom_account):
@@ -324,14 +334,14 @@ def test_pasted_meeting_of_a_deleted_session_causes_no_call(week, zoom_account):
 def test_wrong_credentials_are_reported_and_pause_calls(shared, zoom_account, settings):
     settings.ZOOM_CLIENT_SECRET = "wrong"
     sync.sync_meetings()
-    assert "Invalid client_id or client_secret" in sync.account_problem()
+    assert "Invalid client_id or client_secret" in account_problem()
     assert sync.is_paused()
     calls = len(zoom_account.calls)
     sync.sync_meetings()
     assert len(zoom_account.calls) == calls
     settings.ZOOM_CLIENT_SECRET = zoom_account.account.client[1]
     sync_now()
-    assert sync.account_problem() == ""
+    assert account_problem() == ""
     assert Meeting.objects.at_zoom().count() == 6
 
 
@@ -344,7 +354,7 @@ def test_pauses_grow_and_no_daily_creates_are_wasted_while_zoom_fails(shared, zo
             clock.shift(60)
         assert zoom_account.count("create_meeting") <= 1
         assert len(zoom_account.calls) < 40
-        assert "503" in sync.account_problem()
+        assert "503" in account_problem()
         zoom_account.heal()
         clock.shift(300)
         sync.sync_meetings()
@@ -355,7 +365,7 @@ def test_pauses_grow_and_no_daily_creates_are_wasted_while_zoom_fails(shared, zo
 def test_site_without_credentials_makes_no_call(shared, settings, zoom_account):
     settings.ZOOM_CLIENT_ID = ""
     sync_now()
-    assert (sync.account_problem(), zoom_account.calls) == ("", [])
+    assert (account_problem(), zoom_account.calls) == ("", [])
 
 
 def test_retry_now_ends_pauses(shared, zoom_account):
@@ -435,7 +445,7 @@ def test_setting_that_zoom_forces_is_sent_again_once_and_then_reported(shared, z
 
 def test_missing_scope_does_not_pause_other_calls(shared, zoom_account, monkeypatch):
     def update_without_scope(host, meeting_id, spec):
-        raise zoom_client.MissingScope("The Zoom app lacks a scope: x", code=4711)
+        raise zoom_client.Rejected("The Zoom app lacks a scope: x", code=4711)
 
     sync_now()
     edit(first(shared), title="Other")

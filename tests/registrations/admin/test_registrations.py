@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from events.models import AgendaItem, Event, Meeting, Session
 from registrations import signup
-from registrations.admin import RegistrationChangeForm
+from registrations.admin.registrations import RegistrationChangeForm
 from registrations.mail import writer
 from registrations.models import AccessNeed, OutgoingMail, Registration
 from registrations.outbox import delivery

@@ -75,7 +75,7 @@ def test_audience_is_everyone_who_attends_is_subscribed_and_can_be_reached(week,
 def test_people_who_were_reached_again_are_included(week, announce):
     alice = sign_up(week)
     alice.mails.update(state="failed")
-    enqueue.queue_links([alice], before={alice.pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, [alice], before={alice.pk: 1})
     alice.mails.filter(state="waiting").update(state="sent", sent_at=timezone.now())
     assert names(announcements.audience(announce())) == {"Alice"}
 

@@ -158,7 +158,9 @@ def send(clock, kind: str, name: str = "Alice Adams") -> None:
 
 def links_again(clock, person: Registration) -> None:
     """Someone asks for the links again, and gets them."""
-    enqueue.queue_links([person], before={person.pk: person.mails.count()})
+    enqueue.queue_confirmation(
+        OutgoingMail.Kind.LINKS, [person], before={person.pk: person.mails.count()}
+    )
     send(clock, "links", person.name)
 
 
@@ -255,16 +257,16 @@ def test_reminder_waits_for_the_notice_of_an_undone_edit(two, opening, settled, 
     assert settled(8)[1:] == [("changed", "Alice Adams")]
 
 
-@pytest.mark.parametrize(("hours", "told"), [(2.9, True), (3.1, False)])
+@pytest.mark.parametrize(("hours", "notified"), [(2.9, True), (3.1, False)])
 def test_change_of_a_session_that_starts_soon_is_announced_at_once(
-    week, opening, settled, clock, hours, told
+    week, opening, settled, clock, hours, notified
 ):
     sign_up(week)
     clock.move_to(opening.starts_at - dt.timedelta(hours=hours))
     OutgoingMail.objects.all().delete()
     rename(opening, "A")
     queued = [kind for kind, _name in settled(0) if kind == "changed"]
-    assert queued == (["changed"] if told else [])
+    assert queued == (["changed"] if notified else [])
 
 
 def test_change_of_a_session_that_would_have_started_soon_is_announced_at_once(
@@ -576,7 +578,7 @@ def test_links_that_overtook_a_notice_are_corrected_when_it_is_undone(two, openi
     before = opening.title
     rename(opening, "Mistake")
     settled()
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send(clock, "links")
     rename(opening, before)
     settled()
@@ -590,8 +592,8 @@ def test_notice_that_shows_a_newer_edit_announces_it(two, opening, settled, cloc
     rename(opening, "Yet another")
     send(clock, "changed")
     settled()
-    told = OutgoingMail.objects.filter(kind="changed").exclude(state="dropped")
-    assert sorted(told.values_list("registration__name", "state")) == [
+    notices = OutgoingMail.objects.filter(kind="changed").exclude(state="dropped")
+    assert sorted(notices.values_list("registration__name", "state")) == [
         ("Alice Adams", "sent"),
         ("Bob B", "waiting"),
     ]
@@ -602,7 +604,7 @@ def test_email_rendered_before_an_edit_is_undone_and_sent_after_it_counts_as_see
 ):
     before = opening.title
     rename(opening, "Mistake")
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     (claimed,) = mail_queue.claim()
     assert writer.writer_for([claimed])(claimed)
     rename(opening, before)
@@ -620,7 +622,7 @@ def test_email_claimed_while_an_edit_is_being_committed_may_show_the_old_revisio
     clock.shift(MINUTE)
     rename(opening, before)
     clock.shift(seconds)
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send_all()
     assert settled() == ([("changed", "Alice Adams")] if seen else [])
 
@@ -691,8 +693,8 @@ def test_notice_that_is_being_sent_is_followed_by_another_when_it_is_undone(
         clock.shift(MINUTE)
     (claimed,) = mail_queue.claim(limit=1)
     restore_session(session=opening)
-    told = [name for kind, name in settled(0) if kind == "changed"]
-    assert told == [claimed.registration.name]
+    notified = [name for kind, name in settled(0) if kind == "changed"]
+    assert notified == [claimed.registration.name]
 
 
 @pytest.mark.parametrize("backend", ["Breaking", "Away"])
@@ -706,12 +708,12 @@ def test_failed_notice_is_undone_silently_unless_it_may_have_arrived(
     settings.EMAIL_BACKEND = f"{MODULE}.{backend}"
     assert sent(0) == []
     restore_session(session=opening)
-    told = [name for kind, name in settled(0) if kind == "changed"]
-    assert told == (["Alice Adams"] if backend == "Breaking" else [])
+    notified = [name for kind, name in settled(0) if kind == "changed"]
+    assert notified == (["Alice Adams"] if backend == "Breaking" else [])
 
 
 def test_email_that_was_rendered_but_not_sent_was_not_seen(two, opening, settled, sent, settings):
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     before, backend = opening.title, settings.EMAIL_BACKEND
     rename(opening, "Mistake")
     settings.EMAIL_BACKEND = f"{MODULE}.Away"
@@ -729,7 +731,7 @@ def test_undone_edit_is_announced_even_if_the_notice_before_it_was_not_sent(
     rename(opening, "Another")
     settled()
     rename(opening, "Mistake")
-    enqueue.queue_links(two[:1], before={two[0].pk: 1})
+    enqueue.queue_confirmation(OutgoingMail.Kind.LINKS, two[:1], before={two[0].pk: 1})
     send(clock, "links")
     rename(opening, before)
     settled()
@@ -774,9 +776,9 @@ def bob(week, opening) -> Registration:
 def test_waitlisted_people_are_notified_once_it_settled(bob, opening, settled):
     move(opening, hours=1)
     assert settled(9) == []
-    told = [("changed", "Alice Adams"), ("changed", "Bob B")]
-    assert sorted(settled(1)) == told
-    assert sorted(settled(60)) == told
+    notified = [("changed", "Alice Adams"), ("changed", "Bob B")]
+    assert sorted(settled(1)) == notified
+    assert sorted(settled(60)) == notified
 
 
 def test_waitlisted_people_read_about_the_waiting_list_and_get_no_link(bob, opening, settled):
@@ -806,12 +808,12 @@ def test_waitlisted_people_get_the_same_tentative_entry_as_in_their_feed(
     inline, _attached = calendar_parts(written("changed", "Bob B"))
     notice = Calendar.from_ical(inline.get_content())
     assert (inline.get_param("method"), str(notice["METHOD"])) == ("REQUEST", "REQUEST")
-    (told,) = notice.events
+    (entry,) = notice.events
     (fed,) = Calendar.from_ical(client.get(f"/calendar/{bob.token}.ics").content).events
-    attendee = told.pop("ATTENDEE")
+    attendee = entry.pop("ATTENDEE")
     assert (str(attendee), attendee.params["PARTSTAT"]) == ("mailto:bob@example.org", "TENTATIVE")
-    assert (told["STATUS"], told["SEQUENCE"], told.subcomponents) == ("TENTATIVE", 1, [])
-    assert told.to_ical() == fed.to_ical()
+    assert (entry["STATUS"], entry["SEQUENCE"], entry.subcomponents) == ("TENTATIVE", 1, [])
+    assert entry.to_ical() == fed.to_ical()
 
 
 def test_waitlisted_people_read_that_the_waiting_list_is_over(client, bob, opening, settled):

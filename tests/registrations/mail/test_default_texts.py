@@ -59,7 +59,7 @@ def test_organizers_texts_are_not_used_when_everything_is_full(week):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("text", "kind", "words"),
+    ("text", "kind", "beginning"),
     [
         ("{nme}", "links", "There is no placeholder {nme} here."),
         ("{session}", "links", "There is no placeholder {session} here."),
@@ -72,11 +72,11 @@ def test_organizers_texts_are_not_used_when_everything_is_full(week):
         ("{when}", "announcement", "There is no placeholder {when} here."),
     ],
 )
-def test_unknown_placeholder_is_rejected(text, kind, words):
+def test_unknown_placeholder_is_rejected(text, kind, beginning):
     with pytest.raises(ValidationError) as refusal:
         default_texts.validate_placeholders(text, kind)
     (message,) = refusal.value.messages
-    assert message.startswith(words)
+    assert message.startswith(beginning)
     assert message.endswith(("Known are {name}, {event}, {host}.", "braces."))
 
 

@@ -152,6 +152,21 @@ def test_session_without_zoom_details_still_has_its_link(week):
     assert f"/join/{alice.token}/opening/" in text
 
 
+def test_meeting_deleted_at_zoom_is_shown_nowhere(client, week, opening):
+    """Its ID and passcode let no one in any more."""
+    alice = sign_up(week)
+    type(week).objects.update(zoom_mode="shared")
+    Meeting.objects.filter(session=opening).update(
+        state="gone", zoom_id=1, meeting_id="111 2222 3333", passcode="dead-code"
+    )
+    text, html, calendar = parts(written(alice))
+    page = client.get(f"/me/{alice.token}/").content.decode()
+    for shown in (text, html, calendar.to_ical().decode(), page):
+        assert "dead-code" not in shown
+        assert "111 2222 3333" not in shown
+    assert "The Zoom details are still to come" in text
+
+
 def is_dropped_at(moment: dt.datetime, mail: OutgoingMail) -> bool:
     with time_machine.travel(moment, tick=False):
         return writer.writer_for([mail])(mail) is None

@@ -45,8 +45,8 @@ def template(
         "method": "PUBLISH",
     }
     built = b"BEGIN:VCALENDAR\r\nURL:https://x/" + merge.TOKEN.encode() + b"/\r\nEND:VCALENDAR\r\n"
-    message = merge.MessageTemplate(**fields | changes)
-    return merge.MergeTemplate(message, blocks or {}, built if calendar is None else calendar)
+    message = merge.MergeTemplate(**fields | changes).with_mime()
+    return message.with_blocks(blocks or {}, calendar=built if calendar is None else calendar)
 
 
 def parsed(message, *, plain: bool):
@@ -78,7 +78,7 @@ def headers(message) -> dict[str, str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_merged_email_equals_the_one_that_django_builds(name, method):
     message = template(method=method).merge_for(person(name))
-    assert message.skeleton is not None
+    assert message.prebuilt is not None
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert contents(ours) == contents(djangos)
     assert headers(ours) == headers(djangos)
@@ -89,14 +89,14 @@ def test_email_with_very_long_lines_is_built_by_django(long):
     message = template(**dict[str, Any]({long: f"{merge.NAME} {'é' * 2000}"})).merge_for(
         person("Alice")
     )
-    assert message.skeleton is None
+    assert message.prebuilt is None
     assert "Alice é" in str(contents(parsed(message, plain=False)))
 
 
 def test_block_with_a_very_long_line_is_encoded_by_django():
     block, text = merge.sessions_field("full", "txt"), "é" * 600
     message = template(text=f"Hello {block}", blocks={block: text}).merge_for(person("Alice"))
-    assert message.skeleton is None
+    assert message.prebuilt is None
     assert text in str(contents(parsed(message, plain=False)))
 
 
@@ -140,7 +140,7 @@ def test_lines_that_start_with_a_dot_arrive_unchanged(smtp):
 @pytest.mark.parametrize("kind", kinds.COMPOSERS)
 def test_every_kind_uses_prebuilt_mime(week, kind):
     message = previews.sample(kind, week)
-    assert message.skeleton is not None
+    assert message.prebuilt is not None
     ours, djangos = parsed(message, plain=False), parsed(message, plain=True)
     assert contents(ours) == contents(djangos)
 
@@ -150,5 +150,5 @@ def test_two_people_share_the_prebuilt_mime(week):
     queued = [alice.mails.get(), bob.mails.get()]
     write: Any = writer.writer_for(queued)
     first, second = (write(mail) for mail in queued)
-    assert first.skeleton is second.skeleton
+    assert first.prebuilt is second.prebuilt
     assert first.body != second.body

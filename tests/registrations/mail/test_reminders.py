@@ -1,4 +1,4 @@
-"""When a mail is owed: in its time, once, to those whom it concerns."""
+"""Reminders, doors emails and thank-yous are queued when due, once, for the right people."""
 
 import datetime as dt
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 from events.models import AgendaItem, Meeting, Session
 from events.schedule import cancel_session, edit_session, restore_session
 from registrations import signup, tasks
-from registrations.mail import reminders, writer
+from registrations.mail import change_notices, writer
 from registrations.models import OutgoingMail, Seat
 from registrations.outbox import delivery
 from tests.people import sign_up
@@ -34,8 +34,8 @@ def evening(week, opening) -> Session:
     return evening
 
 
-def owed_at(moment: dt.datetime) -> list[tuple[str, str]]:
-    """The kind and the reader of each mail, but the links, that is queued by that moment."""
+def queued_at(moment: dt.datetime) -> list[tuple[str, str]]:
+    """The kind and reader of each email queued by that time, except links."""
     with time_machine.travel(moment, tick=False):
         tasks.queue_due_mails()
     queued = OutgoingMail.objects.exclude(kind="links").order_by("pk")
@@ -45,28 +45,28 @@ def owed_at(moment: dt.datetime) -> list[tuple[str, str]]:
 def test_reminders_are_queued_a_day_and_an_hour_before(week, opening):
     sign_up(week)
     start = opening.starts_at
-    assert owed_at(start - 24 * HOUR - MINUTE) == []
-    assert owed_at(start - 24 * HOUR) == [("day", "Alice Adams")]
-    assert owed_at(start - HOUR - MINUTE) == [("day", "Alice Adams")]
-    assert owed_at(start - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
+    assert queued_at(start - 24 * HOUR - MINUTE) == []
+    assert queued_at(start - 24 * HOUR) == [("day", "Alice Adams")]
+    assert queued_at(start - HOUR - MINUTE) == [("day", "Alice Adams")]
+    assert queued_at(start - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
 
 
 def test_second_run_is_harmless(week, opening):
     sign_up(week)
     for _tick in range(3):
-        assert len(owed_at(opening.starts_at - HOUR)) == 1
+        assert len(queued_at(opening.starts_at - HOUR)) == 1
 
 
 def test_missed_run_is_made_up_for_and_past_reminders_are_not_sent(week, opening):
     sign_up(week)
     start = opening.starts_at
-    assert owed_at(start) == []
-    assert owed_at(start - MINUTE) == [("hour", "Alice Adams")]
+    assert queued_at(start) == []
+    assert queued_at(start - MINUTE) == [("hour", "Alice Adams")]
 
 
 def test_late_day_reminder_is_replaced_by_the_hour_reminder(week, opening):
     sign_up(week)
-    assert owed_at(opening.starts_at - 59 * MINUTE) == [("hour", "Alice Adams")]
+    assert queued_at(opening.starts_at - 59 * MINUTE) == [("hour", "Alice Adams")]
 
 
 def test_day_with_several_sessions_has_one_email(week, opening):
@@ -75,35 +75,35 @@ def test_day_with_several_sessions_has_one_email(week, opening):
     second.save()
     sign_up(week)
     sign_up(week, "Bob B", sessions=[second])
-    assert owed_at(opening.starts_at - 24 * HOUR) == [("day", "Alice Adams")]
-    assert owed_at(second.starts_at - 24 * HOUR) == [("day", "Alice Adams"), ("day", "Bob B")]
+    assert queued_at(opening.starts_at - 24 * HOUR) == [("day", "Alice Adams")]
+    assert queued_at(second.starts_at - 24 * HOUR) == [("day", "Alice Adams"), ("day", "Bob B")]
     OutgoingMail.objects.all().delete()
-    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams"), ("day", "Bob B")]
-    assert owed_at(second.starts_at - HOUR)[2:] == [("hour", "Bob B")]
+    assert queued_at(opening.starts_at - HOUR) == [("hour", "Alice Adams"), ("day", "Bob B")]
+    assert queued_at(second.starts_at - HOUR)[2:] == [("hour", "Bob B")]
 
 
 def test_people_who_register_between_reminders_get_the_second(week, opening):
     with time_machine.travel(opening.starts_at - 10 * HOUR, tick=False):
         sign_up(week)
-    assert owed_at(opening.starts_at - 9 * HOUR) == []
-    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert queued_at(opening.starts_at - 9 * HOUR) == []
+    assert queued_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
 def test_people_who_register_in_the_last_hour_get_only_their_links(week, opening):
     with time_machine.travel(opening.starts_at - 30 * MINUTE, tick=False):
         sign_up(week)
-    assert owed_at(opening.starts_at - 29 * MINUTE) == []
+    assert queued_at(opening.starts_at - 29 * MINUTE) == []
 
 
 def test_reminders_are_settings_of_the_event(week, opening):
     week.remind_day_before, week.remind_minutes_before = False, 0
     week.save()
     sign_up(week)
-    assert owed_at(opening.starts_at - 24 * HOUR) == []
-    assert owed_at(opening.starts_at - HOUR) == []
+    assert queued_at(opening.starts_at - 24 * HOUR) == []
+    assert queued_at(opening.starts_at - HOUR) == []
     week.remind_minutes_before = 90
     week.save()
-    assert owed_at(opening.starts_at - 90 * MINUTE) == [("hour", "Alice Adams")]
+    assert queued_at(opening.starts_at - 90 * MINUTE) == [("hour", "Alice Adams")]
 
 
 @pytest.mark.parametrize("gone", ["canceled person", "canceled session", "draft", "waiting"])
@@ -118,7 +118,7 @@ def test_people_who_do_not_attend_are_not_reminded(week, opening, gone):
     else:
         Session.objects.update(capacity=0)
         Seat.objects.update(state="waiting", waiting_since=timezone.now())
-    assert owed_at(opening.starts_at - HOUR) == []
+    assert queued_at(opening.starts_at - HOUR) == []
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,9 @@ def test_day_reminder_is_at_the_same_hour_when_clocks_change(week, opening, sess
     with time_machine.travel(moment(reminder) - 48 * HOUR):
         sign_up(week)
     due = moment(reminder).astimezone(dt.UTC)
-    assert owed_at(due - dt.timedelta(seconds=1)) == []
-    assert owed_at(due) == [("day", "Alice Adams")]
-    assert owed_at(due + HOUR) == [("day", "Alice Adams")]
+    assert queued_at(due - dt.timedelta(seconds=1)) == []
+    assert queued_at(due) == [("day", "Alice Adams")]
+    assert queued_at(due + HOUR) == [("day", "Alice Adams")]
 
 
 def test_people_who_register_between_two_sessions_of_a_day_are_reminded_of_the_later(
@@ -152,16 +152,16 @@ def test_people_who_register_between_two_sessions_of_a_day_are_reminded_of_the_l
 ):
     with time_machine.travel(opening.starts_at + HOUR, tick=False):
         sign_up(week, sessions=[opening, evening])
-    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert queued_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
 def test_people_who_missed_the_first_reminder_in_an_outage_are_reminded_of_the_second(
     week, opening, evening
 ):
     sign_up(week)
-    assert owed_at(opening.starts_at - 24 * HOUR - MINUTE) == []
-    assert owed_at(opening.starts_at) == [("day", "Alice Adams")]
-    assert owed_at(evening.starts_at - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
+    assert queued_at(opening.starts_at - 24 * HOUR - MINUTE) == []
+    assert queued_at(opening.starts_at) == [("day", "Alice Adams")]
+    assert queued_at(evening.starts_at - HOUR) == [("day", "Alice Adams"), ("hour", "Alice Adams")]
     assert set(OutgoingMail.objects.filter(kind__in=["day", "hour"]).values_list("session")) == {
         (evening.pk,)
     }
@@ -178,26 +178,26 @@ def test_reminder_that_included_both_sessions_of_a_day_is_enough(
         week.remind_minutes_before = 0
         week.save()
         due = opening.starts_at - 24 * HOUR
-    assert owed_at(due) == [(kind, "Alice Adams")]
+    assert queued_at(due) == [(kind, "Alice Adams")]
     (subject,) = sent_at(due, smtp)
     (mail,) = [each for each in smtp.to("alice@example.org") if each["Subject"] == subject]
     text = " ".join(mail.get_body(("plain",)).get_content().split())
     assert opening.title in text
     assert evening.title in text
     for moment in (opening.starts_at, evening.starts_at - HOUR, evening.starts_at - MINUTE):
-        assert owed_at(moment) == [(kind, "Alice Adams")]
+        assert queued_at(moment) == [(kind, "Alice Adams")]
 
 
 def test_reminder_dropped_while_the_session_was_canceled_is_queued_again(week, opening, smtp):
     sign_up(week)
     due = opening.starts_at - HOUR
-    owed_at(due)
+    queued_at(due)
     cancel_session(session=opening)
     assert sent_at(due, smtp) == []
     restore_session(session=opening)
-    owed_at(due)
+    queued_at(due)
     assert len(sent_at(due, smtp)) == 1
-    owed_at(due)
+    queued_at(due)
     assert len(sent_at(due, smtp)) == 1
 
 
@@ -207,7 +207,7 @@ def test_agenda_edits_in_the_last_hour_do_not_stop_reminders(week, opening):
     sign_up(week)
     with time_machine.travel(opening.starts_at - 65 * MINUTE, tick=False), edit_session(opening.pk):
         AgendaItem.objects.create(session=opening, title="A new item")
-    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert queued_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
 
 
 def test_change_notice_replaces_a_reminder(week, opening):
@@ -216,10 +216,10 @@ def test_change_notice_replaces_a_reminder(week, opening):
     with time_machine.travel(due - 5 * MINUTE, tick=False), edit_session(opening.pk) as current:
         current.title = "Another title"
         current.save()
-    assert owed_at(due) == []
-    assert owed_at(due + 5 * MINUTE) == [("changed", "Alice Adams")]
-    assert owed_at(due + HOUR) == [("changed", "Alice Adams")]
-    assert owed_at(opening.starts_at - HOUR)[1:] == [("hour", "Alice Adams")]
+    assert queued_at(due) == []
+    assert queued_at(due + 5 * MINUTE) == [("changed", "Alice Adams")]
+    assert queued_at(due + HOUR) == [("changed", "Alice Adams")]
+    assert queued_at(opening.starts_at - HOUR)[1:] == [("hour", "Alice Adams")]
 
 
 def test_doors_email_is_for_people_who_asked_for_it(week, opening):
@@ -227,9 +227,9 @@ def test_doors_email_is_for_people_who_asked_for_it(week, opening):
     sign_up(week, "Bob B", wants_doors_email=True)
     week.remind_day_before = week.remind_minutes_before = 0
     week.save()
-    assert owed_at(opening.starts_at - 16 * MINUTE) == []
-    assert owed_at(opening.starts_at - 15 * MINUTE) == [("doors", "Bob B")]
-    assert owed_at(opening.starts_at - 14 * MINUTE) == [("doors", "Bob B")]
+    assert queued_at(opening.starts_at - 16 * MINUTE) == []
+    assert queued_at(opening.starts_at - 15 * MINUTE) == [("doors", "Bob B")]
+    assert queued_at(opening.starts_at - 14 * MINUTE) == [("doors", "Bob B")]
 
 
 def test_doors_email_waits_for_a_link(week, opening):
@@ -237,9 +237,9 @@ def test_doors_email_waits_for_a_link(week, opening):
     week.remind_day_before = week.remind_minutes_before = 0
     week.save()
     Meeting.objects.filter(session=opening).update(join_url="")
-    assert owed_at(opening.starts_at - 14 * MINUTE) == []
+    assert queued_at(opening.starts_at - 14 * MINUTE) == []
     Meeting.objects.filter(session=opening).update(join_url="https://zoom.example/j/1")
-    assert owed_at(opening.starts_at - 13 * MINUTE) == [("doors", "Alice Adams")]
+    assert queued_at(opening.starts_at - 13 * MINUTE) == [("doors", "Alice Adams")]
 
 
 def test_doors_email_is_sent_at_the_start_if_doors_open_then(week, opening):
@@ -247,30 +247,30 @@ def test_doors_email_is_sent_at_the_start_if_doors_open_then(week, opening):
     week.remind_day_before = False
     week.save()
     sign_up(week, wants_doors_email=True)
-    assert owed_at(opening.starts_at - MINUTE) == []
-    assert owed_at(opening.starts_at) == [("doors", "Alice Adams")]
+    assert queued_at(opening.starts_at - MINUTE) == []
+    assert queued_at(opening.starts_at) == [("doors", "Alice Adams")]
 
 
 def test_doors_email_is_not_sent_after_the_start(week, opening):
     sign_up(week, wants_doors_email=True)
-    assert owed_at(opening.starts_at) == []
+    assert queued_at(opening.starts_at) == []
 
 
 def test_moved_session_has_another_reminder(week, opening):
     sign_up(week)
-    assert len(owed_at(opening.starts_at - HOUR)) == 1
+    assert len(queued_at(opening.starts_at - HOUR)) == 1
     Session.objects.filter(pk=opening.pk).update(
         starts_at=opening.starts_at + 2 * HOUR, ends_at=opening.ends_at + 2 * HOUR
     )
-    assert owed_at(opening.starts_at + HOUR) == [("hour", "Alice Adams")] * 2
+    assert queued_at(opening.starts_at + HOUR) == [("hour", "Alice Adams")] * 2
 
 
 def test_thank_you_is_queued_a_day_after_the_last_session(week):
     sign_up(week)
     last = week.sessions.order_by("ends_at").last()
-    assert owed_at(last.ends_at + 23 * HOUR) == []
-    assert owed_at(last.ends_at + 24 * HOUR) == [("thanks", "Alice Adams")]
-    assert owed_at(last.ends_at + 48 * HOUR) == [("thanks", "Alice Adams")]
+    assert queued_at(last.ends_at + 23 * HOUR) == []
+    assert queued_at(last.ends_at + 24 * HOUR) == [("thanks", "Alice Adams")]
+    assert queued_at(last.ends_at + 48 * HOUR) == [("thanks", "Alice Adams")]
 
 
 @pytest.mark.parametrize("hours", [None, 24])
@@ -279,7 +279,7 @@ def test_thank_you_is_not_sent_weeks_late_or_when_switched_off(week, hours):
     week.save()
     sign_up(week)
     last = week.sessions.order_by("ends_at").last()
-    assert owed_at(last.ends_at + (9 * 24 if hours else 24) * HOUR) == []
+    assert queued_at(last.ends_at + (9 * 24 if hours else 24) * HOUR) == []
 
 
 def test_queueing_takes_the_same_queries_for_1_person_as_for_30(
@@ -295,13 +295,11 @@ def test_queueing_takes_the_same_queries_for_1_person_as_for_30(
 
 
 def test_one_failing_check_does_not_stop_the_others(week, opening, monkeypatch, caplog):
-    def broken(now):
-        raise RuntimeError("no")
-
-    monkeypatch.setattr(tasks, "DUE_CHECKS", [broken, reminders.queue_reminders])
+    # The first check fails.
+    monkeypatch.setattr(change_notices, "Event", None)
     sign_up(week)
-    assert owed_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
-    assert "Failed for <function" in caplog.text
+    assert queued_at(opening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert "Failed for <function queue_changes" in caplog.text
 
 
 # What has been queued is still asked, when it is written, whether its moment has passed.
@@ -320,7 +318,7 @@ def sent_at(moment: dt.datetime, smtp) -> list[str]:
 )
 def test_reminder_that_waited_too_long_is_dropped(week, opening, smtp, late, subjects):
     sign_up(week)
-    owed_at(opening.starts_at - HOUR)
+    queued_at(opening.starts_at - HOUR)
     assert len(sent_at(opening.starts_at - HOUR + late * MINUTE, smtp)) == subjects
     state = "sent" if subjects else "dropped"
     assert OutgoingMail.objects.get(kind="hour").state == state
@@ -330,12 +328,12 @@ def test_late_reminder_is_replaced_by_that_of_the_days_second_session(week, open
     week.remind_day_before = False
     week.save()
     sign_up(week)
-    owed_at(opening.starts_at - HOUR)
+    queued_at(opening.starts_at - HOUR)
     # Until it is written it may yet be on its way.
-    assert owed_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
+    assert queued_at(evening.starts_at - HOUR) == [("hour", "Alice Adams")]
     assert sent_at(evening.starts_at - HOUR, smtp) == []
     for _tick in range(2):
-        owed_at(evening.starts_at - HOUR)
+        queued_at(evening.starts_at - HOUR)
         assert len(sent_at(evening.starts_at - HOUR, smtp)) == 1
     reminders_of = OutgoingMail.objects.filter(kind="hour").values_list("session", "state")
     assert set(reminders_of) == {(opening.pk, "dropped"), (evening.pk, "sent")}
@@ -343,8 +341,8 @@ def test_late_reminder_is_replaced_by_that_of_the_days_second_session(week, open
 
 def test_reminder_says_today_or_tomorrow_by_the_readers_clock(week, opening, smtp):
     sign_up(week, time_zone="America/New_York")
-    owed_at(opening.starts_at - 24 * HOUR)
-    owed_at(opening.starts_at - HOUR)
+    queued_at(opening.starts_at - 24 * HOUR)
+    queued_at(opening.starts_at - HOUR)
     with time_machine.travel(opening.starts_at - 24 * HOUR, tick=False):
         OutgoingMail.objects.filter(kind="hour").update(due_at=opening.starts_at - HOUR)
     (day,) = sent_at(opening.starts_at - 24 * HOUR, smtp)
@@ -355,7 +353,7 @@ def test_reminder_says_today_or_tomorrow_by_the_readers_clock(week, opening, smt
 
 def test_reminder_of_a_session_moved_away_is_dropped(week, opening, smtp):
     sign_up(week)
-    owed_at(opening.starts_at - HOUR)
+    queued_at(opening.starts_at - HOUR)
     Session.objects.filter(pk=opening.pk).update(
         starts_at=opening.starts_at + 2 * HOUR, ends_at=opening.ends_at + 2 * HOUR
     )

@@ -195,7 +195,7 @@ def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
     )
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
     monkeypatch.setattr(sync, "past_participants", lambda meeting: [listed, other])
-    attendance.complete(Session.objects.get(pk=session.pk))
+    attendance.complete(Meeting.objects.get(session=session))
     assert traces("quixote", EMAIL) == []
     assert list(Attendance.objects.order_by("pk").values_list("name", "left_at")) == [
         ("", left),

@@ -218,10 +218,10 @@ def test_promotion_from_the_waitlist_replaces_the_tentative_entry(client, openin
     with time_machine.travel(timezone.now() + HOUR):
         seats.promote(seat=waiting.seats.get())
         (after,) = read(fetched(client, waiting))
-        (told,) = read(mailed("promoted"))
+        (promoted,) = read(mailed("promoted"))
         # Of the entry that was mailed while they waited it is the newer one (RFC 5546, 2.1.5).
-        assert told._replace(stamp=after.stamp) == after
-        assert (told.sequence, told.stamp) > (before.sequence, before.stamp)
+        assert promoted._replace(stamp=after.stamp) == after
+        assert (promoted.sequence, promoted.stamp) > (before.sequence, before.stamp)
     assert (after.uid, after.status, after.title) == (before.uid, "CONFIRMED", opening.title)
     assert after.url == f"http://localhost/join/{waiting.token}/opening/"
     # The session is as it was, so these alone tell a program that the entry is not.

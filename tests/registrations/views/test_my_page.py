@@ -151,14 +151,14 @@ def test_waitlist_position_moves_up(client, third_in_line, opening):
     assert "You are number 2 in line." in row
 
 
-@pytest.mark.parametrize(("late_places", "is_said"), [("keep", True), ("promote", False)])
+@pytest.mark.parametrize(("late_places", "is_closed"), [("keep", True), ("promote", False)])
 def test_waitlist_says_when_it_is_too_late_to_be_promoted(
-    client, third_in_line, opening, late_places, is_said
+    client, third_in_line, opening, late_places, is_closed
 ):
     Event.objects.update(late_places=late_places)
-    for before, said in ((61 * MINUTE, False), (59 * MINUTE, is_said)):
+    for before, is_shown in ((61 * MINUTE, False), (59 * MINUTE, is_closed)):
         row = row_at(client, third_in_line, opening.starts_at - before, opening)
-        assert ("nobody is called any more" in row) is said
+        assert ("nobody is called any more" in row) is is_shown
 
 
 def test_waitlisted_session_is_not_next_and_has_no_recording(client, third_in_line, opening):
@@ -215,14 +215,14 @@ def test_my_page_says_when_to_refresh(client, alice, opening):
         last + HOUR - 3 * SECOND: 3,
         last + HOUR: None,
     }
-    told = {}
+    refreshes = {}
     for moment in moments:
         with time_machine.travel(moment, tick=False):
             page = client.get(own(alice)).content.decode()
         seconds = re.search(r'data-seconds="(\d+)"', page)
         assert bool(seconds) is ("js/me.js" in page)
-        told[moment] = int(seconds[1]) if seconds else None
-    assert told == moments
+        refreshes[moment] = int(seconds[1]) if seconds else None
+    assert refreshes == moments
 
 
 def test_my_page_refreshes_when_the_waitlist_closes(client, third_in_line, opening):
@@ -342,9 +342,9 @@ def test_changed_sessions_are_emailed(client, week, opening):
 def test_saving_twice_sends_one_email(client, alice, opening):
     sent(alice)
     form = form_of(client, alice)
-    for said in ("sessions", "saved"):
+    for notice in ("sessions", "saved"):
         answer = save(client, alice, form, sessions=without(form, opening))
-        assert answer["Location"].endswith(f"?notice={said}")
+        assert answer["Location"].endswith(f"?notice={notice}")
     assert alice.seats.count() == 5
     assert alice.mails.count() == 2
 
@@ -454,9 +454,9 @@ def test_form_with_errors_still_knows_its_initial_values(client, week, lunch):
 def test_post_without_initial_values_is_saved_as_it_is(client, week):
     alice = sign_up(week, needs=["asl"], strategies=week.tracks.all(), organization="Friends")
     form = form_of(client, alice)
-    told = {name: value for name, value in form.items() if not name.startswith("initial-")}
-    del told["needs"]
-    save(client, alice, told, strategies=[], organization="")
+    fields = {name: value for name, value in form.items() if not name.startswith("initial-")}
+    del fields["needs"]
+    save(client, alice, fields, strategies=[], organization="")
     alice.refresh_from_db()
     assert (alice.needs, alice.organization, alice.strategies.count()) == ([], "", 0)
 
@@ -694,11 +694,11 @@ def test_answers_about_a_past_session_are_kept(client, week, opening):
 def test_links_are_resent_at_most_every_ten_minutes(client, alice):
     sent(alice)
     later = timezone.now() + 11 * MINUTE
-    for minutes, said, count in ((0, "mailed", 2), (1, "mailed-before", 2), (11, "mailed", 3)):
+    for minutes, notice, count in ((0, "mailed", 2), (1, "mailed-before", 2), (11, "mailed", 3)):
         with time_machine.travel(later + minutes * MINUTE, tick=False):
             answer = client.post(own(alice, "resend/"))
             sent(alice)
-        assert answer["Location"] == f"{own(alice)}?notice={said}"
+        assert answer["Location"] == f"{own(alice)}?notice={notice}"
         assert alice.mails.count() == count
     assert "Your links are on their way" in words(client.get(f"{own(alice)}?notice=mailed"))
     assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?notice=mailed-before"))

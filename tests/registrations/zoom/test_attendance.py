@@ -360,7 +360,7 @@ def test_match_covers_no_others_without_both_name_and_address(opening, alice, fi
 
 def test_seat_in_another_session_is_rejected(event, opening, alice):
     report("joined")
-    with pytest.raises(attendance.OtherSession):
+    with pytest.raises(ValueError, match="different sessions"):
         attendance.match(attendance=only_row(), seat=alice.seats.exclude(session=opening).get())
     assert (only_row().seat, attended()) == (None, [])
 
@@ -380,8 +380,8 @@ def complete(opening, monkeypatch):
     """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
-        monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: list(people))
-        attendance.complete(Session.objects.select_related("meeting").get(pk=opening.pk))
+        monkeypatch.setattr("events.zoom.client.past_participants", lambda meeting: list(people))
+        attendance.complete(Meeting.objects.select_related("session").get(session=opening))
         rows = Attendance.objects.order_by("name", "joined_at")
         return [(row.name, row.joined_at, row.left_at) for row in rows]
 
@@ -451,7 +451,7 @@ def test_list_of_a_real_meeting_is_read(opening, alice, zoom_account):
     zoom.start(made.id)
     zoom.join(made.id, name="Alice A.", email=alice.email)
     zoom.end(made.id)
-    attendance.complete(Session.objects.get(pk=opening.pk))
+    attendance.complete(Meeting.objects.get(session=opening))
     assert (only_row().name, bool(only_row().left_at)) == ("Alice A.", True)
     assert attended() == [("Alice Adams", "opening")]
 
@@ -462,9 +462,9 @@ def test_list_takes_the_same_queries_for_1_person_as_for_3(
 ):
     people = [sign_up(event, f"Person{number} P") for number in range(count)]
     on_list = [listed(each.name, NINE, TEN, email=each.email) for each in people]
-    # The session, the known stays, the addresses, the new stays, the ticks, two savepoints, and the
-    # test's own query.
-    with django_assert_num_queries(5 + 2 * 2 + 1):
+    # The session, the account's health, the known stays, the addresses, the new stays, the ticks,
+    # two savepoints, and the test's own query.
+    with django_assert_num_queries(6 + 2 * 2 + 1):
         complete(*on_list)
     assert len(attended()) == count
 
