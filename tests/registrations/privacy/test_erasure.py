@@ -18,6 +18,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Event, Meeting, Session, ZoomAccount
+from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
@@ -194,7 +195,7 @@ def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
         user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left
     )
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
-    monkeypatch.setattr(sync, "past_participants", lambda meeting: [listed, other])
+    monkeypatch.setattr(zoom_client, "past_participants", lambda meeting: [listed, other])
     attendance.complete(Meeting.objects.get(session=session))
     assert traces("quixote", EMAIL) == []
     assert list(Attendance.objects.order_by("pk").values_list("name", "left_at")) == [
