@@ -178,8 +178,10 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
     is_open = registration_phase(registration.event) == Event.Phase.OPEN
     if request.method != "POST" or (registration.canceled_at and not is_open):
         return redirect_to_my_page(registration)
+    if registration.canceled_by_organizer:
+        return redirect_to_my_page(registration)
     try:
-        is_restored = signup.restore(registration=registration)
+        signup.restore(registration=registration)
     except signup.AddressTaken:
         return redirect_to_my_page(registration, "taken")
-    return redirect_to_my_page(registration, "back" if is_restored else "")
+    return redirect_to_my_page(registration, "back")
