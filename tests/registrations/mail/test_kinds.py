@@ -5,12 +5,13 @@ import email.policy
 import html
 import re
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 import time_machine
 from django.template.loader import get_template
 from icalendar import Calendar
-from linkify_it import LinkifyIt
+from linkify_it import LinkifyIt  # type: ignore[import-untyped]
 
 from events.models import Meeting, Session
 from events.schedule import cancel_session
@@ -96,7 +97,7 @@ def test_nothing_that_people_typed_becomes_a_link(week, opening, typed):
     access_needs.arrange(needs=AccessNeed.objects.all())
     access_needs.confirm(needs=AccessNeed.objects.all())
     for mail in alice.mails.all():
-        message = writer.writer_for([mail])(mail)
+        message: Any = writer.writer_for([mail])(mail)
         visible = [
             message.subject,
             message.body,
