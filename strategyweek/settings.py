@@ -290,17 +290,23 @@ if ZOOM_IS_FAKE and not DEBUG:
 
 # Sign-in: organizers with a password; others with an emailed code or another site's account
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["strategyweek.accounts.passwords.PasswordBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_weeks"
 ACCOUNT_ADAPTER = "strategyweek.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "strategyweek.accounts.adapters.PasswordForm",
     "request_login_code": "strategyweek.accounts.adapters.CodeForm",
+    "reset_password": "strategyweek.accounts.adapters.PasswordResetForm",
 }
 # Our own forms, in addition to allauth's limits; counted by each web process. Many people can share
 # an IP address: a mobile carrier, a venue, or volunteers who register people by phone.
-ACCOUNT_RATE_LIMITS = {"find": "60/10m/ip", "register": "600/10m/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "find": "60/10m/ip",
+    "register": "600/10m/ip",
+    # Wrong passwords. The key is a visitor and an account: see AccountAdapter.
+    "login_failed": "10/m/ip,5/5m/key",
+}
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
@@ -309,6 +315,8 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 CODE_TIMEOUT = 15 * 60
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
+# allauth's adds a row the first time, and the time for it would reveal an account.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
@@ -353,13 +361,14 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
     for name in ("MinimumLength", "CommonPassword", "NumericPassword")
 ]
-AUTH_PASSWORD_VALIDATORS.append(
+AUTH_PASSWORD_VALIDATORS += [
     {
         "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
         # Django's 0.7 accepts maria-2026 for the user maria.
         "OPTIONS": {"max_similarity": 0.5},
-    }
-)
+    },
+    {"NAME": "strategyweek.accounts.password_notice.PasswordNotice"},
+]
 
 # Security
 

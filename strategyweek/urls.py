@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import URLPattern, include, path
 
 from strategyweek import dev_mailbox
+from strategyweek.accounts import admin as account_admin  # noqa: F401
 from strategyweek.accounts import urls as account_urls
 
 # Organizers do not need allauth's lists. The keys of other sites come from the environment.

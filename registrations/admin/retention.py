@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from registrations.admin.shared import confirmation_page, log_action, page_response
+from registrations.admin.shared import confirmation_page, log_action, log_bulk_action, page_response
 from registrations.formatting import people
 from registrations.models import Registration
 from registrations.privacy import erasure
@@ -43,5 +43,6 @@ def erase(
     done = erasure.erase_all(registrations=chosen)
     # Read again: the log must not name them.
     log_action(request, Registration.objects.filter(pk__in=[each.pk for each in done]), "Erased.")
+    log_bulk_action(request, Registration, f"Erased the personal data of {people(len(done))}.")
     messages.success(request, f"The personal data of {people(len(done))} is erased.")
     return None

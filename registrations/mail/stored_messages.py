@@ -29,8 +29,8 @@ def queue(
     html: str = "",
     headers: Mapping[str, str] | None = None,
     valid_for: dt.timedelta,
-) -> None:
-    """Queue this email to be sent at once, or not at all after this time."""
+) -> str:
+    """Queue this email to be sent at once, or not at all after this time. Returns its key."""
     message = {
         "recipient": recipient,
         "subject": subject,
@@ -39,7 +39,9 @@ def queue(
         "headers": dict(headers or {}),
         "expires": (timezone.now() + valid_for).timestamp(),
     }
-    mail_queue.queue([OutgoingMail(key=f"{kind}/{uuid.uuid4()}", kind=kind, message=message)])
+    key = f"{kind}/{uuid.uuid4()}"
+    mail_queue.queue([OutgoingMail(key=key, kind=kind, message=message)])
+    return key
 
 
 def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:

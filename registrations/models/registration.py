@@ -100,6 +100,8 @@ class Registration(models.Model):
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     canceled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Only an organizer can restore it then.
+    canceled_by_organizer = models.BooleanField(default=False, editable=False)
     approval = models.CharField(
         max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
     )
@@ -113,6 +115,8 @@ class Registration(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        permissions = [("view_sensitive_data", "Can see people's access needs and answers")]
+        indexes = [models.Index(name="registrations_of_an_address", fields=["event", "email_key"])]
         constraints = [
             models.UniqueConstraint(
                 name="one_active_registration_per_event_and_email",
@@ -124,6 +128,10 @@ class Registration(models.Model):
                 condition=Q(approval="approved")
                 | Q(approval="pending", decided_at__isnull=True)
                 | Q(approval="declined", decided_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="registration_canceled_by_organizer_is_canceled",
+                condition=Q(canceled_by_organizer=False) | Q(canceled_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="registration_erased_is_canceled_and_blank",

@@ -47,7 +47,10 @@ from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
-KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
+KEPT = {
+    *("id", "event", "email_since", "created_at"),
+    *("canceled_at", "canceled_by_organizer", "approval", "decided_at"),
+}
 # `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
 # How long before an event is erased organizers are warned.
@@ -261,11 +264,14 @@ def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
                 # The others are still erased.
                 logger.exception("Registration %s could not be erased", registration.pk)
             if done >= limit:
+                logger.info("Erased the personal data of %s people of past events.", done)
                 return True
         attendances = Attendance.objects.filter(session__event=event)
         named = attendances.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)
         named.update(name="", email="", registrant_id="")
+    if done:
+        logger.info("Erased the personal data of %s people of past events.", done)
     return False
 
 
