@@ -128,7 +128,7 @@ class RegistrationForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self._sessions = {session.pk: session for session in sessions}
         self._strategies = event.tracks.all()
-        self._questions = questions.asked(event, self.selectable_sessions())
+        self._questions = questions.questions_for(event, self.selectable_sessions())
         fields: dict[str, Any] = self.fields
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]

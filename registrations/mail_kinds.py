@@ -19,7 +19,7 @@ class MailPriority(models.IntegerChoices):
 
 
 class Shows(Enum):
-    """Which sessions an email shows as they are now. If an edit is undone, its readers are told."""
+    """Which sessions an email shows as they are now. If an edit is undone, people who saw it get a notice."""
 
     NONE = 0
     ITS_SESSION = 1
@@ -50,7 +50,7 @@ class KindSpec:
     shows: Shows = Shows.NONE
     # It has the join links of all the person's sessions, or of the one that it's about.
     carries_links: bool = False
-    # It's not queued again: when an unsettled edit makes it pointless, it waits.
+    # Nothing queues it again, so it waits while an unsettled edit makes it unnecessary.
     waits_for_edits: bool = False
     # An email with all links replaces it.
     superseded_by_links: bool = False

@@ -166,7 +166,7 @@ def _newest_revision() -> Subquery:
 
 
 @transaction.atomic
-def find(*, event: Event, email: str) -> None:
+def resend_lost_links(*, event: Event, email: str) -> None:
     """Send the person registered with this address their confirmation again.
 
     At most once in ten minutes. Neither the result nor the time it takes reveals if the address is

@@ -48,7 +48,7 @@ def split_emails(addresses: str) -> list[str]:
     return [address.strip() for address in addresses.split(",") if address.strip()]
 
 
-def in_a_fortnight() -> dt.datetime:
+def in_two_weeks() -> dt.datetime:
     return timezone.now() + dt.timedelta(days=14)
 
 
@@ -156,7 +156,7 @@ class Event(models.Model):
         "themselves; numbers stay. Export before what you may keep.",
     )
     # Leaves organizers time to review what will be erased, and to export it.
-    erase_not_before = models.DateTimeField(default=in_a_fortnight, editable=False)
+    erase_not_before = models.DateTimeField(default=in_two_weeks, editable=False)
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
         default=15,

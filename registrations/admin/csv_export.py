@@ -13,7 +13,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from registrations.admin.shared import log_bulk_action, may_see_sensitive_data
 from registrations.formatting import people
 from registrations.models import Question, Registration, Seat
-from registrations.questions import shown
+from registrations.questions import answer_text
 
 COLUMNS = (
     *("Name", "Email", "Organization", "State", "Time zone", "Approval"),
@@ -91,4 +91,4 @@ def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterato
     yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)
-        yield shown(answer) if answer else ""
+        yield answer_text(answer) if answer else ""

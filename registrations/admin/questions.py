@@ -153,5 +153,5 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
         question=question,
         tally=questions.tally(question),
         page=page,
-        rows=[(answer.registration, questions.shown(answer)) for answer in page],
+        rows=[(answer.registration, questions.answer_text(answer)) for answer in page],
     )

@@ -430,7 +430,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
         answers = registration.answers.select_related("question")
-        rows = ((each.question, linebreaksbr(questions.shown(each))) for each in answers)
+        rows = ((each.question, linebreaksbr(questions.answer_text(each))) for each in answers)
         return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")

@@ -37,7 +37,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.filter(canceled_at=None)
 
     def admitted(self) -> "RegistrationQuerySet":
-        """People who come. Only they get links and the detailed schedule."""
+        """People who are coming. Only they get links and the detailed schedule."""
         return self.active().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_outcome(self) -> Any:

@@ -23,7 +23,7 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     is_rate_limited = is_post and rate_limit.is_rate_limited(request, "find")
     is_sent = not is_rate_limited and form.is_valid()
     if is_sent:
-        signup.find(event=event, email=form.cleaned_data["email"])
+        signup.resend_lost_links(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}
     status = 429 if is_rate_limited else 200
     response = render(request, "registrations/find.html", context, status=status)

@@ -2,7 +2,7 @@
 
 A database query finds the seats that need a link, and a claim is a lease, as in the outbox. Before
 people are registered, `asked_at` is saved. If the answer is lost, the next try first reads who is
-registered, so no one is registered twice blindly. Zoom accepts an address three times a day; it
+registered, so no one is registered twice. Zoom accepts an address three times a day; it
 names the time of the next try, and `due_at` keeps it.
 """
 
@@ -271,7 +271,7 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
         _update([link], asked_at=None, **refused)
     if issued:
         _record_issued(issued, now)
-    _release_held_mails(links)
+    _release_waiting_emails(links)
 
 
 def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> None:
@@ -312,7 +312,7 @@ def _update(links: Iterable[PersonalLink], **changes: Any) -> None:
     PersonalLink.objects.filter(pk__in=[link.pk for link in links]).update(**changes)
 
 
-def _release_held_mails(links: Iterable[PersonalLink]) -> None:
+def _release_waiting_emails(links: Iterable[PersonalLink]) -> None:
     """Release emails that were held back until these links were issued."""
     now = timezone.now()
     held = OutgoingMail.objects.filter(

@@ -221,7 +221,7 @@ def test_links_requested_after_the_last_session_are_sent(week):
     afterwards = week.sessions.last().ends_at + dt.timedelta(days=1)
     with time_machine.travel(afterwards, tick=False):
         OutgoingMail.objects.update(state="sent", sent_at=afterwards)
-        signup.find(event=week, email=alice.email)
+        signup.resend_lost_links(event=week, email=alice.email)
     assert not is_dropped_at(afterwards, alice.mails.get(state="waiting"))
 
 
