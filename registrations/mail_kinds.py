@@ -19,7 +19,10 @@ class MailPriority(models.IntegerChoices):
 
 
 class Shows(Enum):
-    """Which sessions an email shows as they are now. If an edit is undone, people who saw it get a notice."""
+    """Which sessions an email shows as they are now.
+
+    If an edit is undone, people who saw it get a notice.
+    """
 
     NONE = 0
     ITS_SESSION = 1
