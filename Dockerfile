@@ -12,7 +12,8 @@ COPY registrations registrations
 COPY templates templates
 COPY static static
 # collectstatic needs no real secrets. These placeholders exist only for this command.
-RUN SECRET_KEY=build SITE_URL=https://build.invalid DEFAULT_FROM_EMAIL=build@build.invalid \
+RUN SECRET_KEY=only-for-collectstatic-while-this-image-is-being-built \
+    SITE_URL=https://build.invalid DEFAULT_FROM_EMAIL=build@build.invalid \
     python manage.py collectstatic --noinput \
     && install -d -o app var
 USER app

@@ -4,6 +4,7 @@ from email.utils import parseaddr
 
 from django.conf import settings
 
+from events.addresses import ascii_address
 from events.models import Event
 
 
@@ -14,4 +15,4 @@ def absolute(path: str) -> str:
 
 def organizer_email(event: Event) -> str:
     """The event's contact address, or else the site's sender, without a name."""
-    return event.contact_email or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return ascii_address(event.contact_email) or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]

@@ -13,6 +13,7 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
 from events import calendars
+from events.links import absolute
 from events.models import Event, EventQuerySet, Session
 
 
@@ -31,15 +32,17 @@ def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
     return choose
 
 
-def is_organizer(request: HttpRequest) -> bool:
-    """Whether a member of staff is signed in."""
+def may_see_drafts(request: HttpRequest, model: str) -> bool:
+    """Whether someone is signed in who may view these in the admin: "event" or "session"."""
     # Without the cookie no one is signed in. Reading the session would add Vary: Cookie.
-    return settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_staff
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not request.user.is_staff:
+        return False
+    return any(request.user.has_perm(f"events.{verb}_{model}") for verb in ("view", "change"))
 
 
 def visible_events(request: HttpRequest) -> EventQuerySet:
     """Published events; organizers see their drafts too."""
-    return Event.objects.all() if is_organizer(request) else Event.objects.published()
+    return Event.objects.all() if may_see_drafts(request, "event") else Event.objects.published()
 
 
 @require_safe
@@ -70,8 +73,8 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "next_session": open_sessions[0] if open_sessions else None,
         "first_session": active_sessions[0] if active_sessions else None,
         "last_session": active_sessions[-1] if active_sessions else None,
-        "event_url": request.build_absolute_uri(event.get_absolute_url()),
-        "calendar_url": request.build_absolute_uri(f"{event.get_absolute_url()}calendar.ics"),
+        "event_url": absolute(event.get_absolute_url()),
+        "calendar_url": absolute(f"{event.get_absolute_url()}calendar.ics"),
     }
     return render(request, "events/event.html", context)
 
@@ -79,7 +82,7 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
 def visible_sessions(request: HttpRequest, event: Event) -> QuerySet[Session]:
     """Published sessions; organizers see their drafts too."""
     sessions = event.sessions.select_related("event", "track")
-    return sessions if is_organizer(request) else sessions.published()
+    return sessions if may_see_drafts(request, "session") else sessions.published()
 
 
 @require_safe

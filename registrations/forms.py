@@ -12,11 +12,19 @@ from events.timezones import offered_time_zones
 from registrations import questions
 from registrations.models import Registration, Seat, need_choices
 from registrations.us_states import US_STATES
+from registrations.validators import strip_invisible
 
 EMAIL_WIDGET = forms.EmailInput(
     {"autocomplete": "email", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
 )
 INVALID_EMAIL = "This does not look like an email address, such as maria@example.org."
+
+
+class AddressField(forms.EmailField):
+    """An email address, without invisible characters at its ends."""
+
+    def to_python(self, value: Any) -> str:
+        return strip_invisible(super().to_python(value) or "")
 
 
 class NeedsField(forms.MultipleChoiceField):
@@ -40,6 +48,7 @@ class FindForm(forms.ModelForm):
     class Meta:
         model = Registration
         fields = ["email"]
+        field_classes = {"email": AddressField}
         widgets = {"email": EMAIL_WIDGET}
         error_messages = {
             "email": {
@@ -84,6 +93,7 @@ class RegistrationForm(forms.ModelForm):
             *("name", "email", "time_zone", "organization", "us_state"),
             *("needs", "needs_other", "wants_doors_email"),
         ]
+        field_classes = {"email": AddressField}
         labels = {
             "needs_other": "Something else that would help you",
             "wants_doors_email": "Mail me again at the moment when the doors of a session open",
@@ -118,7 +128,7 @@ class RegistrationForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self._sessions = {session.pk: session for session in sessions}
         self._strategies = event.tracks.all()
-        self._questions = questions.asked(event, self.selectable_sessions())
+        self._questions = questions.questions_for(event, self.selectable_sessions())
         fields: dict[str, Any] = self.fields
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]

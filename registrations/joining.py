@@ -103,6 +103,13 @@ class SeatStatus:
         return max(0, math.ceil((self.session.doors_open_at - self.now).total_seconds()))
 
     @property
+    def is_host(self) -> bool:
+        """Whether Zoom gives this person no link of their own because they host the meeting."""
+        link: PersonalLink | None = getattr(self.seat, "personal_link", None)
+        is_refused = link is not None and link.state == link.State.REFUSED and link.is_host
+        return is_refused and self.session.event.has_personal_links
+
+    @property
     def join_page_refresh(self) -> int | None:
         """Seconds until the join page should reload; None when there is nothing to wait for."""
         if self.phase == SessionPhase.UPCOMING:

@@ -19,7 +19,10 @@ class MailPriority(models.IntegerChoices):
 
 
 class Shows(Enum):
-    """Which sessions an email shows as they are now. If an edit is undone, its readers are told."""
+    """Which sessions an email shows as they are now.
+
+    If an edit is undone, people who saw it get a notice.
+    """
 
     NONE = 0
     ITS_SESSION = 1
@@ -52,7 +55,7 @@ class KindSpec:
     carries_links: bool = False
     # It has calendar entries of the sessions that it shows.
     has_calendar: bool = False
-    # It's not queued again: when an unsettled edit makes it pointless, it waits.
+    # Nothing queues it again, so it waits while an unsettled edit makes it unnecessary.
     waits_for_edits: bool = False
     # An email with all links replaces it.
     superseded_by_links: bool = False

@@ -23,7 +23,7 @@ LONGEST_CHOICE = 200
 CHANGED = "This question has changed since you opened the page. Please answer it anew."
 
 
-def asked(event: Event, sessions: Iterable[Session]) -> list[Question]:
+def questions_for(event: Event, sessions: Iterable[Session]) -> list[Question]:
     """The questions for people who choose among these sessions, with `sessions` prefetched."""
     offered = {session.pk for session in sessions}
     questions = event.questions.filter(is_asked=True).prefetch_related("sessions")
@@ -175,7 +175,7 @@ def delete_inapplicable(*, registration: Registration) -> None:
     about_sessions.exclude(question__sessions__in=chosen).delete()
 
 
-def shown(answer: Answer) -> str:
+def answer_text(answer: Answer) -> str:
     """An answer as text, such as `Yes` or `Legislation; Resentencing`."""
     return "; ".join(_chosen(answer.value))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Event, Session, Track
@@ -56,11 +56,14 @@ def register(
     registration = Registration(
         event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
     )
-    saved = _insert(registration)
+    *earlier, saved = _insert(registration)
     if saved.token != registration.token:
         resend_links(registrations=[saved], approval=saved.approval)
         return saved
     registration.pk = saved.pk
+    if earlier and _was_turned_away(earlier[-1]):
+        registration.approval = approval = Approval.PENDING
+        registration.save(update_fields=["approval"])
     seats.assign(registration=registration, sessions=sessions)
     registration.strategies.add(*strategies)
     questions.save_answers(registration=registration, answers=answers or {})
@@ -70,16 +73,24 @@ def register(
     return registration
 
 
-def _insert(registration: Registration) -> Registration:
-    """Insert it unless the address is registered already. Returns the row in the database."""
-    active = Registration.objects.active()
-    saved = None
+def _insert(registration: Registration) -> list[Registration]:
+    """Insert it unless the address is registered already.
+
+    Returns all registrations of the address for the event, with the active one at the end.
+    """
+    same = Registration.objects.filter(event=registration.event, email_key=registration.email_key)
+    found: list[Registration] = []
     # The unique constraint decides which of two simultaneous requests is first. If that one is
     # canceled before we read it, try again.
-    while saved is None:
+    while not found or found[-1].canceled_at:
         Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        saved = active.filter(event=registration.event, email_key=registration.email_key).first()
-    return saved
+        found = list(same.order_by(F("canceled_at").asc(nulls_last=True), "pk"))
+    return found
+
+
+def _was_turned_away(registration: Registration) -> bool:
+    """Whether an organizer canceled or declined it, or had yet to approve it."""
+    return registration.canceled_by_organizer or registration.approval != Approval.APPROVED
 
 
 @transaction.atomic
@@ -108,9 +119,10 @@ def approve(*, registrations: Iterable[Registration]) -> int:
 def decline(*, registrations: Iterable[Registration]) -> int:
     """Decline people: their links stop working, and they get no email. Returns how many.
 
-    Their seats don't count, but if approved later they get the spots open then, with new links.
+    This includes people who have canceled, and could return. Their seats don't count, but if
+    approved later they get the spots open then, with new links.
     """
-    people = _lock(registrations, Approval.PENDING, Approval.APPROVED)
+    people = _lock(registrations, Approval.PENDING, Approval.APPROVED, with_canceled=True)
     ids = [registration.pk for registration in people]
     now = timezone.now()
     Registration.objects.filter(pk__in=ids).update(approval=Approval.DECLINED, decided_at=now)
@@ -141,10 +153,13 @@ def _renew_tokens(people: list[Registration]) -> None:
     Registration.objects.bulk_update(people, ["token"], batch_size=100)
 
 
-def _lock(registrations: Iterable[Registration], *approvals: str) -> list[Registration]:
+def _lock(
+    registrations: Iterable[Registration], *approvals: str, with_canceled: bool = False
+) -> list[Registration]:
     """Re-read the active ones with one of these approvals, locked until the transaction ends."""
     ids = [registration.pk for registration in registrations]
-    people = Registration.objects.active().filter(pk__in=ids, approval__in=approvals)
+    people = Registration.objects.filter(pk__in=ids, approval__in=approvals, erased_at=None)
+    people = people if with_canceled else people.active()
     locked = people.select_for_update(of=("self",), no_key=True).order_by("pk")
     return list(locked.select_related("event"))
 
@@ -155,7 +170,7 @@ def _newest_revision() -> Subquery:
 
 
 @transaction.atomic
-def find(*, event: Event, email: str) -> None:
+def resend_lost_links(*, event: Event, email: str) -> None:
     """Send the person registered with this address their confirmation again.
 
     At most once in ten minutes. Neither the result nor the time it takes reveals if the address is
@@ -228,12 +243,13 @@ def correct_email(*, registration: Registration, email: str) -> None:
     registration.email_key = email_key(email)
     registration.email_since = timezone.now()
     registration.token = new_token()
+    _require_free_address(registration)
     try:
         with transaction.atomic():
             registration.save(update_fields=["email", "email_key", "email_since", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
-    personal_links.detach(PersonalLink.objects.filter(seat__registration=registration))
+    personal_links.readdress(registration=registration)
     # Unsent reminders stay: they are addressed when they are sent.
     superseded = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
     _drop_unsent(registration.mails.filter(kind__in=superseded))
@@ -242,6 +258,14 @@ def correct_email(*, registration: Registration, email: str) -> None:
         # The new mailbox gets no notices about changes of what it never saw.
         registration.seats.update(notified_revision=_newest_revision())
         _queue_confirmation(registration.approval, [registration])
+
+
+def _require_free_address(registration: Registration) -> None:
+    """Raise AddressTaken before the database would: PostgreSQL logs the address."""
+    others = Registration.objects.active().exclude(pk=registration.pk)
+    taken = others.filter(event=registration.event_id, email_key=registration.email_key)
+    if registration.canceled_at is None and taken.exists():
+        raise AddressTaken
 
 
 @transaction.atomic
@@ -298,15 +322,16 @@ def _change_sessions(
 
 
 @transaction.atomic
-def cancel(*, registration: Registration) -> bool:
+def cancel(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Cancel a registration: its links stop working, unsent emails stay unsent, its spots open up.
 
-    Sessions that someone got into their calendar by email are taken out of it by email. Returns
-    False if it was canceled before.
+    Sessions that someone got into their calendar by email are taken out of it by email.
+    `by_organizer` also keeps someone who canceled from returning. Returns False if nothing changed.
     """
-    active = Registration.objects.active().filter(pk=registration.pk)
-    if not active.update(canceled_at=timezone.now()):
-        return False
+    rows = Registration.objects.filter(pk=registration.pk)
+    if not rows.active().update(canceled_at=timezone.now(), canceled_by_organizer=by_organizer):
+        returnable = rows.filter(erased_at=None, canceled_by_organizer=False)
+        return by_organizer and bool(returnable.update(canceled_by_organizer=True))
     enqueue.queue_left(list(registration.seats.select_related("session")))
     seated = registration.seats.seated()
     seats.promote_waiting(sessions=seated.values_list("session", flat=True))
@@ -315,21 +340,29 @@ def cancel(*, registration: Registration) -> bool:
 
 
 @transaction.atomic
-def restore(*, registration: Registration) -> bool:
+def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
 
-    Where a session is full now, they wait. Returns False if it isn't canceled, or was erased.
+    Where a session is full now, they wait. People who return to an event that requires approval
+    need it again. Returns False if it isn't canceled, was erased, or an organizer canceled it and
+    this isn't `by_organizer`.
     """
     canceled = Registration.objects.filter(erased_at=None).exclude(canceled_at=None)
+    if not by_organizer:
+        canceled = canceled.filter(canceled_by_organizer=False)
     locked = canceled.filter(pk=registration.pk).select_for_update(of=("self",), no_key=True)
-    if (found := locked.first()) is None:
+    if (found := locked.select_related("event").first()) is None:
         return False
+    if found.approval == Approval.APPROVED and found.event.requires_approval and not by_organizer:
+        found.approval, found.decided_at = Approval.PENDING, None
     seats.reassign(registration=found)
     access_needs.update(registration=found, restart=True)
-    found.canceled_at = None
+    found.canceled_at, found.canceled_by_organizer = None, False
+    _require_free_address(found)
+    changed = ["canceled_at", "canceled_by_organizer", "approval", "decided_at"]
     try:
         with transaction.atomic():
-            found.save(update_fields=["canceled_at"])
+            found.save(update_fields=changed)
     except IntegrityError as error:
         raise AddressTaken from error
     _send_new_confirmation([found])

@@ -5,17 +5,36 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 
+from events.addresses import ascii_address, validate_deliverable
+
 EMAIL_LENGTH = 254
 # Unicode categories: control characters, direction marks, private use, surrogates, and the line
 # and paragraph separators.
 INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 # The zero-width joiners: names in Persian and in Indian scripts need them, and emoji.
 JOINERS = {"\u200c", "\u200d"}
+INVISIBLE_IN_ADDRESS = (
+    "There's an invisible character in this address. Type it again instead of pasting it."
+)
 LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
 
 
 def has_invisible(text: str, allowed: set[str]) -> bool:
     return any(unicodedata.category(each) in INVISIBLE for each in {*text} - allowed)
+
+
+def strip_invisible(text: str) -> str:
+    """Remove spaces and format characters at both ends: they get there by copy and paste."""
+    start, end = 0, len(text)
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while start < end and _is_blank(text[end - 1]):
+        end -= 1
+    return text[start:end]
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf"
 
 
 def validate_visible(text: str) -> None:
@@ -51,10 +70,21 @@ def validate_no_link(text: str) -> None:
 def email_key(email: str) -> str:
     """The form in which addresses are compared: no spaces around, no case, one Unicode form.
 
-    The domain is in its ASCII form (RFC 3490). Raises UnicodeError if it has none.
+    Raises UnicodeError if the domain has no ASCII form, or if the address is too long: normalizing
+    a long text takes very long.
     """
-    local, _at, domain = unicodedata.normalize("NFKC", email.strip()).casefold().rpartition("@")
-    return f"{local}@{domain.encode('idna').decode()}"
+    if len(email) > EMAIL_LENGTH:
+        raise UnicodeError("too long")
+    local, _at, domain = unicodedata.normalize("NFC", email.strip()).lower().rpartition("@")
+    return f"{local}{ascii_address(f'@{domain}').lower()}"
+
+
+def email_key_or_blank(email: str) -> str:
+    """The key of an address that another site reported; "" if it can't be a registered one."""
+    try:
+        return email_key(email) if email else ""
+    except UnicodeError:
+        return ""
 
 
 def validate_address(email: str) -> None:
@@ -63,12 +93,16 @@ def validate_address(email: str) -> None:
     Quotes and invisible characters can spell one mailbox in endless ways. `email_key` may be
     longer than the address.
     """
+    if len(email) > EMAIL_LENGTH:
+        raise ValidationError("This address is too long.")
     validate_plain_line(email)
     if '"' in email or "\\" in email:
         raise ValidationError("Leave out quotation marks and backslashes.")
     try:
-        key = email_key(email)
-    except UnicodeError as error:
-        raise ValidationError("There is no such domain behind the @.") from error
-    if len(key) > EMAIL_LENGTH:
+        validate_deliverable(email)
+    except ValidationError as error:
+        if has_invisible(email, set()):
+            raise ValidationError(INVISIBLE_IN_ADDRESS) from error
+        raise
+    if len(email_key(email)) > EMAIL_LENGTH:
         raise ValidationError("This address is too long.")

@@ -4,6 +4,9 @@ import os
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.signals import worker_init
+from django.conf import settings
+from django.db import connections
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "strategyweek.settings")
@@ -26,3 +29,17 @@ class ReplaceKilledChildren(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(ReplaceKilledChildren)
+
+
+@worker_init.connect
+def limit_statements(**kwargs: object) -> None:
+    """Let PostgreSQL end a worker's statements that take too long.
+
+    Runs before the pool starts, so that each process and thread connects with this option.
+    """
+    database = connections.settings["default"]
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        milliseconds = settings.WORKER_STATEMENT_TIMEOUT_SECONDS * 1000
+        given = database["OPTIONS"].get("options", "")
+        option = f"-c statement_timeout={milliseconds}"
+        database["OPTIONS"]["options"] = f"{given} {option}".strip()

@@ -4,11 +4,14 @@ from collections.abc import Callable
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.defaults import page_not_found
 
+from strategyweek.error_pages import page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+# The largest request body of visitors. Organizers' announcements may be larger.
+MAX_PUBLIC_BODY_BYTES = 64 * 1024
 
 
 def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
@@ -26,6 +29,26 @@ def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+def limit_public_forms(get_response: GetResponse) -> GetResponse:
+    """Respond with 413 to a large form of a visitor, before anything reads it.
+
+    Reading and checking long texts takes CPU time. Webhooks verify a secret or signature first.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        size = request.META.get("CONTENT_LENGTH") or "0"
+        is_large = not size.isdecimal() or int(size) > MAX_PUBLIC_BODY_BYTES
+        if is_large and not request.path.startswith("/webhooks/") and not is_organizer(request):
+            return render(request, "413.html", status=413)
+        return get_response(request)
+
+    return middleware
+
+
+def is_organizer(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and request.user.is_staff
 
 
 def protect_personal_pages(get_response: GetResponse) -> GetResponse:

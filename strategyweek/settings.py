@@ -4,7 +4,9 @@ With DEBUG and nothing else set, the site uses SQLite, the embedded broker, and 
 files in `var/mail/`. Without DEBUG it refuses to start until its secrets are set.
 """
 
+import ipaddress
 from collections.abc import Iterator
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +48,14 @@ def required(name: str, *, debug_default: str, hint: str) -> str:
     raise ImproperlyConfigured(f"{name} is not set. {hint}")
 
 
+def is_local(host: str) -> bool:
+    """Whether this host can't be reached from the internet."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".test"))
+
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True)
@@ -56,6 +66,14 @@ SECRET_KEY = required(
     debug_default="only-for-trying-out-on-this-machine",
     hint="Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
 )
+# Fewer characters could be guessed. One that isn't random has few different ones.
+if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
+    raise ImproperlyConfigured(
+        "SECRET_KEY must be at least 50 random characters. "
+        "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    )
+# Earlier keys: what they signed stays valid. New signatures are made with SECRET_KEY.
+SECRET_KEY_FALLBACKS = [key for key in env.list("SECRET_KEY_FALLBACKS", default=[]) if key]
 SITE_URL = required(
     "SITE_URL",
     debug_default="http://localhost:8000",
@@ -64,6 +82,11 @@ SITE_URL = required(
 SITE_ADDRESS = urlsplit(SITE_URL)
 if SITE_ADDRESS.scheme not in {"http", "https"} or not SITE_ADDRESS.hostname:
     raise ImproperlyConfigured("SITE_URL must look like https://week.example.org")
+if DEBUG and not is_local(SITE_ADDRESS.hostname):
+    raise ImproperlyConfigured(
+        "DEBUG is on, but SITE_URL is public: visitors would see secrets on error pages. "
+        "Remove DEBUG, or set SITE_URL to an address of this machine or network."
+    )
 ALLOWED_HOSTS = [SITE_ADDRESS.hostname, *env.list("ALLOWED_HOSTS", default=[])]
 if DEBUG:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -95,6 +118,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "strategyweek.middleware.limit_public_forms",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -135,6 +159,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+# PostgreSQL ends a worker's statement after this: it would go on even if the worker is killed.
+WORKER_STATEMENT_TIMEOUT_SECONDS = 60
 
 # Cache and broker
 
@@ -234,6 +260,10 @@ DEFAULT_FROM_EMAIL = required(
     debug_default="Strategy Week <week@localhost>",
     hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
+if not parseaddr(DEFAULT_FROM_EMAIL)[1].isascii():
+    raise ImproperlyConfigured(
+        "DEFAULT_FROM_EMAIL must have its domain in ASCII, such as xn--fa-hia.de for faß.de."
+    )
 
 # Zoom
 
@@ -264,17 +294,23 @@ if ZOOM_IS_FAKE and not DEBUG:
 
 # Sign-in: organizers with a password; others with an emailed code or another site's account
 
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["strategyweek.accounts.passwords.PasswordBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_weeks"
 ACCOUNT_ADAPTER = "strategyweek.accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "strategyweek.accounts.adapters.PasswordForm",
     "request_login_code": "strategyweek.accounts.adapters.CodeForm",
+    "reset_password": "strategyweek.accounts.adapters.PasswordResetForm",
 }
 # Our own forms, in addition to allauth's limits; counted by each web process. Many people can share
 # an IP address: a mobile carrier, a venue, or volunteers who register people by phone.
-ACCOUNT_RATE_LIMITS = {"find": "60/10m/ip", "register": "600/10m/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "find": "60/10m/ip",
+    "register": "600/10m/ip",
+    # Wrong passwords. The key is a visitor and an account: see AccountAdapter.
+    "login_failed": "10/m/ip,5/5m/key",
+}
 ACCOUNT_LOGIN_METHODS = {"email", "username"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
@@ -283,6 +319,8 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 CODE_TIMEOUT = 15 * 60
 ACCOUNT_LOGIN_BY_CODE_TIMEOUT = ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = CODE_TIMEOUT
+# allauth's adds a row the first time, and the time for it would reveal an account.
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
@@ -323,9 +361,17 @@ for app, provider, keys, origins in sign_in_providers():
     SIGN_IN_ORIGINS += origins
 
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0 if DEBUG else 1)
-AUTH_PASSWORD_VALIDATORS = [
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
-    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
+    for name in ("MinimumLength", "CommonPassword", "NumericPassword")
+]
+AUTH_PASSWORD_VALIDATORS += [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        # Django's 0.7 accepts maria-2026 for the user maria.
+        "OPTIONS": {"max_similarity": 0.5},
+    },
+    {"NAME": "strategyweek.accounts.password_notice.PasswordNotice"},
 ]
 
 # Security
@@ -368,15 +414,14 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"hide_tokens": {"()": "strategyweek.logs.HideTokens"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "filters": ["hide_tokens"],
-            "formatter": "line",
+    "formatters": {
+        "line": {
+            "()": "strategyweek.logs.PrivateFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
         }
     },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import by_id, in_event_time, render_now, warning
+from events.admin.shared import by_id, in_event_time, render_now, warning, without_times
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
@@ -125,6 +125,9 @@ class EventAdmin(admin.ModelAdmin):
         with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return without_times(self.model, super().get_changeform_initial_data(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()

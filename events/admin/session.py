@@ -1,6 +1,7 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
@@ -24,11 +25,15 @@ from events.admin.shared import (
     show_result,
     warning,
     with_default_event,
+    without_times,
 )
+from events.invitations import is_zoom, read_invitation
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
 from events.templatetags.times import clock, day, hours
 from events.zoom import sync
 from events.zoom.status import meeting_status, needs_attention
+
+MAX_INVITATION_CHARACTERS = 10_000
 
 
 class ZoomLinkFilter(admin.SimpleListFilter):
@@ -49,14 +54,59 @@ class ZoomLinkFilter(admin.SimpleListFilter):
         return queryset
 
 
+class MeetingForm(forms.ModelForm):
+    """A pasted Zoom link. It may be wrapped, or in the text of Zoom's invitation."""
+
+    join_url = forms.CharField(
+        label=Meeting._meta.get_field("join_url").verbose_name,
+        help_text=Meeting._meta.get_field("join_url").help_text,
+        max_length=MAX_INVITATION_CHARACTERS,
+        required=False,
+        widget=AdminTextareaWidget(attrs={"rows": 2}),
+    )
+    # The link to another site than Zoom's that this form has already asked about.
+    confirmed_url = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def clean_join_url(self) -> str:
+        text: str = self.cleaned_data["join_url"]
+        if not text or "join_url" not in self.changed_data:
+            return text
+        self.invitation = read_invitation(text)
+        return self.invitation.join_url
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        # Only fields of the model may be named as changed: others are not saved.
+        if "confirmed_url" in self.changed_data:
+            self.changed_data.remove("confirmed_url")
+        if hasattr(self, "invitation"):
+            self._fill_in(cleaned)
+            self._ask_about_host(cleaned)
+        return cleaned
+
+    def _fill_in(self, cleaned: dict[str, Any]) -> None:
+        """Take the rest from the invitation, except what was entered at the same time."""
+        for name in ("meeting_id", "passcode", "dial_in"):
+            value = getattr(self.invitation, name)
+            if value and name not in self.changed_data:
+                cleaned[name] = value
+                self.changed_data.append(name)
+
+    def _ask_about_host(self, cleaned: dict[str, Any]) -> None:
+        """Reject a link to another site than Zoom's, once."""
+        url = self.invitation.join_url
+        if is_zoom(url) or cleaned.get("confirmed_url") == url:
+            return
+        host = urlsplit(url).hostname
+        self.add_error(
+            "join_url", f"This link leads to {host}, not to Zoom. If that’s right, save again."
+        )
+        self.data = {**self.data, self.add_prefix("confirmed_url"): url}
+
+
 class MeetingInline(admin.StackedInline):
     model = Meeting
-    formfield_overrides = {
-        models.URLField: {
-            "assume_scheme": "https",
-            "error_messages": {"invalid": "Paste the whole https:// link."},
-        }
-    }
+    form = MeetingForm
     verbose_name = verbose_name_plural = "Zoom meeting"
     extra = 1
     can_delete = False
@@ -213,7 +263,8 @@ class SessionAdmin(admin.ModelAdmin):
             return render_now(super().changeform_view(request, object_id, form_url, context))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return with_default_event(super().get_changeform_initial_data(request))
+        initial = without_times(self.model, super().get_changeform_initial_data(request))
+        return with_default_event(initial)
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
         event = obj.event if obj else event_of(request, None)

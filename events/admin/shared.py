@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -40,6 +40,12 @@ def with_default_event(initial: Mapping[str, Any]) -> dict[str, Any]:
     """Add the default event to a form's initial values, unless they name one."""
     event = default_event()
     return {"event": event.pk if event else None, **initial}
+
+
+def without_times(model: type[Model], initial: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out initial values of times: Django's admin can't show one from a URL."""
+    times = {each.name for each in model._meta.fields if isinstance(each, DateTimeField)}
+    return {name: value for name, value in initial.items() if name not in times}
 
 
 def warning(text: str) -> SafeString:

@@ -11,6 +11,7 @@ from django.db.models import F, Max, Min, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from events.addresses import validate_deliverable
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def split_emails(addresses: str) -> list[str]:
     return [address.strip() for address in addresses.split(",") if address.strip()]
 
 
-def in_a_fortnight() -> dt.datetime:
+def in_two_weeks() -> dt.datetime:
     return timezone.now() + dt.timedelta(days=14)
 
 
@@ -108,7 +109,9 @@ class Event(models.Model):
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
     host = models.CharField(max_length=150, help_text="Who invites, such as Drop LWOP Coalition.")
     contact_email = models.EmailField(
-        blank=True, help_text="Where people's questions and their replies to our mails go."
+        blank=True,
+        validators=[validate_deliverable],
+        help_text="Where people's questions and their replies to our mails go.",
     )
     summary = models.CharField(
         max_length=300, help_text="One or two sentences, shown first on the page."
@@ -153,7 +156,7 @@ class Event(models.Model):
         "themselves; numbers stay. Export before what you may keep.",
     )
     # Leaves organizers time to review what will be erased, and to export it.
-    erase_not_before = models.DateTimeField(default=in_a_fortnight, editable=False)
+    erase_not_before = models.DateTimeField(default=in_two_weeks, editable=False)
     doors_open_minutes = models.PositiveSmallIntegerField(
         "doors open (minutes)",
         default=15,

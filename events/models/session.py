@@ -11,10 +11,14 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
+from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
 
 if TYPE_CHECKING:
     from events.models.zoom import Meeting
+
+# People who stay on or come late still attended.
+ATTENDANCE_AFTER_END = dt.timedelta(minutes=30)
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -88,12 +92,14 @@ class Session(models.Model):
         "recording",
         max_length=500,
         blank=True,
+        validators=[validate_no_personal_link],
         help_text="Where the recording can be watched. People find it in the thank-you mail.",
     )
     notes_url = models.URLField(
         "notes",
         max_length=500,
         blank=True,
+        validators=[validate_no_personal_link],
         help_text="Where the session's notes can be read. They too stand in the thank-you mail.",
     )
     revision = models.PositiveIntegerField(default=0, editable=False)
@@ -150,6 +156,11 @@ class Session(models.Model):
     @property
     def doors_open_at(self) -> dt.datetime:
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
+
+    @property
+    def attendance_until(self) -> dt.datetime:
+        """From when the doors open until then, being in the meeting counts as attending."""
+        return self.ends_at + ATTENDANCE_AFTER_END
 
     @property
     def doors_email_until(self) -> dt.datetime:

@@ -3,11 +3,11 @@
 import re
 from typing import NamedTuple
 
-from django.core.validators import URLValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from events.invitations import validate_join_url
 from events.models.session import Session
 
 
@@ -37,6 +37,8 @@ class Meeting(models.Model):
         PASTED = "pasted", "Pasted by an organizer"
         WANTED = "wanted", "Not made yet"
         MADE = "made", "At Zoom"
+        # From before our call until its answer: if that is lost, the meeting may still exist.
+        DELETING = "deleting", "Being deleted at Zoom"
         GONE = "gone", "Deleted at Zoom by someone"
 
     # Without a session, it will be deleted at Zoom and then here.
@@ -47,8 +49,9 @@ class Meeting(models.Model):
         "Zoom link",
         max_length=500,
         blank=True,
-        validators=[URLValidator(schemes=["https"], message="Paste the whole https:// link.")],
-        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=... "
+        validators=[validate_join_url],
+        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or "
+        "Zoom's whole invitation: it fills in the rest. "
         "You may change it at any time: links already mailed lead to the new one. The ID, "
         "passcode and numbers below stand in the mails: when they change, people are told.",
     )
@@ -90,7 +93,7 @@ class Meeting(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="meeting_at_zoom_has_its_id",
-                condition=~Q(state="made") | Q(zoom_id__isnull=False),
+                condition=~Q(state__in=["made", "deleting"]) | Q(zoom_id__isnull=False),
             )
         ]
 

@@ -12,10 +12,11 @@ import base64
 import contextlib
 import datetime as dt
 import hashlib
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -28,11 +29,18 @@ from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
 from zoomus.util import API_VERSION_2, ApiClient
 
+from events import parsing
+
+logger = logging.getLogger(__name__)
+
 # Zoom's own limits.
 REGISTRANTS_PER_CALL = 30
 ROWS_PER_PAGE = 300
 MAX_TOPIC_CHARACTERS = 200
 MAX_NAME_CHARACTERS = 64
+# What we can store of Zoom's own values.
+MAX_ID_CHARACTERS, MAX_PASSCODE_CHARACTERS = 100, 40
+MAX_URL_CHARACTERS, MAX_PERSONAL_URL_CHARACTERS = 500, 900
 # Calls per second by the account's plan, for each "Rate Limit Label" of the documentation.
 CALLS_PER_SECOND = {
     "light": {"free": 4, "pro": 30, "business": 80},
@@ -47,9 +55,12 @@ SLOT_LIFETIME_SECONDS = 60
 SHORT_WAIT_SECONDS = 3
 MAX_SHORT_WAITS = 3
 # A token is replaced this long before it expires.
-TOKEN_MARGIN_SECONDS = 60
+TOKEN_MARGIN_SECONDS, MAX_TOKEN_SECONDS = 60, 24 * 60 * 60
+# Zoom's longest limits are per day.
+MAX_RETRY_AFTER = dt.timedelta(hours=25)
 # Zoom's error codes (https://developers.zoom.us/docs/api/meetings/, "Error codes").
-INVALID_FIELD, MEETING_NOT_FOUND, SCOPE_MISSING = 300, 3001, 4711
+PAID_PLAN_NEEDED, MEETING_NOT_FOUND, HOST_CANNOT_REGISTER, SCOPE_MISSING = 200, 3001, 3027, 4711
+MEETING_FULL = 3043
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -81,12 +92,20 @@ class TryLater(ZoomError):
         self.retry_at, self.may_be_done = retry_at, may_be_done
 
 
+class RateLimited(TryLater):
+    """Zoom had too many calls."""
+
+
 class Rejected(ZoomError):
     """Zoom rejected the call; a retry would fail too. `code` is Zoom's, or the HTTP status."""
 
     def __init__(self, message: str, *, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+class MeetingFull(Rejected):
+    """The meeting has no room for another registrant, until someone's link is canceled."""
 
 
 class NotFound(Rejected):
@@ -119,6 +138,13 @@ class Registrant(NamedTuple):
     id: str
     email: str
     join_url: str
+
+
+class Run(NamedTuple):
+    """One run of a meeting, from start to end: Zoom's "instance"."""
+
+    uuid: str
+    started_at: dt.datetime | None
 
 
 class Participant(NamedTuple):
@@ -172,7 +198,7 @@ def list_meetings(host: str, *, page_size: int = ROWS_PER_PAGE) -> list[Meeting]
     """
     path = _user_path(host, "meetings")
     rows = _pages("medium", path, "meetings", type="scheduled", page_size=page_size)
-    return [_read(_meeting, row) for row in rows]
+    return _read_rows(_meeting, rows)
 
 
 def enable_captions(host: str) -> None:
@@ -189,15 +215,18 @@ def _user_path(host: str, suffix: str) -> str:
 
 
 def _meeting(fields: Json) -> Meeting:
+    meeting_id = parsing.integer(fields.get("id"), 0)
+    if not meeting_id:
+        raise ValueError("no meeting ID")
     return Meeting(
-        id=int(fields["id"]),
-        topic=fields.get("topic", ""),
-        starts_at=parse_time(fields.get("start_time")),
-        minutes=int(fields.get("duration") or 0),
-        agenda=fields.get("agenda", ""),
-        join_url=fields.get("join_url", ""),
-        passcode=fields.get("password", ""),
-        options=fields.get("settings") or {},
+        id=meeting_id,
+        topic=parsing.text(fields.get("topic")),
+        starts_at=parsing.time(fields.get("start_time")),
+        minutes=parsing.integer(fields.get("duration"), 0),
+        agenda=parsing.text(fields.get("agenda")),
+        join_url=parsing.url(fields.get("join_url"), MAX_URL_CHARACTERS),
+        passcode=parsing.text(fields.get("password"), MAX_PASSCODE_CHARACTERS),
+        options=parsing.mapping(fields.get("settings")),
     )
 
 
@@ -226,14 +255,14 @@ def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registran
         "registrants": [_person_fields(person) for person in people],
     }
     added = _call("heavy", "post", f"/meetings/{meeting_id}/batch_registrants", data=body)
-    return [_read(_registrant, row) for row in added.get("registrants") or []]
+    return _read_rows(_registrant, parsing.rows(added.get("registrants")))
 
 
 def list_registrants(meeting_id: int) -> list[Registrant]:
     """All approved registrants. Docs: Meetings, "List meeting registrants"."""
     path = f"/meetings/{meeting_id}/registrants"
     rows = _pages("medium", path, "registrants", status="approved")
-    return [_read(_registrant, {"registrant_id": row.get("id"), **row}) for row in rows]
+    return _read_rows(_registrant, ({"registrant_id": row.get("id"), **row} for row in rows))
 
 
 def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> None:
@@ -247,7 +276,12 @@ def cancel_registrants(meeting_id: int, registrants: Sequence[Registrant]) -> No
 
 
 def _registrant(fields: Json) -> Registrant:
-    return Registrant(str(fields["registrant_id"]), fields["email"], fields.get("join_url") or "")
+    registrant_id = parsing.text(fields.get("registrant_id"), MAX_ID_CHARACTERS)
+    email = parsing.text(fields.get("email"))
+    if not registrant_id or not email:
+        raise ValueError("no registrant ID or no address")
+    join_url = parsing.url(fields.get("join_url"), MAX_PERSONAL_URL_CHARACTERS)
+    return Registrant(registrant_id, email, join_url)
 
 
 def _person_fields(person: Person) -> Json:
@@ -261,6 +295,16 @@ def _person_fields(person: Person) -> Json:
 
 
 # Reports
+
+
+def past_runs(meeting_id: int) -> list[Run]:
+    """The runs of a meeting that have ended. Docs: Meetings, "List past meeting instances"."""
+    listed = _call("medium", "get", f"/past_meetings/{meeting_id}/instances")
+    runs = [
+        Run(parsing.text(row.get("uuid")), parsing.time(row.get("start_time")))
+        for row in parsing.rows(listed.get("meetings"))
+    ]
+    return [run for run in runs if run.uuid]
 
 
 def past_participants(meeting: int | str) -> list[Participant]:
@@ -277,12 +321,12 @@ def past_participants(meeting: int | str) -> list[Participant]:
     rows = _pages("heavy", path, "participants", include_fields="registrant_id")
     return [
         Participant(
-            registrant_id=row.get("registrant_id") or "",
-            user_id=str(row.get("user_id") or ""),
-            name=row.get("name") or "",
-            email=row.get("user_email") or "",
-            joined_at=parse_time(row.get("join_time")),
-            left_at=parse_time(row.get("leave_time")),
+            registrant_id=parsing.text(row.get("registrant_id")),
+            user_id=parsing.text(row.get("user_id")),
+            name=parsing.text(row.get("name")),
+            email=parsing.text(row.get("user_email")),
+            joined_at=parsing.time(row.get("join_time")),
+            left_at=parsing.time(row.get("leave_time")),
         )
         for row in rows
     ]
@@ -303,9 +347,20 @@ def _read(build: Callable[[Json], T], fields: Json) -> T:
     """Build a result. Raises TryLater if the response is not as documented."""
     try:
         return build(fields)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except ValueError as error:
         message = "Zoom answered in a way that we do not understand."
         raise TryLater(message, may_be_done=True) from error
+
+
+def _read_rows(build: Callable[[Json], T], rows: Iterable[Json]) -> list[T]:
+    """Build the results of a list. A row that is not as documented is left out."""
+    results = []
+    for row in rows:
+        try:
+            results.append(build(row))
+        except ValueError:
+            logger.warning("Zoom listed something without its ID or address")
+    return results
 
 
 def _pages(
@@ -315,9 +370,10 @@ def _pages(
     params |= {"page_size": page_size, "next_page_token": ""}
     while True:
         page = _call(label, "get", path, params=params)
-        yield from page.get(rows, [])
-        params["next_page_token"] = page.get("next_page_token")
-        if not params["next_page_token"]:
+        yield from parsing.rows(page.get(rows))
+        previous = params["next_page_token"]
+        params["next_page_token"] = parsing.text(page.get("next_page_token"))
+        if params["next_page_token"] in ("", previous):
             return
 
 
@@ -343,7 +399,7 @@ def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payloa
         try:
             return parse_response(response)
         except TryLater as error:
-            wait = (error.retry_at - timezone.now()).total_seconds() if error.retry_at else math.inf
+            wait = _seconds_to_wait(error)
             is_short = wait <= SHORT_WAIT_SECONDS
             if daily_limit and error.retry_at and not is_short:
                 _shared_cache("set", limit_key, (str(error), error.retry_at), timeout=wait)
@@ -351,6 +407,13 @@ def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payloa
                 raise
             waits += 1
             time.sleep(max(wait, 0))
+
+
+def _seconds_to_wait(error: TryLater) -> float:
+    """Until a retry. A rate limit whose end Zoom doesn't say may be one per second."""
+    if error.retry_at:
+        return (error.retry_at - timezone.now()).total_seconds()
+    return 1 if isinstance(error, RateLimited) else math.inf
 
 
 def _send(
@@ -370,57 +433,43 @@ def _send(
 
 def parse_response(response: requests.Response) -> Json:
     """The JSON of a successful response, {} if it has no content. Raises ZoomError otherwise."""
-    content: Any = {}
-    with contextlib.suppress(ValueError):
-        content = response.json()
-    content = content if isinstance(content, dict) else {}
+    content: Json = {}
+    with contextlib.suppress(ValueError, RecursionError):
+        content = parsing.mapping(response.json())
     if response.ok and (content or not response.content):
         return content
-    message, status, code = _error_message(content), response.status_code, content.get("code")
-    code = code if isinstance(code, int) else status
+    message, status = _error_message(content), response.status_code
+    code = parsing.integer(content.get("code"), status)
     if status == 429:
-        raise TryLater(message or "Zoom had too many calls.", retry_at=_retry_at(response))
+        raise RateLimited(message or "Zoom had too many calls.", retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
         raise Rejected(f"The Zoom app lacks a scope: {message}", code=code)
     if status == 401:
         raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
     if response.ok or status >= 500:
         raise TryLater(f"Zoom is in trouble ({status}). {message}".strip(), may_be_done=True)
-    error = NotFound if code == MEETING_NOT_FOUND else Rejected
+    error = {MEETING_NOT_FOUND: NotFound, MEETING_FULL: MeetingFull}.get(code, Rejected)
     raise error(message or f"Zoom answered {status}.", code=code)
 
 
 def _error_message(content: Json) -> str:
     """Zoom's own message: the general one, then one per rejected field."""
-    message = str(content.get("message") or content.get("reason") or "")
-    errors = content.get("errors")
-    details = [
-        str(error.get("message", ""))
-        for error in (errors if isinstance(errors, list) else [])
-        if isinstance(error, dict)
-    ]
+    message = parsing.text(content.get("message")) or parsing.text(content.get("reason"))
+    details = [parsing.text(error.get("message")) for error in parsing.rows(content.get("errors"))]
     return " ".join([message, *details])[:300].strip()
 
 
-def _retry_at(response: requests.Response) -> dt.datetime:
-    """When to retry after a 429: Retry-After, else tomorrow (daily limits) or in a second."""
+def _retry_at(response: requests.Response) -> dt.datetime | None:
+    """When to retry after a 429: Retry-After, else tomorrow if the limit is said to be daily."""
     header, now = response.headers.get("Retry-After", ""), timezone.now()
-    if header.isdecimal():
-        return now + dt.timedelta(seconds=int(header))
-    if moment := parse_time(header):
-        return moment
+    seconds = parsing.integer(header, -1)
+    if seconds >= 0:
+        return now + min(dt.timedelta(seconds=min(seconds, 10**9)), MAX_RETRY_AFTER)
+    if moment := parsing.time(header):
+        return min(moment, now + MAX_RETRY_AFTER)
     if response.headers.get("X-RateLimit-Type", "").lower().startswith("daily"):
         return dt.datetime.combine(now.date() + dt.timedelta(days=1), dt.time(), dt.UTC)
-    return now + dt.timedelta(seconds=1)
-
-
-def parse_time(text: Any) -> dt.datetime | None:
-    """A time in Zoom's format, such as 2021-10-16T16:00:00Z; None for anything else."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return None
 
 
 # Shared by all workers: the access token and the rate limit
@@ -461,7 +510,8 @@ def new_token() -> tuple[str, int]:
     token = content.get("access_token")
     if not isinstance(token, str) or not token:
         raise TryLater("Zoom gave no token.")
-    return token, max(int(content.get("expires_in") or 0), 2 * TOKEN_MARGIN_SECONDS)
+    seconds = parsing.integer(content.get("expires_in"), 0)
+    return token, min(max(seconds, 2 * TOKEN_MARGIN_SECONDS), MAX_TOKEN_SECONDS)
 
 
 def _wait_for_slot(label: str) -> None:

@@ -10,9 +10,6 @@ from events.models import Event, Meeting, Session
 from events.zoom import client as zoom_client
 from events.zoom import sync
 
-# Zoom ends a meeting after 30 hours, so by then it has ended even if no report of it came.
-LONGEST_MEETING = dt.timedelta(hours=30)
-
 
 class MeetingStatus(NamedTuple):
     """A short label for a list of sessions, and a text for a session's own page."""
@@ -51,7 +48,8 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
         text = f"{'At Zoom' if is_at_zoom else 'None'}: the session is over"
         return MeetingStatus("not needed", text)
     if session.is_canceled:
-        text = "At Zoom, deleted there soon" if is_at_zoom else "None"
+        is_deleting = meeting is not None and meeting.state == Meeting.State.DELETING
+        text = "At Zoom, deleted there soon" if is_at_zoom or is_deleting else "None"
         return MeetingStatus("not needed", f"{text}: the session is canceled")
     if meeting and meeting.state == Meeting.State.GONE:
         return MeetingStatus("deleted at Zoom", str(Meeting.State.GONE.label), is_problem=True)
@@ -70,7 +68,7 @@ def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingSt
         ended = MeetingStatus("ended", f"Ended at {clock}")
         return ended if meeting.ended_at > session.starts_at else None
     running = MeetingStatus("running now", f"Running since {clock}", is_running=True)
-    return running if now - meeting.started_at < LONGEST_MEETING else None
+    return running if now - meeting.started_at < sync.LONGEST_MEETING else None
 
 
 def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:

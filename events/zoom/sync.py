@@ -2,8 +2,9 @@
 
 Nothing is queued: after each edit and every few seconds, a query finds the meetings that differ
 from their session. A claim is a lease. Before a call that creates or changes something,
-`Meeting.asked_at` is recorded; while it is set, the outcome of that call is unknown, and the next
-attempt first reads what is at Zoom. No call is made inside a transaction.
+`Meeting.asked_at` is recorded, and before one that deletes, the state DELETING. Until its answer,
+the outcome of that call is unknown, and the next attempt first reads what is at Zoom. No call is
+made inside a transaction.
 """
 
 import datetime as dt
@@ -38,6 +39,14 @@ MAX_PAUSE_SECONDS = 300
 LISTING_DELAY = dt.timedelta(seconds=3)
 # A longer wait after a 429 means a daily limit, not a limit per second.
 MAX_RATE_LIMIT_WAIT = dt.timedelta(minutes=1)
+# Rejections of a call with registrants that are not about one of them.
+ABOUT_THE_CALL = {
+    zoom_client.PAID_PLAN_NEEDED,
+    zoom_client.MEETING_NOT_FOUND,
+    zoom_client.SCOPE_MISSING,
+}
+# Zoom ends a meeting after 30 hours.
+LONGEST_MEETING = dt.timedelta(hours=30)
 REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
 # Zoom's values of `type` and `approval_type`. With manual approval, people who find Zoom's own
 # registration form have to wait for the host; those that we register are approved at once.
@@ -137,7 +146,8 @@ def _create_rows() -> None:
 def _due_meetings(now: dt.datetime) -> QuerySet[Meeting]:
     """Meetings that may need a step, the next session's first."""
     upcoming = ~Q(session__event__zoom_mode=Event.ZoomMode.PASTED) & Q(
-        session__ends_at__gt=now, state__in=[Meeting.State.WANTED, Meeting.State.MADE]
+        session__ends_at__gt=now,
+        state__in=[Meeting.State.WANTED, Meeting.State.MADE, Meeting.State.DELETING],
     )
     meetings = Meeting.objects.filter(upcoming | Q(session=None), due_at__lte=now)
     by_start = F("session__starts_at").asc(nulls_last=True)
@@ -156,7 +166,9 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
     if session.canceled_at:
         settled_at = session.canceled_at + session.event.settle_time
         return functools.partial(_delete, meeting) if settled_at <= now else None
-    if not is_synced(session):
+    if meeting.state == Meeting.State.DELETING:
+        return functools.partial(_undo_delete, meeting, session, zoom_id)
+    if meeting.asked_at or not is_synced(session):
         return functools.partial(_update, meeting, session, zoom_id)
     is_near = session.starts_at - now < NEAR_START
     interval = CHECK_INTERVAL_NEAR_START if is_near else CHECK_INTERVAL
@@ -182,8 +194,12 @@ def _attempt(step: Step, meeting: Meeting) -> None:
         with tracking_account_health():
             step()
     except zoom_client.TryLater as error:
-        soon = timezone.now() + (LISTING_DELAY if error.may_be_done else dt.timedelta())
-        _record(meeting, problem=str(error), due_at=error.retry_at or soon)
+        # While the outcome of a call is unknown, a look at Zoom's lists is due soon.
+        is_unknown = error.may_be_done or meeting.asked_at
+        pause = LISTING_DELAY if is_unknown else _growing_pause(meeting.attempts)
+        due_at = error.retry_at or timezone.now() + pause
+        changes = {} if error.may_be_done else {"asked_at": meeting.asked_at}
+        _record(meeting, problem=str(error), due_at=due_at, **changes)
     except zoom_client.SettingsError as error:
         _record(meeting, problem=str(error), due_at=timezone.now())
     except zoom_client.NotFound:
@@ -193,6 +209,11 @@ def _attempt(step: Step, meeting: Meeting) -> None:
         logger.warning("Zoom rejected meeting %s: %s", meeting.pk, error)
         due_at = timezone.now() + REJECTED_RETRY_DELAY
         _record(meeting, problem=str(error), due_at=due_at, asked_at=None)
+
+
+def _growing_pause(failures: int) -> dt.timedelta:
+    """1, 2, 4 ... seconds, up to five minutes."""
+    return dt.timedelta(seconds=min(2 ** min(failures, 30), MAX_PAUSE_SECONDS))
 
 
 def _record(meeting: Meeting, **changes: Any) -> bool:
@@ -231,7 +252,9 @@ def _create(meeting: Meeting, session: Session) -> None:
                 **_join_details(found),
             )
     except Session.DoesNotExist:
-        zoom_client.delete_meeting(found.id)
+        _record(meeting, zoom_id=found.id)
+        meeting.zoom_id, meeting.session = found.id, None
+        _delete(meeting)
 
 
 def _find_earlier_attempt(session: Session) -> zoom_client.Meeting | None:
@@ -258,15 +281,18 @@ def _join_details(found: zoom_client.Meeting) -> dict[str, str]:
 def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
     """Send Zoom the current data, if it differs: Zoom allows a hundred updates a day."""
     current, host = _current_spec(session), _host(session)
-    if {**(meeting.synced_spec or {}), "captions": current["captions"]} != current:
+    is_outdated = {**(meeting.synced_spec or {}), "captions": current["captions"]} != current
+    if meeting.asked_at or is_outdated:
         # After a lost response it is unknown what Zoom has.
         is_unknown = meeting.asked_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
         if found is None or not _matches(found, session):
             _record(meeting, asked_at=timezone.now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
+    # A setting of the host: not sent again with every edit, unless it was rejected.
+    has_captions = (meeting.synced_spec or {}).get("captions") and not meeting.problem
     problem = ""
-    if current["captions"]:
+    if current["captions"] and not has_captions:
         try:
             zoom_client.enable_captions(host)
         except (zoom_client.Rejected, zoom_client.SettingsError) as error:
@@ -308,6 +334,8 @@ def _matches(found: zoom_client.Meeting, session: Session) -> bool:
 def _delete(meeting: Meeting) -> None:
     """Delete the meeting at Zoom: its session is canceled or deleted."""
     if meeting.zoom_id:
+        if not _record(meeting, state=Meeting.State.DELETING):
+            return
         try:
             zoom_client.delete_meeting(meeting.zoom_id)
         except zoom_client.NotFound:
@@ -317,6 +345,17 @@ def _delete(meeting: Meeting) -> None:
         return
     with schedule.edit_session(meeting.session.pk):
         _record_success(meeting, state=Meeting.State.WANTED, **NOT_MADE)
+
+
+def _undo_delete(meeting: Meeting, session: Session, zoom_id: int) -> None:
+    """The session takes place again, and it is unknown whether Zoom deleted its meeting."""
+    changes: dict[str, Any] = {"state": Meeting.State.MADE, "checked_at": None}
+    try:
+        zoom_client.get_meeting(zoom_id)
+    except zoom_client.NotFound:
+        changes = {"state": Meeting.State.WANTED, **NOT_MADE}
+    with schedule.edit_session(session.pk):
+        _record_success(meeting, **changes)
 
 
 def mark_gone(zoom_id: int) -> None:
@@ -371,14 +410,14 @@ def tracking_account_health() -> Iterator[None]:
 def _pause(error: zoom_client.ZoomError) -> None:
     now = timezone.now()
     account, _created = ZoomAccount.objects.get_or_create(pk=1)
-    seconds = min(2**account.failures, MAX_PAUSE_SECONDS)
+    pause = _growing_pause(account.failures)
     ZoomAccount.objects.filter(pk=1).update(
         problem=str(error),
         problem_since=account.problem_since or now,
         failures=F("failures") + 1,
-        resumes_at=now + dt.timedelta(seconds=seconds),
+        resumes_at=now + pause,
     )
-    logger.warning("Calls to Zoom pause for %s seconds: %s", seconds, error)
+    logger.warning("Calls to Zoom pause for %s seconds: %s", pause.seconds, error)
 
 
 def _resume() -> None:
@@ -391,48 +430,97 @@ def _resume() -> None:
 
 
 def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> RegistrationResults:
-    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are case-folded addresses.
+    """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are lowercase addresses.
 
     Zoom registers all or none. If one person is the reason for none, each gets a call.
     """
     try:
         added = zoom_client.add_registrants(zoom_id, people)
-        return {registrant.email.casefold(): registrant for registrant in added}
+        return {registrant.email.lower(): registrant for registrant in added}
     except (zoom_client.Rejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
     results: dict[str, zoom_client.Registrant | zoom_client.ZoomError] = {}
+    full: zoom_client.MeetingFull | None = None
     for person in people:
         try:
-            results[person.email.casefold()] = zoom_client.add_registrant(zoom_id, person)
+            # Once the meeting is full, the others aren't asked for.
+            registrant = full or zoom_client.add_registrant(zoom_id, person)
+            results[person.email.lower()] = registrant
         except (zoom_client.Rejected, zoom_client.TryLater) as error:
             if not _is_about_one_person(error):
                 if isinstance(error, zoom_client.TryLater):
                     # Some of them are registered by now.
                     error.may_be_done = True
                 raise
-            results[person.email.casefold()] = error
+            full = error if isinstance(error, zoom_client.MeetingFull) else None
+            results[person.email.lower()] = error
     return results
 
 
 def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> bool:
-    """Whether Zoom rejects an address, or has had too many calls about it today."""
+    """Whether Zoom may accept other people for this meeting.
+
+    A rejection is about one person (its host, someone blocked, a bad address, a code that we don't
+    know) unless the code says otherwise. A code like an HTTP status is about the whole call.
+    """
     if isinstance(error, zoom_client.Rejected):
-        return error.code == zoom_client.INVALID_FIELD
+        return error.code not in ABOUT_THE_CALL and not 400 <= error.code < 500
     return bool(error.retry_at and error.retry_at > timezone.now() + MAX_RATE_LIMIT_WAIT)
 
 
 def registrants_by_email(zoom_id: int) -> Mapping[str, zoom_client.Registrant]:
-    """All approved registrants of a meeting. Keys are case-folded addresses."""
+    """All approved registrants of a meeting. Keys are lowercase addresses."""
     registrants = zoom_client.list_registrants(zoom_id)
-    return {registrant.email.casefold(): registrant for registrant in registrants}
+    return {registrant.email.lower(): registrant for registrant in registrants}
 
 
-def revoke(zoom_id: int, registrants: Sequence[zoom_client.Registrant]) -> None:
-    """Cancel links. If the meeting was deleted, there is nothing to cancel."""
+def revoke(
+    zoom_id: int, registrants: Sequence[zoom_client.Registrant]
+) -> dict[str, zoom_client.ZoomError]:
+    """Cancel links. Returns why some were not, by case-folded address.
+
+    If Zoom rejects all because of one, each gets a call. If the meeting was deleted, there is
+    nothing to cancel.
+    """
     if not registrants:
-        return
+        return {}
     try:
         zoom_client.cancel_registrants(zoom_id, registrants)
     except zoom_client.NotFound:
         logger.info("Meeting %s was deleted at Zoom, and its links with it", zoom_id)
+    except (zoom_client.Rejected, zoom_client.TryLater) as error:
+        if not _is_about_one_person(error):
+            raise
+        if len(registrants) == 1:
+            return {registrants[0].email.lower(): error}
+        rejected: dict[str, zoom_client.ZoomError] = {}
+        for registrant in registrants:
+            rejected |= revoke(zoom_id, [registrant])
+        return rejected
+    return {}
+
+
+def past_participants(meeting: Meeting) -> list[list[zoom_client.Participant]]:
+    """Who was in each run of a meeting that may have been during its session."""
+    if meeting.session is None or meeting.zoom_id is None:
+        return []
+    with tracking_account_health():
+        runs = _runs_of_session(meeting.zoom_id, meeting.session)
+        return [zoom_client.past_participants(run) for run in runs]
+
+
+def _runs_of_session(zoom_id: int, session: Session) -> list[int | str]:
+    """What identifies these runs at Zoom."""
+    runs = []
+    try:
+        runs = zoom_client.past_runs(zoom_id)
+    except zoom_client.Rejected as error:
+        if error.code != zoom_client.SCOPE_MISSING:
+            raise
+        logger.warning("Only the last run of meeting %s can be read. %s", zoom_id, error)
+    if not runs:
+        # The meeting's ID stands for its last run.
+        return [zoom_id]
+    begin, end = session.doors_open_at - LONGEST_MEETING, session.attendance_until
+    return [run.uuid for run in runs if not run.started_at or begin <= run.started_at <= end]

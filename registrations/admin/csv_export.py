@@ -1,68 +1,94 @@
 """The CSV export of registrations."""
 
 import csv
-import io
+import itertools
+import re
 from collections.abc import Iterator
 
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 
+from registrations.admin.shared import log_bulk_action, may_see_sensitive_data
+from registrations.formatting import people
 from registrations.models import Question, Registration, Seat
-from registrations.questions import shown
+from registrations.questions import answer_text
 
 COLUMNS = (
     *("Name", "Email", "Organization", "State", "Time zone", "Approval"),
     *("Registered (event's time)", "Canceled (event's time)"),
-    *("Sessions", "On the waiting list of", "Attended", "Access needs"),
+    *("Sessions", "On the waiting list of", "Attended"),
 )
-# Spreadsheets run a cell that starts with one of these as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# People are read from the database in chunks, so that an export of all takes little memory.
+ROWS_AT_A_TIME = 500
+# Spreadsheets run a cell that starts with one of these characters as a formula. A cell also starts
+# behind a `;`, a line break or whatever else a spreadsheet takes for the separator, so only those
+# that follow a letter, a digit or similar are harmless: `maria+zoom@example.org`, `well-known`.
+FORMULA_START = re.compile(r"(?<![\w.)'=+@-])[=+\-@＝＋－＠]")
 
 
 @admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
 def export_csv(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
-) -> HttpResponse:
+) -> StreamingHttpResponse:
     ids = list(queryset.values_list("pk", flat=True))
+    sensitive = may_see_sensitive_data(request)
+    what = "with access needs and answers" if sensitive else "without access needs and answers"
+    log_bulk_action(request, Registration, f"Exported {people(len(ids))}, {what}.")
     # Excel only recognizes UTF-8 by this byte order mark.
-    response = HttpResponse("\ufeff" + csv_of(ids), content_type="text/csv; charset=utf-8")
+    content = itertools.chain(["\ufeff"], csv_of(ids, sensitive=sensitive))
+    response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="registrations.csv"'
     response["Cache-Control"] = "no-store"
     return response
 
 
-def csv_of(ids: list[int]) -> str:
-    """Return the people as CSV, without erased ones, and a column per question."""
-    people = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
-    questions = list(Question.objects.filter(event__in=people.order_by().values("event")))
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(map(escape_formula, (*COLUMNS, *(question.text for question in questions))))
-    for person in people.select_related("event").prefetch_related("seats__session", "answers"):
-        writer.writerow(map(escape_formula, _cells(person, questions)))
-    return table.getvalue()
+class Echo:
+    """A file for csv.writer: writing returns the line."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def csv_of(ids: list[int], *, sensitive: bool = True) -> Iterator[str]:
+    """Yield the people as lines of CSV, without erased ones.
+
+    `sensitive` adds the access needs, and a column per question.
+    """
+    found = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
+    questions = list(Question.objects.filter(event__in=found.order_by().values("event")))
+    more = ("Access needs", *(question.text for question in questions)) if sensitive else ()
+    writer = csv.writer(Echo())
+    yield writer.writerow(map(escape_formula, (*COLUMNS, *more)))
+    rows = found.select_related("event").prefetch_related("seats__session", "answers")
+    for person in rows.iterator(chunk_size=ROWS_AT_A_TIME):
+        cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]
+        yield writer.writerow(map(escape_formula, cells))
 
 
 def escape_formula(text: str) -> str:
-    """Keep spreadsheets from running a cell as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    """Keep spreadsheets from running any part of a cell as a formula."""
+    lines = "\n".join(text.splitlines()).replace("\t", " ")
+    return FORMULA_START.sub(r"'\g<0>", lines)
 
 
-def _cells(person: Registration, questions: list[Question]) -> Iterator[str]:
+def _cells(person: Registration) -> Iterator[str]:
     seats, zone = person.seats.all(), person.event.zone
     waiting = [seat for seat in seats if seat.state == Seat.State.WAITING]
     seated = [seat for seat in seats if seat not in waiting]
     attended = [seat for seat in seats if seat.attended]
-    answers = {answer.question_id: answer for answer in person.answers.all()}
     yield from (person.name, person.email, person.organization, person.us_state, person.time_zone)
     yield person.get_approval_display()
     for when in (person.created_at, person.canceled_at):
         yield f"{when.astimezone(zone):%Y-%m-%d %H:%M}" if when else ""
     for group in (seated, waiting, attended):
         yield "; ".join(seat.session.title for seat in group)
+
+
+def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterator[str]:
+    answers = {answer.question_id: answer for answer in person.answers.all()}
     yield "; ".join(person.need_summary)
     for question in questions:
         answer = answers.get(question.pk)
-        yield shown(answer) if answer else ""
+        yield answer_text(answer) if answer else ""

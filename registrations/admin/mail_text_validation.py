@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from events.invitations import validate_no_personal_link
 from registrations.mail import default_texts, markdown
 from registrations.mail.default_texts import PLACEHOLDERS
 from registrations.mail.merge import NAME
@@ -17,10 +18,11 @@ def validate_line(text: str) -> None:
 
 
 def validate_text(text: str, kind: str) -> None:
-    """Reject unknown placeholders, and the character that starts our own merge fields."""
+    """Reject unknown placeholders, a host's Zoom link, and the start of our own merge fields."""
     if NAME[0] in text:
         raise ValidationError("There is an invisible character in this text. Type it anew.")
     default_texts.validate_placeholders(text, kind)
+    validate_no_personal_link(text)
 
 
 def validate_markdown(text: str) -> None:

@@ -59,6 +59,8 @@ def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> 
 class OutgoingMailAdmin(ChangeOnlyAdmin):
     """Read-only, but organizers can send failed emails again."""
 
+    other_filters = ("announcement",)
+
     list_display = [
         *("recipient", status, "last_error", "kind", "session"),
         *("attempts", queued, sent),

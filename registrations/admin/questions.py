@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, QuerySet
@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from events.admin.shared import by_id, with_default_event
 from events.models import Event, Session
 from registrations import questions
-from registrations.admin.shared import admin_path, page_response
+from registrations.admin.shared import admin_path, may_see_sensitive_data, page_response
 from registrations.models import Question
 from registrations.validators import validate_visible, validate_visible_lines
 
@@ -138,6 +138,8 @@ class QuestionAdmin(admin.ModelAdmin):
 
 def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
     """Show how often each choice was taken, and every person's answer."""
+    if not may_see_sensitive_data(request):
+        raise PermissionDenied
     question: Question | None = by_id(Question.objects.select_related("event"), pk=object_id)
     if question is None:
         raise Http404
@@ -151,5 +153,5 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
         question=question,
         tally=questions.tally(question),
         page=page,
-        rows=[(answer.registration, questions.shown(answer)) for answer in page],
+        rows=[(answer.registration, questions.answer_text(answer)) for answer in page],
     )

@@ -22,7 +22,7 @@ from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.retention import erase, retention_page
 from registrations.formatting import counted, moment, people
-from registrations.forms import NeedsField
+from registrations.forms import AddressField, NeedsField
 from registrations.models import (
     UNREACHED_STATES,
     AccessNeed,
@@ -36,10 +36,13 @@ from registrations.models import (
 from registrations.validators import validate_address
 
 Approval = Registration.Approval
+# Shown only to people who may see sensitive data.
+NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = ("Access needs", "Answers to your questions")
 
 
-class RegistrationChangeForm(shared.VersionedForm):
-    needs = NeedsField(label="Access needs")
+class RegistrationForm(shared.VersionedForm):
+    class Meta:
+        field_classes = {"email": AddressField}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,6 +69,10 @@ class RegistrationChangeForm(shared.VersionedForm):
         if not self.instance.canceled_at and others.exclude(pk=self.instance.pk).exists():
             raise ValidationError("Someone else is registered with this address.")
         return email
+
+
+class RegistrationChangeForm(RegistrationForm):
+    needs = NeedsField(label="Access needs")
 
 
 class SeatInline(shared.ChangeOnlyInline):
@@ -169,7 +176,10 @@ def decline(
 
 
 def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: Approval) -> None:
-    chosen = [each for each in queryset if not each.canceled_at and each.approval != approval]
+    chosen = [each for each in queryset if each.approval != approval and not each.erased_at]
+    # People who canceled can be declined too: they could return.
+    if approval == Approval.APPROVED:
+        chosen = [each for each in chosen if not each.canceled_at]
     if approval == Approval.APPROVED:
         done = signup.approve(registrations=chosen)
         text = f"{people(done)} approved. Their links are on the way."
@@ -189,7 +199,8 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
             "passcode from an earlier mail.",
         )
     if left := len(queryset) - done:
-        messages.warning(request, f"{left} left out: {approval.value} already, or canceled.")
+        canceled = ", or canceled" if approval == Approval.APPROVED else ""
+        messages.warning(request, f"{left} left out: {approval.value} already{canceled}.")
 
 
 def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
@@ -214,20 +225,41 @@ def send_links_again(
 def cancel(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
-    chosen = [person for person in queryset if not person.canceled_at]
+    chosen = [
+        person for person in queryset if not (person.canceled_by_organizer or person.erased_at)
+    ]
     if not chosen:
-        messages.warning(request, "They have canceled already.")
+        messages.warning(request, "They are canceled already.")
         return None
     title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
     if page := shared.confirmation_page(model_admin, request, chosen, title):
         return page
-    done = [person for person in chosen if signup.cancel(registration=person)]
+    done = [person for person in chosen if signup.cancel(registration=person, by_organizer=True)]
     shared.log_action(request, done, "Canceled.")
     registrations = counted(len(done), "registration", "registrations")
     text = f"{registrations} canceled. Their links no longer work."
     left = len(queryset) - len(done)
     show_result(request, len(done), text, left=left, reason="canceled already.")
     return None
+
+
+@admin.action(description="Restore canceled registrations", permissions=["change"])
+def restore(
+    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
+) -> None:
+    done = []
+    for person in queryset:
+        try:
+            if signup.restore(registration=person, by_organizer=True):
+                done.append(person)
+        except signup.AddressTaken:
+            messages.error(request, f"{person.name} has registered again with the same address.")
+    shared.log_action(request, done, "Restored.")
+    if done:
+        registrations = counted(len(done), "registration", "registrations")
+        messages.success(request, f"{registrations} restored. If a session is full, they wait.")
+    if left := len(queryset) - len(done):
+        messages.warning(request, f"{left} skipped: not canceled, erased, or registered again.")
 
 
 @admin.register(Registration)
@@ -252,7 +284,10 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     view_on_site = False
     inlines = [SeatInline, MailInline]
-    actions = [approve, decline, send_links_again, renew_links, cancel, export_csv, erase]
+    actions = [
+        *(approve, decline, send_links_again, renew_links, cancel, restore),
+        *(export_csv, erase),
+    ]
     fieldsets = [
         (
             None,
@@ -262,8 +297,8 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
                 "People register on the public page, or you do it there for them.",
             },
         ),
-        ("Access needs", {"fields": ["needs", "needs_other", "arrangements"]}),
-        ("Answers to your questions", {"fields": ["answers"]}),
+        (NEEDS_SECTION, {"fields": ["needs", "needs_other", "arrangements"]}),
+        (ANSWERS_SECTION, {"fields": ["answers"]}),
         (
             "Mails",
             {
@@ -293,6 +328,24 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         waiting = pending.order_by("event").values_list("event", "event__name")
         context = {"waiting": waiting.annotate(count=Count("pk"))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if not shared.may_see_sensitive_data(request):
+            kwargs["form"] = RegistrationForm
+        return super().get_form(request, *args, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = shared.may_see_sensitive_data(request)
+        return [each for each in self.fieldsets if shown or each[0] not in SENSITIVE_SECTIONS]
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        shown = shared.may_see_sensitive_data(request)
+        return [each for each in self.list_display if shown or each != "access"]
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        if shared.may_see_sensitive_data(request):
+            return self.list_filter
+        return [each for each in self.list_filter if getattr(each, "parameter_name", "") != "need"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Registration]:
         rows: Any = super().get_queryset(request)
@@ -362,7 +415,10 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     @admin.display(description="canceled")
     def canceled(self, registration: Registration) -> str:
         when = registration.canceled_at
-        return moment(when, registration.event.zone) if when else "no"
+        if not when:
+            return "no"
+        by = ", by an organizer" if registration.canceled_by_organizer else ""
+        return moment(when, registration.event.zone) + by
 
     @admin.display(description="access needs", empty_value="")
     def access(self, registration: Registration) -> str:
@@ -372,7 +428,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
         answers = registration.answers.select_related("question")
-        rows = ((each.question, linebreaksbr(questions.shown(each))) for each in answers)
+        rows = ((each.question, linebreaksbr(questions.answer_text(each))) for each in answers)
         return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
 
     @admin.display(description="how far they are")

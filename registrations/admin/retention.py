@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from events.admin.shared import show_result
-from registrations.admin.shared import confirmation_page, log_action, page_response
+from registrations.admin.shared import confirmation_page, log_action, log_bulk_action, page_response
 from registrations.formatting import people
 from registrations.models import Registration
 from registrations.privacy import erasure
@@ -45,6 +45,7 @@ def erase(
     # Read again: the log must not name them.
     log_action(request, Registration.objects.filter(pk__in=[each.pk for each in done]), "Erased.")
     text = f"The personal data of {people(len(done))} is erased."
+    log_bulk_action(request, Registration, f"Erased the personal data of {people(len(done))}.")
     left = len(chosen) - len(done)
     show_result(request, len(done), text, left=left, reason="erased already.")
     return None

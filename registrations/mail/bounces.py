@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from events import parsing
 from registrations.mail import unsubscribe
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
@@ -38,9 +39,7 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         OutgoingMail.objects.filter(pk=mail.pk).update(delivered_at=timezone.now())
         return
     OutgoingMail.objects.filter(pk=mail.pk, state__in=MAY_HAVE_BEEN_SENT).update(
-        state=state,
-        last_error=reason.replace("\0", "\ufffd")[:1000],
-        sent_at=mail.sent_at or timezone.now(),
+        state=state, last_error=parsing.text(reason, 1000), sent_at=mail.sent_at or timezone.now()
     )
     if state == OutgoingMail.State.COMPLAINED and mail.registration:
         unsubscribe.unsubscribe(registration=mail.registration)
@@ -51,9 +50,10 @@ def _mail_of(event: Any) -> OutgoingMail | None:
 
     An email that was sent again has new ones, so old reports no longer match.
     """
-    ours = str((event.metadata or {}).get("mail", ""))
+    ours = parsing.text(parsing.mapping(event.metadata).get("mail"))
     mails = OutgoingMail.objects.select_related("registration")
     if number := re.match(r"<(\d{1,18})\.", ours):
         mail = mails.filter(pk=number[1]).first()
         return mail if mail and mail_queue.message_id(mail) == ours else None
-    return mails.filter(provider_id=event.message_id).first() if event.message_id else None
+    theirs = parsing.text(event.message_id)
+    return mails.filter(provider_id=theirs).first() if theirs else None

@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
+from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts
@@ -159,7 +160,7 @@ def _render_templates(
         subject=" ".join(texts.subject.split()),
         text=render("txt"),
         html=render("html").replace(NAME, HTML_NAME),
-        reply_to=(event.contact_email,) if event.contact_email else (),
+        reply_to=(ascii_address(event.contact_email),) if event.contact_email else (),
         headers=dict(headers),
         method=method,
     ).with_mime()

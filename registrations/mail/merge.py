@@ -1,5 +1,6 @@
 """Mail merge: an email with merge fields, whose values are substituted for each reader."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,6 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 
 from events import ical
+from events.addresses import ascii_address
 from registrations.mail.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
@@ -28,6 +30,18 @@ TOKEN = "PERSONAL-TOKEN".ljust(TOKEN_LENGTH, "-")
 EMAIL = "personal-address"
 UNSUBSCRIBE_URL = "https://personal-unsubscribe-address.invalid/"
 ZOOM_URL = "https://personal-zoom-link.invalid/"
+
+
+# What mail programs look for when they turn text into a link: t.co/x, //x, a@b.
+LINK_PART = re.compile(r"[.:/@。．｡](?=\S)")
+
+
+def unlinked(text: str) -> str:
+    """The text with invisible word joiners, so that no mail program makes a link of it.
+
+    For what people typed: a stranger could have an email sent to someone else.
+    """
+    return LINK_PART.sub("\\g<0>\u2060", text)
 
 
 def sessions_field(form: str, extension: str) -> str:
@@ -97,15 +111,16 @@ class MergeTemplate:
             **self._zoom_links(zoom_urls or {}),
             TOKEN: person.token,
             UNSUBSCRIBE_URL: unsubscribe_url(person) if self.headers else "",
-            HTML_NAME: escape(person.name),
-            NAME: person.name,
+            HTML_NAME: escape(unlinked(person.name)),
+            NAME: unlinked(person.name),
         }
         in_calendar = {TOKEN: person.token}
         if self.method not in ("", "PUBLISH"):
-            in_calendar[EMAIL] = person.email
+            in_calendar[EMAIL] = ascii_address(person.email)
         calendar = ical.replace(self.calendar, in_calendar)
         subject = substitute(self.subject, values)
-        message = self._build(values, to=person.email, subject=subject, calendar=calendar.decode())
+        to = ascii_address(person.email)
+        message = self._build(values, to=to, subject=subject, calendar=calendar.decode())
         message.prebuilt = self.mime
         message.personal = as_sent(values) | {CALENDAR: calendar}
         return message

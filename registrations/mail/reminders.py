@@ -12,7 +12,7 @@ from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
 
-# No day reminder is due earlier than this before its session.
+# A day reminder is due at most this long before its session.
 HORIZON = dt.timedelta(days=1, hours=3)
 # How long after they were due an event's thank-you emails are still queued.
 THANKS_UNTIL = dt.timedelta(days=7)
@@ -87,8 +87,8 @@ def _day(session: Session, version: Session | Revision) -> dt.date:
 def _seats_to_remind(kind: MailKind, session: Session) -> QuerySet[Seat]:
     """Seats of the people a reminder is for.
 
-    Not of those who got their seat or a change notice since it was due, which said the same. Nor
-    of those who still have to be notified of a change: the notice comes first.
+    Leaves out people who got their seat or a change notice after it was due, and people who are
+    about to get a notice.
     """
     current = session.snapshot()
     outdated = Q()

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from events.addresses import ascii_address
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
@@ -28,8 +29,8 @@ def queue(
     html: str = "",
     headers: Mapping[str, str] | None = None,
     valid_for: dt.timedelta,
-) -> None:
-    """Queue this email to be sent at once, or not at all after this time."""
+) -> str:
+    """Queue this email to be sent at once, or not at all after this time. Returns its key."""
     message = {
         "recipient": recipient,
         "subject": subject,
@@ -38,7 +39,9 @@ def queue(
         "headers": dict(headers or {}),
         "expires": (timezone.now() + valid_for).timestamp(),
     }
-    mail_queue.queue([OutgoingMail(key=f"{kind}/{uuid.uuid4()}", kind=kind, message=message)])
+    key = f"{kind}/{uuid.uuid4()}"
+    mail_queue.queue([OutgoingMail(key=key, kind=kind, message=message)])
+    return key
 
 
 def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
@@ -55,7 +58,7 @@ def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
     email = EmailMultiAlternatives(
         subject=message["subject"],
         body=message["text"],
-        to=[message["recipient"]],
+        to=[ascii_address(message["recipient"])],
         reply_to=[reply_to] if reply_to else None,
         headers=headers,
     )

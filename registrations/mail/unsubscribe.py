@@ -7,27 +7,33 @@ from django.utils import timezone
 from events.links import absolute
 from registrations.models import Registration
 
-_signer = signing.Signer(salt="unsubscribe")
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt="unsubscribe")
 
 
 def unsubscribe_url(registration: Registration) -> str:
     """Where this person can unsubscribe. It keeps working when their token is renewed."""
-    return absolute(reverse("unsubscribe", args=[_signer.sign(str(registration.pk))]))
+    return absolute(reverse("unsubscribe", args=[_signer().sign(str(registration.pk))]))
 
 
 def registration_for(signed: str) -> Registration | None:
     """The person that a link from `unsubscribe_url` belongs to, or None."""
-    try:
-        pk = _signer.unsign(signed)
-    except signing.BadSignature:
-        return None
-    known = Registration.objects.filter(erased_at=None)
-    return known.select_related("event").filter(pk=pk).first()
+    pk = _signed_id(signed)
+    known = Registration.objects.filter(erased_at=None).select_related("event")
+    return known.filter(pk=pk).first() if pk else None
 
 
 def is_sample(signed: str) -> bool:
     """Whether the link is from a preview or a test and belongs to no one."""
-    return signed == _signer.sign("0")
+    return _signed_id(signed) == "0"
+
+
+def _signed_id(signed: str) -> str | None:
+    try:
+        return _signer().unsign(signed)
+    except signing.BadSignature:
+        return None
 
 
 def unsubscribe(*, registration: Registration) -> None:

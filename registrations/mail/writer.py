@@ -12,7 +12,7 @@ from registrations.mail import change_notices, default_texts, stored_messages
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.enqueue import access_key
 from registrations.mail.kinds import COMPOSERS
-from registrations.mail.merge import MergeTemplate
+from registrations.mail.merge import MergeTemplate, unlinked
 from registrations.mail_kinds import MailKind
 from registrations.models import AccessNeed, Announcement, OutgoingMail, Registration, Seat
 from registrations.models.zoom import PersonalLink
@@ -135,7 +135,7 @@ def _needs(people: Collection[int | None]) -> dict[str, list[tuple[int, str]]]:
     )
     for need in confirmed.select_related("seat"):
         key = access_key(need.seat.registration_id, need.confirmed_at)
-        needs[key].append((need.seat.session_id, str(need)))
+        needs[key].append((need.seat.session_id, unlinked(str(need))))
     return needs
 
 

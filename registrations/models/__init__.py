@@ -21,4 +21,4 @@ from registrations.models.registration import (
     new_token,
 )
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
-from registrations.validators import email_key
+from registrations.validators import email_key, email_key_or_blank

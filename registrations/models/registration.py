@@ -37,7 +37,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.filter(canceled_at=None)
 
     def admitted(self) -> "RegistrationQuerySet":
-        """People who come. Only they get links and the detailed schedule."""
+        """People who are coming. Only they get links and the detailed schedule."""
         return self.active().filter(approval=Registration.Approval.APPROVED)
 
     def with_last_outcome(self) -> Any:
@@ -107,6 +107,8 @@ class Registration(models.Model):
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     canceled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Only an organizer can restore it then.
+    canceled_by_organizer = models.BooleanField(default=False, editable=False)
     approval = models.CharField(
         max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
     )
@@ -120,6 +122,8 @@ class Registration(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        permissions = [("view_sensitive_data", "Can see people's access needs and answers")]
+        indexes = [models.Index(name="registrations_of_an_address", fields=["event", "email_key"])]
         constraints = [
             models.UniqueConstraint(
                 name="one_active_registration_per_event_and_email",
@@ -131,6 +135,10 @@ class Registration(models.Model):
                 condition=Q(approval="approved")
                 | Q(approval="pending", decided_at__isnull=True)
                 | Q(approval="declined", decided_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="registration_canceled_by_organizer_is_canceled",
+                condition=Q(canceled_by_organizer=False) | Q(canceled_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="registration_erased_is_canceled_and_blank",
@@ -177,9 +185,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 
     def admitted(self) -> "SeatQuerySet":
         """Seats of people who come; see `RegistrationQuerySet.admitted()`."""
-        return self.seated().filter(
-            registration__canceled_at=None, registration__approval=Registration.Approval.APPROVED
-        )
+        return self.filter(is_admitted_seat())
 
     def occupying(self) -> "SeatQuerySet":
         """Seats that count: of people who are approved, or may still be."""
@@ -191,6 +197,16 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         """The waitlists, by session, in the order of promotion."""
         waiting = self.occupying().filter(state=Seat.State.WAITING)
         return waiting.order_by("session", "waiting_since", "pk")
+
+
+def is_admitted_seat(path: str = "") -> Q:
+    """The condition of `SeatQuerySet.admitted`, for queries with a seat at this path."""
+    conditions = {
+        "state": Seat.State.SEATED,
+        "registration__canceled_at": None,
+        "registration__approval": Registration.Approval.APPROVED,
+    }
+    return Q(**{f"{path}{name}": value for name, value in conditions.items()})
 
 
 class Seat(models.Model):

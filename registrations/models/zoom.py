@@ -43,6 +43,8 @@ class PersonalLink(models.Model):
     registrant_id = models.CharField(max_length=100, blank=True)
     join_url = models.CharField(max_length=1000, blank=True)
     problem = models.TextField(blank=True)
+    # Refused because this person hosts the meeting: they get in by signing in to Zoom.
+    is_host = models.BooleanField(default=False)
     # When a call to register it began whose answer isn't recorded yet.
     asked_at = models.DateTimeField(null=True)
     # When a worker may next claim it.

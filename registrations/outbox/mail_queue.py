@@ -33,7 +33,7 @@ class NotYet(Exception):
 
 
 def lease() -> dt.timedelta:
-    """How long a claim lasts: a delivery run, as long again for MAIL_PER_MINUTE, and one send.
+    """How long a claim lasts: a delivery run, the same time again for MAIL_PER_MINUTE, one send.
 
     An email whose lease has become too short for a send is handed back.
     """
@@ -124,7 +124,7 @@ def resend(mails: OutgoingMailQuerySet) -> int:
 
 def wake_workers(task: str = "deliver_mails", *, delay_seconds: float = 0) -> None:
     """Wake a worker for a task. The work itself is in the database."""
-    # The wake-up expires after one run, so that a mailing holds up other tasks for two at most.
+    # It expires after one run, so that a mailing holds up other tasks for two runs at most.
     background.wake_workers(
         f"registrations.tasks.{task}",
         delay_seconds=delay_seconds,

@@ -8,7 +8,8 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 4. Answer, AccessNeed: deleted
 5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
 6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
-7. accounts with the person's address: deleted with their sign-ins and stored messages
+7. accounts with the person's address: deleted with their sign-ins, also unfinished ones, and
+   stored messages
 
 Canceled registrations of the same address for the event are erased too.
 """
@@ -40,13 +41,16 @@ from registrations.models import (
     PersonalLink,
     Registration,
     Seat,
-    email_key,
+    email_key_or_blank,
 )
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
-KEPT = {"id", "event", "email_since", "created_at", "canceled_at", "approval", "decided_at"}
+KEPT = {
+    *("id", "event", "email_since", "created_at"),
+    *("canceled_at", "canceled_by_organizer", "approval", "decided_at"),
+}
 # `erase_expired` runs every ten minutes, so anyone left after this failed many times.
 OVERDUE = dt.timedelta(days=1)
 # How long before an event is erased organizers are warned.
@@ -160,7 +164,7 @@ def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) ->
         participant = report.payload["object"]["participant"]
         email = str(participant.get("email") or "")
         registrant_id = str(participant.get("registrant_id") or "")
-        is_same = email.casefold() == person.email.casefold() or registrant_id in registrant_ids
+        is_same = email.lower() == person.email.lower() or registrant_id in registrant_ids
         if (email or registrant_id) and not is_same:
             # Someone else with the same name.
             continue
@@ -191,15 +195,19 @@ def _erase_accounts(emails: Iterable[str]) -> None:
     An account that has such an address unverified, besides others, only loses that address.
     """
     for email in emails:
-        found = EmailAddress.objects.filter(email__iexact=email, user__is_staff=False)
+        # Not `iexact`: PostgreSQL takes gıthub.com for github.com.
+        spellings = [email.lower(), email_key_or_blank(email)]
+        found = EmailAddress.objects.filter(email__in=spellings, user__is_staff=False)
         for address in found.select_related("user"):
             owned = EmailAddress.objects.filter(user=address.user)
             addresses = list(owned.values_list("email", flat=True))
-            keys = list(map(email_key, addresses))
+            keys = list(map(email_key_or_blank, addresses))
             if not address.verified and len(addresses) > 1:
                 address.delete()
             elif not Registration.objects.active().filter(email_key__in=keys).exists():
                 _erase_account(address.user, addresses)
+        if not EmailAddress.objects.filter(email__in=spellings).exists():
+            _delete_sign_ins(spellings)
 
 
 def _erase_account(user: User, emails: Iterable[str]) -> None:
@@ -212,10 +220,26 @@ def _erase_account(user: User, emails: Iterable[str]) -> None:
         unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
         mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
         mails.filter(stored).update(message=None)
-    for sign_in in SignIn.objects.filter(expire_date__gt=timezone.now()).iterator():
-        if sign_in.get_decoded().get(SESSION_KEY) == str(user.pk):
-            sign_in.delete()
+    _delete_sign_ins(emails, user)
     user.delete()
+
+
+def _delete_sign_ins(emails: Iterable[str], user: User | None = None) -> None:
+    """Delete the user's sign-ins, and unfinished ones: they have the address and its code."""
+    addresses = {email.lower() for email in emails}
+    for sign_in in SignIn.objects.iterator():
+        content = sign_in.get_decoded()
+        is_users = user is not None and content.get(SESSION_KEY) == str(user.pk)
+        if is_users or addresses & _texts_in(content):
+            sign_in.delete()
+
+
+def _texts_in(content: Any) -> set[str]:
+    """All texts in a JSON value, in lower case."""
+    if isinstance(content, str):
+        return {content.lower()}
+    values = content.values() if isinstance(content, dict) else content
+    return set().union(*map(_texts_in, values)) if isinstance(content, dict | list) else set()
 
 
 # After the event
@@ -240,11 +264,14 @@ def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
                 # The others are still erased.
                 logger.exception("Registration %s could not be erased", registration.pk)
             if done >= limit:
+                logger.info("Erased the personal data of %s people of past events.", done)
                 return True
         attendances = Attendance.objects.filter(session__event=event)
         named = attendances.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)
         named.update(name="", email="", registrant_id="")
+    if done:
+        logger.info("Erased the personal data of %s people of past events.", done)
     return False
 
 

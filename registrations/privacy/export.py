@@ -7,7 +7,13 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.utils import timezone
 
-from registrations.models import UNREACHED_STATES, OutgoingMail, Registration, Seat
+from registrations.models import (
+    UNREACHED_STATES,
+    OutgoingMail,
+    Registration,
+    Seat,
+    email_key_or_blank,
+)
 
 _PARENT = "Whose it is: the structure of the file shows it."
 _OURS = "About our own work, not about the person."
@@ -26,7 +32,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.personallink": {
         **dict.fromkeys(("seat", "meeting"), _PARENT),
         "join_url": _CREDENTIAL,
-        **dict.fromkeys(("zoom_id", "asked_at", "due_at"), _OURS),
+        **dict.fromkeys(("zoom_id", "is_host", "asked_at", "due_at"), _OURS),
     },
     "registrations.attendance": {
         **dict.fromkeys(("session", "seat"), _PARENT),
@@ -61,7 +67,8 @@ def personal_data(registration: Registration) -> dict[str, Any]:
     """Everything stored about someone, ready to be encoded as JSON."""
     seats = registration.seats.select_related("session", "personal_link")
     mails = registration.mails.select_related("session", "announcement").order_by("pk")
-    verified = EmailAddress.objects.filter(email__iexact=registration.email, verified=True)
+    spellings = [registration.email.lower(), email_key_or_blank(registration.email)]
+    verified = EmailAddress.objects.filter(email__in=spellings, verified=True)
     accounts = User.objects.filter(pk__in=verified.values("user"))
     return {
         "event": registration.event.name,

@@ -34,7 +34,7 @@ def events_of_lost_link(context: template.Context) -> list[Any]:
 def answers_of(registration: Registration) -> list[tuple[str, str]]:
     """Return each question that someone answered, and the answer."""
     answers = registration.answers.select_related("question")
-    return [(answer.question.text, questions.shown(answer)) for answer in answers]
+    return [(answer.question.text, questions.answer_text(answer)) for answer in answers]
 
 
 @register.simple_tag

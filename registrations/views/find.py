@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from events.models import Event
 from registrations import signup
 from registrations.forms import FindForm
-from registrations.models import Registration, email_key
+from registrations.models import Registration, email_key_or_blank
 from registrations.views import rate_limit
 
 
@@ -18,11 +18,12 @@ from registrations.views import rate_limit
 def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     """The answer is the same for every address: only its owner may learn if it's registered."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
-    form = FindForm(request.POST if request.method == "POST" else None)
-    is_rate_limited = form.is_valid() and rate_limit.is_rate_limited(request, "find")
-    is_sent = form.is_valid() and not is_rate_limited
+    is_post = request.method == "POST"
+    form = FindForm(request.POST if is_post else None)
+    is_rate_limited = is_post and rate_limit.is_rate_limited(request, "find")
+    is_sent = not is_rate_limited and form.is_valid()
     if is_sent:
-        signup.find(event=event, email=form.cleaned_data["email"])
+        signup.resend_lost_links(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}
     status = 429 if is_rate_limited else 200
     response = render(request, "registrations/find.html", context, status=status)
@@ -39,7 +40,8 @@ def my_weeks(request: HttpRequest) -> HttpResponse:
     verified = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
     addresses = list(verified.values_list("email", flat=True))
     registrations = Registration.objects.active().filter(
-        email_key__in=map(email_key, addresses), event__status=Event.Status.PUBLISHED
+        email_key__in={*map(email_key_or_blank, addresses)} - {""},
+        event__status=Event.Status.PUBLISHED,
     )
     weeks = registrations.exclude(approval=Registration.Approval.DECLINED).select_related("event")
     weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at"))

@@ -18,7 +18,7 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     if seat is None:
         return redirect_without_seat(token, session_slug)
     status = joining.SeatStatus(seat, timezone.now())
-    if status.is_joinable and status.zoom_url:
+    if status.is_joinable and status.zoom_url and not status.is_host:
         # A browser's prefetch isn't a visit (its Sec-Purpose header says so).
         if request.method == "GET" and "Sec-Purpose" not in request.headers:
             joining.record_opened(seat)

@@ -178,6 +178,8 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
     is_open = registration_phase(registration.event) == Event.Phase.OPEN
     if request.method != "POST" or (registration.canceled_at and not is_open):
         return redirect_to_my_page(registration)
+    if registration.canceled_by_organizer:
+        return redirect_to_my_page(registration)
     try:
         signup.restore(registration=registration)
     except signup.AddressTaken:

@@ -1,11 +1,15 @@
 """A person's data: downloading and erasing it."""
 
+import logging
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from registrations.models import Registration, RegistrationQuerySet
 from registrations.privacy import erasure, export
+
+logger = logging.getLogger(__name__)
 
 
 def with_data_access() -> RegistrationQuerySet:
@@ -36,4 +40,5 @@ def erase(request: HttpRequest, token: str) -> HttpResponse:
     found = with_data_access().filter(token=token).first()
     if found is None or not erasure.erase(registration=found):
         return render(request, "registrations/erased.html", status=404)
+    logger.info("A participant erased their registration for %s.", found.event.slug)
     return render(request, "registrations/erased.html", {"event": found.event})

@@ -28,11 +28,11 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     if context["phase"] != Event.Phase.OPEN:
         return render(request, "registrations/not_open.html", context)
     form = context["form"]
-    if not form.is_valid():
-        return render(request, "registrations/register.html", context)
     if rate_limit.is_rate_limited(request, "register"):
         context["is_rate_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
+    if not form.is_valid():
+        return render(request, "registrations/register.html", context)
     signup.register(event=context["event"], **form.cleaned_data)
     context["email"] = form.cleaned_data["email"]
     context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])

@@ -3,18 +3,19 @@
 import datetime as dt
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from events import background
+from events import background, parsing
 from events.models import Meeting, Session, ZoomReport
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
-from registrations.models import Attendance, PersonalLink, Seat, email_key
+from registrations.models import Attendance, PersonalLink, Seat, email_key_or_blank
 from registrations.zoom import reports, webhooks
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def _participant(report: ZoomReport) -> Participant:
     """The person who joined or left, with one of the two times."""
     person = report.payload["object"]["participant"]
     has_joined = report.kind == reports.JOINED
-    at = zoom_client.parse_time(person.get("join_time" if has_joined else "leave_time"))
+    at = parsing.time(person.get("join_time" if has_joined else "leave_time"))
     at = at or report.received_at
     return Participant(
         registrant_id=str(person.get("registrant_id") or ""),
@@ -118,7 +119,9 @@ def _participant(report: ZoomReport) -> Participant:
 
 @transaction.atomic
 def save_participants(session: Session, uuid: str, participants: Sequence[Participant]) -> None:
-    """Save who was in one instance, `uuid`, of a session's meeting, and tick their seats.
+    """Save who was in one instance, `uuid`, of a session's meeting.
+
+    Their seats are ticked if they were there during the session: a rehearsal doesn't count.
 
     `user_id` identifies a stay in the instance. Each participant needs at least one of the two
     times; the other may have been saved before, or be saved later. No tick is removed.
@@ -149,8 +152,29 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
             unique_fields=["uuid", "participant"],
             update_fields=known,
         )
+    seat_of = {row.participant: row.seat_id for row in ordered}
+    stays = Attendance.objects.filter(uuid=_storable(uuid, 100), participant__in=seat_of)
+    _tick_present(session, stays, seat_of)
+
+
+def _tick_present(
+    session: Session, stays: QuerySet[Attendance], seat_of: Mapping[str, int | None]
+) -> None:
+    """Tick the seats of these stays if they were during the session.
+
+    `seat_of` has seats, by participant, of stays that were saved without one.
+    """
+    present = stays.filter(_is_during(session)).values_list("participant", "seat")
+    seats = [seat or seat_of.get(participant) for participant, seat in present]
     attended = {seat for seat in seats if seat}
     Seat.objects.filter(pk__in=attended, attended=False).update(attended=True)
+
+
+def _is_during(session: Session) -> Q:
+    """Stays that overlap the session, as far as their times are known."""
+    begin, end = session.doors_open_at, session.attendance_until
+    stays_on = Q(joined_at__lt=begin, left_at__gt=end)
+    return Q(joined_at__range=(begin, end)) | Q(left_at__range=(begin, end)) | stays_on
 
 
 def _known_times(row: Attendance) -> list[str]:
@@ -170,7 +194,7 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
     )
     by_link = dict(links.values_list("registrant_id", "seat"))
     keys = [
-        "" if participant.registrant_id in by_link else _email_key(participant.email)
+        "" if participant.registrant_id in by_link else email_key_or_blank(participant.email)
         for participant in participants
     ]
     seats = Seat.objects.filter(
@@ -181,13 +205,6 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
         by_link.get(participant.registrant_id) or by_email.get(key)
         for participant, key in zip(participants, keys, strict=True)
     ]
-
-
-def _email_key(email: str) -> str:
-    try:
-        return email_key(email) if email else ""
-    except UnicodeError:
-        return ""
 
 
 @transaction.atomic
@@ -202,7 +219,8 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
     if attendance.name and attendance.email:
         same |= Q(seat=None, name=attendance.name, email=attendance.email)
     matched = Attendance.objects.filter(same, session=seat.session_id).update(seat=seat)
-    Seat.objects.filter(pk=seat.pk).update(attended=True)
+    if seat.attendances.filter(_is_during(seat.session)).exists():
+        Seat.objects.filter(pk=seat.pk).update(attended=True)
     return matched
 
 
@@ -212,14 +230,7 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
 def complete_ended() -> None:
     """Complete, once, the attendance of meetings whose participant list is ready."""
     now = timezone.now()
-    meetings = Meeting.objects.at_zoom().filter(
-        session__isnull=False,
-        ended_at__gt=now - LIST_READY_UNTIL,
-        ended_at__lte=now - LIST_READY_AFTER,
-    )
-    is_complete = Q(counted_at__gte=F("ended_at") + LIST_READY_AFTER)
-    incomplete = meetings.exclude(is_complete, counted_at__isnull=False)
-    for meeting in incomplete.select_related("session"):
+    for meeting in _incomplete(now):
         if sync.is_paused():
             return
         before, row = meeting.counted_at, Meeting.objects.filter(pk=meeting.pk)
@@ -234,22 +245,36 @@ def complete_ended() -> None:
             logger.warning("No participant list of Zoom meeting %s: %s", meeting.zoom_id, error)
 
 
+def _incomplete(now: dt.datetime) -> QuerySet[Meeting]:
+    """Meetings whose list is ready, counted from the session's end or the meeting's, if later.
+
+    Zoom's report of the meeting's end may be missing, or be about an earlier run.
+    """
+    session_end = F("session__ends_at")
+    meetings = Meeting.objects.at_zoom().filter(session__canceled_at=None, session__isnull=False)
+    ended = meetings.annotate(
+        last_end=Greatest(Coalesce("ended_at", session_end), session_end)
+    ).filter(last_end__gt=now - LIST_READY_UNTIL, last_end__lte=now - LIST_READY_AFTER)
+    complete = Q(counted_at__gte=F("last_end") + LIST_READY_AFTER)
+    return ended.exclude(complete, counted_at__isnull=False).select_related("session__event")
+
+
 def complete(meeting: Meeting) -> None:
-    """Add what the reports missed, from Zoom's participant list of the ended meeting.
+    """Add what the reports missed, from Zoom's participant lists of the ended meeting.
 
     Raises ZoomError.
     """
     session = meeting.session
     if session is None or not meeting.zoom_id:
         return
-    with sync.tracking_account_health():
-        participants = zoom_client.past_participants(meeting.zoom_id or 0)
-    listed = [each for each in participants if each.joined_at]
-    with transaction.atomic():
-        if new := _fill_in(session, listed):
-            # The list doesn't name the meeting's instance; the first time of joining identifies it.
-            first = min(each.joined_at for each in listed if each.joined_at)
-            save_participants(session, f"{meeting.zoom_id}/{first:%Y%m%dT%H%M%S}", new)
+    for run in sync.past_participants(meeting):
+        listed = [(each.joined_at, each) for each in run if each.joined_at]
+        with transaction.atomic():
+            new = _fill_in(session, [each for _joined_at, each in listed])
+            if new:
+                # A number is unique in a run only; the first time of joining identifies the run.
+                first = min(joined_at for joined_at, _each in listed)
+                save_participants(session, f"{meeting.zoom_id}/{first:%Y%m%dT%H%M%S}", new)
 
 
 def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participant]:
@@ -268,7 +293,11 @@ def _fill_in(session: Session, listed: Iterable[Participant]) -> list[Participan
     for row, participant in matches:
         row.joined_at = row.joined_at or participant.joined_at
         row.left_at = row.left_at or participant.left_at
-    Attendance.objects.bulk_update({row for row, _ in matches}, ["joined_at", "left_at"], 100)
+    completed = {row for row, _ in matches}
+    if completed:
+        Attendance.objects.bulk_update(completed, ["joined_at", "left_at"], 100)
+        stays = session.attendances.filter(pk__in=[row.pk for row in completed])
+        _tick_present(session, stays, {})
     return new
 
 

@@ -2,7 +2,7 @@
 
 A database query finds the seats that need a link, and a claim is a lease, as in the outbox. Before
 people are registered, `asked_at` is saved. If the answer is lost, the next try first reads who is
-registered, so no one is registered twice blindly. Zoom accepts an address three times a day; it
+registered, so no one is registered twice. Zoom accepts an address three times a day; it
 names the time of the next try, and `due_at` keeps it.
 """
 
@@ -18,6 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from events.addresses import ascii_address
 from events.models import Event, Meeting, MeetingQuerySet
 from events.zoom import client as zoom_client
 from events.zoom import sync
@@ -25,9 +26,11 @@ from registrations.models import (
     OutgoingMail,
     PersonalLink,
     PersonalLinkQuerySet,
+    Registration,
     Seat,
     SeatQuerySet,
 )
+from registrations.models.registration import is_admitted_seat
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
@@ -108,6 +111,14 @@ def detach(links: PersonalLinkQuerySet) -> None:
     links.update(seat=None)
 
 
+def readdress(*, registration: Registration) -> None:
+    """The person's address was corrected. For Zoom, upper and lower case are the same address."""
+    links = PersonalLink.objects.filter(seat__registration=registration)
+    is_same = Q(email__iexact=registration.email)
+    links.filter(is_same).update(email=registration.email)
+    detach(links.exclude(is_same))
+
+
 def _upcoming_meetings() -> MeetingQuerySet:
     upcoming = Meeting.objects.at_zoom().filter(session__ends_at__gt=timezone.now())
     personal = upcoming.filter(session__event__zoom_mode=Event.ZoomMode.PERSONAL)
@@ -123,7 +134,8 @@ def _detach_unqualified() -> None:
     PersonalLink.objects.exclude(zoom_id=F("meeting__zoom_id")).delete()
     seated = PersonalLink.objects.filter(seat__isnull=False)
     upcoming = seated.filter(meeting__session__ends_at__gt=timezone.now())
-    qualified = Q(seat__in=Seat.objects.admitted(), email=F("seat__registration__email"))
+    # A subquery of all admitted seats takes minutes with 50,000 of them.
+    qualified = is_admitted_seat("seat__") & Q(email=F("seat__registration__email"))
     detach(upcoming.exclude(qualified))
 
 
@@ -223,7 +235,8 @@ def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
 
 
 def _person(link: PersonalLink) -> zoom_client.Person:
-    return zoom_client.Person(link.email, link.seat.registration.name if link.seat else link.email)
+    name = link.seat.registration.name if link.seat else link.email
+    return zoom_client.Person(ascii_address(link.email), name)
 
 
 def _match_existing_registrants(links: Sequence[PersonalLink]) -> Sequence[PersonalLink]:
@@ -243,20 +256,22 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
     unnamed = zoom_client.TryLater("Zoom said nothing of this address.")
     for link in links:
         outcome = outcomes.get(_key(link), unnamed)
-        if isinstance(outcome, zoom_client.TryLater):
-            due_at = outcome.retry_at or now + REJECTED_DELAY
+        if isinstance(outcome, zoom_client.TryLater | zoom_client.MeetingFull):
+            due_at = getattr(outcome, "retry_at", None) or now + REJECTED_DELAY
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
             continue
+        is_host = getattr(outcome, "code", None) == zoom_client.HOST_CANNOT_REGISTER
         problem = "Zoom registered this person, but gave no link. A host has to approve them."
         if isinstance(outcome, zoom_client.ZoomError):
             problem = str(outcome)
         elif 0 < len(outcome.join_url) <= MAX_URL_LENGTH:
             issued.append((link.pk, outcome.id, outcome.join_url))
             continue
-        _update([link], state=PersonalLink.State.REFUSED, problem=problem, asked_at=None)
+        refused = {"state": PersonalLink.State.REFUSED, "problem": problem, "is_host": is_host}
+        _update([link], asked_at=None, **refused)
     if issued:
         _record_issued(issued, now)
-    _release_held_mails(links)
+    _release_waiting_emails(links)
 
 
 def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> None:
@@ -297,7 +312,7 @@ def _update(links: Iterable[PersonalLink], **changes: Any) -> None:
     PersonalLink.objects.filter(pk__in=[link.pk for link in links]).update(**changes)
 
 
-def _release_held_mails(links: Iterable[PersonalLink]) -> None:
+def _release_waiting_emails(links: Iterable[PersonalLink]) -> None:
     """Release emails that were held back until these links were issued."""
     now = timezone.now()
     held = OutgoingMail.objects.filter(
@@ -313,7 +328,7 @@ def _release_held_mails(links: Iterable[PersonalLink]) -> None:
 
 
 def _key(link: PersonalLink) -> str:
-    return link.email.casefold()
+    return ascii_address(link.email).lower()
 
 
 # Revoking
@@ -328,7 +343,7 @@ def _revoke_some(meeting: Meeting) -> bool:
         return False
     zoom_id = links[0].zoom_id
     registrants = [
-        zoom_client.Registrant(link.registrant_id, link.email, link.join_url)
+        zoom_client.Registrant(link.registrant_id, ascii_address(link.email), link.join_url)
         for link in links
         if link.registrant_id
     ]
@@ -338,9 +353,13 @@ def _revoke_some(meeting: Meeting) -> bool:
         with sync.tracking_account_health():
             registered = sync.registrants_by_email(zoom_id) if unanswered else {}
             registrants += [registered[email] for email in unanswered if email in registered]
-            sync.revoke(zoom_id, registrants)
+            rejected = sync.revoke(zoom_id, registrants)
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         return False
-    PersonalLink.objects.filter(pk__in=[link.pk for link in links], seat=None).delete()
+    for link in links:
+        if _key(link) in rejected:
+            _postpone([link], rejected[_key(link)])
+    revoked = [link.pk for link in links if _key(link) not in rejected]
+    PersonalLink.objects.filter(pk__in=revoked, seat=None).delete()
     return True

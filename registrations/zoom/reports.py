@@ -8,13 +8,13 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.db.models import F, Q
 
+from events import parsing
 from events.models import Meeting, Session
-from events.zoom.client import parse_time
-from events.zoom.sync import mark_gone
+from events.zoom.sync import LONGEST_MEETING, mark_gone
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ MAX_URL_LENGTH = Session._meta.get_field("recording_url").max_length or 0
 
 def _started(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
     """Save the start, unless this instance is known already or over."""
-    started_at = parse_time(details.get("start_time")) or received_at
+    started_at = parsing.time(details.get("start_time")) or received_at
     newer = Q(started_at=None) | Q(started_at__lt=started_at)
     not_over = Q(ended_at=None) | Q(ended_at__lt=started_at)
     meetings = Meeting.objects.filter(newer, not_over, pk=meeting.pk)
@@ -35,8 +35,8 @@ def _started(meeting: Meeting, details: Details, received_at: dt.datetime) -> No
 
 def _ended(meeting: Meeting, details: Details, received_at: dt.datetime) -> None:
     """Save the end, unless the meeting was started again since."""
-    started_at = parse_time(details.get("start_time")) or F("started_at")
-    ended_at = parse_time(details.get("end_time")) or received_at
+    started_at = parsing.time(details.get("start_time")) or F("started_at")
+    ended_at = parsing.time(details.get("end_time")) or received_at
     not_restarted = Q(started_at=None) | Q(started_at__lte=ended_at)
     meetings = Meeting.objects.filter(not_restarted, pk=meeting.pk)
     meetings.update(started_at=started_at, ended_at=ended_at)
@@ -62,18 +62,20 @@ def _recorded(meeting: Meeting, details: Details, received_at: dt.datetime) -> N
 
 def _recording_url(details: Details) -> str:
     """The page to watch it on, with the passcode in the link if Zoom gives one for links."""
-    url = str(details.get("share_url") or "")
-    if passcode := details.get("recording_play_passcode"):
+    url = parsing.url(details.get("share_url"), MAX_URL_LENGTH)
+    passcode = parsing.text(details.get("recording_play_passcode"))
+    if url and passcode:
         url += ("&" if "?" in url else "?") + urlencode({"pwd": passcode})
-    return url if urlsplit(url).scheme in {"http", "https"} and len(url) <= MAX_URL_LENGTH else ""
+    return url if len(url) <= MAX_URL_LENGTH else ""
 
 
 def _is_of_session(session: Session, details: Details) -> bool:
     """Whether the recorded meeting ran between the session's doors and its end."""
-    started_at = parse_time(details.get("start_time"))
+    started_at = parsing.time(details.get("start_time"))
     if started_at is None:
         return False
-    ended_at = started_at + dt.timedelta(minutes=int(details.get("duration") or 0))
+    minutes = min(parsing.integer(details.get("duration"), 0), 10**6)
+    ended_at = started_at + min(dt.timedelta(minutes=minutes), LONGEST_MEETING)
     return started_at <= session.ends_at and ended_at >= session.doors_open_at
 
 

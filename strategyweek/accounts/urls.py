@@ -9,8 +9,12 @@ from django.conf import settings
 from django.urls import path, re_path
 from django.views.generic import RedirectView, TemplateView
 
+from strategyweek.accounts.adapters import require_existing_account
+
 allow_sign_in_buttons = csp_update({"form-action": settings.SIGN_IN_ORIGINS})
 request_code = allow_sign_in_buttons(views.request_login_code)
+confirm_code = require_existing_account(views.confirm_login_code)
+verify_email = require_existing_account(views.email_verification_sent)
 signed_out = TemplateView.as_view(template_name="account/signed_out.html")
 # allauth redirects to its own account pages, which this site does not have.
 my_weeks = RedirectView.as_view(pattern_name="my_weeks")
@@ -18,8 +22,8 @@ my_weeks = RedirectView.as_view(pattern_name="my_weeks")
 urlpatterns = [
     path("login/", views.login, name="account_login"),
     path("login/code/", request_code, name="account_request_login_code"),
-    path("login/code/confirm/", views.confirm_login_code, name="account_confirm_login_code"),
-    path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
+    path("login/code/confirm/", confirm_code, name="account_confirm_login_code"),
+    path("confirm-email/", verify_email, name="account_email_verification_sent"),
     path("logout/", views.logout, name="account_logout"),
     path("signed-out/", signed_out, name="account_signed_out"),
     path("inactive/", views.account_inactive, name="account_inactive"),

@@ -1,8 +1,7 @@
 """How the product holds up, as ratios to a ceiling in the same run: `make bench`.
 
 Everything runs on this machine, on PostgreSQL and Redis, for a bounded time. One part alone:
-`python -m tests.bench zoom` (or web, mail,
-readiness).
+`python -m tests.bench zoom` (or web, mail, readiness, accounts).
 """
 
 import os
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 import django
 
 from tests.bench import client
+from tests.bench.accounts import bench_accounts
 from tests.bench.mail import ZONES, bench_mail
 from tests.bench.readiness import bench_readiness
 from tests.bench.report import figure, title
@@ -48,6 +48,7 @@ def main() -> None:
             "mail": bench_mail,
             "zoom": bench_zoom,
             "readiness": lambda week, _folder: bench_readiness(week),
+            "accounts": lambda _week, _folder: bench_accounts(),
         }
         for name in sys.argv[1:] or parts:
             parts[name](week, folder)

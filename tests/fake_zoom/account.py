@@ -41,6 +41,8 @@ class Account:
         self, *, plan: str, account_id: str, client_id: str, client_secret: str, clock: Clock
     ) -> None:
         self.plan = plan
+        # For each meeting.
+        self.max_registrants = MAX_REGISTRANTS
         self.id = account_id
         self.client = (client_id, client_secret)
         self.clock = clock
@@ -273,8 +275,11 @@ class Account:
             raise errors.paid_only(meeting.host_id)
         if meeting.scheduled_end <= self.clock() and not meeting.live:
             raise errors.over()
+        hosts = meeting.settings.get("alternative_hosts", "").lower().split(";")
+        if {str(email).lower() for email in new} & {meeting.host_email.lower(), *hosts} - {""}:
+            raise errors.host_cannot_register()
         registered = {each.email.lower() for each in meeting.registered}
-        if len(registered | {str(email).lower() for email in new}) > MAX_REGISTRANTS:
+        if len(registered | {str(email).lower() for email in new}) > self.max_registrants:
             raise errors.full(full_status)
 
     def _register(

@@ -25,6 +25,7 @@ PAGE_TOKEN_LIFETIME = dt.timedelta(minutes=15)
 SCOPE = (
     "meeting:read:meeting:admin meeting:write:meeting:admin meeting:update:meeting:admin "
     "meeting:delete:meeting:admin meeting:read:list_meetings:admin "
+    "meeting:read:list_past_instances:admin "
     "meeting:write:registrant:admin meeting:write:batch_registrants:admin "
     "meeting:read:list_registrants:admin meeting:update:registrant_status:admin "
     "report:read:list_meeting_participants:admin user:read:user:admin user:update:settings:admin"
@@ -169,6 +170,13 @@ def update_registrants(call: Call) -> tuple[int, None]:
 
 
 # Attendance
+
+
+@operation(Label.MEDIUM)
+def past_instances(call: Call) -> tuple[int, Json]:
+    meeting = call.account.meeting(call.key)
+    ended = [each for each in meeting.instances if each.end_time]
+    return 200, {"meetings": [serializers.past_instance(each) for each in ended]}
 
 
 @operation(Label.HEAVY)

@@ -78,6 +78,10 @@ def full(status: int) -> ApiError:
     return ApiError(status, 3043, "Meeting has reached maximum attendee capacity.")
 
 
+def host_cannot_register() -> ApiError:
+    return ApiError(400, 3027, "Host can not register.")
+
+
 def over() -> ApiError:
     message = (
         "Meeting is over, you can not register now. "

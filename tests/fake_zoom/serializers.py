@@ -121,6 +121,10 @@ def _join_fields(account: Account, meeting: Meeting, registrant: Registrant) -> 
     }
 
 
+def past_instance(instance: Instance) -> Json:
+    return {"uuid": instance.uuid, "start_time": timestamp(instance.start_time)}
+
+
 def past_participant(participant: Participant) -> Json:
     stay = (participant.leave_time or participant.join_time) - participant.join_time
     return {

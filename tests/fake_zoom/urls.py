@@ -19,6 +19,7 @@ urlpatterns = [
     ),
     path("v2/meetings/<key>/batch_registrants", api.endpoint(POST=api.add_registrants)),
     path("v2/meetings/<key>/registrants/status", api.endpoint(PUT=api.update_registrants)),
+    path("v2/past_meetings/<key>/instances", api.endpoint(GET=api.past_instances)),
     path("v2/report/meetings/<path:key>/participants", api.endpoint(GET=api.report_participants)),
     re_path("^v2/", api.endpoint()),
     path("", pages.account),

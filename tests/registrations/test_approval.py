@@ -305,9 +305,83 @@ def test_decided_and_canceled_registrations_are_not_decided_again(someone):
     signup.cancel(registration=charlie)
     before = list(Registration.objects.order_by("pk").values())
     assert signup.approve(registrations=[alice, charlie]) == 0
-    assert signup.decline(registrations=[bob, charlie]) == 0
+    assert signup.decline(registrations=[bob]) == 0
     assert list(Registration.objects.order_by("pk").values()) == before
     assert alice.mails.filter(kind="links").count() == 1
+
+
+def come_back(client, person: Registration) -> Registration:
+    client.post(f"/me/{person.token}/return/")
+    person.refresh_from_db()
+    return person
+
+
+@pytest.mark.parametrize("approval", ["approved", "pending"])
+def test_canceling_first_does_not_dodge_a_decline(
+    client, admin_client, week, opening, someone, approval
+):
+    opening.capacity = 1
+    opening.save()
+    alice = someone(approval)
+    bob = someone("pending", "Bob B")
+    signup.cancel(registration=alice)
+    page = act(admin_client, Registration, "decline", alice)
+    assert "1 person declined" in page
+    alice.refresh_from_db()
+    assert (alice.approval, alice.canceled_at is None) == ("declined", False)
+    # With the new link, which only a signed-in person could find.
+    assert come_back(client, alice).approval == "declined"
+    assert bob.seats.get(session=opening).state == "seated"
+    assert client.get(f"/me/{alice.token}/calendar.ics").status_code == 404
+
+
+def test_returning_requires_approval_again(client, someone):
+    alice = someone("approved")
+    signup.cancel(registration=alice)
+    assert b"once an organizer has approved it" in client.get(f"/me/{alice.token}/").content
+    alice = come_back(client, alice)
+    assert (alice.canceled_at, alice.approval, alice.decided_at) == (None, "pending", None)
+    assert queued(alice)[-1][0] == "received"
+    assert signup.approve(registrations=[alice]) == 1
+
+
+@pytest.mark.parametrize("canceled_first", [False, True])
+@pytest.mark.parametrize("requires_approval", [False, True])
+def test_return_does_not_undo_an_organizers_cancellation(
+    client, admin_client, week, someone, requires_approval, canceled_first
+):
+    Event.objects.update(requires_approval=requires_approval)
+    alice = someone("approved")
+    if canceled_first:
+        signup.cancel(registration=alice)
+    act_surely(admin_client, "cancel", alice)
+    assert come_back(client, alice).canceled_at is not None
+    page = client.get(f"/me/{alice.token}/").content
+    assert b"An organizer canceled it" in page
+    assert b"return/" not in page
+    assert "1 registration restored" in act(admin_client, Registration, "restore", alice)
+    alice.refresh_from_db()
+    assert (alice.canceled_at, alice.approval) == (None, "approved")
+
+
+@pytest.mark.parametrize("turned_away", ["canceled", "declined"])
+def test_registering_again_does_not_undo_an_organizers_decision(week, someone, turned_away):
+    Event.objects.update(requires_approval=False)
+    week.refresh_from_db()
+    alice = someone("approved")
+    if turned_away == "canceled":
+        signup.cancel(registration=alice, by_organizer=True)
+    else:
+        signup.cancel(registration=alice)
+        signup.decline(registrations=[alice])
+    for _attempt in range(2):
+        again = sign_up(week)
+        assert (again.pk == alice.pk, again.approval) == (False, "pending")
+        signup.cancel(registration=again)
+    again = sign_up(week)
+    signup.approve(registrations=[again])
+    signup.cancel(registration=again)
+    assert sign_up(week).approval == "approved"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -576,9 +650,10 @@ def test_approving_in_bulk_says_how_many(admin_client, four):
 @pytest.mark.once
 def test_declining_in_bulk_says_how_many(admin_client, four):
     shown = act_surely(admin_client, "decline", *four)
-    assert "2 people declined. Links they had no longer work" in shown
-    assert "2 left out: declined already, or canceled." in shown
+    assert "3 people declined. Links they had no longer work" in shown
+    assert "1 left out: declined already." in shown
     assert listed(admin_client, "?coming=declined") == ["Alice", "Bob", "Charlie"]
+    assert set(Registration.objects.values_list("approval", flat=True)) == {"declined"}
 
 
 @pytest.mark.once

@@ -67,7 +67,7 @@ def test_answer_is_saved_as_entered(client, week, kind, entered, kept, shown):
     post(client, week, **{field(question): entered})
     answer = Answer.objects.get()
     assert (answer.registration, answer.value) == (Registration.objects.get(), kept)
-    assert questions.shown(answer) == (shown or "Meat; Nothing, thanks")
+    assert questions.answer_text(answer) == (shown or "Meat; Nothing, thanks")
 
 
 @pytest.mark.parametrize("kind", Question.Kind.values)

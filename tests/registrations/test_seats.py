@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from events.models import Event, Session
@@ -227,11 +227,29 @@ def test_restoring_during_a_canceled_session_takes_no_ones_spot(small):
     assert (seated(small), waitlist(small)) == ({"Bob", "Charlie"}, ["Alice"])
 
 
+def no_failing_statement():
+    """PostgreSQL logs a failed statement with its values, such as an email address."""
+
+    def execute(execute, sql, *args):
+        try:
+            return execute(sql, *args)
+        except DatabaseError:
+            pytest.fail(f"The database rejected {sql}")
+
+    return connection.execute_wrapper(execute)
+
+
+def test_address_cannot_be_corrected_to_one_that_is_taken(small):
+    (alice,), _bob = register(small, "Alice"), register(small, "Bob")
+    with no_failing_statement(), pytest.raises(signup.AddressTaken):
+        signup.correct_email(registration=alice.registration, email="bob@example.org")
+
+
 def test_registration_cannot_be_restored_after_registering_again(small):
     (alice,) = register(small, "Alice")
     signup.cancel(registration=alice.registration)
     register(small, "Alice")
-    with pytest.raises(signup.AddressTaken):
+    with no_failing_statement(), pytest.raises(signup.AddressTaken):
         signup.restore(registration=alice.registration)
     assert Registration.objects.active().count() == 1
     assert seated(small) == {"Alice"}

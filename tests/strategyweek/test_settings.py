@@ -5,12 +5,17 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import connection
 
-from strategyweek.logs import HideTokens
-from strategyweek.settings import integer, is_zoom
+from strategyweek.celery import limit_statements
+from strategyweek.logs import PrivateFormatter, hide_secrets
+from strategyweek.settings import integer, is_local, is_zoom
 from tests.services.process import BASE_DIR
 
 pytestmark = pytest.mark.once
@@ -72,6 +77,51 @@ def test_site_without_tls_is_a_warning():
     assert "registrations.W001" in result.stderr
 
 
+@pytest.mark.parametrize("key", ["x", "x" * 60, "0123456789" * 4])
+def test_weak_secret_key_is_an_error(key):
+    result = run("manage.py", "check", **PRODUCTION | {"SECRET_KEY": key})
+    assert result.returncode != 0
+    assert "SECRET_KEY must be at least 50 random characters" in result.stderr
+
+
+@pytest.mark.parametrize("site", ["https://week.example.org", "http://203.0.114.5"])
+def test_debug_with_a_public_site_is_an_error(site):
+    result = run("manage.py", "check", DEBUG="true", SITE_URL=site)
+    assert result.returncode != 0
+    assert "DEBUG is on, but SITE_URL is public" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "::1", "192.168.1.5", "laptop", "laptop.local", "a.test"]
+)
+def test_debug_is_for_local_sites(host):
+    assert is_local(host)
+
+
+def test_earlier_keys_are_fallbacks():
+    seen = shown("SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS="old,older,")
+    assert seen == ["['old', 'older']"]
+    assert shown("SECRET_KEY_FALLBACKS", **PRODUCTION, SECRET_KEY_FALLBACKS="") == ["[]"]
+
+
+@pytest.mark.parametrize(
+    ("password", "problem"),
+    [
+        ("maria2026!", "too similar to the username"),
+        ("MARIA-maria", "too similar to the username"),
+        ("m.lopez#1", "too similar to the email"),
+        ("short", "too short"),
+        ("12345678901", "entirely numeric"),
+        ("password1", "too common"),
+    ],
+)
+def test_weak_password_is_refused(password, problem):
+    user = User(username="maria", email="m.lopez@example.org")
+    with pytest.raises(ValidationError, match=problem):
+        validate_password(password, user)
+    validate_password("maria keeps nine bees", user)
+
+
 @pytest.mark.parametrize("value", ["maybe", "2", "tru"])
 def test_boolean_rejects_other_values(value):
     result = run("manage.py", "check", **PRODUCTION, DEBUG=value)
@@ -82,6 +132,11 @@ def test_boolean_rejects_other_values(value):
 def test_site_url_must_be_an_http_url(address):
     result = run("manage.py", "check", **{**PRODUCTION, "SITE_URL": address})
     assert "SITE_URL must look like https://week.example.org" in result.stderr
+
+
+def test_sender_must_have_an_ascii_domain():
+    result = run("manage.py", "check", **PRODUCTION | {"DEFAULT_FROM_EMAIL": "Us <us@faß.de>"})
+    assert "DEFAULT_FROM_EMAIL must have its domain in ASCII" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,24 +280,83 @@ def test_every_variable_is_explained_in_env_example():
     assert used - explained == set()
 
 
+TOKEN = "Ab3-5_78Ab3-5_78Ab3-5_78Ab3-5_78"
+
+
 @pytest.mark.parametrize(
     "message",
     [
-        "GET /me/s3cret-token/ 200",
-        "Not Found: /join/s3cret-token/opening/",
-        "/calendar/s3cret-token",
+        f"GET /me/{TOKEN}/ 200",
+        "Not Found: /me/short-t0ken/opening/",
+        "Not Found: /Me/short-t0ken/",
+        "Not Found: /JOIN/short-t0ken/opening/",
+        "/calendar/short-t0ken",
+        f"Not Found: /{TOKEN}/",
+        f"Not Found: /no/such/{TOKEN}",
+        "GET /%41" + TOKEN[1:],
+        "/accounts/password/reset/key/1f-d4k2mz-0123456789abcdef0123456789abcdef/",
+        "Key (event_id, email_key)=(1, alice@example.org) already exists.",
+        "550 5.1.1 <Alice.O'Brien+x@mail.example.org>: no such user",
+        "/accounts/login/?email=alice%40example.org",
+        "alice@faß.de",
     ],
 )
-def test_logs_hide_personal_links(message):
-    record = logging.LogRecord("django", logging.INFO, "", 1, "%s", (message,), None)
-    assert HideTokens().filter(record)
-    assert "s3cret" not in record.getMessage()
-    assert "<hidden>" in record.getMessage()
+def test_logs_hide_personal_links_and_addresses(message):
+    hidden = hide_secrets(message)
+    assert not re.search("t0ken|Ab3|5_78|abcdef|example|faß", hidden.replace("No such", ""))
+    assert "<hidden>" in hidden or "<address>" in hidden
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Task registrations.tasks.deliver_mails[44d27211-0e15-4866-a70c-597ce9bda5e7] received",
+        'File "/app/registrations/mail/kinds.py", line 12, in the_longest_name_that_is_here',
+        "celery@worker ready.",
+        "Not Found: /drop-lwop-2026-12-26/find/",
+    ],
+)
+def test_logs_keep_what_is_not_secret(message):
+    assert hide_secrets(message) == message
+
+
+def test_hiding_secrets_in_a_long_text_is_fast():
+    started = time.process_time()
+    for text in ("a" * 200_000, "%41" * 60_000, "a@" * 100_000, "a." * 100_000, "-a" * 100_000):
+        hide_secrets(text)
+    assert time.process_time() - started < 2
+
+
+def test_logs_hide_addresses_in_a_traceback():
+    try:
+        raise ValueError("alice@example.org")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    logged = PrivateFormatter().format(record)
+    assert "ValueError: <address>" in logged
+    assert "in test_logs_hide_addresses_in_a_traceback" in logged
 
 
 @pytest.mark.django_db
-def test_invalid_link_is_logged_without_its_token(client, capfd):
-    client.get("/me/s3cret-token/")
-    client.get("/me/s3cret-token/nothing-here/")
-    captured = capfd.readouterr()
-    assert "s3cret" not in captured.out + captured.err
+@pytest.mark.parametrize("path", ["/me/{}/", "/Me/{}/", "/{}/", "/me/{}/nothing/", "//join//{}/"])
+def test_invalid_link_is_logged_without_its_token(client, caplog, path):
+    client.get(path.format(TOKEN))
+    handlers = [each for each in logging.getLogger().handlers if each.formatter]
+    (console,) = [each for each in handlers if isinstance(each.formatter, PrivateFormatter)]
+    logged = "".join(map(console.format, caplog.records))
+    assert "Not Found" in logged
+    assert TOKEN not in logged
+
+
+@pytest.mark.served
+def test_statements_of_a_worker_end_after_a_minute(transactional_db, monkeypatch):
+    options = dict(connection.settings_dict["OPTIONS"])
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options)
+    limit_statements()
+    connection.close()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("1min",)
+    finally:
+        connection.close()

@@ -8,6 +8,7 @@ from typing import Any
 from allauth.socialaccount.providers.base import ProviderAccount
 from allauth.socialaccount.providers.oauth2.provider import OAuth2Provider
 
+from events import parsing
 from strategyweek.accounts.wordpress.views import WordPressAdapter
 
 
@@ -26,7 +27,7 @@ class WordPressProvider(OAuth2Provider):
 
     def extract_common_fields(self, data: dict[str, Any]) -> dict[str, Any]:
         verified = data.get("email_verified") is True
-        return {"email": data.get("email"), "email_verified": verified}
+        return {"email": parsing.text(data.get("email")), "email_verified": verified}
 
 
 provider_classes = [WordPressProvider]

@@ -9,6 +9,8 @@ from allauth.socialaccount.providers.oauth2.views import (
 )
 from django.http import HttpRequest
 
+from events import parsing
+
 API = "https://public-api.wordpress.com"
 
 
@@ -23,8 +25,8 @@ class WordPressAdapter(OAuth2Adapter):
         fields = {"fields": "ID,email,email_verified"}
         with get_adapter().get_requests_session() as session:
             response = session.get(self.profile_url, params=fields, headers=headers)
-        person = response.json() if response.ok else {}
-        if "ID" not in person:
+        person = parsing.mapping(response.json() if response.ok else {})
+        if not parsing.text(person.get("ID")):
             raise OAuth2Error(f"WordPress.com sent no profile (status {response.status_code}).")
         return self.get_provider().sociallogin_from_response(request, person)
 

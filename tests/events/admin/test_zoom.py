@@ -19,6 +19,7 @@ from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import status as zoom_status
 from events.zoom import sync
 from tests.browser import PHONE, overflow
+from tests.events.test_invitations import INVITATION, LINK
 from tests.fake_zoom import FakeZoom
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import act, form_of, path
@@ -542,3 +543,48 @@ def test_recreating_a_meeting_on_a_phone(new_page, live_server, admin_client, sh
     page.get_by_role("button", name="Make it anew at Zoom").click()
     expect(page.get_by_text("The meeting is made anew at Zoom within a minute.")).to_be_visible()
     assert first(shared).meeting.state == "wanted"
+
+
+# Pasting links
+
+
+def pasted_page(admin_client, week, **fields: str) -> tuple[Session, str]:
+    """Post the page of the first session with these fields of its meeting."""
+    session = first(week)
+    form = form_of(admin_client, path(session))
+    entered = {f"meeting-0-{name}": value for name, value in fields.items()}
+    return session, admin_client.post(path(session), form | entered).content.decode()
+
+
+def test_host_link_is_rejected_on_the_page(admin_client, week):
+    link = "https://us02web.zoom.us/s/81234567890?zak=abc"
+    session, page = pasted_page(admin_client, week, join_url=link)
+    assert "for one person only" in page
+    assert first(week).join_url == session.join_url != link
+
+
+def test_pasted_invitation_fills_in_the_rest(admin_client, week):
+    pasted_page(admin_client, week, join_url=INVITATION, passcode="typed")
+    meeting = first(week).meeting
+    assert meeting.join_url == LINK
+    assert (meeting.meeting_id, meeting.passcode) == ("812 3456 7890", "typed")
+    assert meeting.dial_in == "+1 669 900 6833 US (San Jose)\n+1 253 215 8782 US (Tacoma)"
+
+
+def test_link_to_another_site_is_asked_about_once(admin_client, week):
+    link = "https://meet.example.com/room"
+    session, page = pasted_page(admin_client, week, join_url=link)
+    assert "leads to meet.example.com, not to Zoom" in page
+    assert f'name="meeting-0-confirmed_url" value="{link}"' in page
+    assert first(week).join_url == session.join_url
+    other = {"join_url": "https://other.example/", "confirmed_url": link}
+    assert "leads to other.example" in pasted_page(admin_client, week, **other)[1]
+    pasted_page(admin_client, week, join_url=link, confirmed_url=link)
+    assert first(week).join_url == link
+    pasted_page(admin_client, week, passcode="new")
+    assert first(week).meeting.passcode == "new"
+
+
+def test_viewers_see_a_pasted_link(viewer, week):
+    page = viewer.get(path(first(week))).content.decode()
+    assert first(week).join_url in page

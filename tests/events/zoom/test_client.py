@@ -2,8 +2,10 @@
 
 import datetime as dt
 import io
+import json
 import threading
 import time
+from typing import Any
 
 import pytest
 import requests
@@ -259,6 +261,129 @@ def test_missing_scope_raises_zooms_message():
     response.status_code = 400
     response.raw = io.BytesIO(b'{"code": 4711, "message": "No scopes:x."}')
     with pytest.raises(zoom_client.Rejected, match="No scopes:x"):
+        zoom_client.parse_response(response)
+
+
+# Answers that are not as documented
+
+GARBAGE = [
+    None,
+    True,
+    "soon",
+    "",
+    "\0\ud800",
+    -1,
+    1.5,
+    10**40,
+    float("nan"),
+    [],
+    ["x"],
+    {},
+    {"a": 1},
+]
+
+
+def answer(content: Any, *, status: int = 200, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.raw = io.BytesIO(json.dumps(content).encode())
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+@pytest.fixture
+def answers(zoom_account, monkeypatch):
+    """Let every call get this answer."""
+    zoom_client.access_token()
+
+    def set_answer(content: Any) -> None:
+        for method in ("get", "post"):
+            monkeypatch.setattr(requests, method, lambda *args, **kwargs: answer(content))
+
+    return set_answer
+
+
+@pytest.mark.parametrize("expires_in", GARBAGE)
+def test_token_with_any_lifetime_can_be_used(zoom_account, monkeypatch, expires_in):
+    content = {"access_token": "token", "expires_in": expires_in}
+    monkeypatch.setattr(requests, "post", lambda *args, **kwargs: answer(content))
+    assert zoom_client.access_token() == "token"
+
+
+@pytest.mark.parametrize("token", [value for value in GARBAGE if not isinstance(value, str)])
+def test_answer_without_a_token_means_try_later(zoom_account, monkeypatch, token):
+    content = {"access_token": token, "expires_in": 3599}
+    monkeypatch.setattr(requests, "post", lambda *args, **kwargs: answer(content))
+    with pytest.raises(zoom_client.TryLater):
+        zoom_client.access_token()
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+@pytest.mark.parametrize(
+    "field", ["id", "topic", "start_time", "duration", "agenda", "join_url", "password", "settings"]
+)
+def test_meeting_with_any_field_wrong_is_read_or_tried_later(answers, field, value):
+    answers({"id": 81234567890, "join_url": "https://zoom.us/j/8", "password": "p", field: value})
+    if field == "id" and value != 1.5:
+        with pytest.raises(zoom_client.TryLater) as later:
+            zoom_client.get_meeting(81234567890)
+        assert later.value.may_be_done
+        return
+    meeting = zoom_client.get_meeting(81234567890)
+    assert 0 < meeting.id < 2**63
+    assert meeting.minutes >= 0
+    assert meeting.join_url == ("" if field == "join_url" else "https://zoom.us/j/8")
+    assert "\0" not in meeting.topic + meeting.agenda + meeting.passcode
+    assert isinstance(meeting.options, dict)
+    assert not (field == "start_time" and meeting.starts_at)
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+@pytest.mark.parametrize("field", ["registrants", "registrant_id", "id", "email", "join_url"])
+def test_registrants_with_any_field_wrong_leave_the_others(answers, field, value):
+    good = {"registrant_id": "a", "id": "a", "email": "a@example.org", "join_url": "https://z/1"}
+    rows = [{**good, field: value}, good, value]
+    answers({"registrants": value if field == "registrants" else rows, "next_page_token": value})
+    for found in (zoom_client.add_registrants(1, [MARIA]), zoom_client.list_registrants(1)):
+        assert all(each.id and each.email for each in found)
+        expected = zoom_client.Registrant("a", "a@example.org", "https://z/1")
+        assert field == "registrants" or expected in found
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+@pytest.mark.parametrize(
+    "field", ["registrant_id", "user_id", "name", "user_email", "join_time", "leave_time"]
+)
+def test_participants_with_any_field_wrong_are_read(answers, field, value):
+    answers({"participants": [{field: value}, value]})
+    (person, *_others) = zoom_client.past_participants(1)
+    assert all(isinstance(each, str) for each in person[:4])
+    assert person.joined_at is person.left_at is None
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+@pytest.mark.parametrize("field", ["code", "message", "reason", "errors"])
+def test_error_with_any_field_wrong_is_an_error_of_ours(field, value):
+    with pytest.raises(zoom_client.Rejected) as rejected:
+        zoom_client.parse_response(answer({field: value}, status=400))
+    assert isinstance(rejected.value.code, int)
+    str(rejected.value).encode()
+
+
+@pytest.mark.parametrize(
+    "retry_after", ["soon", "-5", "9" * 5000, "٣", "9999-12-31T23:59:59-23:00", "0001-01-01T00:00"]
+)
+def test_any_retry_after_is_at_most_about_a_day_ahead(retry_after):
+    with pytest.raises(zoom_client.TryLater) as later:
+        zoom_client.parse_response(answer({}, status=429, Retry_After=retry_after))
+    retry_at = later.value.retry_at
+    assert retry_at is None or retry_at < dt.datetime.now(dt.UTC) + dt.timedelta(hours=26)
+
+
+def test_deeply_nested_answer_means_try_later():
+    response = answer({})
+    response.raw = io.BytesIO(b'{"a":' + b"[" * 100_000)
+    with pytest.raises(zoom_client.TryLater):
         zoom_client.parse_response(response)
 
 

@@ -1,6 +1,7 @@
 """Meetings at Zoom stay in sync with their sessions, whatever fails in between."""
 
 import datetime as dt
+import time
 
 import pytest
 import time_machine
@@ -106,6 +107,11 @@ def test_captions_are_turned_on_once_per_meeting(shared, zoom_account):
     calls = len(zoom_account.calls)
     sync_now()
     assert (first(shared).meeting.problem, len(zoom_account.calls)) == ("", calls)
+    edit(first(shared), title="Other")
+    sync_now(2)
+    assert zoom_account.count("update_user_settings") == 6
+    assert zoom_account.count("update_meeting") == 1
+    assert len(zoom_account.calls) == calls + 1
 
 
 @pytest.mark.parametrize(
@@ -311,6 +317,46 @@ def test_meeting_of_a_canceled_session_is_deleted_once_settled(shared, zoom_acco
     assert first(shared).meeting.zoom_id in zoom_account.meetings
 
 
+@pytest.mark.parametrize("fault", ["lost answer", "500", "dies"])
+def test_session_restored_while_its_meeting_may_be_deleted_has_one_soon(
+    shared, zoom_account, fault
+):
+    Event.objects.update(settle_minutes=0)
+    sync_now()
+    session = first(shared)
+    schedule.cancel_session(session=session)
+    if fault == "dies":
+        # The state if the worker is killed during the call.
+        zoom_account.account.delete_meeting(zoom_account.meetings[session.meeting.zoom_id])
+        Meeting.objects.filter(session=session).update(state="deleting")
+    else:
+        zoom_account.fail(fault, call="delete_meeting")
+        sync_now()
+    schedule.restore_session(session=session)
+    # Zoom reports its own deletion later.
+    sync.mark_gone(session.meeting.zoom_id)
+    sync_now(2)
+    restored = first(shared)
+    assert (restored.meeting.state, restored.meeting.problem) == ("made", "")
+    assert restored.meeting.zoom_id in zoom_account.meetings
+    assert restored.join_url
+    assert (restored.meeting.zoom_id == session.meeting.zoom_id) == (fault == "500")
+    assert zoom_account.count("create_meeting") == (6 if fault == "500" else 7)
+
+
+def test_edit_undone_after_a_lost_response_is_undone_at_zoom_too(shared, zoom_account):
+    sync_now()
+    session = first(shared)
+    title = session.title
+    edit(session, title="Other")
+    zoom_account.fail("lost answer", call="update_meeting")
+    sync_now()
+    edit(session, title=title)
+    sync_now(2)
+    assert title in zoom_account.meetings[session.meeting.zoom_id].topic
+    assert zoom_account.count("update_meeting") == 2
+
+
 def test_meeting_of_a_deleted_session_is_deleted(shared, zoom_account):
     sync_now()
     session = first(shared)
@@ -360,6 +406,29 @@ def test_pauses_grow_and_no_daily_creates_are_wasted_while_zoom_fails(shared, zo
         sync.sync_meetings()
     assert Meeting.objects.at_zoom().count() == 6
     assert zoom_account.count("create_meeting") <= 7
+
+
+@pytest.mark.parametrize("failing", ["any", "create_meeting"])
+def test_rate_limit_whose_end_zoom_does_not_say_is_retried_less_and_less(
+    shared, zoom_account, monkeypatch, failing
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    Session.objects.exclude(pk=first(shared).pk).update(status="draft")
+    zoom_account.fail("429", call=failing, times=None)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _tick in range(6 * 40):
+            sync.sync_meetings()
+            clock.shift(10)
+        calls = len(zoom_account.calls)
+        for _tick in range(6 * 20):
+            sync.sync_meetings()
+            clock.shift(10)
+        # Four attempts, each with three short waits, and the calls that read first.
+        assert len(zoom_account.calls) - calls <= 4 * (4 + 2)
+        zoom_account.heal()
+        clock.shift(300)
+        sync.sync_meetings()
+    assert first(shared).meeting.state == "made"
 
 
 def test_site_without_credentials_makes_no_call(shared, settings, zoom_account):
@@ -477,7 +546,7 @@ def test_edit_retries_what_zoom_rejected(shared, zoom_account):
     assert Meeting.objects.at_zoom().count() == 6
 
 
-@pytest.mark.parametrize("end", ["canceled", "deleted"])
+@pytest.mark.parametrize("end", ["canceled", "deleted", "deleted, Zoom fails"])
 def test_meeting_created_for_a_session_that_ended_meanwhile_is_deleted(
     shared, zoom_account, monkeypatch, end
 ):
@@ -494,6 +563,7 @@ def test_meeting_created_for_a_session_that_ended_meanwhile_is_deleted(
         sync_now(2)
     else:
         monkeypatch.setattr(zoom_client, "create_meeting", create_and_delete_session)
-        sync_now()
+        zoom_account.fail("503", call="delete_meeting", times=int(end == "deleted, Zoom fails"))
+        sync_now(1 if end == "deleted" else 2)
     assert zoom_account.count("create_meeting") == 1
     assert zoom_account.meetings == {}

@@ -327,7 +327,7 @@ def test_sending_the_links_again_takes_the_same_queries_for_1_person_as_for_3(
 @pytest.mark.once
 def test_canceling_registrations_needs_confirmation(admin_client, week):
     alice, bob = sign_up(week), sign_up(week, "Bob B")
-    signup.cancel(registration=bob)
+    signup.cancel(registration=bob, by_organizer=True)
     page = act(admin_client, Registration, "cancel", alice, bob)
     assert "Cancel 1 registration?" in page
     assert "No mail tells them." in page
@@ -337,7 +337,7 @@ def test_canceling_registrations_needs_confirmation(admin_client, week):
 
 def test_canceled_registrations_are_counted_and_logged(admin_client, admin_user, week):
     alice, bob, charlie = (sign_up(week, name) for name in ("Alice A", "Bob B", "Charlie C"))
-    signup.cancel(registration=charlie)
+    signup.cancel(registration=charlie, by_organizer=True)
     said = act_surely(admin_client, "cancel", alice, bob, charlie)
     assert "2 registrations canceled. Their links no longer work." in said
     assert "1 left out: canceled already." in said
@@ -347,7 +347,7 @@ def test_canceled_registrations_are_counted_and_logged(admin_client, admin_user,
     assert set(entries) == logged
     assert OutgoingMail.objects.exclude(kind="links").count() == 0
     again = act(admin_client, Registration, "cancel", alice, bob)
-    assert "They have canceled already." in again
+    assert "They are canceled already." in again
     assert LogEntry.objects.count() == 2
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from django.test import Client, override_settings
-from django.urls import path
+from django.urls import include, path
 from django.utils import timezone
 
 from registrations.mail import writer
@@ -20,11 +20,10 @@ SECRET = "provider:s3cret"
 
 
 def urlpatterns_with_webhooks():
-    from django.urls import include
+    from strategyweek.urls import bounce_urls, urlpatterns
 
-    from strategyweek.urls import urlpatterns
-
-    return [path("webhooks/mail/", include("anymail.urls")), *urlpatterns]
+    reports = include((bounce_urls("postmark"), "anymail"))
+    return [path("webhooks/mail/", reports), *urlpatterns]
 
 
 @pytest.fixture
@@ -130,6 +129,28 @@ def test_report_about_an_unknown_email_changes_nothing(week, report, metadata):
     assert report(bounce(mail, Metadata=metadata)) == 200
     mail.refresh_from_db()
     assert mail.state == "sent"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"MessageID": "\0\ud800", "Metadata": {}},
+        {"MessageID": ["x"], "Metadata": {"mail": ["x"]}},
+        {"MessageID": 7, "Metadata": {"mail": None}},
+    ],
+)
+def test_report_with_fields_of_other_types_is_accepted(week, report, fields):
+    mail = sent_mail(week)
+    assert report(bounce(mail, **fields)) == 200
+    mail.refresh_from_db()
+    assert mail.state == "sent"
+
+
+def test_reason_that_no_database_can_store_is_saved_without_it(week, report):
+    mail = sent_mail(week)
+    assert report(bounce(mail, Description="Unknown\0user\ud800")) == 200
+    mail.refresh_from_db()
+    assert mail.last_error == "Postmark: Unknown\ufffduser?"
 
 
 def test_old_report_does_not_match_an_email_that_was_sent_again(week, report):

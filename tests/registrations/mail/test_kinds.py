@@ -2,19 +2,23 @@
 
 import datetime as dt
 import email.policy
+import html
+import re
 from email import message_from_bytes
+from typing import Any
 
 import pytest
 import time_machine
 from django.template.loader import get_template
 from icalendar import Calendar
+from linkify_it import LinkifyIt  # type: ignore[import-untyped]
 
 from events.models import Meeting, Session
 from events.schedule import cancel_session
-from registrations import signup
+from registrations import access_needs, signup
 from registrations.mail import kinds, merge, previews, writer
 from registrations.mail_kinds import MailKind
-from registrations.models import MailText, OutgoingMail
+from registrations.models import AccessNeed, MailText, OutgoingMail, Registration
 from registrations.outbox import delivery
 from tests.people import sign_up
 
@@ -77,6 +81,35 @@ def test_names_are_plain_in_text_and_escaped_in_html(week):
     text, html, _calendar = parts(written(sign_up(week, name="Siobhán O'Brien & Co")))
     assert "Siobhán O'Brien & Co" in text
     assert "Siobhán O&#x27;Brien &amp; Co" in html
+
+
+LINKS = [
+    *("t.co/x", "x.ai", "www.evil.example", "//evil.example/x", "http://evil.example"),
+    *("a@evil.example", "evil。com", "evil．com", "Ana (t.me/x)", "J.Smith"),
+]
+
+
+@pytest.mark.parametrize("typed", LINKS)
+def test_nothing_that_people_typed_becomes_a_link(week, opening, typed):
+    """Also what the form rejects today. linkify-it finds links as mail programs do."""
+    alice = sign_up(week, needs_other=typed, sessions=[opening])
+    Registration.objects.update(name=typed)
+    access_needs.arrange(needs=AccessNeed.objects.all())
+    access_needs.confirm(needs=AccessNeed.objects.all())
+    for mail in alice.mails.all():
+        message: Any = writer.writer_for([mail])(mail)
+        visible = [
+            message.subject,
+            message.body,
+            re.sub("<[^>]+>", " ", message.alternatives[0][0]),
+        ]
+        for text in visible:
+            text = html.unescape(text).replace("http://localhost/", " ")
+            domains = "".join(link.text for link in LinkifyIt().match(text) or [])
+            assert "evil" not in domains
+            assert not re.search(r"t\.co|x\.ai|t\.me|J\.S", domains)
+            assert typed not in text
+    assert {mail.kind for mail in alice.mails.all()} == {"links", "access"}
 
 
 def test_organizers_texts_are_plain_in_text_and_escaped_in_html(week):
@@ -188,7 +221,7 @@ def test_links_requested_after_the_last_session_are_sent(week):
     afterwards = week.sessions.last().ends_at + dt.timedelta(days=1)
     with time_machine.travel(afterwards, tick=False):
         OutgoingMail.objects.update(state="sent", sent_at=afterwards)
-        signup.find(event=week, email=alice.email)
+        signup.resend_lost_links(event=week, email=alice.email)
     assert not is_dropped_at(afterwards, alice.mails.get(state="waiting"))
 
 

@@ -18,7 +18,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events.models import Event, Meeting, Session, ZoomAccount
-from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
@@ -195,7 +194,7 @@ def test_name_reported_by_zoom_after_erasing_is_not_kept(week, monkeypatch):
         user_id="", joined_at=joined + dt.timedelta(seconds=2), left_at=left
     )
     other = listed._replace(name="Sancho Panza", email="", joined_at=joined + MINUTE)
-    monkeypatch.setattr(zoom_client, "past_participants", lambda meeting: [listed, other])
+    monkeypatch.setattr(sync, "past_participants", lambda meeting: [[listed, other]])
     attendance.complete(Meeting.objects.get(session=session))
     assert traces("quixote", EMAIL) == []
     assert list(Attendance.objects.order_by("pk").values_list("name", "left_at")) == [
@@ -324,6 +323,28 @@ def account(email: str = EMAIL, *, verified: bool = True, **about: Any) -> User:
     user = User.objects.create_user(f"user of {email}", email, None, **about)
     EmailAddress.objects.create(user=user, email=email, verified=verified, primary=True)
     return user
+
+
+@pytest.mark.parametrize("has_account", [True, False])
+def test_unfinished_sign_in_is_deleted(week, dulcinea, has_account):
+    """It has the address and the code, also after the unverified account was deleted."""
+    browser, bystander = Client(), Client()
+    browser.post("/accounts/login/code/", {"email": EMAIL.upper()})
+    bystander.post("/accounts/login/code/", {"email": "sancho@donkey.example"})
+    if not has_account:
+        User.objects.filter(email__iexact=EMAIL).delete()
+    assert SignIn.objects.count() == 2
+    erasure.erase(registration=dulcinea)
+    assert SignIn.objects.get().session_key == bystander.session.session_key
+    answer = browser.post("/accounts/login/code/confirm/", {"code": "AAAA-BBBB"}, follow=True)
+    assert answer.redirect_chain == [("/accounts/login/code/", 302)]
+
+
+def test_account_of_a_lookalike_domain_is_kept(week):
+    """PostgreSQL compares them as equal if the case is ignored."""
+    lookalikes = [account("maria@gıthub.com"), account("maria@github.com")]
+    erasure.erase(registration=sign_up(week, "Maria M", email="maria@gıthub.com"))
+    assert list(User.objects.filter(pk__in=[user.pk for user in lookalikes])) == lookalikes[1:]
 
 
 @pytest.mark.once

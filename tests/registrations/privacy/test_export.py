@@ -99,6 +99,7 @@ def test_new_fields_are_exported_and_erased_unless_listed():
     details = {"name", "email", "organization", "us_state", "time_zone", "strategies", "needs"}
     details |= {"needs_other", "wants_doors_email", "unsubscribed_at"}
     history = {"email_since", "created_at", "canceled_at", "approval", "decided_at"}
+    history |= {"canceled_by_organizer"}
     assert set(export.exported_fields(Registration)) == details | history
     erased = {field.name for field in erasure.erased_fields()}
     assert erased == details - {"strategies"} | {"email_key", "token", "erased_at"}

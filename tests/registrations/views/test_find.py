@@ -184,10 +184,9 @@ def test_rate_limited_form_keeps_what_was_entered(client, week, two_each):
     assert alice.mails.count() == 2
 
 
-def test_invalid_forms_and_page_views_do_not_count(client, week, two_each):
+def test_page_views_do_not_count(client, week, two_each):
     for _time in range(5):
         client.get(f"/{week.slug}/find/")
-        assert find(client, week, "alice@").status_code == 200
     assert find(client, week).status_code == 200
 
 

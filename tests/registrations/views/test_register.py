@@ -14,7 +14,7 @@ from django.utils import timezone
 from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
-from registrations.models import OutgoingMail, Registration, Seat, email_key
+from registrations.models import OutgoingMail, Registration, Seat, email_key, email_key_or_blank
 from registrations.views.register import CSRF_PLACEHOLDER
 from tests.people import filled_form, sign_up
 
@@ -155,6 +155,28 @@ def test_email_key_ignores_case_spaces_and_unicode_form(address):
     for form in ("NFC", "NFD"):
         typed = f" {unicodedata.normalize(form, address).upper()} "
         assert email_key(typed) == email_key(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "lookalike"),
+    [
+        ("maria@faß.de", "maria@fass.de"),
+        ("maria@βόλος.com", "maria@βόλοσ.com"),
+        ("maria@نامه\u200cای.com", "maria@نامهای.com"),
+        ("maria@gıthub.com", "maria@github.com"),
+        ("straße@example.org", "strasse@example.org"),
+        ("ﬁona@example.org", "fiona@example.org"),
+    ],
+)
+def test_email_key_keeps_lookalikes_apart(address, lookalike):
+    assert email_key_or_blank(address) != email_key(lookalike)
+
+
+def test_address_with_a_lookalike_domain_is_another_person(client, week):
+    post(client, week, email="maria@faß.de")
+    post(client, week, email="maria@fass.de")
+    keys = list(Registration.objects.values_list("email_key", flat=True))
+    assert sorted(keys) == ["maria@fass.de", "maria@xn--fa-hia.de"]
 
 
 def test_database_rejects_a_second_active_registration(week):

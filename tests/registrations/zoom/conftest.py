@@ -1,6 +1,8 @@
 import datetime as dt
+from collections.abc import Iterator
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from events.models import Event, Meeting, Session
@@ -10,6 +12,8 @@ from tests.fake_zoom import FakeZoom
 from tests.people import sign_up
 
 ZOOM_ID = 81234567890
+# In Los Angeles.
+NINE = dt.datetime(2021, 10, 16, 16, tzinfo=dt.UTC)
 UUID = "4444AAAiAAAAAiAiAiiAii=="
 
 
@@ -22,6 +26,13 @@ def personal(week: Event, zoom_account: FakeZoom) -> Event:
     week.save()
     sync.sync_meetings()
     return week
+
+
+@pytest.fixture
+def before_opening() -> Iterator[None]:
+    """Three days before nine o'clock on the day of the opening session, which starts then."""
+    with time_machine.travel(NINE - dt.timedelta(days=3)):
+        yield
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from events.models import Meeting, Session, ZoomAccount, ZoomReport
+from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import signup
 from registrations.models import Attendance, PersonalLink, Registration, Seat
 from registrations.zoom import attendance
 from tests.people import sign_up
-from tests.registrations.zoom.conftest import UUID, ZOOM_ID
+from tests.registrations.zoom.conftest import NINE, UUID, ZOOM_ID
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("before_opening")]
 
-NINE = dt.datetime(2021, 10, 16, 16, tzinfo=dt.UTC)
 TEN, ELEVEN = NINE + dt.timedelta(hours=1), NINE + dt.timedelta(hours=2)
 
 
@@ -205,9 +205,10 @@ def test_reports_of_3_people_take_the_same_queries_as_of_1(
         person = sign_up(event, f"Person{number} P")
         link(person, opening, f"r{number}")
         save_report("joined", registrant_id=f"r{number}", participant_uuid=f"u{number}")
-    # A search for other reports; the claim, the meeting, the links, the stays, the ticks, done; a
-    # search that finds no more; the deletion of old ones; and five savepoints.
-    with django_assert_num_queries(1 + 6 + 1 + 1 + 5 * 2):
+    # A search for other reports; the claim, the meeting, the links, the stays, who was there during
+    # the session, the ticks, done; a search that finds no more; the deletion of old ones; and five
+    # savepoints.
+    with django_assert_num_queries(1 + 7 + 1 + 1 + 5 * 2):
         attendance.apply_reports()
     assert len(attended()) == count
 
@@ -312,6 +313,43 @@ def test_report_locked_by_a_hanging_worker_blocks_no_other(transactional_db, eve
     assert Attendance.objects.count() == 2
 
 
+# During the session
+
+
+@pytest.mark.parametrize(
+    ("joined", "left", "counts"),
+    [
+        # A rehearsal.
+        (-21 * 24 * 60, -21 * 24 * 60 + 60, False),
+        (-60, -16, False),
+        (-60, -14, True),
+        (-60, None, False),
+        (-60, 5 * 60, True),
+        (None, -16, False),
+        (None, -14, True),
+        (-14, None, True),
+        (4 * 60 + 30, None, True),
+        (4 * 60 + 31, 5 * 60, False),
+        (None, 5 * 60, False),
+    ],
+)
+def test_only_presence_from_doors_until_half_an_hour_after_the_end_counts(
+    opening, alice, joined, left, counts
+):
+    for kind, minutes in (("joined", joined), ("left", left)):
+        if minutes is not None:
+            moment = opening.starts_at + dt.timedelta(minutes=minutes)
+            report(kind, moment, email=alice.email)
+    assert bool(attended()) == counts
+
+
+def test_match_of_a_rehearsal_does_not_count(opening, alice):
+    report("joined", NINE - dt.timedelta(days=2))
+    report("left", NINE - dt.timedelta(days=2))
+    attendance.match(attendance=only_row(), seat=alice.seats.get(session=opening))
+    assert (only_row().seat.registration, attended()) == (alice, [])
+
+
 # Organizers
 
 
@@ -380,8 +418,9 @@ def complete(opening, monkeypatch):
     """Complete the attendance from this participant list."""
 
     def complete(*people: Participant) -> list[tuple]:
-        monkeypatch.setattr("events.zoom.client.past_participants", lambda meeting: list(people))
-        attendance.complete(Meeting.objects.select_related("session").get(session=opening))
+        monkeypatch.setattr("events.zoom.sync.past_participants", lambda meeting: [list(people)])
+        meetings = Meeting.objects.select_related("session__event")
+        attendance.complete(meetings.get(session=opening))
         rows = Attendance.objects.order_by("name", "joined_at")
         return [(row.name, row.joined_at, row.left_at) for row in rows]
 
@@ -417,6 +456,24 @@ def test_list_completes_known_stays_without_duplicates(opening, complete):
     ) == [("Alice", NINE, TEN), ("Bob", NINE, TEN), ("Carl", NINE, TEN)]
 
 
+def test_list_with_the_missing_time_shows_who_was_there_during_the_session(
+    opening, alice, complete
+):
+    early = NINE - dt.timedelta(hours=1)
+    report("joined", early, email=alice.email)
+    assert attended() == []
+    complete(listed("Alice A.", early, TEN, email=alice.email))
+    assert attended() == [("Alice Adams", "opening")]
+
+
+def test_organizers_untick_survives_the_list(opening, alice, complete):
+    report("joined", NINE, email=alice.email)
+    report("left", TEN, email=alice.email)
+    Seat.objects.update(attended=False)
+    complete(listed("Alice A.", NINE, TEN, email=alice.email))
+    assert attended() == []
+
+
 def test_list_adds_a_second_stay(opening, complete):
     report("joined", NINE, user_name="Alice")
     report("left", TEN, user_name="Alice")
@@ -448,9 +505,10 @@ def test_list_of_a_real_meeting_is_read(opening, alice, zoom_account):
     zoom = zoom_account
     made = zoom.account.create_meeting(zoom.account.owner, {"topic": "Opening session"})
     Meeting.objects.update(zoom_id=made.id)
-    zoom.start(made.id)
-    zoom.join(made.id, name="Alice A.", email=alice.email)
-    zoom.end(made.id)
+    with time_machine.travel(NINE):
+        zoom.start(made.id)
+        zoom.join(made.id, name="Alice A.", email=alice.email)
+        zoom.end(made.id)
     attendance.complete(Meeting.objects.get(session=opening))
     assert (only_row().name, bool(only_row().left_at)) == ("Alice A.", True)
     assert attended() == [("Alice Adams", "opening")]
@@ -462,8 +520,8 @@ def test_list_takes_the_same_queries_for_1_person_as_for_3(
 ):
     people = [sign_up(event, f"Person{number} P") for number in range(count)]
     on_list = [listed(each.name, NINE, TEN, email=each.email) for each in people]
-    # The session, the account's health, the known stays, the addresses, the new stays, the ticks,
-    # two savepoints, and the test's own query.
+    # The meeting, the known stays, the addresses, the new stays, who was there during the session,
+    # the ticks, two savepoints, and the test's own query.
     with django_assert_num_queries(6 + 2 * 2 + 1):
         complete(*on_list)
     assert len(attended()) == count
@@ -482,7 +540,10 @@ def ended(week, zoom_account) -> Meeting:
     zoom_account.start(meeting.zoom_id)
     zoom_account.join(meeting.zoom_id, name="Alice", email="alice@example.org")
     zoom_account.end(meeting.zoom_id)
-    Meeting.objects.filter(pk=meeting.pk).update(ended_at=timezone.now())
+    now = timezone.now()
+    Meeting.objects.filter(pk=meeting.pk).update(ended_at=now)
+    session = Session.objects.filter(pk=meeting.session_id)
+    session.update(starts_at=now - dt.timedelta(hours=1), ends_at=now)
     return meeting
 
 
@@ -512,3 +573,39 @@ def test_list_is_retried_after_an_outage_but_not_after_a_rejection(ended, zoom_a
         attendance.complete_ended()
         attendance.complete_ended()
     assert zoom_account.count("report_participants") == 3
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("reported", ["first run ended", "nothing"])
+def test_all_runs_during_the_session_are_read(opening, alice, bob, zoom_account, reported):
+    zoom, session = zoom_account, opening
+    zoom_id = zoom.account.create_meeting(zoom.account.owner, {"topic": "Opening session"}).id
+    Meeting.objects.update(zoom_id=zoom_id)
+    carol = sign_up(session.event, "Carol Chen")
+    runs = [(NINE - dt.timedelta(days=2), carol), (NINE, alice), (TEN, bob)]
+    for starts_at, person in runs:
+        with time_machine.travel(starts_at):
+            zoom.start(zoom_id)
+            zoom.join(zoom_id, name=person.name, email=person.email)
+        with time_machine.travel(starts_at + dt.timedelta(minutes=30)):
+            zoom.end(zoom_id)
+    if reported != "nothing":
+        Meeting.objects.update(ended_at=NINE + dt.timedelta(minutes=30))
+    with time_machine.travel(session.ends_at + dt.timedelta(minutes=31)):
+        attendance.complete_ended()
+        attendance.complete_ended()
+    assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
+    assert zoom.count("report_participants") == 2
+    assert zoom.count("past_instances") == 1
+
+
+@pytest.mark.once
+def test_last_run_is_read_without_the_scope_to_list_runs(ended, week, monkeypatch):
+    def past_runs(meeting_id: int) -> None:
+        raise zoom_client.Rejected("The Zoom app lacks a scope.", code=4711)
+
+    monkeypatch.setattr(zoom_client, "past_runs", past_runs)
+    alice = sign_up(week)
+    with time_machine.travel(timezone.now() + dt.timedelta(minutes=31), tick=False):
+        attendance.complete_ended()
+    assert alice.seats.get(session=ended.session).attended

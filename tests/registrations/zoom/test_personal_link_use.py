@@ -189,3 +189,18 @@ def test_seat_is_opened_only_by_a_redirect(client, open_seat, how):
             client.get(address)
     open_seat.refresh_from_db()
     assert open_seat.opened_at is None
+
+
+def test_host_is_told_how_to_get_in(personal, zoom_account, client):
+    host = sign_up(personal, "Host Adams", email=zoom_account.account.owner.email)
+    session = personal.sessions.first()
+    sync_now()
+    zoom_url = Meeting.objects.get(session=session).join_url
+    help_text = f"Sign in to Zoom as {host.email}"
+    assert help_text in client.get(host.get_absolute_url()).content.decode()
+    with time_machine.travel(session.starts_at, tick=False):
+        response = client.get(f"/join/{host.token}/{session.slug}/")
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert help_text in page
+    assert f'href="{escape(zoom_url)}"' in page

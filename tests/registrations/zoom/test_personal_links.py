@@ -1,9 +1,12 @@
 """Each seat of an event with personal links is a registrant at Zoom, and no one else is."""
 
 import datetime as dt
+import time
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from events import background, schedule
@@ -46,6 +49,16 @@ def links_of(person: Registration) -> list[PersonalLink]:
 
 
 # Issuing
+
+
+def test_lookalike_domains_get_links_of_their_own(personal, zoom_account):
+    people = [sign_up(personal, email=email) for email in ("maria@faß.de", "maria@fass.de")]
+    sync_now()
+    links = [link for person in people for link in links_of(person)]
+    assert {link.state for link in links} == {"issued"}
+    assert len({link.join_url for link in links}) == 4
+    expected = {"maria@xn--fa-hia.de", "maria@fass.de"}
+    assert set(at_zoom(zoom_account, personal.sessions.first())) == expected
 
 
 def test_each_seat_gets_a_link_of_its_own(personal, zoom_account):
@@ -168,6 +181,52 @@ def test_refused_address_shows_why_and_the_others_get_links(personal, zoom_accou
     assert len(zoom_account.calls) > calls
 
 
+def test_host_who_registers_is_refused_and_the_others_get_links(personal, zoom_account):
+    host = sign_up(personal, "Host Adams", email=zoom_account.account.owner.email)
+    maria = sign_up(personal, "Maria Lopez")
+    sync_now()
+    assert {(link.state, link.problem, link.is_host) for link in links_of(host)} == {
+        ("refused", "Host can not register.", True)
+    }
+    assert {(link.state, link.problem) for link in links_of(maria)} == {("issued", "")}
+
+
+@pytest.mark.parametrize("batch_code", [300, 3027, 3034, 3038, 1001, 98765])
+@pytest.mark.parametrize("code", [300, 3027, 3034, 3038, 1001, 98765])
+def test_any_refusal_of_one_person_affects_only_that_person(
+    zoom_account, monkeypatch, batch_code, code
+):
+    meeting = zoom_account.account.create_meeting(
+        zoom_account.account.owner, {"settings": {"approval_type": 1}}
+    )
+    add = zoom_client.add_registrant
+
+    def reject_all(zoom_id, people):
+        raise zoom_client.Rejected("No.", code=batch_code)
+
+    def reject_one(zoom_id, person):
+        if person.email.startswith("host"):
+            raise zoom_client.Rejected("Not this person.", code=code)
+        return add(zoom_id, person)
+
+    monkeypatch.setattr(zoom_client, "add_registrants", reject_all)
+    monkeypatch.setattr(zoom_client, "add_registrant", reject_one)
+    people = [zoom_client.Person(f"{name}@example.org", name) for name in ("host", "maria")]
+    outcomes = sync.register_people(meeting.id, people)
+    assert str(outcomes["host@example.org"]) == "Not this person."
+    assert isinstance(outcomes["maria@example.org"], zoom_client.Registrant)
+
+
+def test_rejection_of_the_whole_call_is_not_recorded_as_a_persons(personal, monkeypatch):
+    def reject(zoom_id, people):
+        raise zoom_client.Rejected("Zoom answered 403.", code=403)
+
+    monkeypatch.setattr(zoom_client, "add_registrants", reject)
+    alice = sign_up(personal)
+    sync_now()
+    assert {link.state for link in links_of(alice)} == {"wanted"}
+
+
 def test_address_over_the_daily_limit_waits_and_the_others_get_links(personal, zoom_account):
     alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
     session = personal.sessions.first()
@@ -182,6 +241,24 @@ def test_address_over_the_daily_limit_waits_and_the_others_get_links(personal, z
     assert waiting.problem
     assert waiting.due_at > timezone.now()
     assert waiting.due_at.astimezone(dt.UTC).time() == dt.time()
+
+
+def test_last_spots_of_a_meeting_are_given_and_the_others_wait(personal, zoom_account):
+    Session.objects.filter(pk=personal.sessions.last().pk).delete()
+    zoom_account.account.max_registrants = 2
+    people = crowd(personal, 5)
+    sync_now()
+    links = [links_of(person)[0] for person in people]
+    assert [link.state for link in links] == ["issued"] * 2 + ["wanted"] * 3
+    assert {link.problem for link in links[2:]} == {
+        "Meeting has reached maximum attendee capacity."
+    }
+    assert all(link.due_at > timezone.now() for link in links[2:])
+    # One call shows that the meeting is full, not one for each of the others.
+    assert zoom_account.count("add_registrant") == 3
+    signup.cancel(registration=people[0])
+    sync_now(2)
+    assert PersonalLink.objects.issued().count() == 2
 
 
 def test_host_without_registration_is_not_asked_for_each_person(personal, zoom_account):
@@ -213,6 +290,27 @@ def test_no_call_is_made_while_zoom_is_down(personal, zoom_account):
     assert len(zoom_account.calls) == calls
 
 
+def test_rate_limit_whose_end_zoom_does_not_say_is_retried_less_and_less(
+    personal, zoom_account, monkeypatch
+):
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    sign_up(personal)
+    zoom_account.fail("429", call="add_registrants", times=None)
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        for _tick in range(6 * 40):
+            personal_links.sync_links()
+            clock.shift(10)
+        calls = len(zoom_account.calls)
+        for _tick in range(6 * 20):
+            personal_links.sync_links()
+            clock.shift(10)
+        assert len(zoom_account.calls) - calls <= 4 * 4 + 1
+        zoom_account.heal()
+        clock.shift(300)
+        personal_links.sync_links()
+    assert PersonalLink.objects.issued().count() == 2
+
+
 # Revoking
 
 
@@ -234,6 +332,22 @@ def test_link_of_a_seat_that_no_longer_qualifies_is_revoked(personal, zoom_accou
     for session in personal.sessions.all():
         assert set(at_zoom(zoom_account, session)) == {bob.email}
     assert PersonalLink.objects.count() == 2
+
+
+def test_link_that_zoom_does_not_revoke_holds_up_no_other(personal, zoom_account):
+    alice, bob = sign_up(personal, "Alice Adams"), sign_up(personal, "Bob Brown")
+    sync_now()
+    for meeting in zoom_account.meetings.values():
+        limited = {"action": "approve", "registrants": [{"email": alice.email}]}
+        for _often in range(10):
+            zoom_account.account.update_registrants(meeting, limited)
+    for person in (alice, bob):
+        signup.cancel(registration=person)
+    sync_now()
+    for session in personal.sessions.all():
+        assert set(at_zoom(zoom_account, session)) == {alice.email}
+    assert {link.email for link in PersonalLink.objects.all()} == {alice.email}
+    assert all(link.due_at > timezone.now() for link in PersonalLink.objects.all())
 
 
 def test_link_whose_answer_was_lost_is_revoked_too(personal, zoom_account):
@@ -262,6 +376,17 @@ def test_corrected_address_gets_a_new_link_and_the_old_one_is_revoked(personal, 
     assert {link.email for link in links_of(alice)} == {"right@example.org"}
 
 
+def test_address_corrected_to_another_case_keeps_its_links(personal, zoom_account):
+    alice = sign_up(personal)
+    sync_now()
+    before, calls = {link.join_url for link in links_of(alice)}, len(zoom_account.calls)
+    signup.correct_email(registration=alice, email="Alice@Example.org")
+    sync_now(2)
+    assert {link.join_url for link in links_of(alice)} == before
+    assert len(zoom_account.calls) == calls
+    assert PersonalLink.objects.usable().count() == 2
+
+
 def test_recreated_meeting_gets_new_links_for_everyone(personal, zoom_account):
     alice = sign_up(personal)
     sync_now()
@@ -282,6 +407,18 @@ def test_links_are_kept_after_the_session(personal, zoom_account):
     with time_machine.travel(timezone.now() + dt.timedelta(days=60), tick=False):
         sync_now()
     assert len(links_of(alice)) == 2
+
+
+def test_links_to_detach_are_found_without_a_list_of_all_seats(personal, zoom_account):
+    crowd(personal, 3)
+    sync_now()
+    with CaptureQueriesContext(connection) as context:
+        personal_links.sync_links()
+    updates = [query["sql"] for query in context if query["sql"].startswith("UPDATE")]
+    detaching = [sql for sql in updates if "registrations_registration" in sql]
+    assert len(detaching) == 2
+    for sql in detaching:
+        assert sql.count("SELECT") == 1
 
 
 # Changes
@@ -338,6 +475,24 @@ def test_session_canceled_by_mistake_keeps_its_links(personal, zoom_account):
     sync_now()
     assert zoom_account.count("update_registrants") == 0
     assert PersonalLink.objects.issued().count() == 2
+
+
+def test_links_are_issued_again_when_a_deletion_was_undone(personal, zoom_account):
+    Event.objects.update(settle_minutes=0)
+    alice = sign_up(personal)
+    sync_now()
+    session = personal.sessions.first()
+    schedule.cancel_session(session=session)
+    zoom_account.fail("lost answer", call="delete_meeting")
+    sync.sync_meetings()
+    schedule.restore_session(session=session)
+    for _tick in range(3):
+        ZoomAccount.objects.update(resumes_at=timezone.now())
+        Meeting.objects.update(due_at=timezone.now())
+        sync.sync_meetings()
+    sync_now(2)
+    assert set(at_zoom(zoom_account, session)) == {alice.email}
+    assert PersonalLink.objects.usable().count() == 2
 
 
 def test_one_rejecting_meeting_does_not_block_the_others(personal, zoom_account):

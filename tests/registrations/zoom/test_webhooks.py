@@ -421,6 +421,11 @@ def recorded(session: Session, **details) -> str:
         ({"share_url": None}, ""),
         ({"share_url": "javascript:alert(1)"}, ""),
         ({"share_url": f"{SHARE}{'x' * 500}"}, ""),
+        ({"share_url": ["x"]}, ""),
+        ({"share_url": 5, "recording_play_passcode": "x"}, ""),
+        ({"recording_play_passcode": ["x"]}, SHARE),
+        ({"duration": "soon"}, SHARE),
+        ({"duration": 10**30}, SHARE),
     ],
 )
 def test_recording_url_is_saved(opening, details, expected):
