@@ -249,7 +249,7 @@ def test_agenda_longer_than_the_session_causes_a_warning(admin_client, opening):
 
 def act(client, model, action: str, *things) -> str:
     fields = {"action": action, "_selected_action": [thing.pk for thing in things]}
-    return client.post(path(model, "changelist"), fields, follow=True).content.decode()
+    return client.post(path(model, "changelist"), fields, follow=True).getvalue().decode()
 
 
 def sure_of(page: str) -> str:
