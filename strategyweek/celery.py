@@ -4,14 +4,18 @@ import os
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import worker_init
+from celery.signals import worker_init, worker_process_init
 from django.conf import settings
 from django.db import connections
 from kombu.transport import TRANSPORT_ALIASES
 
+from events.background import wake_workers
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "strategyweek.settings")
 
 TRANSPORT_ALIASES["embedded"] = "strategyweek.embedded_broker:Transport"
+
+FREQUENT_SECONDS = 20
 
 app = Celery("strategyweek")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -29,6 +33,18 @@ class ReplaceKilledChildren(bootsteps.StartStopStep):
 
 
 app.steps["worker"].add(ReplaceKilledChildren)
+
+
+@worker_process_init.connect
+def run_frequent_tasks(**kwargs: object) -> None:
+    """Do at once what is done every few seconds: a killed child may have taken a wake-up with it.
+
+    Not by acknowledging late: a worker whose acknowledgment fails, with a frozen broker, takes no
+    further message.
+    """
+    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+        if entry["schedule"] <= FREQUENT_SECONDS:
+            wake_workers(entry["task"])
 
 
 @worker_init.connect

@@ -105,7 +105,8 @@ def test_new_fields_are_exported_and_erased_unless_listed():
     assert erased == details - {"strategies"} | {"email_key", "token", "erased_at"}
     mails = set(export.exported_fields(OutgoingMail))
     assert mails == {
-        *("kind", "session", "announcement", "state", "created_at", "sent_at", "last_error")
+        *("kind", "session", "announcement", "state", "created_at", "sent_at"),
+        *("delivered_at", "last_error"),
     }
 
 
