@@ -56,6 +56,7 @@ def limit_statements(**kwargs: object) -> None:
     database = connections.settings["default"]
     if database["ENGINE"] == "django.db.backends.postgresql":
         milliseconds = settings.WORKER_STATEMENT_TIMEOUT_SECONDS * 1000
-        given = database["OPTIONS"].get("options", "")
+        # The driver ignores PGOPTIONS when it is given options.
+        given = database["OPTIONS"].get("options", os.environ.get("PGOPTIONS", ""))
         option = f"-c statement_timeout={milliseconds}"
         database["OPTIONS"]["options"] = f"{given} {option}".strip()
