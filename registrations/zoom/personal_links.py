@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 from django.db import connection, transaction
@@ -34,6 +34,9 @@ from registrations.models.registration import is_admitted_seat
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
+
+# Calls to Zoom that are under way, and whom each registers.
+Calls = dict[Future[sync.RegistrationResults], Sequence[PersonalLink]]
 
 # Links are claimed for a few calls per connection, so that connections rarely wait for a claim.
 CONNECTIONS = 4
@@ -146,39 +149,62 @@ def _issue_missing(end: float) -> bool:
     """Register people at Zoom over several connections. Returns whether the time ran out."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for meeting in _upcoming_meetings():
-            while time.monotonic() < end and not sync.is_paused():
-                links = _claim_some(meeting)
-                if not links:
-                    break
-                error = _register(pool, links, end)
-                if isinstance(error, zoom_client.Rejected):
-                    # About this meeting only.
-                    break
-                if error:
-                    return time.monotonic() >= end
+            error = _issue_of_meeting(meeting, pool, end)
+            if error and not isinstance(error, zoom_client.Rejected):
+                break
     return time.monotonic() >= end
 
 
-def _register(
-    pool: ThreadPoolExecutor, links: Sequence[PersonalLink], end: float
+def _issue_of_meeting(
+    meeting: Meeting, pool: ThreadPoolExecutor, end: float
 ) -> zoom_client.ZoomError | None:
-    """Register the people of one meeting, 30 per call. Returns an error that ended it early.
+    """Register the people of one meeting. Returns an error that ended it early.
 
-    The pool's threads only call Zoom; they don't use the database. After an error, or when the
-    time is up, calls that haven't started are canceled, and their links released.
+    The next links are claimed while calls are under way, so that no connection waits for a claim.
     """
-    zoom_id, size = links[0].zoom_id, zoom_client.REGISTRANTS_PER_CALL
+    error: zoom_client.ZoomError | None = None
+    calls: Calls = {}
+    while True:
+        following: Calls = {}
+        if not error:
+            try:
+                following = _start_calls(meeting, pool, end)
+            except zoom_client.ZoomError as failure:
+                error = failure
+        if not calls and not following:
+            return error
+        error = _finish_calls(calls, following, end) or error
+        calls = following
+
+
+def _start_calls(meeting: Meeting, pool: ThreadPoolExecutor, end: float) -> Calls:
+    """Claim some links and start their calls, 30 people in each. Raises ZoomError.
+
+    The pool's threads only call Zoom; they don't use the database.
+    """
+    if time.monotonic() >= end or sync.is_paused():
+        return {}
+    links: Sequence[PersonalLink] = _claim_some(meeting)
     try:
         links = _match_existing_registrants(links)
     except zoom_client.ZoomError as error:
         _postpone(links, error)
-        return error
+        raise
     _update(links, asked_at=timezone.now())
+    size = zoom_client.REGISTRANTS_PER_CALL
     chunks = [links[start : start + size] for start in range(0, len(links), size)]
-    calls = {
-        pool.submit(sync.register_people, zoom_id, list(map(_person, chunk))): chunk
+    return {
+        pool.submit(sync.register_people, chunk[0].zoom_id, list(map(_person, chunk))): chunk
         for chunk in chunks
     }
+
+
+def _finish_calls(calls: Calls, following: Calls, end: float) -> zoom_client.ZoomError | None:
+    """Record the outcomes. Returns an error of one of the calls.
+
+    After an error, or when the time is up, calls that haven't started are canceled, and their
+    links released.
+    """
     failure = None
     for call in as_completed(calls):
         if call.cancelled():
@@ -193,7 +219,7 @@ def _register(
         else:
             _record(calls[call], outcomes)
         if failure or time.monotonic() >= end:
-            for other in calls:
+            for other in (*calls, *following):
                 other.cancel()
     return failure
 
