@@ -6,7 +6,7 @@ redirect to Zoom. The number of queries doesn't depend on the number of people.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -61,24 +61,25 @@ class Progress(TextChoices):
     ATTENDED = "attended", "Attended"
 
 
+class Person(NamedTuple):
+    """Whose seat it is. An erased person has no name."""
+
+    pk: int
+    name: str
+    email: str
+
+
 class SeatReadiness(NamedTuple):
     """How far a person is with one session."""
 
-    # With only its name and email. An erased person has no name.
-    person: Registration
+    person: Person
     session_id: int
     email: EmailStatus
-    email_error: str
     link: LinkStatus
-    link_error: str
+    # Why the link doesn't work, with what the mail server or Zoom said; empty if it does.
+    reasons: Mapping[str, str]
     opened_at: dt.datetime | None
     attended: bool
-
-    @property
-    def reasons(self) -> dict[str, str]:
-        """Why the link doesn't work, with what the mail server or Zoom said; empty if it does."""
-        statuses = ((self.email, self.email_error), (self.link, self.link_error))
-        return {str(status.label): error for status, error in statuses if status not in WORKING}
 
 
 class Tally(NamedTuple):
@@ -126,8 +127,10 @@ class Board:
 
     def tallies(self) -> dict[int, Tally]:
         """A tally for each session, by its id."""
-        ids = [session.pk for session in self.sessions]
-        return {pk: tally([seat for seat in self.seats if seat.session_id == pk]) for pk in ids}
+        seats: dict[int, list[SeatReadiness]] = {session.pk: [] for session in self.sessions}
+        for seat in self.seats:
+            seats[seat.session_id].append(seat)
+        return {pk: tally(of_session) for pk, of_session in seats.items()}
 
     def upcoming_seats(self) -> list[SeatReadiness]:
         """The seats in sessions that aren't over."""
@@ -136,7 +139,7 @@ class Board:
 
     def people(
         self, *, session: Session | None = None, progress: Progress | None = None, search: str = ""
-    ) -> list[Registration]:
+    ) -> list[Person]:
         """People by name. `search` matches parts of names and email addresses."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
         seats = [seat for seat in seats if session is None or seat.session_id == session.pk]
@@ -156,7 +159,7 @@ class Board:
         return sorted(named, key=lambda person: (person.name.casefold(), person.pk))
 
 
-@dataclass
+@dataclass(eq=False)
 class Undelivered:
     """A person's emails that are waiting or weren't delivered, and what became of the last one."""
 
@@ -208,17 +211,30 @@ def _load_undelivered(event: Event) -> dict[int, Undelivered]:
 
 
 def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness]:
-    people = Registration.objects.filter(event=event).only("name", "email").in_bulk()
+    by_id = {session.pk: session for session in sessions}
     undelivered, delivered = _load_undelivered(event), Undelivered()
-    by_id, link_status = {session.pk: session for session in sessions}, cache(_link_status)
-    rows = _seats_in(sessions).values_list(
-        *("registration", "session", "was_shown", "link_state", "personal_link__problem"),
-        *("opened_at", "attended"),
-    )
-    for pk, session, was_shown, link_state, link_error, *progress in rows:
-        email = undelivered.get(pk, delivered).email_status(session, was_shown=was_shown)
-        link = link_status(by_id[session], link_state), link_error or ""
-        yield SeatReadiness(people[pk], session, *email, *link, *progress)
+
+    # Thousands of seats have the same few statuses.
+    @cache
+    def statuses(
+        session: int, emails: Undelivered, was_shown: bool, link_state: str, link_error: str
+    ) -> tuple[EmailStatus, LinkStatus, dict[str, str]]:
+        email, email_error = emails.email_status(session, was_shown=was_shown)
+        link = _link_status(by_id[session], link_state)
+        both = ((email, email_error), (link, link_error or ""))
+        return email, link, {str(each.label): error for each, error in both if each not in WORKING}
+
+    person = Person(0, "", "")
+    for pk, name, address, session, opened_at, attended, *details in _seats_in(
+        sessions
+    ).values_list(
+        *("registration", "registration__name", "registration__email", "session"),
+        *("opened_at", "attended", "was_shown", "link_state", "personal_link__problem"),
+    ):
+        if pk != person.pk:
+            person = Person(pk, name, address)
+        found = statuses(session, undelivered.get(pk, delivered), *details)
+        yield SeatReadiness(person, session, *found, opened_at, attended)
 
 
 def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
@@ -297,13 +313,13 @@ def _resend_links(event: Event) -> tuple[int, int, int]:
     # One at a time: a second click finds the emails of the first one waiting.
     Event.objects.select_for_update(no_key=True).get(pk=event.pk)
     now = timezone.now()
-    people: dict[EmailStatus, set[Registration]] = {status: set() for status in EmailStatus}
+    people: dict[EmailStatus, set[int]] = {status: set() for status in EmailStatus}
     for seat in Board(event, now).upcoming_seats():
-        people[seat.email].add(seat.person)
+        people[seat.email].add(seat.person.pk)
     came_back = people[EmailStatus.CAME_BACK]
     resendable = people[EmailStatus.NONE] | people[EmailStatus.REFUSED] | came_back
-    emailed = signup.resend_links(registrations=resendable)
+    emailed = signup.resend_links(registrations=event.registrations.filter(pk__in=resendable))
     queued = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS, created_at__gte=now)
-    bounced = event.registrations.filter(pk__in=[person.pk for person in came_back])
+    bounced = event.registrations.filter(pk__in=came_back)
     bounced.filter(pk__in=queued.values("registration")).update(email_since=now)
     return emailed, len(resendable) - emailed, len(people[EmailStatus.SPAM])

@@ -19,7 +19,7 @@ from registrations import readiness
 from registrations.admin.shared import page_response
 from registrations.formatting import counted, people
 from registrations.models import Registration
-from registrations.readiness import Board, Fixed, Progress, SeatReadiness, Tally
+from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
 
 Approval = Registration.Approval
 
@@ -48,7 +48,7 @@ NOT_ATTENDED = Mark("–", "Not seen", "quiet")
 class Row(NamedTuple):
     """A person, and a mark for each column; None where they have no seat."""
 
-    person: Registration
+    person: Person
     cells: list[tuple[str, Mark | None]]
     reasons: Iterable[str] = ()
 
@@ -145,16 +145,17 @@ def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[
 
 
 def overview_rows(
-    board: Board, found: Collection[Registration], names: Mapping[Session, str], now: dt.datetime
+    board: Board, found: Collection[Person], names: Mapping[Session, str], now: dt.datetime
 ) -> list[Row]:
     """How far people are in each of the named sessions, and why links don't work."""
-    seats = {(seat.person.pk, seat.session_id): seat for seat in board.seats}
+    shown = set(found)
+    seats = {(seat.person, seat.session_id): seat for seat in board.seats if seat.person in shown}
     rows = []
     for person in found:
         cells: list[tuple[str, Mark | None]] = []
         reasons: dict[str, str] = {}
         for session, name in names.items():
-            seat = seats.get((person.pk, session.pk))
+            seat = seats.get((person, session.pk))
             cells.append((name, furthest_step(seat, session, now) if seat else None))
             if seat and session.ends_at > now:
                 reasons |= seat.reasons
@@ -177,7 +178,7 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
 DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
 
 
-def detailed_rows(board: Board, found: Collection[Registration], session: Session) -> list[Row]:
+def detailed_rows(board: Board, found: Collection[Person], session: Session) -> list[Row]:
     """Everything about people in one session."""
     seats = {seat.person.pk: seat for seat in board.seats if seat.session_id == session.pk}
     rows = []
