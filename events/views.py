@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.cache import cache_page
+from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
 from events import calendars
@@ -30,6 +30,13 @@ def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
         return (view if signed_in else cached)(request, *args, **kwargs)
 
     return choose
+
+
+@require_safe
+@cache_control(public=True, max_age=86400)
+def icon(request: HttpRequest) -> HttpResponse:
+    """The site's icon, for browser tabs."""
+    return render(request, "events/icon.svg", content_type="image/svg+xml")
 
 
 def may_see_drafts(request: HttpRequest, model: str) -> bool:

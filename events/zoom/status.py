@@ -21,7 +21,7 @@ class MeetingStatus(NamedTuple):
 
 
 def needs_attention(now: dt.datetime) -> Q:
-    """Upcoming sessions that an organizer should look at, or nobody gets in."""
+    """Upcoming sessions that an organizer must look at, because people could not join."""
     upcoming = Q(canceled_at=None, ends_at__gt=now)
     pasted = Q(event__zoom_mode=Event.ZoomMode.PASTED)
     no_link = Q(meeting=None) | Q(meeting__join_url="")
@@ -32,7 +32,7 @@ def needs_attention(now: dt.datetime) -> Q:
 
 
 def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
-    """Where the session's meeting stands, whether organizers paste its link or we create it."""
+    """The status of a session's meeting, whether organizers paste its link or we create it."""
     meeting = session.meeting_or_none
     is_past = session.ends_at <= now
     is_at_zoom = meeting is not None and meeting.state == Meeting.State.MADE

@@ -520,7 +520,7 @@ def _runs_of_session(zoom_id: int, session: Session) -> list[int | str]:
             raise
         logger.warning("Only the last run of meeting %s can be read. %s", zoom_id, error)
     if not runs:
-        # The meeting's ID stands for its last run.
+        # The meeting's ID means its last run.
         return [zoom_id]
     begin, end = session.doors_open_at - LONGEST_MEETING, session.attendance_until
     return [run.uuid for run in runs if not run.started_at or begin <= run.started_at <= end]

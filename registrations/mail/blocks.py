@@ -15,8 +15,8 @@ from events import ical
 from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
+from events.palette import COLORS
 from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
-from registrations.mail.palette import COLORS
 from registrations.models.registration import join_url
 
 T = TypeVar("T")

@@ -14,10 +14,10 @@ from django.utils.safestring import mark_safe
 from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
+from events.palette import COLORS, DARK_COLORS
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
 from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
-from registrations.mail.palette import COLORS, DARK_COLORS
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement
 

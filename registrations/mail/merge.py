@@ -13,7 +13,7 @@ from django.utils.html import escape
 
 from events import ical
 from events.addresses import ascii_address
-from registrations.mail.palette import COLORS
+from events.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import HEADERS, PersonalMail, as_sent, substitute_in_mime

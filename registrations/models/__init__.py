@@ -1,4 +1,4 @@
-"""The people: who comes to what, and what we told them."""
+"""Models: registrations, seats, email, access needs, questions, Zoom links."""
 
 from registrations.models.access_needs import NEED_KINDS, OTHER_NEED, AccessNeed, need_choices
 from registrations.models.mail import (

@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Q, QuerySet
@@ -88,27 +89,31 @@ def _apply(batch: Sequence[ZoomReport]) -> None:
         meeting = meetings_by_id.get(report.zoom_id)
         if meeting is None or meeting.session is None:
             continue
-        details = report.payload["object"]
+        details = parsing.mapping(report.payload.get("object"))
         if handler := reports.HANDLERS.get(report.kind):
             handler(meeting, details, report.received_at)
         else:
-            stays[meeting.session, details["uuid"]].append(_participant(report))
+            uuid = parsing.text(details.get("uuid"), 100)
+            stays[meeting.session, uuid].append(_participant(details, report))
     for (session, uuid), participants in stays.items():
         save_participants(session, uuid, participants)
 
 
-def _participant(report: ZoomReport) -> Participant:
-    """The person who joined or left, with one of the two times."""
-    person = report.payload["object"]["participant"]
+def _participant(details: Mapping[str, Any], report: ZoomReport) -> Participant:
+    """The person who joined or left, with one of the two times. Raises ValueError."""
+    person = parsing.mapping(details.get("participant"))
+    # `user_id` changes in breakout rooms, `participant_uuid` doesn't.
+    user_id = parsing.text(person.get("participant_uuid")) or parsing.text(person.get("user_id"))
+    if not (user_id and parsing.text(details.get("uuid"))):
+        raise ValueError("The report doesn't say who or which instance of the meeting.")
     has_joined = report.kind == reports.JOINED
     at = parsing.time(person.get("join_time" if has_joined else "leave_time"))
     at = at or report.received_at
     return Participant(
-        registrant_id=str(person.get("registrant_id") or ""),
-        # `user_id` changes in breakout rooms, `participant_uuid` doesn't.
-        user_id=str(person.get("participant_uuid") or person["user_id"]),
-        name=str(person.get("user_name") or ""),
-        email=str(person.get("email") or ""),
+        registrant_id=parsing.text(person.get("registrant_id")),
+        user_id=user_id,
+        name=parsing.text(person.get("user_name")),
+        email=parsing.text(person.get("email")),
         joined_at=at if has_joined else None,
         left_at=None if has_joined else at,
     )
@@ -133,11 +138,11 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
             participant.user_id,
             Attendance(
                 session=session,
-                uuid=_storable(uuid, 100),
-                participant=_storable(participant.user_id, 100),
-                registrant_id=_storable(participant.registrant_id, 100),
-                name=_storable(participant.name, 200),
-                email=_storable(participant.email, 254),
+                uuid=parsing.text(uuid, 100),
+                participant=parsing.text(participant.user_id, 100),
+                registrant_id=parsing.text(participant.registrant_id, 100),
+                name=parsing.text(participant.name, 200),
+                email=parsing.text(participant.email, 254),
             ),
         )
         row.seat_id = row.seat_id or seat
@@ -153,7 +158,7 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
             update_fields=known,
         )
     seat_of = {row.participant: row.seat_id for row in ordered}
-    stays = Attendance.objects.filter(uuid=_storable(uuid, 100), participant__in=seat_of)
+    stays = Attendance.objects.filter(uuid=parsing.text(uuid, 100), participant__in=seat_of)
     _tick_present(session, stays, seat_of)
 
 
@@ -179,11 +184,6 @@ def _is_during(session: Session) -> Q:
 
 def _known_times(row: Attendance) -> list[str]:
     return [name for name in ("joined_at", "left_at") if getattr(row, name)]
-
-
-def _storable(value: str, max_length: int) -> str:
-    text: str = webhooks.storable(value)
-    return text[:max_length]
 
 
 def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int | None]:

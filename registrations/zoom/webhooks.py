@@ -19,7 +19,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from events import background
+from events import background, parsing
 from events.models import ZoomReport
 from registrations.zoom import reports
 
@@ -32,7 +32,7 @@ MAX_AGE_SECONDS = 5 * 60
 APPLY_TASK = "registrations.tasks.apply_zoom_reports"
 
 
-class Rejected(Exception):
+class InvalidWebhook(Exception):
     """A webhook isn't accepted. `reason` is for the log, `status` for the answer."""
 
     def __init__(self, reason: str, *, status: int) -> None:
@@ -53,7 +53,7 @@ def zoom_webhook(request: HttpRequest) -> HttpResponse:
         kind, payload = _parse(body)
         if kind == "endpoint.url_validation":
             return JsonResponse(_validation_answer(payload, secret))
-    except Rejected as error:
+    except InvalidWebhook as error:
         logger.warning("Rejected a Zoom webhook: %s", error)
         return HttpResponse(status=error.status)
     if kind in reports.KINDS:
@@ -66,23 +66,23 @@ def _read_body(request: HttpRequest) -> bytes:
     try:
         body = request.read(MAX_BODY_BYTES + 1)
     except UnreadablePostError as error:
-        raise Rejected("the connection broke off", status=400) from error
+        raise InvalidWebhook("the connection broke off", status=400) from error
     if len(body) > MAX_BODY_BYTES:
-        raise Rejected("the body is too large", status=413)
+        raise InvalidWebhook("the body is too large", status=413)
     return body
 
 
 def _verify_signature(request: HttpRequest, body: bytes, secret: str) -> None:
-    """Raise Rejected unless Zoom signed this body within the last minutes."""
+    """Raise InvalidWebhook unless Zoom signed this body within the last minutes."""
     timestamp = request.headers.get("x-zm-request-timestamp", "")
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
-        raise Rejected("no valid timestamp", status=403)
+        raise InvalidWebhook("no valid timestamp", status=403)
     if abs(time.time() - int(timestamp)) > MAX_AGE_SECONDS:
-        raise Rejected("the timestamp is too far from now", status=403)
+        raise InvalidWebhook("the timestamp is too far from now", status=403)
     signature = request.headers.get("x-zm-signature", "")
     expected = f"v0={_hmac(secret, f'v0:{timestamp}:'.encode() + body)}"
     if not hmac.compare_digest(signature.encode(), expected.encode()):
-        raise Rejected("wrong signature", status=403)
+        raise InvalidWebhook("wrong signature", status=403)
 
 
 def _hmac(secret: str, message: bytes) -> str:
@@ -90,21 +90,21 @@ def _hmac(secret: str, message: bytes) -> str:
 
 
 def _parse(body: bytes) -> tuple[str, dict[str, Any]]:
-    """The kind of report and its payload. Raises Rejected."""
+    """The kind of report and its payload. Raises InvalidWebhook."""
     try:
         match storable(json.loads(body)):
             case {"event": str(kind), "payload": dict(payload)}:
                 return kind, payload
     except (ValueError, RecursionError) as error:
-        raise Rejected("not JSON", status=400) from error
-    raise Rejected("no event or no payload", status=400)
+        raise InvalidWebhook("not JSON", status=400) from error
+    raise InvalidWebhook("no event or no payload", status=400)
 
 
 def storable(value: Any) -> Any:
     """Parsed JSON without what PostgreSQL can't store: NUL, lone surrogates, NaN and infinity."""
     match value:
         case str():
-            return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+            return parsing.text(value)
         case dict():
             return {storable(name): storable(item) for name, item in value.items()}
         case list():
@@ -118,20 +118,14 @@ def _validation_answer(payload: dict[str, Any], secret: str) -> dict[str, str]:
     """Proves to Zoom that this URL knows the secret."""
     token = payload.get("plainToken")
     if not isinstance(token, str) or not token:
-        raise Rejected("a validation without a token", status=400)
+        raise InvalidWebhook("a validation without a token", status=400)
     return {"plainToken": token, "encryptedToken": _hmac(secret, token.encode())}
 
 
 def _save(kind: str, payload: dict[str, Any], key: str) -> None:
     """Save a report for a worker, unless the same body was saved before."""
-    report = ZoomReport(key=key, kind=kind, zoom_id=_zoom_id(payload), payload=payload)
+    number = parsing.integer(parsing.mapping(payload.get("object")).get("id"), 0)
+    report = ZoomReport(key=key, kind=kind, zoom_id=number or None, payload=payload)
     ZoomReport.objects.bulk_create([report], ignore_conflicts=True)
     # A second later, so that reports are applied together.
     transaction.on_commit(lambda: background.wake_workers(APPLY_TASK, delay_seconds=1))
-
-
-def _zoom_id(payload: dict[str, Any]) -> int | None:
-    """The meeting's number, which Zoom sends as a number or as a string."""
-    details = payload.get("object")
-    number = str(details.get("id")) if isinstance(details, dict) else ""
-    return int(number) if re.fullmatch(r"[0-9]{1,18}", number) else None

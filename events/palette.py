@@ -1,4 +1,7 @@
-"""The colors of emails: mail clients need them inline. They match static/css/tokens.css."""
+"""The colors that CSS can't reach: of emails, the browser's bar and the icon.
+
+They match static/css/tokens.css.
+"""
 
 COLORS = {
     "ink": "#0f332d",
