@@ -94,6 +94,11 @@ class SeatStatus:
         return self.phase in {SessionPhase.DOORS_OPEN, SessionPhase.RUNNING, SessionPhase.PAUSED}
 
     @property
+    def leads_to_zoom(self) -> bool:
+        """Whether the join page takes this person to Zoom now. Hosts have to sign in first."""
+        return self.is_joinable and bool(self.zoom_url) and not self.is_host
+
+    @property
     def is_ahead(self) -> bool:
         """Whether the person can still join."""
         return self.is_joinable or self.phase == SessionPhase.UPCOMING
@@ -164,11 +169,21 @@ def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | N
     return math.ceil(min(*waits, MY_PAGE_MAX_WAIT).total_seconds()) if waits else None
 
 
+def record_fetched(seat: Seat) -> None:
+    """Record that someone, or a mail scanner, got a join page that leads to Zoom."""
+    _record_first(seat, "link_fetched_at")
+
+
 def record_opened(seat: Seat) -> None:
-    """Record that the person was sent on to Zoom. A database error must not keep them out."""
-    if seat.opened_at:
+    """Record that the person was sent on to Zoom."""
+    _record_first(seat, "opened_at")
+
+
+def _record_first(seat: Seat, field: str) -> None:
+    """Set a time that isn't set yet. A database error must not keep the person out."""
+    if getattr(seat, field):
         return
     try:
-        Seat.objects.filter(pk=seat.pk, opened_at=None).update(opened_at=timezone.now())
+        Seat.objects.filter(pk=seat.pk, **{field: None}).update(**{field: timezone.now()})
     except DatabaseError as error:
-        logger.warning("Could not record that seat %s was opened: %s", seat.pk, error)
+        logger.warning("Could not record %s of seat %s: %s", field, seat.pk, error)

@@ -78,6 +78,7 @@ class SeatReadiness(NamedTuple):
     link: LinkStatus
     # Why the link doesn't work, with what the mail server or Zoom said; empty if it does.
     reasons: Mapping[str, str]
+    link_fetched_at: dt.datetime | None
     opened_at: dt.datetime | None
     attended: bool
 
@@ -225,16 +226,17 @@ def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness
         return email, link, {str(each.label): error for each, error in both if each not in WORKING}
 
     person = Person(0, "", "")
-    for pk, name, address, session, opened_at, attended, *details in _seats_in(
+    for pk, name, address, session, fetched_at, opened_at, attended, *details in _seats_in(
         sessions
     ).values_list(
         *("registration", "registration__name", "registration__email", "session"),
-        *("opened_at", "attended", "was_shown", "link_state", "personal_link__problem"),
+        *("link_fetched_at", "opened_at", "attended"),
+        *("was_shown", "link_state", "personal_link__problem"),
     ):
         if pk != person.pk:
             person = Person(pk, name, address)
         found = statuses(session, undelivered.get(pk, delivered), *details)
-        yield SeatReadiness(person, session, *found, opened_at, attended)
+        yield SeatReadiness(person, session, *found, fetched_at, opened_at, attended)
 
 
 def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:

@@ -276,10 +276,18 @@ def page(desk: Page) -> Page:
 
 @pytest.fixture
 def zoom() -> Iterator[str]:
-    """A server in Zoom's place: the address of a page that is "The meeting"."""
+    """A server in Zoom's place: the address of a page that is "The meeting".
+
+    As at Zoom, the address of a room, `/my/...`, redirects there from another host: localhost.
+    """
 
     class Meeting(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/my/"):
+                self.send_response(302)
+                self.send_header("Location", url)
+                self.end_headers()
+                return
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
@@ -291,7 +299,8 @@ def zoom() -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Meeting) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/j/1?pwd=secret1"
+        url = f"http://127.0.0.1:{server.server_port}/j/1?pwd=secret1"
+        yield url
         server.shutdown()
 
 

@@ -39,6 +39,8 @@ class Mark(NamedTuple):
 
 ATTENDED = Mark("✔", "Attended", "good")
 OPENED = Mark("➜", "Opened", "good")
+# Maybe only by a mail scanner.
+FETCHED = Mark("➜", "Link fetched", "quiet")
 READY = Mark("●", "Ready", "good")
 NO_LINK = Mark("✖", "No link", "bad")
 NOT_OPENED = Mark("–", "Not opened", "quiet")
@@ -169,9 +171,12 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
         return ATTENDED
     if seat.opened_at:
         return OPENED
-    if session.ends_at <= now:
-        return NOT_OPENED
-    return NO_LINK if seat.reasons else READY
+    is_over = session.ends_at <= now
+    if seat.reasons and not is_over:
+        return NO_LINK
+    if seat.link_fetched_at:
+        return FETCHED
+    return NOT_OPENED if is_over else READY
 
 
 # The columns of the table of one session.
@@ -200,10 +205,11 @@ def status_mark(label: str, reasons: Mapping[str, str]) -> Mark:
 
 def opened_mark(seat: SeatReadiness, session: Session) -> Mark:
     """Opened Oct 16, 8:52 AM"""
-    if not seat.opened_at:
+    mark, moment = (OPENED, seat.opened_at) if seat.opened_at else (FETCHED, seat.link_fetched_at)
+    if moment is None:
         return NOT_OPENED
-    local = seat.opened_at.astimezone(session.event.zone)
-    return Mark("➜", f"Opened {date_format(local, 'M j, g:i A')}", "good")
+    local = moment.astimezone(session.event.zone)
+    return mark._replace(text=f"{mark.text} {date_format(local, 'M j, g:i A')}")
 
 
 def short_day(session: Session) -> str:

@@ -162,6 +162,7 @@ class Migration(migrations.Migration):
                 ('seated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('waiting_since', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('attended', models.BooleanField(default=False, help_text='Tick it when the person was there.')),
+                ('link_fetched_at', models.DateTimeField(editable=False, null=True)),
                 ('opened_at', models.DateTimeField(editable=False, null=True)),
                 ('notified_revision', models.PositiveIntegerField(default=0, editable=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),

@@ -226,7 +226,9 @@ class Seat(models.Model):
     # Who has waited longest is promoted first.
     waiting_since = models.DateTimeField(null=True, blank=True, editable=False)
     attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
-    # When the person first followed their join link to Zoom.
+    # When the join link was first fetched while it led to Zoom, maybe only by a mail scanner.
+    link_fetched_at = models.DateTimeField(null=True, editable=False)
+    # When the person first went from their join page to Zoom.
     opened_at = models.DateTimeField(null=True, editable=False)
     notified_revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

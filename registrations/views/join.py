@@ -1,28 +1,39 @@
 """The join page: the one link that never goes stale."""
 
+from csp.decorators import csp_replace
 from django.db.models import Case, Q, QuerySet, When
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
 
 from events.models import Revision, Session
 from registrations import joining
 from registrations.models import Registration, Seat
 
 
-@require_safe
+# The form needs no CSRF token: whoever can send it knows the secret in its address, and the browser
+# inside a mail app may block the cookie. Its redirect may go through any number of hosts at Zoom or
+# elsewhere, and browsers apply form-action to each of them.
+@csrf_exempt
+@csp_replace({"form-action": None})  # type: ignore[arg-type]
+@require_http_methods(["GET", "HEAD", "POST"])
 def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
-    """Redirect to the session's Zoom link while the doors are open; otherwise explain why not."""
+    """While the doors are open, a form that redirects to Zoom; otherwise explain why not.
+
+    The page's script sends the form at once. Mail scanners fetch every link, so a visit only counts
+    as one when the form is sent.
+    """
     seat = seat_for_link(token, session_slug)
     if seat is None:
         return redirect_without_seat(token, session_slug)
     status = joining.SeatStatus(seat, timezone.now())
-    if status.is_joinable and status.zoom_url and not status.is_host:
-        # A browser's prefetch isn't a visit (its Sec-Purpose header says so).
-        if request.method == "GET" and "Sec-Purpose" not in request.headers:
-            joining.record_opened(seat)
-        return redirect(status.zoom_url)
+    if status.leads_to_zoom and request.method == "POST":
+        joining.record_opened(seat)
+        return HttpResponseRedirect(status.zoom_url, status=303)
+    if status.leads_to_zoom and request.method == "GET":
+        joining.record_fetched(seat)
     context = {
         "status": status,
         "registration": seat.registration,

@@ -1,4 +1,4 @@
-// Counts down until the doors open, and then reloads the page: the server decides what comes next.
+// Counts down until the doors open, and then gets the page again: the server decides what is next.
 
 const countdown = document.getElementById("countdown");
 const announcement = document.getElementById("countdown-announcement");
@@ -37,7 +37,8 @@ function reload() {
   if (reloading) return;
   reloading = true;
   countdown.textContent = "One moment";
-  setTimeout(() => location.reload(), 1000 * Math.random() * JITTER);
+  // Not reload(): if this page answered a form, the browser would ask whether to send it again.
+  setTimeout(() => location.replace(location.pathname), 1000 * Math.random() * JITTER);
 }
 
 function tick() {

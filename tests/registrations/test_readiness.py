@@ -434,6 +434,7 @@ def test_tally_counts_the_progress_of_people(personal, opening):
     for person in (alice, bob, eve):
         issue(person, opening)
     issue(charlie, opening, "refused")
+    Seat.objects.update(link_fetched_at=timezone.now())
     alice.seats.filter(session=opening).update(opened_at=timezone.now(), attended=True)
     bob.seats.filter(session=opening).update(opened_at=timezone.now())
     assert board(personal).tallies()[opening.pk] == Tally(
@@ -477,12 +478,16 @@ def test_board_takes_the_same_queries_for_3_people_as_for_60(personal):
 
 @pytest.fixture
 def four(week, opening, second):
-    """Alice has come, Bob has opened the page, Charlie's mail came back, Dora is in the second."""
+    """Alice has come, Bob has opened the page, Charlie's mail came back, Dora is in the second.
+
+    A mail scanner has fetched everyone's links.
+    """
     alice, bob, charlie = (
         mailed(sign_up(week, name, sessions=[opening])) for name in ("Alice A", "Bob B", "Cha C")
     )
     mailed(sign_up(week, "Dora D", sessions=[second], email="dora.bobson@example.org"))
     mailed(charlie, "bounced")
+    Seat.objects.update(link_fetched_at=timezone.now())
     bob.seats.update(opened_at=timezone.now())
     alice.seats.update(opened_at=timezone.now(), attended=True)
 
@@ -795,18 +800,23 @@ def test_event_without_sessions_has_a_page(admin_client):
 def test_table_shows_progress_in_each_session(admin_client, week, opening, second):
     alice = mailed(sign_up(week, sessions=[opening, second]))
     sign_up(week, "Bob B", sessions=[opening])
+    mailed(sign_up(week, "Cora C", sessions=[opening]))
+    Seat.objects.filter(session=opening).update(link_fetched_at=timezone.now())
     alice.seats.filter(session=opening).update(opened_at=timezone.now())
     answer = admin_client.get(page_of(week))
     assert table(answer) == [
         ("Alice Adams", ["Opened", "Ready", *[None] * 4]),
         ("Bob B", ["No link", *[None] * 5]),
+        ("Cora C", ["Link fetched", *[None] * 5]),
     ]
-    assert [row.reasons for row in answer.context["rows"]] == [[], [EmailStatus.ON_ITS_WAY.label]]
+    reasons = [row.reasons for row in answer.context["rows"]]
+    assert reasons == [[], [EmailStatus.ON_ITS_WAY.label], []]
     with time_machine.travel(second.ends_at + HOUR):
         afterwards = rows_of(week)
     assert afterwards == [
         ("Alice Adams", ["Opened", "Not opened", *[None] * 4]),
-        ("Bob B", ["Not opened", *[None] * 5]),
+        ("Bob B", ["Link fetched", *[None] * 5]),
+        ("Cora C", ["Link fetched", *[None] * 5]),
     ]
 
 
@@ -824,10 +834,17 @@ def test_table_of_one_session_shows_details(admin_client, personal, opening):
     alice.seats.filter(session=opening).update(opened_at=opened_at, attended=True)
     mailed(sign_up(personal, "Bob B"), "bounced")
     sign_up(personal, "Charlie C", sessions=[])
+    dora = mailed(sign_up(personal, "Dora D"))
+    fetched_at = opened_at - dt.timedelta(minutes=7)
+    Seat.objects.filter(registration__in=[alice, dora]).update(link_fetched_at=fetched_at)
     answer = admin_client.get(page_of(personal), {"session": opening.pk})
     assert table(answer) == [
         ("Alice Adams", ["Mail accepted", "Zoom link there", "Opened Oct 16, 8:52 AM", "Attended"]),
         ("Bob B", ["Mail came back", "No personal link yet", "Not opened", "Not seen"]),
+        (
+            "Dora D",
+            ["Mail accepted", "No personal link yet", "Link fetched Oct 16, 8:45 AM", "Not seen"],
+        ),
     ]
     assert answer.context["columns"] == [
         ("Mail", ""),

@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from events.models import Meeting, Session
-from registrations.models import Registration
+from registrations.models import Registration, Seat
 from tests.browser import overflow
 from tests.people import sign_up
 
@@ -54,6 +54,7 @@ def test_walk_from_the_front_page_to_the_meeting(
     page.goto(local(link))
     expect(page.get_by_role("heading", name="The meeting")).to_be_visible()
     assert page.url == zoom
+    assert Seat.objects.get(session__slug="opening").opened_at is not None
 
 
 def open_doors(seconds: int = 0) -> None:
@@ -77,7 +78,126 @@ def test_waiting_page_continues_when_the_doors_open(new_page, week, zoom, javasc
     page = new_page(java_script_enabled=javascript)
     page.goto(f"/join/{token}/opening/")
     expect(page.get_by_text("The doors open").first).to_be_visible()
+    if not javascript:
+        page.get_by_role("button", name="Join on Zoom").click(timeout=15_000)
     page.wait_for_url(zoom, timeout=15_000)
+
+
+@pytest.mark.once
+@pytest.mark.browser_may("/j/1?pwd=secret1", "/my/room")
+@pytest.mark.parametrize("link", ["meeting", "room"])
+def test_one_click_on_my_page_joins_and_back_returns_to_it(phone, week, zoom, link):
+    """The join page between them takes no part in the history."""
+    alice, room = sign_up(week), zoom.replace("127.0.0.1", "localhost").replace("/j/1", "/my/room")
+    Meeting.objects.update(join_url=room if link == "room" else zoom)
+    open_doors()
+    phone.goto(alice.get_absolute_url())
+    phone.get_by_role("link", name="Join now").click()
+    phone.wait_for_url(zoom)
+    assert phone.evaluate("document.referrer") == ""
+    assert alice.seats.get(session__slug="opening").opened_at is not None
+    phone.go_back()
+    expect(phone.get_by_role("heading", name="Your sessions")).to_be_visible()
+
+
+@pytest.mark.once
+@pytest.mark.browser_may("/j/1?pwd=secret1")
+def test_without_javascript_only_the_button_joins(new_page, week, zoom):
+    alice = sign_up(week)
+    seat = alice.seats.get(session__slug="opening")
+    Meeting.objects.update(join_url=zoom)
+    open_doors()
+    page = new_page(java_script_enabled=False)
+    page.goto(f"/join/{alice.token}/opening/")
+    expect(page.get_by_role("heading", name=seat.session.title)).to_be_visible()
+    seat.refresh_from_db()
+    assert (seat.link_fetched_at is not None, seat.opened_at) == (True, None)
+    page.get_by_role("button", name="Join on Zoom").click()
+    page.wait_for_url(zoom)
+    seat.refresh_from_db()
+    assert seat.opened_at is not None
+    page.go_back()
+    expect(page.get_by_role("button", name="Join on Zoom")).to_be_visible()
+
+
+def without_script(page: Page) -> None:
+    """Let the join page stay as it is until someone presses its button."""
+    script = {"content_type": "text/javascript", "body": ""}
+    page.route("**/join.js", lambda route: route.fulfill(**script))
+
+
+@pytest.mark.once
+@pytest.mark.browser_may("/j/1?pwd=secret1")
+def test_back_to_the_join_page_does_not_join_again(page, week, zoom):
+    """Its button was pressed before the script had loaded, so it is in the history."""
+    token = sign_up(week).token
+    Meeting.objects.update(join_url=zoom)
+    open_doors()
+    without_script(page)
+    page.goto(f"/join/{token}/opening/")
+    page.get_by_role("button", name="Join on Zoom").click()
+    page.wait_for_url(zoom)
+    page.unroute("**/join.js")
+    with page.expect_response("**/join.js"):
+        page.go_back()
+    page.wait_for_timeout(500)
+    expect(page.get_by_role("button", name="Join on Zoom")).to_be_visible()
+    page.reload()
+    page.wait_for_url(zoom)
+
+
+@pytest.mark.once
+@pytest.mark.browser_may("/j/1?pwd=secret1")
+def test_page_that_the_browser_loads_ahead_is_no_visit(page, week, zoom):
+    alice = sign_up(week)
+    Meeting.objects.update(join_url=zoom)
+    open_doors()
+    page.add_init_script("Object.defineProperty(document, 'prerendering', {value: true})")
+    page.goto(f"/join/{alice.token}/opening/")
+    page.wait_for_timeout(500)
+    assert alice.seats.get(session__slug="opening").opened_at is None
+    page.evaluate("document.dispatchEvent(new Event('prerenderingchange'))")
+    page.wait_for_url(zoom)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
+def test_page_that_leads_to_zoom_fits_and_passes_the_accessibility_rules(
+    new_page, week, width, scheme
+):
+    token = sign_up(week).token
+    open_doors()
+    page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    without_script(page)
+    page.goto(f"/join/{token}/opening/")
+    expect(page.get_by_role("button", name="Join on Zoom")).to_be_in_viewport()
+    found = Axe().run(page).response["violations"]
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
+    assert overflow(page) == 0
+
+
+@pytest.mark.once
+@pytest.mark.browser_may("/j/1?pwd=secret1")
+@pytest.mark.parametrize("javascript", [True, False])
+def test_form_sent_just_when_a_session_moves_waits_and_joins(new_page, week, zoom, javascript):
+    """The page that answers a form is asked for again: reloaded, it would send the form again."""
+    token = sign_up(week).token
+    Meeting.objects.update(join_url=zoom)
+    open_doors()
+    page = new_page(java_script_enabled=javascript)
+    without_script(page)
+    page.goto(f"/join/{token}/opening/")
+    page.unroute("**/join.js")
+    methods: list[str] = []
+    page.on("request", lambda each: methods.append(each.method) if "/join/" in each.url else None)
+    open_doors(seconds=4)
+    button = page.get_by_role("button", name="Join on Zoom")
+    button.click()
+    expect(page.get_by_text("The doors open").first).to_be_visible()
+    if not javascript:
+        button.click(timeout=15_000)
+    page.wait_for_url(zoom, timeout=15_000)
+    assert methods == ["POST", "GET", "POST"]
 
 
 @pytest.mark.once

@@ -115,7 +115,9 @@ def test_board_still_counts_erased_people(week, dulcinea, mode):
             join_url=f"https://zoom.example/{EMAIL}",
             issued_at=timezone.now(),
         )
-    dulcinea.seats.filter(session__slug="opening").update(attended=True, opened_at=timezone.now())
+    dulcinea.seats.filter(session__slug="opening").update(
+        attended=True, link_fetched_at=timezone.now(), opened_at=timezone.now()
+    )
     with time_machine.travel(timezone.now() + 60 * DAY, tick=False):
         before = board(week)
         assert sum(tally.attended for tally in before.values()) == 1

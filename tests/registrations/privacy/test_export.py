@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.once
 def test_file_contains_everything_stored(week, dulcinea):
     person = dulcinea
+    person.seats.update(link_fetched_at=timezone.now())
     answer = Client().get(f"/me/{person.token}/data.json")
     assert answer["Content-Type"] == "application/json"
     assert answer["Content-Disposition"] == f'attachment; filename="{week.slug}-my-data.json"'
@@ -33,6 +34,7 @@ def test_file_contains_everything_stored(week, dulcinea):
     assert (exported["needs"], exported["needs_other"]) == (["asl"], "a chair by the door")
     first = data["sessions"][0]
     assert (len(data["sessions"]), first["session"]) == (6, person.seats.first().session.title)
+    assert first["link_fetched_at"] is not None
     assert [need["text"] for need in first["access_needs"] if need["kind"] == "other"] == [
         "a chair by the door"
     ]

@@ -1,15 +1,17 @@
-"""The link in the email: it waits, redirects to Zoom, or explains why not."""
+"""The link in the email: it waits, leads to Zoom, or explains why not."""
 
 import datetime as dt
 
 import pytest
 import time_machine
+from django.db import DatabaseError, connection
 from django.db.models import F
+from django.test import Client
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session, edit_session, restore_session
 from registrations import signup
-from registrations.models import Registration, new_token
+from registrations.models import Registration, Seat, new_token
 from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -18,15 +20,47 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 @pytest.fixture
-def visit_join_page(client, week, opening):
-    """Open Alice's link this long after (or before) the start of the session."""
-    alice = sign_up(week)
+def alice(week):
+    return sign_up(week)
 
-    def at(after_start: dt.timedelta = dt.timedelta(), slug: str = "opening"):
+
+@pytest.fixture
+def request_join_page(alice, opening):
+    """Open Alice's link this long after (or before) the start of the session.
+
+    Nobody is signed in, no cookie was kept, and nothing vouches for the form.
+    """
+
+    def at(after_start: dt.timedelta, method: str):
         with time_machine.travel(opening.starts_at + after_start, tick=False):
-            return client.get(f"/join/{alice.token}/{slug}/")
+            visitor = Client(enforce_csrf_checks=True)
+            return visitor.generic(method, f"/join/{alice.token}/opening/")
 
     return at
+
+
+@pytest.fixture
+def visit_join_page(request_join_page):
+    def at(after_start: dt.timedelta = dt.timedelta()):
+        return request_join_page(after_start, "GET")
+
+    return at
+
+
+@pytest.fixture
+def press_join(request_join_page):
+    """Send the form of the join page."""
+
+    def at(after_start: dt.timedelta = dt.timedelta()):
+        return request_join_page(after_start, "POST")
+
+    return at
+
+
+@pytest.fixture
+def seat(alice, opening) -> Seat:
+    """Alice's seat in the first session."""
+    return Seat.objects.get(registration=alice, session=opening)
 
 
 @pytest.mark.once
@@ -50,27 +84,128 @@ def test_join_page_hides_the_zoom_link_until_the_doors_open(visit_join_page):
 
 @pytest.mark.once
 @pytest.mark.parametrize("minutes", [-15, 0, 239])
-def test_join_page_redirects_to_zoom_while_the_doors_are_open(visit_join_page, opening, minutes):
-    answer = visit_join_page(minutes * MINUTE)
-    assert answer.status_code == 302
+def test_join_page_leads_to_zoom_while_the_doors_are_open(
+    visit_join_page, press_join, opening, minutes
+):
+    page = visit_join_page(minutes * MINUTE)
+    assert page.status_code == 200
+    assert "Join on Zoom" in page.text
+    assert opening.title in page.text
+    answer = press_join(minutes * MINUTE)
+    assert answer.status_code == 303
     assert answer["Location"] == opening.join_url
 
 
 @pytest.mark.once
-def test_doors_open_as_early_as_the_event_says(visit_join_page, week):
+def test_page_that_leads_to_zoom_keeps_the_link_for_those_who_press(visit_join_page, opening):
+    page = visit_join_page()
+    assert "zoom.example" not in page.text
+    assert "Refresh" not in page
+    # For people who type it in or call.
+    for shown in (opening.meeting.meeting_id, opening.meeting.passcode, "By phone"):
+        assert shown in page.text
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("minutes", [-15, 0])
+def test_form_of_the_join_page_may_redirect_anywhere(visit_join_page, press_join, minutes):
+    for answer in (visit_join_page(minutes * MINUTE), press_join(minutes * MINUTE)):
+        policy = answer["Content-Security-Policy"]
+        assert "form-action" not in policy
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+
+
+def times_of(seat: Seat) -> tuple:
+    seat.refresh_from_db()
+    return seat.link_fetched_at, seat.opened_at
+
+
+def test_only_the_form_counts_as_a_visit(visit_join_page, press_join, opening, seat):
+    """A mail scanner fetches every link."""
+    fetched_at, opened_at = opening.starts_at, opening.starts_at + MINUTE
+    visit_join_page()
+    assert times_of(seat) == (fetched_at, None)
+    visit_join_page(MINUTE)
+    assert times_of(seat) == (fetched_at, None)
+    press_join(MINUTE)
+    assert times_of(seat) == (fetched_at, opened_at)
+    press_join(2 * MINUTE)
+    visit_join_page(2 * MINUTE)
+    assert times_of(seat) == (fetched_at, opened_at)
+
+
+@pytest.mark.once
+def test_head_request_is_no_visit(request_join_page, seat):
+    answer = request_join_page(0 * MINUTE, "HEAD")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert times_of(seat) == (None, None)
+
+
+def test_join_page_takes_one_query_and_the_first_of_each_kind_one_more(
+    visit_join_page, press_join, django_assert_num_queries
+):
+    for request in (visit_join_page, press_join):
+        for expected in (2, 1):
+            with django_assert_num_queries(expected):
+                request()
+
+
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_database_that_cannot_write_keeps_nobody_out(visit_join_page, press_join, opening):
+    def read_only(execute, sql, *args):
+        if sql.startswith("UPDATE"):
+            raise DatabaseError("read-only")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(read_only):
+        assert "Join on Zoom" in visit_join_page().text
+        assert press_join()["Location"] == opening.join_url
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("state", ["early", "over", "canceled", "no link", "draft", "gone"])
+def test_form_sent_when_the_person_may_not_join_gets_the_same_page(
+    visit_join_page, press_join, alice, opening, seat, state
+):
+    after_start = {"early": -16 * MINUTE, "over": 241 * MINUTE}.get(state, 0 * MINUTE)
+    if state == "canceled":
+        cancel_session(session=opening)
+    elif state == "no link":
+        Meeting.objects.all().delete()
+    elif state == "draft":
+        Session.objects.update(status="draft")
+    elif state == "gone":
+        signup.cancel(registration=alice)
+    page, answer = visit_join_page(after_start), press_join(after_start)
+    assert "Join on Zoom" not in page.text
+    for found in ("status_code", "text", "headers"):
+        assert getattr(answer, found) == getattr(page, found)
+    assert times_of(seat) == (None, None)
+
+
+@pytest.mark.once
+def test_join_page_accepts_no_other_method(request_join_page, seat):
+    assert request_join_page(0 * MINUTE, "PUT").status_code == 405
+    assert times_of(seat) == (None, None)
+
+
+@pytest.mark.once
+def test_doors_open_as_early_as_the_event_says(press_join, week):
     Event.objects.update(doors_open_minutes=60)
-    assert visit_join_page(-61 * MINUTE).status_code == 200
-    assert visit_join_page(-60 * MINUTE).status_code == 302
+    assert press_join(-61 * MINUTE).status_code == 200
+    assert press_join(-60 * MINUTE).status_code == 303
 
 
-def test_join_page_redirects_to_the_current_zoom_link(visit_join_page):
+def test_join_page_leads_to_the_current_zoom_link(press_join):
     Meeting.objects.update(join_url="https://zoom.example/j/moved")
-    assert visit_join_page()["Location"] == "https://zoom.example/j/moved"
+    assert press_join()["Location"] == "https://zoom.example/j/moved"
 
 
-def test_session_moved_earlier_opens_earlier(visit_join_page):
+def test_session_moved_earlier_opens_earlier(press_join):
     Session.objects.update(starts_at=F("starts_at") - dt.timedelta(hours=1))
-    assert visit_join_page(-70 * MINUTE).status_code == 302
+    assert press_join(-70 * MINUTE).status_code == 303
 
 
 @pytest.mark.once
@@ -97,35 +232,37 @@ def test_join_page_of_an_ended_session_offers_the_link_for_an_hour(visit_join_pa
 
 
 @pytest.mark.once
-def test_join_page_redirects_after_the_end_while_zoom_reports_the_meeting_as_running(
-    visit_join_page, opening
+def test_join_page_leads_to_zoom_after_the_end_while_zoom_reports_the_meeting_as_running(
+    visit_join_page, press_join, opening
 ):
     meeting = Meeting.objects.filter(session=opening)
     meeting.update(started_at=opening.starts_at)
-    assert visit_join_page(250 * MINUTE)["Location"] == opening.join_url
+    assert "Join on Zoom" in visit_join_page(250 * MINUTE).text
+    assert press_join(250 * MINUTE)["Location"] == opening.join_url
     assert visit_join_page(301 * MINUTE).context["status"].phase == "ended"
     meeting.update(ended_at=opening.ends_at)
     assert visit_join_page(250 * MINUTE).context["status"].phase == "ended"
 
 
 @pytest.mark.once
-def test_join_page_of_a_canceled_session_says_so(visit_join_page, opening):
+def test_join_page_of_a_canceled_session_says_so(visit_join_page, press_join, opening):
     cancel_session(session=opening)
     answer = visit_join_page()
     assert answer.status_code == 200
     assert answer.context["status"].phase == "canceled"
     assert "zoom.example" not in answer.content.decode()
     restore_session(session=opening)
-    assert visit_join_page().status_code == 302
+    assert press_join().status_code == 303
 
 
 def test_join_link_of_another_session_leads_to_the_persons_own_page(client, week):
     first, second = week.sessions.all()[:2]
     alice = sign_up(week, sessions=[first])
     with time_machine.travel(second.starts_at):
-        answer = client.get(f"/join/{alice.token}/{second.slug}/", follow=True)
-    assert answer.redirect_chain == [(f"/me/{alice.token}/?notice=no-seat", 302)]
-    assert "You have no place in that session." in answer.text
+        for method in (client.get, client.post):
+            answer = method(f"/join/{alice.token}/{second.slug}/", follow=True)
+            assert answer.redirect_chain == [(f"/me/{alice.token}/?notice=no-seat", 302)]
+            assert "You have no place in that session." in answer.text
     assert client.get(f"/join/{alice.token}/no-such-session/").status_code == 404
 
 
@@ -167,7 +304,16 @@ def test_malformed_tokens_are_not_a_server_error(client, week, token):
 @pytest.mark.parametrize("token_is", ["known", "unknown"])
 def test_personal_pages_are_kept_out_of_caches_and_referrers(client, week, path, token_is):
     token = sign_up(week).token if token_is == "known" else new_token()
-    answer = client.get(path.format(token))
+    assert_private(client.get(path.format(token)))
+
+
+@pytest.mark.once
+def test_page_and_form_that_lead_to_zoom_are_kept_private_too(visit_join_page, press_join):
+    for answer in (visit_join_page(), press_join()):
+        assert_private(answer)
+
+
+def assert_private(answer) -> None:
     assert answer["Cache-Control"] == "no-store"
     assert answer["Referrer-Policy"] == "no-referrer"
     assert answer["X-Robots-Tag"] == "noindex"

@@ -140,12 +140,18 @@ def open_seat(personal) -> Iterator[Seat]:
 
 
 def join(client: Client, seat: Seat) -> Any:
-    return client.get(f"/join/{seat.registration.token}/{seat.session.slug}/")
+    """Send the form of the join page."""
+    return client.post(f"/join/{seat.registration.token}/{seat.session.slug}/")
 
 
-def test_join_page_redirects_to_the_persons_link(client, open_seat):
+def test_join_page_leads_to_the_persons_link(client, open_seat):
     sync_now()
     link = PersonalLink.objects.get(seat=open_seat)
+    page = client.get(f"/join/{open_seat.registration.token}/{open_seat.session.slug}/").text
+    assert "Join on Zoom" in page
+    assert urlsplit(link.join_url).netloc not in page
+    # Neither would the meeting's ID let them in.
+    assert "Zoom meeting ID" not in page
     assert join(client, open_seat).headers["Location"] == link.join_url
     open_seat.refresh_from_db()
     assert open_seat.opened_at is not None
@@ -176,17 +182,20 @@ def test_join_page_ignores_links_of_a_deleted_meeting(client, open_seat):
     assert "Almost ready" in join(client, open_seat).content.decode()
 
 
-@pytest.mark.parametrize("how", ["head", "prefetch", "closed"])
+@pytest.mark.parametrize("how", ["head", "get", "prefetch", "closed"])
 def test_seat_is_opened_only_by_a_redirect(client, open_seat, how):
     sync_now()
     address = f"/join/{open_seat.registration.token}/{open_seat.session.slug}/"
     if how == "head":
         client.head(address)
+    elif how == "get":
+        client.get(address)
     elif how == "prefetch":
         client.get(address, headers={"Sec-Purpose": "prefetch"})
     else:
         with time_machine.travel(open_seat.session.starts_at - dt.timedelta(hours=2)):
             client.get(address)
+            join(client, open_seat)
     open_seat.refresh_from_db()
     assert open_seat.opened_at is None
 
@@ -198,9 +207,11 @@ def test_host_is_told_how_to_get_in(personal, zoom_account, client):
     zoom_url = Meeting.objects.get(session=session).join_url
     help_text = f"Sign in to Zoom as {host.email}"
     assert help_text in client.get(host.get_absolute_url()).content.decode()
-    with time_machine.travel(session.starts_at, tick=False):
-        response = client.get(f"/join/{host.token}/{session.slug}/")
-    assert response.status_code == 200
-    page = response.content.decode()
-    assert help_text in page
-    assert f'href="{escape(zoom_url)}"' in page
+    for method in (client.get, client.post):
+        with time_machine.travel(session.starts_at, tick=False):
+            response = method(f"/join/{host.token}/{session.slug}/")
+        assert response.status_code == 200
+        page = response.content.decode()
+        assert help_text in page
+        assert f'href="{escape(zoom_url)}"' in page
+        assert "Join on Zoom" not in page
