@@ -394,6 +394,7 @@ CONTENT_SECURITY_POLICY = {
 # Times, static files and logs
 
 TIME_ZONE = "UTC"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "strategyweek.formats"
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
