@@ -10,6 +10,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from events.models import Session
+from events.search import search_key
 from events.templatetags import times
 from registrations.mail import enqueue
 from registrations.models import OTHER_NEED, AccessNeed, Registration, Seat
@@ -32,6 +33,7 @@ def update(*, registration: Registration, restart: bool = False) -> None:
     if registration.needs_other:
         needs.filter(kind=OTHER_NEED).exclude(text=registration.needs_other).update(
             text=registration.needs_other,
+            search_key=search_key(registration.needs_other),
             state=AccessNeed.State.REQUESTED,
             requested_at=now,
             arranged_at=None,

@@ -17,6 +17,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, T
 from django.utils import timezone
 
 from events.models import Event, Session
+from events.search import search_key, typed_words
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from registrations import signup
@@ -141,7 +142,7 @@ class Board:
     def people(
         self, *, session: Session | None = None, progress: Progress | None = None, search: str = ""
     ) -> list[Person]:
-        """People by name. `search` matches parts of names and email addresses."""
+        """People by name. `search` matches parts of names and addresses, without accents."""
         seats = self.upcoming_seats() if progress == Progress.NO_LINK else self.seats
         seats = [seat for seat in seats if session is None or seat.session_id == session.pk]
         people = {seat.person for seat in seats}
@@ -154,8 +155,8 @@ class Board:
                 people -= {seat.person for seat in seats if seat.opened_at}
             case Progress.ATTENDED:
                 people = {seat.person for seat in seats if seat.attended}
-        for term in search.casefold().split():
-            people = {each for each in people if term in f"{each.name} {each.email}".casefold()}
+        for word in map(search_key, typed_words(search)):
+            people = {each for each in people if word in search_key(f"{each.name} {each.email}")}
         named = (person for person in people if person.name)
         return sorted(named, key=lambda person: (person.name.casefold(), person.pk))
 

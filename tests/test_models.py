@@ -80,8 +80,11 @@ def test_erased_registration_is_canceled_and_has_no_name(alice):
     name = "registration_erased_is_canceled_and_blank"
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
+    nobody |= {"search_key": "", "organization_search_key": ""}
     people = Registration.objects.filter(pk=alice.pk)
-    for changes in ({"canceled_at": now}, nobody, {**nobody, "canceled_at": now, "name": "A"}):
+    named = [{**nobody, "canceled_at": now, field: "a"} for field in nobody]
+    refused: list[dict[str, Any]] = [{"canceled_at": now}, nobody, *named]
+    for changes in refused:
         with violates(name), transaction.atomic():
             people.update(erased_at=now, **changes)
     people.update(erased_at=now, canceled_at=now, **nobody)

@@ -13,7 +13,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import by_id, in_event_time, render_now, warning, without_times
+from events.admin.shared import (
+    by_id,
+    in_event_time,
+    render_now,
+    search_texts,
+    warning,
+    without_times,
+)
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
@@ -64,6 +71,7 @@ class EventAdmin(admin.ModelAdmin):
     list_display = ["name", "state", "begins", "session_count", "links"]
     list_filter = ["status"]
     search_fields = ["name", "host"]
+    get_search_results = search_texts
     prepopulated_fields = {"slug": ["name"]}
     radio_fields = {"zoom_mode": admin.VERTICAL}
     inlines = [TrackInline, SpeakerInline]

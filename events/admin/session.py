@@ -22,6 +22,7 @@ from events.admin.shared import (
     in_event_time,
     render_now,
     save_entered_fields,
+    search_texts,
     show_result,
     warning,
     with_default_event,
@@ -216,6 +217,7 @@ class SessionAdmin(admin.ModelAdmin):
     list_filter = ["event", ZoomLinkFilter, "kind", "status"]
     list_select_related = ["event", "meeting"]
     search_fields = ["title", "summary"]
+    get_search_results = search_texts
     prepopulated_fields = {"slug": ["title"]}
     readonly_fields = ["canceled"]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}

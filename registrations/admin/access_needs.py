@@ -106,7 +106,10 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         ("seat__session__event", admin.RelatedOnlyFieldListFilter),
     ]
     list_select_related = ["seat__registration", "seat__session__event"]
-    search_fields = ["text", "note", "seat__registration__name", "seat__registration__email"]
+    search_fields = [
+        *("search_key__contains", "note_search_key__contains"),
+        "seat__registration__search_key__contains",
+    ]
     # "seated" sorts before "waiting".
     ordering = ["seat__session__starts_at", "seat__session", "seat__state", "kind", "pk"]
     # Screen readers need a label: the column's heading is none.

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from events.admin.shared import by_id, render_now, warning, with_default_event
+from events.admin.shared import by_id, render_now, search_texts, warning, with_default_event
 from events.models import Event
 from events.templatetags.times import zone_name
 from registrations.admin import announcement_review as review
@@ -102,6 +102,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
     list_filter = ["event", "state"]
     list_select_related = ["event", "session", "track"]
     search_fields = ["subject", "body"]
+    get_search_results = search_texts
     fieldsets = [
         (
             "What you say",

@@ -67,7 +67,7 @@ class AttendanceAdmin(ChangeOnlyAdmin):
     list_filter = [KnownFilter, "session__event", "session"]
     list_select_related = ["session__event", "seat__registration"]
     ordering = [F("joined_at").desc(nulls_last=True), "-pk"]
-    search_fields = ["name", "email", "seat__registration__name", "seat__registration__email"]
+    search_fields = ["search_key__contains", "seat__registration__search_key__contains"]
     readonly_fields = ["session", "who", "email", "joined", "left", "minutes"]
     fields = ["seat", *readonly_fields]
 

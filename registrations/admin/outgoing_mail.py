@@ -72,10 +72,8 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
     list_filter = ["state", "kind", "registration__event"]
     list_select_related = ["registration__event", "session"]
     search_fields = [
-        "registration__name",
-        "registration__email",
-        "message__recipient",
-        "last_error",
+        *("registration__search_key__contains", "message__search_key__icontains"),
+        "last_error__icontains",
     ]
     actions = [send_again]
 

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from events.admin.shared import by_id, with_default_event
+from events.admin.shared import by_id, search_texts, with_default_event
 from events.models import Event, Session
 from registrations import questions
 from registrations.admin.shared import admin_path, may_see_sensitive_data, page_response
@@ -97,6 +97,7 @@ class QuestionAdmin(admin.ModelAdmin):
     list_select_related = ["event"]
     ordering = ["-event", "position", "pk"]
     search_fields = ["text"]
+    get_search_results = search_texts
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     fieldsets = [
         (

@@ -276,7 +276,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
-    search_fields = ["name", "email", "organization"]
+    search_fields = ["search_key__contains", "organization_search_key__contains"]
     readonly_fields = [
         *("event", "arrangements", "answers", "announcements"),
         *("own_page", "registered", "decision", "canceled"),

@@ -96,7 +96,7 @@ class SeatAdmin(ChangeOnlyAdmin):
     list_display_links = None
     list_filter = [SessionFilter, "state"]
     list_select_related = ["registration", "session__event"]
-    search_fields = ["registration__name", "registration__email"]
+    search_fields = ["registration__search_key__contains"]
     ordering = ["session__starts_at", F("waiting_since").asc(nulls_last=True), "pk"]
     actions = [give_place, move_to_waiting, take_out]
 

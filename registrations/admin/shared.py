@@ -22,6 +22,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
 
+from events.admin.shared import search_stored_keys
 from registrations.models import Registration
 
 # The confirmation page names this many people.
@@ -41,6 +42,7 @@ class ChangeOnlyAdmin(admin.ModelAdmin):
 
     # Filters that links use, and that aren't shown next to the list.
     other_filters: ClassVar[tuple[str, ...]] = ()
+    get_search_results = search_stored_keys
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow only our own filters.

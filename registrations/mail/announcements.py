@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from events.search import search_key
 from registrations.mail import previews, stored_messages
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail, Seat
 from registrations.models.registration import Registration, RegistrationQuerySet
@@ -77,7 +78,8 @@ def _matching(announcement: Announcement) -> RegistrationQuerySet:
             if announcement.session_id:
                 people = people.filter(pk__in=seats.seated().values("registration"))
     if announcement.organization:
-        people = people.filter(organization__iexact=announcement.organization.strip())
+        organization = search_key(announcement.organization.strip())
+        people = people.filter(organization_search_key=organization)
     if announcement.us_state:
         people = people.filter(us_state=announcement.us_state)
     return people

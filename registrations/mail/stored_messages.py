@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from events.addresses import ascii_address
+from events.search import search_key
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
@@ -33,6 +34,7 @@ def queue(
     """Queue this email to be sent at once, or not at all after this time. Returns its key."""
     message = {
         "recipient": recipient,
+        "search_key": search_key(recipient),
         "subject": subject,
         "text": text,
         "html": html,

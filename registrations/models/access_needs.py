@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from events.search import Searchable, SearchKeyField, search_index
+
 
 class NeedKind(NamedTuple):
     value: str
@@ -35,7 +37,7 @@ def access_need_choices() -> list[tuple[str, str]]:
     return [*need_choices(), (OTHER_NEED, "Something else")]
 
 
-class AccessNeed(models.Model):
+class AccessNeed(Searchable):
     """What someone needs to take part in a session: requested, arranged, confirmed to them."""
 
     class State(models.TextChoices):
@@ -58,9 +60,12 @@ class AccessNeed(models.Model):
     # The start of the session that it was arranged for. If the session moves, the interpreter
     # may not be free at the new time.
     arranged_for = models.DateTimeField(null=True, editable=False)
+    search_key = SearchKeyField("text")
+    note_search_key = SearchKeyField("note")
 
     class Meta:
         ordering = ["seat__session__starts_at", "kind", "pk"]
+        indexes = [search_index("access_needs_search", "search_key", "note_search_key")]
         constraints = [
             models.UniqueConstraint(
                 name="one_access_need_per_seat_and_kind", fields=["seat", "kind"]

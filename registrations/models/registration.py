@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from events.links import absolute
 from events.models import Event, Session, Track
+from events.search import Searchable, SearchKeyField, search_index
 from events.timezones import known_zone, validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
 from registrations.models.mail import UNREACHED_STATES, OutgoingMail
@@ -72,7 +73,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
 
 
-class Registration(models.Model):
+class Registration(Searchable):
     """A person who signed up for an event. The token opens their own page and join links."""
 
     class Approval(models.TextChoices):
@@ -116,6 +117,9 @@ class Registration(models.Model):
     # When the personal data was erased. The row stays, for the statistics.
     erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    search_key = SearchKeyField("name", "email")
+    organization_search_key = SearchKeyField("organization")
+
     sessions = models.ManyToManyField(Session, through="Seat", related_name="registrations")
 
     objects = RegistrationQuerySet.as_manager()
@@ -123,7 +127,10 @@ class Registration(models.Model):
     class Meta:
         ordering = ["-created_at", "-pk"]
         permissions = [("view_sensitive_data", "Can see people's access needs and answers")]
-        indexes = [models.Index(name="registrations_of_an_address", fields=["event", "email_key"])]
+        indexes = [
+            models.Index(name="registrations_of_an_address", fields=["event", "email_key"]),
+            search_index("registrations_search", "search_key", "organization_search_key"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 name="one_active_registration_per_event_and_email",
@@ -143,7 +150,11 @@ class Registration(models.Model):
             models.CheckConstraint(
                 name="registration_erased_is_canceled_and_blank",
                 condition=Q(erased_at=None)
-                | Q(canceled_at__isnull=False, name="", email="", organization="", us_state=""),
+                | Q(
+                    canceled_at__isnull=False,
+                    **dict.fromkeys(["name", "email", "organization", "us_state"], ""),
+                    **dict.fromkeys(["search_key", "organization_search_key"], ""),
+                ),
             ),
         ]
 

@@ -5,6 +5,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from events.models import Meeting, Session
+from events.search import Searchable, SearchKeyField, search_index
 from registrations.models.registration import Seat
 
 
@@ -71,7 +72,7 @@ class PersonalLink(models.Model):
         return f"Link of {self.email} to meeting {self.zoom_id}"
 
 
-class Attendance(models.Model):
+class Attendance(Searchable):
     """Someone's stay in a session's meeting, from joining to leaving, as reported by Zoom.
 
     `uuid` is Zoom's ID of the meeting's instance, and `participant` of the stay in it. If it has
@@ -89,10 +90,12 @@ class Attendance(models.Model):
     email = models.CharField(max_length=254, blank=True)
     joined_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
+    search_key = SearchKeyField("name", "email")
 
     class Meta:
         ordering = ["joined_at", "pk"]
         verbose_name_plural = "attendance"
+        indexes = [search_index("attendances_search", "search_key")]
         constraints = [
             models.UniqueConstraint(
                 name="one_attendance_per_presence", fields=["uuid", "participant"]

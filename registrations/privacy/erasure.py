@@ -102,7 +102,7 @@ def _anonymize(person: Registration) -> None:
     needs = AccessNeed.objects.filter(seat__registration=person)
     for rows in (registration, person.seats.all(), attendances, answers, needs):
         _anonymize_log(rows)
-    attendances.update(name="", email="", registrant_id="")
+    attendances.update(name="", email="", registrant_id="", search_key="")
     _anonymize_reports(person, registrant_ids)
     _revoke_links(person, now)
     answers.delete()
@@ -269,7 +269,7 @@ def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
         attendances = Attendance.objects.filter(session__event=event)
         named = attendances.exclude(name="", email="", registrant_id="")
         _anonymize_log(named)
-        named.update(name="", email="", registrant_id="")
+        named.update(name="", email="", registrant_id="", search_key="")
     if done:
         logger.info("Erased the personal data of %s people of past events.", done)
     return False

@@ -18,12 +18,14 @@ from registrations.models import (
 _PARENT = "Whose it is: the structure of the file shows it."
 _OURS = "About our own work, not about the person."
 _CREDENTIAL = "Anyone who got hold of the file could use it."
+_SEARCH_KEY = "What is listed, once more, in the form that is searched."
 _PERMISSION = "What organizers' accounts may do."
 # The fields that are left out, by model, and why. Every other field is in the file, new ones too.
 LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.registration": {
         "event": "At the top of the file.",
         "email_key": "The email address again, normalized.",
+        **dict.fromkeys(("search_key", "organization_search_key"), _SEARCH_KEY),
         "token": _CREDENTIAL,
         "erased_at": "Empty for everyone who can download their data.",
         "sessions": "Listed with their seats.",
@@ -38,11 +40,16 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         **dict.fromkeys(("session", "seat"), _PARENT),
         "uuid": "Zoom's ID of the whole meeting.",
         "registrant_id": "Listed with the personal link.",
+        "search_key": _SEARCH_KEY,
     },
     "registrations.accessneed": {
         "seat": _PARENT,
         "arranged_for": "The session's start at that time.",
-        "note": "Organizers' notes, often about others, such as who interprets.",
+        "search_key": _SEARCH_KEY,
+        **dict.fromkeys(
+            ("note", "note_search_key"),
+            "Organizers' notes, often about others, such as who interprets.",
+        ),
     },
     "registrations.answer": {"registration": _PARENT},
     "registrations.outgoingmail": {

@@ -11,6 +11,8 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+from events.admin.shared import search_texts
+
 RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 admin.site.unregister([User, Group])
@@ -22,6 +24,8 @@ def is_superuser(request: HttpRequest) -> bool:
 
 @admin.register(User)
 class AccountAdmin(UserAdmin):
+    get_search_results = search_texts
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
         return fields if is_superuser(request) else (*fields, *RIGHTS)
@@ -45,6 +49,8 @@ def _is_within_reach(request: HttpRequest, account: User | None) -> bool:
 
 @admin.register(Group)
 class RightsAdmin(GroupAdmin):
+    get_search_results = search_texts
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request)
 

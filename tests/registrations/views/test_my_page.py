@@ -805,7 +805,8 @@ def test_cancel_page_warns_when_it_is_final(client, alice):
 
 
 def erased(person: Registration) -> None:
-    blank = dict.fromkeys(("name", "email", "email_key", "organization", "us_state"), "")
+    fields = ("name", "email", "email_key", "organization", "us_state")
+    blank = dict.fromkeys((*fields, "search_key", "organization_search_key"), "")
     now = timezone.now()
     Registration.objects.filter(pk=person.pk).update(canceled_at=now, erased_at=now, **blank)
 
