@@ -32,6 +32,14 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='MailboxUse',
+            fields=[
+                ('mailbox', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('times', models.JSONField(default=list)),
+                ('last_at', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='MailThrottle',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

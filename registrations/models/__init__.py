@@ -5,6 +5,7 @@ from registrations.models.mail import (
     UNREACHED_STATES,
     Announcement,
     Heartbeat,
+    MailboxUse,
     MailText,
     MailThrottle,
     OutgoingMail,

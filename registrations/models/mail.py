@@ -218,6 +218,19 @@ class MailThrottle(models.Model):
         return f"free at {self.free_at}"
 
 
+class MailboxUse(models.Model):
+    """The emails that visitors caused to a mailbox in the last day; see outbox/mailbox_limit.py."""
+
+    # A hash with the secret key, not the address.
+    mailbox = models.CharField(max_length=64, primary_key=True)
+    # When, in seconds since 1970: one for each email.
+    times = models.JSONField(default=list)
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{len(self.times)} emails, last {self.last_at}"
+
+
 class Heartbeat(models.Model):
     """When a background process last reported that it's alive."""
 

@@ -43,7 +43,7 @@ from registrations.models import (
     Seat,
     email_key_or_blank,
 )
-from registrations.outbox import mail_queue
+from registrations.outbox import mail_queue, mailbox_limit
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
@@ -281,11 +281,12 @@ def overdue(now: dt.datetime) -> int:
 
 
 def _clean_up(now: dt.datetime) -> None:
-    """Delete what was recorded about people after they were erased, and expired sign-ins."""
+    """Delete what was recorded about people after they were erased, and what has expired."""
     late = OutgoingMail.objects.filter(registration__erased_at__isnull=False)
     late.exclude(last_error="", provider_id="").update(last_error="", provider_id="")
     _delete_past_detached_links(now)
     SignIn.objects.filter(expire_date__lt=now).delete()
+    mailbox_limit.forget_old(now)
 
 
 def _expired_events(now: dt.datetime) -> list[Any]:

@@ -11,6 +11,7 @@ from events.models import Event
 from registrations import signup
 from registrations.forms import FindForm
 from registrations.models import Registration, email_key_or_blank
+from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
 
 
@@ -22,7 +23,7 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     form = FindForm(request.POST if is_post else None)
     is_rate_limited = is_post and rate_limit.is_rate_limited(request, "find")
     is_sent = not is_rate_limited and form.is_valid()
-    if is_sent:
+    if is_sent and mailbox_limit.allow(form.cleaned_data["email"]):
         signup.resend_lost_links(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}
     status = 429 if is_rate_limited else 200

@@ -15,6 +15,7 @@ from events.views import calendar_response
 from registrations import joining, seats, signup
 from registrations.forms import ChangeForm
 from registrations.models import Registration, Seat
+from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
 
 
@@ -108,11 +109,21 @@ def change(request: HttpRequest, registration: Registration) -> HttpResponse:
     form: ChangeForm = context["form"]
     if request.method != "POST" or not form.is_valid():
         return render(request, "registrations/my_change.html", context)
+    emails = _emails_about(form)
+    if emails and not mailbox_limit.allow(registration.email, emails=emails):
+        context["is_mailbox_limited"] = True
+        return render(request, "registrations/my_change.html", context, status=429)
     try:
         has_changed_sessions = signup.change(registration=registration, **form.cleaned_data)
     except Registration.DoesNotExist:
         return redirect_to_my_page(registration)
     return redirect_to_my_page(registration, "sessions" if has_changed_sessions else "saved")
+
+
+def _emails_about(form: ChangeForm) -> int:
+    """How many emails a change causes: one about all sessions, and one about each that was left."""
+    changed, added = form.cleaned_data["offered"], form.cleaned_data["sessions"]
+    return 1 + len(changed - added) if changed else 0
 
 
 def change_context(request: HttpRequest, registration: Registration) -> dict[str, Any]:
@@ -144,6 +155,8 @@ def resend(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Email the links again. A GET, as by a link scanner, only leads to the page."""
     if request.method != "POST":
         return redirect_to_my_page(registration)
+    if not mailbox_limit.allow(registration.email):
+        return redirect_to_my_page(registration, "mailbox-limit")
     is_sent = signup.resend_links(registrations=[registration])
     return redirect_to_my_page(registration, "mailed" if is_sent else "mailed-before")
 
@@ -154,6 +167,8 @@ def renew(request: HttpRequest, registration: Registration) -> HttpResponse:
     if request.method != "POST":
         context = base_context(request, registration)
         return render(request, "registrations/my_renewal.html", context)
+    if not mailbox_limit.allow(registration.email):
+        return redirect_to_my_page(registration, "mailbox-limit")
     if not signup.renew_links(registrations=[registration]):
         return redirect_to_my_page(registration)
     registration.refresh_from_db(fields=["token"])
@@ -167,6 +182,8 @@ def cancel(request: HttpRequest, registration: Registration) -> HttpResponse:
         context = base_context(request, registration)
         context["phase"] = registration_phase(registration.event)
         return render(request, "registrations/my_cancellation.html", context)
+    # Canceling is always possible. Coming back isn't, so no one can do both again and again.
+    mailbox_limit.allow(registration.email, emails=registration.seats.count())
     signup.cancel(registration=registration)
     return redirect_to_my_page(registration)
 
@@ -180,6 +197,8 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_my_page(registration)
     if registration.canceled_by_organizer:
         return redirect_to_my_page(registration)
+    if not mailbox_limit.allow(registration.email):
+        return redirect_to_my_page(registration, "mailbox-limit")
     try:
         signup.restore(registration=registration)
     except signup.AddressTaken:

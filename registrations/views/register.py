@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from events.models import Event
 from registrations import seats, signup
 from registrations.forms import RegistrationForm
+from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
 
 CSRF_PLACEHOLDER = "csrf-token-goes-here"
@@ -33,6 +34,9 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
+    if not mailbox_limit.allow(form.cleaned_data["email"]):
+        context["is_mailbox_limited"] = True
+        return render(request, "registrations/register.html", context, status=429)
     signup.register(event=context["event"], **form.cleaned_data)
     context["email"] = form.cleaned_data["email"]
     context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])

@@ -39,6 +39,7 @@ from events.links import absolute
 from registrations.forms import AddressField
 from registrations.mail import stored_messages
 from registrations.models import OutgoingMail
+from registrations.outbox import mailbox_limit
 from registrations.validators import validate_address
 from strategyweek.accounts.passwords import accounts_named
 
@@ -97,6 +98,11 @@ class AccountAdapter(DefaultAccountAdapter):
         return cleaned
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> str:
+        """Queue an email that a visitor asked for. Returns its key, "" at the mailbox's limit."""
+        is_allowed = mailbox_limit.allow(email)
+        return self.queue_mail(template_prefix, email, context) if is_allowed else ""
+
+    def queue_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> str:
         """Queue the email, so that the response takes the same time either way. Returns its key."""
         context = {"email": email, "site_url": settings.SITE_URL, **context}
         message = self.render_mail(template_prefix, email, context)

@@ -24,6 +24,6 @@ class PasswordNotice:
         """Send the email, except for a new account, which no one has used yet."""
         if user and user.email and user.last_login:
             url = absolute(reverse("account_reset_password"))
-            AccountAdapter().send_mail(
+            AccountAdapter().queue_mail(
                 "account/email/password_changed", user.email, {"reset_url": url}
             )
