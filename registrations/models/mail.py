@@ -219,16 +219,18 @@ class MailThrottle(models.Model):
 
 
 class MailboxUse(models.Model):
-    """The emails that visitors caused to a mailbox in the last day; see outbox/mailbox_limit.py."""
+    """Emails that a visitor's request caused to a mailbox; see outbox/mailbox_limit.py."""
 
     # A hash with the secret key, not the address.
-    mailbox = models.CharField(max_length=64, primary_key=True)
-    # When, in seconds since 1970: one for each email.
-    times = models.JSONField(default=list)
-    last_at = models.DateTimeField()
+    mailbox = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    emails = models.PositiveSmallIntegerField()
+
+    class Meta:
+        indexes = [models.Index(name="uses_of_a_mailbox", fields=["mailbox", "at"])]
 
     def __str__(self) -> str:
-        return f"{len(self.times)} emails, last {self.last_at}"
+        return f"{self.emails} emails at {self.at}"
 
 
 class Heartbeat(models.Model):

@@ -6,7 +6,7 @@ registered. What organizers, reminders and changed sessions send isn't counted, 
 
 import datetime as dt
 
-from django.db import transaction
+from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -14,32 +14,23 @@ from registrations.models import MailboxUse, email_key_or_blank
 
 DAY = dt.timedelta(days=1)
 # A family can share a mailbox, and someone can change their choices many times in an evening.
-LIMITS = [(dt.timedelta(hours=1), 30), (DAY, 60)]
+LIMITS = [("hour", dt.timedelta(hours=1), 30), ("day", DAY, 60)]
 
 
-@transaction.atomic
 def allow(email: str, *, emails: int = 1) -> bool:
     """Count emails that a request is about to cause. Returns False if it must not cause them.
 
     That is if the mailbox has reached a limit. Just below it, several `emails` are still allowed.
     """
-    now = timezone.now()
-    use = MailboxUse(mailbox=_hashed_mailbox(email), last_at=now)
-    # Creates or locks the row with the same statement, so that the time reveals nothing.
-    MailboxUse.objects.bulk_create(
-        [use], update_conflicts=True, unique_fields=["mailbox"], update_fields=["last_at"]
-    )
-    use.refresh_from_db(fields=["times"])
-    for period, most in LIMITS:
-        if len(_since(now - period, use)) >= most:
-            return False
-    use.times = [*_since(now - DAY, use), *[now.timestamp()] * emails]
-    use.save(update_fields=["times"])
-    return True
-
-
-def _since(moment: dt.datetime, use: MailboxUse) -> list[float]:
-    return [each for each in use.times if each > moment.timestamp()]
+    now, mailbox = timezone.now(), _hashed_mailbox(email)
+    # Counted before looking: of requests at the same time, each sees the others.
+    use = MailboxUse.objects.create(mailbox=mailbox, at=now, emails=emails)
+    sums = {name: Sum("emails", filter=Q(at__gt=now - period)) for name, period, _most in LIMITS}
+    used = MailboxUse.objects.filter(mailbox=mailbox, at__gt=now - DAY).aggregate(**sums)
+    is_allowed = all(used[name] - emails < most for name, _period, most in LIMITS)
+    if not is_allowed:
+        use.delete()
+    return is_allowed
 
 
 def _hashed_mailbox(email: str) -> str:
@@ -51,4 +42,4 @@ def _hashed_mailbox(email: str) -> str:
 
 def forget_old(now: dt.datetime) -> None:
     """Delete what no longer counts."""
-    MailboxUse.objects.filter(last_at__lte=now - DAY).delete()
+    MailboxUse.objects.filter(at__lte=now - DAY).delete()
