@@ -132,6 +132,12 @@ class SeatStatus:
         seat = Seat.objects.filter(pk=self.seat.pk)
         return seats.with_waitlist_position(seat).get().waitlist_position
 
+    @cached_property
+    def is_bouncing(self) -> bool:
+        """Whether our emails to this person come back."""
+        seat = Seat.objects.filter(pk=self.seat.pk).with_idle_flags(self.now)
+        return bool(seat.get().has_bounced)
+
     @property
     def is_waitlist_closed(self) -> bool:
         return seats.is_waitlist_closed(self.session, self.now)
@@ -167,6 +173,17 @@ def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | N
         if moment > now
     ]
     return math.ceil(min(*waits, MY_PAGE_MAX_WAIT).total_seconds()) if waits else None
+
+
+def record_use(registration: Registration) -> None:
+    """Record that a person, not a mail scanner, used one of their links. It must never fail."""
+    if registration.verified_at:
+        return
+    try:
+        unverified = Registration.objects.filter(pk=registration.pk, verified_at=None)
+        unverified.update(verified_at=timezone.now())
+    except DatabaseError as error:
+        logger.warning("Could not record that someone used a link: %s", error)
 
 
 def record_fetched(seat: Seat) -> None:

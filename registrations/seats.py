@@ -4,11 +4,12 @@ To avoid deadlocks, registrations are locked before sessions, and all sessions a
 """
 
 import datetime as dt
+import logging
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -17,8 +18,12 @@ from registrations.mail import enqueue
 from registrations.models import Registration, Seat, SeatQuerySet
 from registrations.zoom import personal_links
 
+logger = logging.getLogger(__name__)
+
 # A spot that opens within this time before the start is late; see Event.late_places.
 LATE_WINDOW = dt.timedelta(hours=1)
+# A spot of someone who may not exist; see `SeatQuerySet.with_idle_flags`.
+IDLE = Q(has_bounced=True) | Q(is_unused=True)
 
 
 class SeatCounts(NamedTuple):
@@ -37,6 +42,13 @@ def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
         waiting=Count("pk", filter=Q(state=Seat.State.WAITING)),
     )
     return dict.fromkeys(limited, SeatCounts()) | {pk: SeatCounts(*counts) for pk, *counts in rows}
+
+
+def idle_counts(sessions: Iterable[Session | int], now: dt.datetime) -> dict[int, int]:
+    """How many spots in each session (or ids) may be of no use to anyone, by session id."""
+    seated = Seat.objects.occupying().seated().filter(session__in=sessions)
+    idle = seated.with_idle_flags(now).filter(IDLE).order_by()
+    return dict(idle.values_list("session").annotate(Count("pk")))
 
 
 def full_sessions(sessions: Iterable[Session]) -> set[Session]:
@@ -119,23 +131,65 @@ def release(*, seats: Collection[Seat]) -> None:
 
 
 @transaction.atomic
-def move_to_waiting(*, seat: Seat) -> bool:
-    """Move someone to the end of the waitlist, and promote the first person on it.
+def move_to_waiting(*, seats: SeatQuerySet) -> list[Seat]:
+    """Move people to the end of the waitlists, and promote the first ones on them.
 
-    Returns False if nothing changed: they wait already, or would get the spot right back.
+    In each session no more people than others wait for: they would get the spot right back. The
+    newest spots are freed first. Returns the seats that were moved.
     """
-    (session,) = lock_sessions([seat.session_id])
-    if session.capacity is None:
-        return False
-    counts = seat_counts([session])[session.pk]
-    if not counts.waiting and counts.seated <= session.capacity:
-        return False
-    seated = Seat.objects.seated().filter(pk=seat.pk)
-    if not seated.update(state=Seat.State.WAITING, waiting_since=timezone.now()):
-        return False
+    moved: list[Seat] = []
+    sessions = lock_sessions(seats.order_by().values_list("session", flat=True))
+    for session in sessions:
+        seated = Seat.objects.occupying().seated().filter(session=session)
+        # Read again under the lock: someone's address may have been corrected meanwhile.
+        chosen = seated.filter(pk__in=seats.order_by().values("pk")).order_by("-seated_at", "-pk")
+        if session.capacity is not None:
+            waiting = Seat.objects.promotable().filter(session=session).count()
+            excess = waiting + seated.count() - session.capacity
+            moved += chosen.select_related("registration", "session")[: max(0, excess)]
+    if not moved:
+        return []
+    Seat.objects.filter(pk__in=[seat.pk for seat in moved]).update(
+        state=Seat.State.WAITING, waiting_since=timezone.now()
+    )
     personal_links.sync_links_soon()
-    promote_waiting(sessions=[session.pk])
-    return True
+    promote_waiting(sessions=[session.pk for session in sessions])
+    return moved
+
+
+def free_bounced(now: dt.datetime) -> None:
+    """Where people wait, free the spots of those whose address turned out not to exist."""
+    waited_for = Seat.objects.promotable().order_by().values("session")
+    sessions = Session.objects.open_to_register(now).exclude(capacity=None)
+    for session in sessions.filter(pk__in=waited_for).select_related("event"):
+        bounced = Seat.objects.lost_to_bounce().filter(session=session)
+        if bounced.exists() and not is_waitlist_closed(session, now):
+            moved = move_to_waiting(seats=bounced)
+            logger.info("Spots freed in session %s after bounces: %s", session.pk, len(moved))
+
+
+@transaction.atomic
+def give_back(*, registration: Registration) -> list[Seat]:
+    """Give someone the spots back that they lost, or where none is open, put them first in line.
+
+    Returns those seats. No email is queued: call it before one with all links is.
+    """
+    lost = registration.seats.had_spot().filter(session__ends_at__gt=timezone.now())
+    sessions = lock_sessions(lost.values_list("session", flat=True))
+    # Read under the lock.
+    changed = list(lost.filter(session__in=sessions).select_related("session__event"))
+    for seat in changed:
+        seated = Seat.objects.occupying().seated().filter(session=seat.session).count()
+        if seat.session.capacity is None or seated < seat.session.capacity:
+            seat.state, seat.waiting_since = Seat.State.SEATED, None
+            seat.seated_at = timezone.now()
+        else:
+            waitlist = Seat.objects.waitlist().filter(session=seat.session)
+            ahead = waitlist.filter(waiting_since__lte=seat.waiting_since).exclude(pk=seat.pk)
+            if first := ahead.aggregate(first=Min("waiting_since"))["first"]:
+                seat.waiting_since = first - dt.timedelta(microseconds=1)
+        seat.save(update_fields=["state", "waiting_since", "seated_at"])
+    return changed
 
 
 @transaction.atomic
@@ -154,7 +208,7 @@ def promote_waiting(*, sessions: Iterable[int]) -> int:
     """
     promoted, now = 0, timezone.now()
     locked = lock_sessions(sessions)
-    waitlist = Seat.objects.waitlist().filter(session__in=locked)
+    waitlist = Seat.objects.promotable().filter(session__in=locked)
     waited_for = set(waitlist.values_list("session", flat=True))
     for session in locked:
         is_open = session.is_open_to_register(now) and not is_waitlist_closed(session, now)
@@ -176,7 +230,7 @@ def is_waitlist_closed(session: Session, now: dt.datetime) -> bool:
 
 def promote_all_waiting(now: dt.datetime) -> None:
     """Fill every session that has both a waitlist and open spots: its capacity may have grown."""
-    waited_for = Seat.objects.waitlist().order_by().values("session")
+    waited_for = Seat.objects.promotable().order_by().values("session")
     sessions = Session.objects.open_to_register(now).filter(pk__in=waited_for)
     counts = seat_counts(sessions)
     for session in sessions:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from events.models import Event, Session, Track
@@ -50,7 +50,7 @@ def register(
     If the address is registered already, that registration stays as it is, and its confirmation is
     sent again (none if it was declined): only the owner of the mailbox learns about it. `answers`
     are to the organizers' questions. `details` are other fields of Registration: name, time_zone,
-    organization, us_state and the access needs.
+    organization, us_state, the access needs, and verified_at if an organizer enters it.
     """
     approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
     registration = Registration(
@@ -110,7 +110,8 @@ def approve(*, registrations: Iterable[Registration]) -> int:
     Registration.objects.filter(pk__in=ids).update(approval=Approval.APPROVED, decided_at=now)
     # Their email shows the sessions as they are now, so earlier changes need no notice.
     approved_seats = Seat.objects.filter(registration__in=ids)
-    approved_seats.update(notified_revision=_newest_revision(), seated_at=now)
+    seated_at = Case(When(state=Seat.State.SEATED, then=Value(now)), default=F("seated_at"))
+    approved_seats.update(notified_revision=_newest_revision(), seated_at=seated_at)
     _queue_confirmation(Approval.APPROVED, people)
     return len(people)
 
@@ -234,11 +235,16 @@ def _drop_unsent(mails: QuerySet[OutgoingMail]) -> None:
 
 
 @transaction.atomic
-def correct_email(*, registration: Registration, email: str) -> None:
+def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     """Correct a mistyped address, and send a new confirmation there. Raises AddressTaken.
 
-    The old links, sent to the wrong address, stop working. Declined people get no email.
+    The old links, sent to the wrong address, stop working. Declined people get no email. Spots
+    that were lost meanwhile are given back as in `seats.give_back`; returns those seats.
     """
+    # A new token locks the row against emails to it, so the sessions come before the token: who
+    # holds their locks may be promoting this person, and queueing the email about it.
+    Registration.objects.select_for_update(no_key=True).get(pk=registration.pk)
+    seats.lock_sessions(registration.seats.values_list("session", flat=True))
     registration.email = email.strip()
     registration.email_key = email_key(email)
     registration.email_since = timezone.now()
@@ -254,10 +260,13 @@ def correct_email(*, registration: Registration, email: str) -> None:
     superseded = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
     _drop_unsent(registration.mails.filter(kind__in=superseded))
     registration.refresh_from_db(fields=["approval", "canceled_at"])
-    if registration.is_admitted or registration.is_pending:
-        # The new mailbox gets no notices about changes of what it never saw.
-        registration.seats.update(notified_revision=_newest_revision())
-        _queue_confirmation(registration.approval, [registration])
+    if not (registration.is_admitted or registration.is_pending):
+        return []
+    given_back = seats.give_back(registration=registration)
+    # The new mailbox gets no notices about changes of what it never saw.
+    registration.seats.update(notified_revision=_newest_revision())
+    _queue_confirmation(registration.approval, [registration])
+    return given_back
 
 
 def _require_free_address(registration: Registration) -> None:

@@ -22,6 +22,7 @@ DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
     reminders.queue_doors_emails,
     reminders.queue_thanks,
     announcements.start_due,
+    seats.free_bounced,
     seats.promote_all_waiting,
     access_needs.reopen_moved,
     stored_messages.clear_finished,

@@ -7,6 +7,7 @@ from registrations.zoom import webhooks
 urlpatterns = [
     path("me/", find.my_weeks, name="my_weeks"),
     path("me/<slug:token>/", my_page.me, name="me"),
+    path("me/<slug:token>/visit/", my_page.visit, name="visit"),
     path("me/<slug:token>/calendar.ics", my_page.my_calendar, name="my_calendar"),
     path("me/<slug:token>/change/", my_page.change, name="change"),
     path("me/<slug:token>/resend/", my_page.resend, name="resend"),

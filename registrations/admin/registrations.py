@@ -77,8 +77,8 @@ class RegistrationChangeForm(RegistrationForm):
 
 class SeatInline(shared.ChangeOnlyInline):
     model = Seat
-    fields = ["session", "state", "attended"]
-    readonly_fields = ["session", "state"]
+    fields = ["session", "standing", "attended"]
+    readonly_fields = ["session", "standing"]
     # Screen readers need a label: the column's heading is none.
     formfield_overrides = {
         models.BooleanField: {"widget": forms.CheckboxInput(attrs={"aria-label": "Attended"})}
@@ -87,6 +87,11 @@ class SeatInline(shared.ChangeOnlyInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).select_related("registration", "session")
+
+    @admin.display(description="state")
+    def standing(self, seat: Seat) -> str:
+        text = seat.get_state_display()
+        return f"{text}: their place went to the next in line" if seat.had_spot else text
 
 
 class MailInline(shared.ChangeOnlyInline):
@@ -201,6 +206,12 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
     if left := len(queryset) - done:
         canceled = ", or canceled" if approval == Approval.APPROVED else ""
         messages.warning(request, f"{left} left out: {approval.value} already{canceled}.")
+
+
+def given_back_text(seat: Seat) -> str:
+    if seat.state == Seat.State.SEATED:
+        return f"They have their place in {seat.session} back."
+    return f"{seat.session} is full: they had a place there, and are now first in line."
 
 
 def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
@@ -372,7 +383,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         if "email" not in form.changed_data or email == person.email:
             return
         try:
-            signup.correct_email(registration=person, email=email)
+            given_back = signup.correct_email(registration=person, email=email)
         except signup.AddressTaken:
             messages.error(request, f"Someone else has just registered as {email}.")
         else:
@@ -380,6 +391,8 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
                 messages.info(request, f"New links go to {email}; the old ones have ended.")
             elif person.is_pending:
                 messages.info(request, f"We tell {email} that you look at the registration first.")
+            for seat in given_back:
+                messages.info(request, given_back_text(seat))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         save_entered_fields(formset)

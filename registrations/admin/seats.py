@@ -5,16 +5,17 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from events.admin.shared import warning
 from events.models import Session
-from registrations import seats
+from registrations import seats, signup
 from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
 from registrations.formatting import counted, moment, people
-from registrations.models import Seat
+from registrations.models import UNREACHED_STATES, Registration, Seat
 
 
 def session_choices() -> Iterator[tuple[str, str]]:
@@ -24,6 +25,17 @@ def session_choices() -> Iterator[tuple[str, str]]:
 
 SessionFilter = choice_filter(
     "session", "session", session_choices, lambda rows, pk: rows.filter(session=pk)
+)
+
+
+IDLE = {"any": seats.IDLE, "bounced": Q(has_bounced=True), "unused": Q(is_unused=True)}
+IDLE_LABELS = {
+    "any": "Email came back, or no link used",
+    "bounced": "Email came back",
+    "unused": "No link used",
+}
+IdleFilter = choice_filter(
+    "email and links", "idle", IDLE_LABELS.items, lambda rows, value: rows.filter(IDLE[value])
 )
 
 
@@ -42,16 +54,28 @@ def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet
         messages.warning(request, f"{left} left out: they have a place already.")
 
 
-@admin.action(description="Move to the end of the waiting list", permissions=["change"])
-def move_to_waiting(
-    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]
-) -> None:
-    done, left = apply_to_each(request, queryset, seats.move_to_waiting, "Moved to the line.")
+@admin.action(
+    description="Free their places: they move to the end of the waiting list",
+    permissions=["change"],
+)
+def move_to_waiting(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
+    """Free spots for people who wait. People are emailed how they stand, unless that bounces."""
+    chosen = queryset.count()
+    done = seats.move_to_waiting(seats=queryset)
+    for seat in done:
+        log_action(request, [seat.registration], f"Moved to the line. ({seat.session.title})")
+    moved = Registration.objects.filter(seats__in=done).distinct().with_last_outcome()
+    reached = [each for each in moved if each.last_outcome not in UNREACHED_STATES]
+    emailed = signup.resend_links(registrations=reached)
     if done:
+        their = "Their place goes" if len(done) == 1 else "Their places go"
+        emails = counted(emailed, "person gets", "people get") if emailed else "nobody gets"
         messages.success(
-            request, f"{people(len(done))} moved. Their links there end; nothing is mailed to them."
+            request,
+            f"{people(len(done))} moved to the end of the line. {their} to the first in it. "
+            f"Their own page says so, and {emails} an email.",
         )
-    if left:
+    if left := chosen - len(done):
         messages.warning(
             request,
             f"{left} left out: they wait already, or the place would come straight back to "
@@ -92,9 +116,9 @@ def apply_to_each(
 class SeatAdmin(ChangeOnlyAdmin):
     """Seats come from registrations. Here organizers override the waitlist."""
 
-    list_display = ["person", "session", "standing", "since"]
+    list_display = ["person", "session", "standing", "since", "idle"]
     list_display_links = None
-    list_filter = [SessionFilter, "state"]
+    list_filter = [SessionFilter, "state", IdleFilter]
     list_select_related = ["registration", "session__event"]
     search_fields = ["registration__search_key__contains"]
     ordering = ["session__starts_at", F("waiting_since").asc(nulls_last=True), "pk"]
@@ -102,13 +126,14 @@ class SeatAdmin(ChangeOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         rows: Any = super().get_queryset(request)
-        return seats.with_waitlist_position(rows.occupying())
+        return seats.with_waitlist_position(rows.occupying().with_idle_flags(timezone.now()))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        sessions = Session.objects.open_to_register(timezone.now()).select_related("event")
+        now = timezone.now()
+        sessions = Session.objects.open_to_register(now).select_related("event")
         sessions = sessions.exclude(capacity=None)
-        counts = seats.seat_counts(sessions)
-        limited = [(session, counts[session.pk]) for session in sessions]
+        counts, idle = seats.seat_counts(sessions), seats.idle_counts(sessions, now)
+        limited = [(each, counts[each.pk], idle.get(each.pk, 0)) for each in sessions]
         return super().changelist_view(request, {"limited": limited, **(extra_context or {})})
 
     @admin.display(description="person", ordering="registration__name")
@@ -118,8 +143,15 @@ class SeatAdmin(ChangeOnlyAdmin):
     @admin.display(description="place", ordering="state")
     def standing(self, seat: Any) -> str:
         if seat.state == Seat.State.WAITING:
-            return format_html("<b>Number {} in line</b>", seat.waitlist_position)
+            text = format_html("<b>Number {} in line</b>", seat.waitlist_position)
+            return format_html("{}, had a place", text) if seat.had_spot else text
         return "Has a place"
+
+    @admin.display(description="email and links", empty_value="")
+    def idle(self, seat: Any) -> str:
+        if seat.has_bounced:
+            return warning(IDLE_LABELS["bounced"])
+        return IDLE_LABELS["unused"] if seat.is_unused else ""
 
     @admin.display(description="since")
     def since(self, seat: Seat) -> str:

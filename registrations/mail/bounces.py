@@ -1,5 +1,6 @@
 """Records what an email provider reports later: deliveries, bounces and spam complaints."""
 
+import json
 import logging
 import re
 from typing import Any
@@ -12,6 +13,15 @@ from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
+
+# What providers call a bounce for good, in the different fields of their reports.
+HARD = re.compile(
+    r'"hard_bounce": true|: "((activity\.)?hard_?bounced?|invalid_email|permanent)"', re.IGNORECASE
+)
+# The status in the mail server's answer says more (RFC 3463): these mean that there is no such
+# address, mailbox or domain. Others do not, such as 5.2.2 (mailbox full) and 5.7.1 (policy).
+STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+NO_SUCH_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)|5\.2\.1|5\.4\.(4|310)")
 
 MAY_HAVE_BEEN_SENT = ("waiting", "sent", "bounced")
 # By Anymail's names for them ("normalized tracking events").
@@ -39,10 +49,23 @@ def record(sender: Any, event: Any, esp_name: str, **kwargs: Any) -> None:
         OutgoingMail.objects.filter(pk=mail.pk).update(delivered_at=timezone.now())
         return
     OutgoingMail.objects.filter(pk=mail.pk, state__in=MAY_HAVE_BEEN_SENT).update(
-        state=state, last_error=parsing.text(reason, 1000), sent_at=mail.sent_at or timezone.now()
+        state=state,
+        is_hard_bounce=state == OutgoingMail.State.BOUNCED and _is_hard(event),
+        last_error=parsing.text(reason, 1000),
+        sent_at=mail.sent_at or timezone.now(),
     )
     if state == OutgoingMail.State.COMPLAINED and mail.registration:
         unsubscribe.unsubscribe(registration=mail.registration)
+
+
+def _is_hard(event: Any) -> bool:
+    """Whether an address doesn't exist. If a report doesn't say so clearly: no."""
+    if event.event_type != "bounced" and event.reject_reason != "invalid":
+        return False
+    if status := STATUS.search(f"{event.mta_response} {event.description}"):
+        return bool(NO_SUCH_ADDRESS.fullmatch(status[0]))
+    is_named_hard = HARD.search(json.dumps(event.esp_event, default=str))
+    return event.reject_reason == "invalid" or bool(is_named_hard)
 
 
 def _mail_of(event: Any) -> OutgoingMail | None:

@@ -134,6 +134,8 @@ class OutgoingMail(models.Model):
     provider_id = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField("queued", default=timezone.now)
     sent_at = models.DateTimeField("sent", null=True, blank=True)
+    # Bounced because the address doesn't exist, not because a mailbox is full or a server is down.
+    is_hard_bounce = models.BooleanField(default=False, editable=False)
     # When a provider reported that the mailbox has it. Over SMTP, no one does.
     delivered_at = models.DateTimeField(null=True, editable=False)
 

@@ -1,11 +1,12 @@
 """Registrations, and their seats in sessions."""
 
+import datetime as dt
 import secrets
 import zoneinfo
 from typing import Any
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +26,8 @@ from registrations.validators import (
 )
 
 TOKEN_LENGTH = 32
+# Someone who was emailed this long ago could have used a link.
+UNUSED_AFTER = dt.timedelta(days=1)
 
 
 def new_token() -> str:
@@ -49,19 +52,43 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         then, and more than a bounce.
         """
         state = OutgoingMail.State
-        delivered_later = OutgoingMail.objects.filter(
-            registration=OuterRef("registration"),
-            delivered_at__isnull=False,
-            sent_at__gt=OuterRef("sent_at"),
-        )
         emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
         came_back = emails.filter(
-            Q(state=state.COMPLAINED) | Q(state=state.BOUNCED) & ~Exists(delivered_later),
-            created_at__gte=OuterRef("email_since"),
+            Q(state=state.COMPLAINED) | is_current_bounce(), created_at__gte=OuterRef("email_since")
         ).order_by("-state")
         ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         outcomes = (Subquery(mails.values("state")[:1]) for mails in (came_back, ended))
         return self.annotate(last_outcome=Coalesce(*outcomes))
+
+    def with_bounced_since(self) -> Any:
+        """Annotate `bounced_since`: when the first email was sent that found no such address.
+
+        None if there is none, as in `with_last_outcome`: the address was corrected, or a newer
+        email was delivered. Soft bounces don't count.
+        """
+        hard = OutgoingMail.objects.filter(
+            is_current_bounce(),
+            registration=OuterRef("pk"),
+            is_hard_bounce=True,
+            created_at__gte=OuterRef("email_since"),
+        ).order_by("sent_at")
+        return self.annotate(bounced_since=Subquery(hard.values("sent_at")[:1]))
+
+    def unverified(self) -> "RegistrationQuerySet":
+        """People who have used no link and attended nothing, and whom no organizer registered."""
+        used = Seat.objects.filter(
+            Q(opened_at__isnull=False) | Q(attended=True), registration=OuterRef("pk")
+        )
+        return self.filter(~Exists(used), verified_at=None)
+
+    def unused(self, now: dt.datetime) -> "RegistrationQuerySet":
+        """Unverified people who were emailed over a day ago."""
+        emailed = OutgoingMail.objects.filter(
+            registration=OuterRef("pk"),
+            created_at__gte=OuterRef("email_since"),
+            sent_at__lt=now - UNUSED_AFTER,
+        )
+        return self.unverified().filter(Exists(emailed))
 
     def needing(self, kind: str) -> "RegistrationQuerySet":
         """People who asked for this kind of access need."""
@@ -71,6 +98,16 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
     def unreachable(self) -> "RegistrationQuerySet":
         """People whose newest email was rejected, or whose emails bounce or count as spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
+
+
+def is_current_bounce() -> Q:
+    """The condition for an email that bounced, if no newer one to the person was delivered."""
+    delivered_later = OutgoingMail.objects.filter(
+        registration=OuterRef("registration"),
+        delivered_at__isnull=False,
+        sent_at__gt=OuterRef("sent_at"),
+    )
+    return Q(~Exists(delivered_later), state=OutgoingMail.State.BOUNCED)
 
 
 class Registration(Searchable):
@@ -107,6 +144,9 @@ class Registration(Searchable):
     unsubscribed_at = models.DateTimeField(null=True, blank=True, editable=False)
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # When we first knew that someone real is there: they used their page or their calendar, or a
+    # signed-in organizer registered them.
+    verified_at = models.DateTimeField(null=True, editable=False)
     canceled_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Only an organizer can restore it then.
     canceled_by_organizer = models.BooleanField(default=False, editable=False)
@@ -209,6 +249,37 @@ class SeatQuerySet(models.QuerySet["Seat"]):
         waiting = self.occupying().filter(state=Seat.State.WAITING)
         return waiting.order_by("session", "waiting_since", "pk")
 
+    def promotable(self) -> "SeatQuerySet":
+        """The waitlists, without people whose address seems not to exist and who used no link."""
+        people = Registration.objects.unverified().with_bounced_since()
+        bounced = people.filter(pk=OuterRef("registration"), bounced_since__isnull=False)
+        return self.waitlist().exclude(Exists(bounced))
+
+    def lost_to_bounce(self) -> "SeatQuerySet":
+        """Spots of people whose address turned out not to exist after they got the spot.
+
+        Not of people who are there anyway, nor spots that an organizer gave them afterwards.
+        """
+        people = Registration.objects.unverified().with_bounced_since()
+        bounced = people.filter(
+            pk=OuterRef("registration"), bounced_since__gt=OuterRef("seated_at")
+        )
+        return self.occupying().seated().filter(Exists(bounced))
+
+    def had_spot(self) -> "SeatQuerySet":
+        """See `Seat.had_spot`."""
+        return self.filter(waiting_since__isnull=False).exclude(waiting_since=F("seated_at"))
+
+    def with_idle_flags(self, now: dt.datetime) -> Any:
+        """Annotate `has_bounced` and `is_unused`: whether the person may not exist."""
+        states = (OutgoingMail.State.FAILED, OutgoingMail.State.BOUNCED)
+        bounced = Registration.objects.with_last_outcome().filter(last_outcome__in=states)
+        unused = Registration.objects.unused(now)
+        return self.annotate(
+            has_bounced=Exists(bounced.filter(pk=OuterRef("registration"))),
+            is_unused=Exists(unused.filter(pk=OuterRef("registration"))),
+        )
+
 
 def is_admitted_seat(path: str = "") -> Q:
     """The condition of `SeatQuerySet.admitted`, for queries with a seat at this path."""
@@ -269,6 +340,14 @@ class Seat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.registration.name} in {self.session.title}"
+
+    @property
+    def had_spot(self) -> bool:
+        """Whether they had a spot, and were moved to the waitlist.
+
+        For those who never had one, both times are the same.
+        """
+        return self.waiting_since is not None and self.waiting_since != self.seated_at
 
 
 def join_url(token: str, session: Session) -> str:

@@ -59,6 +59,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("key", "priority", "attempts", "due_at", "claimed_at", "provider_id"), _OURS
         ),
+        "is_hard_bounce": "Said in the email's error.",
     },
     "auth.user": {
         "password": _CREDENTIAL,

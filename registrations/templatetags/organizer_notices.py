@@ -9,7 +9,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from events.models import Event, Session
-from registrations import access_needs, monitoring, readiness
+from registrations import access_needs, monitoring, readiness, seats
 from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
 from registrations.privacy.erasure import erasure_plans
 
@@ -42,11 +42,13 @@ def next_session(now: dt.datetime) -> dict[str, Any] | None:
 
 def waitlist(now: dt.datetime) -> dict[str, Any]:
     sessions = Session.objects.open_to_register(now)
-    seats = Seat.objects.waitlist().filter(session__in=sessions)
-    by_session = seats.order_by("session__starts_at", "session")
+    waiting = Seat.objects.waitlist().filter(session__in=sessions)
+    by_session = waiting.order_by("session__starts_at", "session")
+    rows = by_session.values("session", "session__title").annotate(count=Count("pk"))
+    idle = seats.idle_counts([row["session"] for row in rows], now)
     return {
-        "people": seats.order_by().values("registration").distinct().count(),
-        "sessions": by_session.values("session", "session__title").annotate(count=Count("pk")),
+        "people": waiting.order_by().values("registration").distinct().count(),
+        "sessions": [row | {"idle": idle.get(row["session"], 0)} for row in rows],
     }
 
 

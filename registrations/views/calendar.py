@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from events.models import Session
 from events.views import calendar_response
+from registrations import joining
 from registrations.models import Registration
 from registrations.personal_calendar import feed_for
 
@@ -18,6 +19,7 @@ def feed(request: HttpRequest, token: str) -> HttpResponseBase:
     """All of the person's sessions, or a 304 if nothing has changed (RFC 9110, 13.1.2)."""
     registrations = Registration.objects.admitted().select_related("event")
     registration = get_object_or_404(registrations, token=token)
+    joining.record_use(registration)
     seats = registration.seats.filter(session__status=Session.Status.PUBLISHED)
     calendar = feed_for(registration, seats.select_related("session__event", "session__meeting"))
     response = calendar_response(calendar, f"{registration.event.slug}.ics")

@@ -8,7 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from events.models import Event, Session
 from events.views import calendar_response
@@ -70,6 +71,17 @@ def registration_phase(event: Event) -> Event.Phase:
     return event.registration_phase(now, list(event.sessions.open_to_register(now)))
 
 
+@csrf_exempt
+@require_POST
+def visit(request: HttpRequest, token: str) -> HttpResponse:
+    """Record that someone has the page open. Its script posts this after some seconds.
+
+    Mail scanners fetch the page too, but they don't stay.
+    """
+    joining.record_use(registration_for(token))
+    return HttpResponse(status=204)
+
+
 @require_safe
 def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
     registration = registration_for(token)
@@ -97,6 +109,8 @@ def for_active_registration(
         registration = registration_for(token)
         if registration.canceled_at:
             return redirect_to_my_page(registration)
+        if request.method == "POST":
+            joining.record_use(registration)
         return view(request, registration)
 
     return with_registration

@@ -343,12 +343,12 @@ def test_feed_rejects_post(client, alice):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_feed_takes_two_queries_and_writes_nothing(client, week, count):
+def test_feed_takes_two_queries_and_only_writes_that_it_is_used(client, week, count):
     token = sign_up(week, sessions=week.sessions.all()[:count]).token
-    for condition in ({}, {"If-None-Match": "*"}):
+    for condition, write in (({}, ["UPDATE"]), ({}, []), ({"If-None-Match": "*"}, [])):
         with CaptureQueriesContext(connection) as asked:
             client.get(f"/calendar/{token}.ics", headers=condition)
-        assert [each["sql"].split()[0] for each in asked] == ["SELECT", "SELECT"]
+        assert [each["sql"].split()[0] for each in asked] == ["SELECT", *write, "SELECT"]
 
 
 # Revoked

@@ -306,6 +306,7 @@ def test_change_form_is_prefilled_and_saves_unchanged_data(client, week):
     alice = sign_up(
         week, strategies=week.tracks.all()[1:3], sessions=week.sessions.all()[1:4], **details
     )
+    Registration.objects.update(verified_at=timezone.now())
     before = Registration.objects.values().get(), list(Seat.objects.values())
     answer = save(client, alice, form_of(client, alice))
     assert answer["Location"] == f"{own(alice)}?notice=saved"
