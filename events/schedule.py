@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from events.background import wake_workers
+from events.clock import database_time
 from events.models import Meeting, Revision, Session, SessionSnapshot
 
 
@@ -24,8 +25,8 @@ def edit_session(session_id: int) -> Iterator[Session]:
         session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
         before = _snapshot(session_id)
         yield session
+        now = database_time()
         if _snapshot(session_id) != before:
-            now = timezone.now()
             Revision.objects.get_or_create(
                 session=session,
                 number=session.revision,
@@ -36,7 +37,7 @@ def edit_session(session_id: int) -> Iterator[Session]:
             session.save(update_fields=["revision", "revised_at", "updated_at"])
         # The edit may have fixed what Zoom rejected: retry now.
         rejected = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
-        rejected.update(due_at=timezone.now())
+        rejected.update(due_at=now)
         transaction.on_commit(lambda: wake_workers("events.tasks.sync_meetings"))
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 
 from celery import shared_task
-from django.utils import timezone
 
 from events.background import for_each_logging_errors
+from events.clock import database_time
 from registrations import access_needs, monitoring, seats, signup
 from registrations.mail import announcements, change_notices, reminders, stored_messages, writer
 from registrations.models import Heartbeat
@@ -41,7 +41,7 @@ def deliver_mails() -> None:
 @shared_task
 def queue_due_mails() -> None:
     """Queue all emails that are due now. `deliver_mails` sends them."""
-    now = timezone.now()
+    now = database_time()
     for_each_logging_errors(DUE_CHECKS, lambda check: check(now))
 
 

@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,14 +16,19 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import pytest
+import time_machine
 from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import connection
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Now
 from django.test import Client, override_settings
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from events import clock
 from events.models import Event, Session
 from strategyweek import celery_app
 from tests import people
@@ -83,6 +89,32 @@ def _empty_caches() -> Iterator[None]:
     yield
     for alias in django_settings.CACHES:
         caches[alias].clear()
+
+
+@pytest.fixture(autouse=True)
+def _database_travels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`time_machine` moves the database's clock too, and the seconds that a lease has lasted."""
+    if request.node.get_closest_marker("clock_alone"):
+        return
+
+    def follow(name: str) -> None:
+        real = getattr(Now, name)
+
+        def as_sql(self: Now, compiler: Any, connection: Any, **context: Any) -> Any:
+            if not time_machine.escape_hatch.is_travelling():
+                return real(self, compiler, connection, **context)
+            return compiler.compile(Value(timezone.now(), output_field=DateTimeField()))
+
+        monkeypatch.setattr(Now, name, as_sql)
+
+    follow("as_postgresql")
+    follow("as_sqlite")
+    seconds = clock.seconds
+
+    def travelled() -> float:
+        return time.time() if time_machine.escape_hatch.is_travelling() else seconds()
+
+    monkeypatch.setattr(clock, "seconds", travelled)
 
 
 # Mail

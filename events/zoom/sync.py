@@ -16,9 +16,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from events import schedule
+from events.clock import database_time
 from events.models import Event, Meeting, Session, ZoomAccount, split_emails
 from events.zoom import client as zoom_client
 
@@ -61,7 +63,7 @@ NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": 
 
 def is_paused() -> bool:
     """Whether calls are paused because Zoom is unavailable or rejects the credentials."""
-    return ZoomAccount.objects.filter(resumes_at__gt=timezone.now()).exists()
+    return ZoomAccount.objects.filter(resumes_at__gt=Now()).exists()
 
 
 # What a meeting should be
@@ -122,24 +124,24 @@ def sync_meetings() -> None:
     if not zoom_client.is_configured():
         return
     _create_rows()
-    now = timezone.now()
+    now = database_time()
     for meeting in _due_meetings(now):
         if is_paused():
             return
         step = _next_step(meeting, now)
-        if step and _claim(meeting, now):
+        if step and _claim(meeting):
             _attempt(step, meeting)
 
 
 def _create_rows() -> None:
     """Create a row for each meeting to be created at Zoom."""
-    now = timezone.now()
+    now = database_time()
     sessions = Session.objects.open_to_register(now).exclude(event__zoom_mode=Event.ZoomMode.PASTED)
     missing = sessions.filter(meeting=None)
-    rows = [Meeting(session=session, state=Meeting.State.WANTED) for session in missing]
+    rows = [Meeting(session=each, state=Meeting.State.WANTED, due_at=now) for each in missing]
     Meeting.objects.bulk_create(rows, ignore_conflicts=True)
     pasted = Meeting.objects.filter(session__in=sessions, state=Meeting.State.PASTED)
-    pasted.update(state=Meeting.State.WANTED)
+    pasted.update(state=Meeting.State.WANTED, due_at=now)
     Meeting.objects.filter(session=None, zoom_id=None).delete()
 
 
@@ -177,10 +179,10 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
     return None
 
 
-def _claim(meeting: Meeting, now: dt.datetime) -> bool:
+def _claim(meeting: Meeting) -> bool:
     unclaimed = Meeting.objects.filter(pk=meeting.pk, due_at=meeting.due_at, state=meeting.state)
     meeting.attempts += 1
-    meeting.due_at = now + _lease()
+    meeting.due_at = database_time() + _lease()
     return bool(unclaimed.update(due_at=meeting.due_at, attempts=meeting.attempts))
 
 
@@ -197,17 +199,17 @@ def _attempt(step: Step, meeting: Meeting) -> None:
         # While the outcome of a call is unknown, a look at Zoom's lists is due soon.
         is_unknown = error.may_be_done or meeting.asked_at
         pause = LISTING_DELAY if is_unknown else _growing_pause(meeting.attempts)
-        due_at = error.retry_at or timezone.now() + pause
+        due_at = error.retry_at or database_time() + pause
         changes = {} if error.may_be_done else {"asked_at": meeting.asked_at}
         _record(meeting, problem=str(error), due_at=due_at, **changes)
     except zoom_client.SettingsError as error:
-        _record(meeting, problem=str(error), due_at=timezone.now())
+        _record(meeting, problem=str(error), due_at=database_time())
     except zoom_client.NotFound:
-        _record(meeting, due_at=timezone.now())
+        _record(meeting, due_at=database_time())
         mark_gone(meeting.zoom_id or 0)
     except zoom_client.Rejected as error:
         logger.warning("Zoom rejected meeting %s: %s", meeting.pk, error)
-        due_at = timezone.now() + REJECTED_RETRY_DELAY
+        due_at = database_time() + REJECTED_RETRY_DELAY
         _record(meeting, problem=str(error), due_at=due_at, asked_at=None)
 
 
@@ -225,7 +227,7 @@ def _record(meeting: Meeting, **changes: Any) -> bool:
 
 
 def _record_success(meeting: Meeting, **changes: Any) -> None:
-    now = timezone.now()
+    now = database_time()
     success = {"problem": "", "asked_at": None, "attempts": 0, "due_at": now, "checked_at": now}
     _record(meeting, **success | changes)
 
@@ -237,7 +239,7 @@ def _create(meeting: Meeting, session: Session) -> None:
     if meeting.asked_at or ZoomAccount.objects.exclude(failures=0).exists():
         found = _find_earlier_attempt(session)
     if found is None:
-        if not _record(meeting, asked_at=timezone.now()):
+        if not _record(meeting, asked_at=Now()):
             return
         found = zoom_client.create_meeting(_host(session), spec(session))
         synced_spec = {**_current_spec(session), "captions": False}
@@ -287,7 +289,7 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
         is_unknown = meeting.asked_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
         if found is None or not _matches(found, session):
-            _record(meeting, asked_at=timezone.now())
+            _record(meeting, asked_at=Now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
     # A setting of the host: not sent again with every edit, unless it was rejected.
     has_captions = (meeting.synced_spec or {}).get("captions") and not meeting.problem
@@ -374,13 +376,13 @@ def recreate(*, meeting: Meeting) -> bool:
         return False
     with schedule.edit_session(meeting.session_id):
         gone = Meeting.objects.filter(pk=meeting.pk, state=Meeting.State.GONE)
-        reset = {"problem": "", "asked_at": None, "attempts": 0, "due_at": timezone.now()}
+        reset = {"problem": "", "asked_at": None, "attempts": 0, "due_at": database_time()}
         return bool(gone.update(state=Meeting.State.WANTED, **reset, **NOT_MADE))
 
 
 def retry_now(*, event: Event) -> None:
     """End all pauses, and check every meeting of the event again."""
-    now = timezone.now()
+    now = database_time()
     ZoomAccount.objects.update(resumes_at=now)
     # A call that may be running belongs to its worker.
     is_running = Q(asked_at__gt=now - _lease(), due_at__gt=now + LISTING_DELAY)
@@ -408,21 +410,20 @@ def tracking_account_health() -> Iterator[None]:
 
 
 def _pause(error: zoom_client.ZoomError) -> None:
-    now = timezone.now()
     account, _created = ZoomAccount.objects.get_or_create(pk=1)
     pause = _growing_pause(account.failures)
     ZoomAccount.objects.filter(pk=1).update(
         problem=str(error),
-        problem_since=account.problem_since or now,
+        problem_since=account.problem_since or Now(),
         failures=F("failures") + 1,
-        resumes_at=now + pause,
+        resumes_at=Now() + pause,
     )
     logger.warning("Calls to Zoom pause for %s seconds: %s", pause.seconds, error)
 
 
 def _resume() -> None:
     ZoomAccount.objects.exclude(failures=0).update(
-        problem="", problem_since=None, failures=0, resumes_at=timezone.now()
+        problem="", problem_since=None, failures=0, resumes_at=Now()
     )
 
 

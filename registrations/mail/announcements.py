@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count, Q
-from django.utils import timezone
 
+from events.clock import database_time
 from events.search import search_key
 from registrations.mail import previews, stored_messages
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail, Seat
@@ -92,7 +92,7 @@ def schedule(*, announcement: Announcement, send_at: dt.datetime) -> None:
 
 def send_now(*, announcement: Announcement) -> None:
     """Start it within seconds: a worker queues the emails. Raises WrongState."""
-    schedule(announcement=announcement, send_at=timezone.now())
+    schedule(announcement=announcement, send_at=database_time())
     transaction.on_commit(lambda: mail_queue.wake_workers("queue_due_mails"))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Now
 
 from events.background import for_each_logging_errors
 from events.models import Event, Revision, Session, SessionSnapshot
@@ -182,7 +183,7 @@ def _queue_notice(
     key = f"{kind}/{session.pk}.{session.revision}"
     people = people_in(seats)
     unsent = OutgoingMail.objects.filter(
-        ~Q(claimed_at__isnull=False, due_at__gt=now),
+        ~Q(claimed_at__isnull=False, due_at__gt=Now()),
         kind__in=NOTICES,
         session=session,
         state=OutgoingMail.State.WAITING,

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from registrations.mail_kinds import MailKind
@@ -27,14 +28,13 @@ def queue_confirmation(
     `before`: by registration ID, how many emails of this kind the person had before.
     """
     registrations = list(registrations)
-    now = timezone.now()
     waiting = _waiting_for_links(registrations) if kind == MailKind.LINKS else set()
     mail_queue.queue(
         OutgoingMail(
             key=f"{kind}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
             kind=kind,
             registration=registration,
-            due_at=now + personal_links.EMAIL_HOLD if registration.pk in waiting else now,
+            due_at=Now() + personal_links.EMAIL_HOLD if registration.pk in waiting else Now(),
         )
         for registration in registrations
     )
@@ -116,7 +116,7 @@ def queue_promoted(seats: Collection[Seat]) -> None:
             kind=MailKind.PROMOTED,
             registration=seat.registration,
             session=seat.session,
-            due_at=now + personal_links.EMAIL_HOLD if seat.registration_id in waiting else now,
+            due_at=Now() + personal_links.EMAIL_HOLD if seat.registration_id in waiting else Now(),
         )
         for seat in seats
     )

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from events.addresses import ascii_address
+from events.clock import database_time
 from events.search import search_key
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
@@ -39,7 +39,7 @@ def queue(
         "text": text,
         "html": html,
         "headers": dict(headers or {}),
-        "expires": (timezone.now() + valid_for).timestamp(),
+        "expires": (database_time() + valid_for).timestamp(),
     }
     key = f"{kind}/{uuid.uuid4()}"
     mail_queue.queue([OutgoingMail(key=key, kind=kind, message=message)])
@@ -48,7 +48,7 @@ def queue(
 
 def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
     """The stored message; None if it has expired or was erased."""
-    now = timezone.now().timestamp()
+    now = database_time().timestamp()
     # Read now, because the row may have been claimed a while ago.
     current = OutgoingMail.objects.filter(pk=mail.pk, message__expires__gt=now)
     message = current.values_list("message", flat=True).first()

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from django.core.mail import EmailMessage
-from django.utils import timezone
 
+from events.clock import database_time
 from events.models import Event, Revision, Session
 from registrations.mail import change_notices, default_texts, stored_messages
 from registrations.mail.compose import Composer, MailContext
@@ -49,7 +49,7 @@ class _Batch:
         self._revisions = Revision.objects.in_bulk({mail.was_id for mail in mails})
         self._announcements = Announcement.objects.in_bulk({mail.announcement_id for mail in mails})
         self._needs = _needs({m.registration_id for m in mails if m.kind == MailKind.ACCESS})
-        self._composer = Composer(timezone.now(), default_texts.texts_of(self._events))
+        self._composer = Composer(database_time(), default_texts.texts_of(self._events))
         self._templates: dict[MailContext, MergeTemplate | None] = {}
 
     def write(self, mail: OutgoingMail) -> EmailMessage | None:

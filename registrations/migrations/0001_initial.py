@@ -2,6 +2,7 @@
 
 import django.contrib.postgres.indexes
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import django.utils.timezone
 import events.search
 import events.timezones
@@ -35,7 +36,7 @@ class Migration(migrations.Migration):
             name='MailThrottle',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('free_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('free_at', models.DateTimeField(default=django.db.models.functions.datetime.Now)),
             ],
         ),
         migrations.CreateModel(
@@ -146,7 +147,7 @@ class Migration(migrations.Migration):
                 ('message', models.JSONField(editable=False, null=True)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('paused', 'Paused'), ('sent', 'Sent'), ('failed', 'Failed'), ('bounced', 'Came back'), ('complained', 'Reported as spam'), ('dropped', 'No longer needed')], default='waiting', max_length=10)),
                 ('attempts', models.PositiveIntegerField(default=0)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now, help_text='A claim moves it on; so does a failure.', verbose_name='next attempt')),
+                ('due_at', models.DateTimeField(default=django.db.models.functions.datetime.Now, help_text='A claim moves it on; so does a failure.', verbose_name='next attempt')),
                 ('claimed_at', models.DateTimeField(editable=False, null=True)),
                 ('last_error', models.TextField(blank=True)),
                 ('provider_id', models.CharField(blank=True, max_length=200)),

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from events.models import Event, Revision, Session, Track
@@ -86,7 +87,7 @@ TAKEN_STATES = ["sent", "bounced", "complained"]
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
-    def due(self, now: dt.datetime) -> "OutgoingMailQuerySet":
+    def due(self, now: dt.datetime | Now) -> "OutgoingMailQuerySet":
         return self.filter(state=OutgoingMail.State.WAITING, due_at__lte=now)
 
 
@@ -126,7 +127,7 @@ class OutgoingMail(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(
-        "next attempt", default=timezone.now, help_text="A claim moves it on; so does a failure."
+        "next attempt", default=Now, help_text="A claim moves it on; so does a failure."
     )
     # When it was claimed by the attempt that sent it, or that may still have sent it.
     claimed_at = models.DateTimeField(null=True, editable=False)
@@ -214,7 +215,7 @@ class MailText(models.Model):
 class MailThrottle(models.Model):
     """When the next email may be sent under MAIL_PER_MINUTE: one row, shared by all workers."""
 
-    free_at = models.DateTimeField(default=timezone.now)
+    free_at = models.DateTimeField(default=Now)
 
     def __str__(self) -> str:
         return f"free at {self.free_at}"

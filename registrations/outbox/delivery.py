@@ -13,9 +13,10 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.db import Error, connection, transaction
 from django.db.models import F
+from django.db.models.functions import Now
 from django.db.utils import InterfaceError, InternalError, OperationalError
-from django.utils import timezone
 
+from events import clock
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue, throttle
 from registrations.outbox.connection import (
@@ -82,7 +83,7 @@ class DeliveryRun:
     """A loop over due emails, with one connection to the mail server.
 
     Each outcome is recorded before the next email is sent. So a worker that is killed leaves at
-    most one email that may have been sent without being recorded.
+    most one email that may have been sent without being recorded. All times are the database's.
     """
 
     make_writer: MakeWriter
@@ -96,9 +97,11 @@ class DeliveryRun:
         # The next one to send is last.
         self._claimed: list[OutgoingMail] = []
         self._write: Writer
+        self._clock: clock.Clock
+        # When emails that are handed back are due; None: at once.
+        self._due_again: dt.datetime | None = None
         self._has_woken_another = False
         self._failures, self._last_error = 0, ""
-        self._due_again = timezone.now()
         self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def send_due(self) -> bool:
@@ -116,23 +119,27 @@ class DeliveryRun:
             if not self._wait_for_slot():
                 return False
             self._heartbeat()
-            if timezone.now() + mail_queue.longest_send() > mail.due_at:
+            if self._clock.now() + mail_queue.longest_send() > mail.due_at:
                 # The lease might expire while the email is being sent.
                 return True
             self._claimed.pop()
             self._send(mail, message)
             if self._failures >= MAX_CONSECUTIVE_FAILURES:
-                self._due_again = timezone.now() + RETRY_DELAYS[0]
+                self._due_again = self._clock.now() + RETRY_DELAYS[0]
                 return False
         return True
 
     def hand_back_rest(self) -> None:
         """Hand back what was claimed but not tried."""
         changes = {"last_error": self._last_error} if self._last_error else {}
-        _hand_back(self._claimed, due_at=self._due_again, **changes)
+        self._hand_back(self._claimed, due_at=self._due_again, **changes)
 
     def _claim_batch(self) -> bool:
+        began_at = clock.seconds()
         claimed = mail_queue.claim(limit=self.batch_size)
+        if claimed:
+            lease_began_at = max(mail.due_at for mail in claimed) - mail_queue.lease()
+            self._clock = clock.Clock(read=lease_began_at, read_at=began_at)
         self._claimed = claimed[::-1]
         if len(claimed) == self.batch_size and not self._has_woken_another:
             # More are probably due: at the start of a mailing, all workers join within moments.
@@ -148,12 +155,12 @@ class DeliveryRun:
         claims = {mail.pk: _claim_of(mail) for mail in self._claimed}
         current = waiting.select_related("registration").in_bulk(list(claims))
         ours = {pk: mail for pk, mail in current.items() if _claim_of(mail) == claims[pk]}
-        _hand_back([mail for mail in self._claimed if mail.pk not in ours], due_at=timezone.now())
+        self._hand_back([mail for mail in self._claimed if mail.pk not in ours])
         self._claimed = [ours[mail.pk] for mail in self._claimed if mail.pk in ours]
         lowest = max((mail.priority for mail in self._claimed), default=0)
-        if waiting.filter(due_at__lte=timezone.now(), priority__lt=lowest).exists():
+        if waiting.filter(due_at__lte=Now(), priority__lt=lowest).exists():
             yielded, self._claimed = self._claimed, []
-            _hand_back(yielded, due_at=timezone.now())
+            self._hand_back(yielded)
         self._recheck_at = time.monotonic() + self.recheck_seconds
 
     def _render(self, mail: OutgoingMail) -> EmailMessage | None:
@@ -161,13 +168,13 @@ class DeliveryRun:
         try:
             message = self._write(mail)
         except mail_queue.NotYet as not_yet:
-            _hand_back([mail], due_at=not_yet.moment)
+            self._hand_back([mail], due_at=not_yet.moment)
             return None
         except Exception as error:  # One faulty email must not hold up the others.
-            _record_outcome(mail, RenderFailed(error))
+            self._record_outcome(mail, RenderFailed(error))
             return None
         if message is None:
-            _record([mail], state=OutgoingMail.State.DROPPED)
+            self._record([mail], state=OutgoingMail.State.DROPPED)
             return None
         message.extra_headers["Message-ID"] = mail_queue.message_id(mail)
         # Providers return it in their reports; see mail/bounces.py.
@@ -177,13 +184,12 @@ class DeliveryRun:
     def _wait_for_slot(self) -> bool:
         """Wait for the time that MAIL_PER_MINUTE allows. False if that is too late for this run."""
         patience = dt.timedelta(seconds=mail_queue.DELIVERY_RUN_SECONDS)
-        latest = timezone.now() + patience
-        slot = throttle.next_slot(until=latest)
-        if slot > latest:
+        wait = throttle.next_slot(patience=patience)
+        if wait > patience:
             # From then on a worker may take the slot: the most urgent email must be due by then.
-            self._due_again = slot - patience
+            self._due_again = self._clock.now() + wait - patience
             return False
-        time.sleep(max(0, (slot - timezone.now()).total_seconds()))
+        time.sleep(wait.total_seconds())
         return True
 
     def _send(self, mail: OutgoingMail, message: EmailMessage) -> None:
@@ -192,7 +198,7 @@ class DeliveryRun:
             self._failures, self._last_error = self._failures + 1, outcome.error
         else:
             self._failures, self._last_error = 0, ""
-        _record_outcome(mail, outcome)
+        self._record_outcome(mail, outcome)
         self._heartbeat()
 
     def _heartbeat(self) -> None:
@@ -200,61 +206,85 @@ class DeliveryRun:
         with contextlib.suppress(Error):
             self.record_heartbeat()
 
+    def _record_outcome(self, mail: OutgoingMail, outcome: Outcome) -> None:
+        """Record what happened to a claimed email, and when to retry it."""
+        match outcome:
+            case Accepted(provider_id):
+                sent = partial(_update_sent, mail, self._clock.now(), provider_id[:200])
+                self._persist(sent, [mail.pk], mail.due_at)
+            case Rejected(answer, permanent=True):
+                self._record([mail], state=OutgoingMail.State.FAILED, last_error=answer)
+            case Rejected(answer):
+                self._retry_later(mail, answer)
+            case ConnectionFailed(error, had_mail):
+                logger.warning(
+                    "The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts
+                )
+                if had_mail:
+                    self._retry_later(mail, error, claimed_at=mail.claimed_at)
+                else:
+                    # A server that is away is waited for, however long it takes.
+                    self._retry_later(mail, error, can_give_up=False)
+            case RenderFailed(exception):
+                logger.error("Mail %s could not be written", mail.pk, exc_info=exception)
+                self._retry_later(mail, f"{RENDER_FAILED_PREFIX}{exception!r}")
 
-def _record_outcome(mail: OutgoingMail, outcome: Outcome) -> None:
-    """Record what happened to a claimed email, and when to retry it."""
-    match outcome:
-        case Accepted(provider_id):
-            sent = partial(_update_sent, mail, timezone.now(), provider_id[:200])
-            _persist(sent, [mail.pk], mail.due_at)
-        case Rejected(answer, permanent=True):
-            _record([mail], state=OutgoingMail.State.FAILED, last_error=answer)
-        case Rejected(answer):
-            _retry_later(mail, answer)
-        case ConnectionFailed(error, had_mail):
-            logger.warning("The mail server failed at mail %s, attempt %s", mail.pk, mail.attempts)
-            if had_mail:
-                _retry_later(mail, error, claimed_at=mail.claimed_at)
-            else:
-                # A server that is away is waited for, however long it takes.
-                _retry_later(mail, error, can_give_up=False)
-        case RenderFailed(exception):
-            logger.error("Mail %s could not be written", mail.pk, exc_info=exception)
-            _retry_later(mail, f"{RENDER_FAILED_PREFIX}{exception!r}")
+    def _retry_later(
+        self, mail: OutgoingMail, error: str, *, can_give_up: bool = True, **changes: Any
+    ) -> None:
+        is_old = self._clock.now() - mail.created_at > GIVE_UP_AFTER
+        if can_give_up and is_old and mail.attempts >= GIVE_UP_ATTEMPTS:
+            changes["state"] = OutgoingMail.State.FAILED
+        else:
+            delay = RETRY_DELAYS[min(mail.attempts, len(RETRY_DELAYS)) - 1]
+            changes["due_at"] = self._clock.now() + delay
+        self._record([mail], last_error=error, **changes)
 
+    def _hand_back(
+        self, mails: Sequence[OutgoingMail], *, due_at: dt.datetime | None = None, **changes: Any
+    ) -> None:
+        """Return emails that were claimed but not tried. They are due at once, or at `due_at`."""
+        if mails:
+            due_at = due_at or self._clock.read
+            self._record(mails, attempts=F("attempts") - 1, due_at=due_at, **changes)
 
-def _retry_later(
-    mail: OutgoingMail, error: str, *, can_give_up: bool = True, **changes: Any
-) -> None:
-    is_old = timezone.now() - mail.created_at > GIVE_UP_AFTER
-    if can_give_up and is_old and mail.attempts >= GIVE_UP_ATTEMPTS:
-        changes["state"] = OutgoingMail.State.FAILED
-    else:
-        delay = RETRY_DELAYS[min(mail.attempts, len(RETRY_DELAYS)) - 1]
-        changes["due_at"] = timezone.now() + delay
-    _record([mail], last_error=error, **changes)
+    def _record(self, mails: Iterable[OutgoingMail], **changes: Any) -> None:
+        """Record an outcome, except for emails whose lease expired: another worker may have them.
 
+        Clears `claimed_at`, unless `changes` say that the server may have the email.
+        """
+        changes = {"claimed_at": None} | changes
+        if "last_error" in changes:
+            # A server's answer may contain anything; PostgreSQL stores no NUL.
+            changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]
+        for (attempts, due_at), group in itertools.groupby(mails, key=_claim_of):
+            ids = [mail.pk for mail in group]
+            ours = OutgoingMail.objects.filter(
+                pk__in=ids, state__in=mail_queue.OPEN_STATES, attempts=attempts, due_at=due_at
+            )
+            self._persist(partial(ours.update, **changes), ids, due_at)
 
-def _hand_back(mails: Iterable[OutgoingMail], **changes: Any) -> None:
-    """Return emails that were claimed but not tried."""
-    _record(mails, attempts=F("attempts") - 1, **changes)
+    def _persist(
+        self, update: Callable[[], int], ids: list[int], lease_ends_at: dt.datetime
+    ) -> None:
+        """Run an update, over a new connection if the database has cut ours.
 
-
-def _record(mails: Iterable[OutgoingMail], **changes: Any) -> None:
-    """Record an outcome, except for emails whose lease has expired: another worker may have them.
-
-    Clears `claimed_at`, unless `changes` say that the server may have the email.
-    """
-    changes = {"claimed_at": None} | changes
-    if "last_error" in changes:
-        # A server's answer may contain anything; PostgreSQL stores no NUL.
-        changes["last_error"] = changes["last_error"].replace("\0", "\ufffd")[:1000]
-    for (attempts, due_at), group in itertools.groupby(mails, key=_claim_of):
-        ids = [mail.pk for mail in group]
-        ours = OutgoingMail.objects.filter(
-            pk__in=ids, state__in=mail_queue.OPEN_STATES, attempts=attempts, due_at=due_at
-        )
-        _persist(partial(ours.update, **changes), ids, due_at)
+        An email that was sent but not recorded would be sent again. Until the lease ends, no other
+        worker can claim it, so until then this waits for a database that is away. Then it raises.
+        """
+        pause = 0.5
+        while True:
+            try:
+                if update() < len(ids):
+                    logger.warning("Of mails %s, some were claimed by another worker", ids)
+                return
+            except (OperationalError, InterfaceError, InternalError) as error:
+                if connection.in_atomic_block or self._clock.now() >= lease_ends_at:
+                    raise
+                logger.warning("The database failed while an outcome was recorded: %s", error)
+                connection.close()
+                time.sleep(pause)
+                pause = min(2 * pause, MAX_RECORD_RETRY_SECONDS)
 
 
 def _update_sent(mail: OutgoingMail, sent_at: dt.datetime, provider_id: str) -> int:
@@ -269,24 +299,3 @@ def _update_sent(mail: OutgoingMail, sent_at: dt.datetime, provider_id: str) -> 
 def _claim_of(mail: OutgoingMail) -> tuple[int, dt.datetime]:
     """Identifies a claim among all claims of the same row: its attempt, and its lease's end."""
     return mail.attempts, mail.due_at
-
-
-def _persist(update: Callable[[], int], ids: list[int], lease_ends_at: dt.datetime) -> None:
-    """Run an update, over a new connection if the database has cut ours.
-
-    An email that was sent but not recorded would be sent again. Until the lease ends, no other
-    worker can claim it, so until then this waits for a database that is away. Then it raises.
-    """
-    pause = 0.5
-    while True:
-        try:
-            if update() < len(ids):
-                logger.warning("Of mails %s, some were claimed by another worker", ids)
-            return
-        except (OperationalError, InterfaceError, InternalError) as error:
-            if connection.in_atomic_block or timezone.now() >= lease_ends_at:
-                raise
-            logger.warning("The database failed while an outcome was recorded: %s", error)
-            connection.close()
-            time.sleep(pause)
-            pause = min(2 * pause, MAX_RECORD_RETRY_SECONDS)

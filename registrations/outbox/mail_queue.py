@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Case, CharField, Exists, F, OuterRef, Value, When
-from django.db.models.functions import Cast, Coalesce, Concat
+from django.db.models import Case, CharField, Exists, Expression, F, OuterRef, Value, When
+from django.db.models.functions import Cast, Coalesce, Concat, Now
 from django.utils import timezone
 
 from events import background
@@ -65,8 +65,8 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
     """
     mail = _with_priority(OutgoingMail(kind=kind, **fields))
     meta: Any = OutgoingMail._meta
-    differing = {"id", "key", "registration", "message"}
-    values: dict[str, Value | Concat] = {
+    differing = {"id", "key", "registration", "message", "due_at"}
+    values: dict[str, Expression] = {
         f"_{field.column}": Value(
             getattr(mail, field.attname),
             output_field=field.target_field if field.is_relation else field,
@@ -74,6 +74,7 @@ def queue_all(people: RegistrationQuerySet, *, key: str, kind: str, **fields: An
         for field in meta.concrete_fields
         if field.name not in differing
     }
+    values["_due_at"] = Now()
     values["_key"] = Concat(Value(f"{key}/"), Cast("pk", CharField()), output_field=CharField())
     queued_before = OutgoingMail.objects.filter(key=OuterRef("_key"))
     rows = people.order_by("pk").annotate(**values).filter(~Exists(queued_before))
@@ -97,7 +98,6 @@ def resend(mails: OutgoingMailQuerySet) -> int:
 
     Emails of a paused announcement are paused. Emails of a stopped one stay as they are.
     """
-    now = timezone.now()
     failed = mails.filter(state__in=RESENDABLE_STATES)
     # Locked, so that none is paused or stopped meanwhile.
     announcements = Announcement.objects.select_for_update().order_by("pk")
@@ -110,9 +110,9 @@ def resend(mails: OutgoingMailQuerySet) -> int:
             default=Value(OutgoingMail.State.WAITING),
         ),
         attempts=0,
-        due_at=now,
+        due_at=Now(),
         claimed_at=None,
-        created_at=now,
+        created_at=timezone.now(),
         sent_at=None,
         delivered_at=None,
         last_error="",
@@ -138,14 +138,19 @@ def message_id(mail: OutgoingMail) -> str:
 
 
 def claim(*, limit: int = BATCH_SIZE) -> list[OutgoingMail]:
-    """Claim up to `limit` due emails for a lease, the most urgent first."""
-    now = timezone.now()
+    """Claim up to `limit` due emails for a lease, the most urgent first.
+
+    The lease begins at the database's time, so that workers agree on when it ends.
+    """
     with transaction.atomic():
         # Emails that failed before come last, so that a few bad ones cannot hold up the others.
-        due = OutgoingMail.objects.due(now).order_by("priority", "attempts", "due_at", "pk")
+        due = OutgoingMail.objects.due(Now()).order_by("priority", "attempts", "due_at", "pk")
         if connection.features.has_select_for_update_skip_locked:
             due = due.select_for_update(skip_locked=True)
-        ids = list(due.values_list("pk", flat=True)[:limit])
+        moments = dict(due.annotate(now=Now()).values_list("pk", "now")[:limit])
+        if not moments:
+            return []
+        ids, now = list(moments), min(moments.values())
         OutgoingMail.objects.filter(pk__in=ids).update(
             due_at=now + lease(),
             attempts=F("attempts") + 1,

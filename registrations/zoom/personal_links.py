@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from events.addresses import ascii_address
@@ -78,7 +78,7 @@ def try_again(*, event: Event) -> int:
     # Links whose call is under way have an `asked_at`.
     links = PersonalLink.objects.filter(seat__session__event=event, asked_at=None)
     failed = links.exclude(state=PersonalLink.State.ISSUED)
-    count = failed.update(state=PersonalLink.State.WANTED, due_at=timezone.now(), problem="")
+    count = failed.update(state=PersonalLink.State.WANTED, due_at=Now(), problem="")
     sync_links_soon()
     return count
 
@@ -110,7 +110,7 @@ def wanted_seats(now: dt.datetime) -> SeatQuerySet:
 def detach(links: PersonalLinkQuerySet) -> None:
     """Detach links from their seats. They are revoked at Zoom, and the seats may get new ones."""
     # A link whose call is under way keeps its lease: its worker has yet to record the outcome.
-    links.filter(asked_at=None).update(due_at=timezone.now())
+    links.filter(asked_at=None).update(due_at=Now())
     links.update(seat=None)
 
 
@@ -208,7 +208,7 @@ def _finish_calls(calls: Calls, following: Calls, end: float) -> zoom_client.Zoo
     failure = None
     for call in as_completed(calls):
         if call.cancelled():
-            _update(calls[call], asked_at=None, due_at=timezone.now())
+            _update(calls[call], asked_at=None, due_at=Now())
             continue
         try:
             with sync.tracking_account_health():
@@ -242,12 +242,12 @@ def _claim_some(meeting: Meeting) -> list[PersonalLink]:
             email=seat.registration.email,
             meeting=meeting,
             zoom_id=meeting.zoom_id,
-            due_at=now + LEASE,
+            due_at=Now() + LEASE,
         )
         for seat in missing.order_by("pk")[:CLAIM_SIZE]
     )
     wanted = meeting.personal_links.filter(seat__in=seats, state=PersonalLink.State.WANTED)
-    due = wanted.filter(zoom_id=F("meeting__zoom_id"), due_at__lte=now)
+    due = wanted.filter(zoom_id=F("meeting__zoom_id"), due_at__lte=Now())
     return created or _claim(due, CLAIM_SIZE)
 
 
@@ -256,7 +256,7 @@ def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
     """Lease some of these links; no other worker gets them."""
     rows = links.select_for_update(skip_locked=True, of=("self",)).order_by("pk")
     claimed = list(rows.select_related("seat__registration")[:limit])
-    _update(claimed, due_at=timezone.now() + LEASE)
+    _update(claimed, due_at=Now() + LEASE)
     return claimed
 
 
@@ -283,7 +283,7 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
     for link in links:
         outcome = outcomes.get(_key(link), unnamed)
         if isinstance(outcome, zoom_client.TryLater | zoom_client.MeetingFull):
-            due_at = getattr(outcome, "retry_at", None) or now + REJECTED_DELAY
+            due_at = getattr(outcome, "retry_at", None) or Now() + REJECTED_DELAY
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
             continue
         is_host = getattr(outcome, "code", None) == zoom_client.HOST_CANNOT_REGISTER
@@ -320,14 +320,13 @@ def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> 
 
 def _postpone(links: Sequence[PersonalLink], error: zoom_client.ZoomError) -> None:
     """A call failed for all of these links: save why, and when to try again."""
-    now = timezone.now()
-    changes: dict[str, Any] = {"problem": str(error), "due_at": now, "asked_at": None}
+    changes: dict[str, Any] = {"problem": str(error), "due_at": Now(), "asked_at": None}
     if isinstance(error, zoom_client.TryLater):
-        changes["due_at"] = error.retry_at or now + RECHECK_DELAY
+        changes["due_at"] = error.retry_at or Now() + RECHECK_DELAY
         if error.may_be_done:
             del changes["asked_at"]
     elif isinstance(error, zoom_client.Rejected):
-        changes["due_at"] = now + REJECTED_DELAY
+        changes["due_at"] = Now() + REJECTED_DELAY
         logger.warning("Zoom rejected registrants of meeting %s: %s", links[0].zoom_id, error)
         if isinstance(error, zoom_client.NotFound):
             sync.mark_gone(links[0].zoom_id)
@@ -340,16 +339,15 @@ def _update(links: Iterable[PersonalLink], **changes: Any) -> None:
 
 def _release_waiting_emails(links: Iterable[PersonalLink]) -> None:
     """Release emails that were held back until these links were issued."""
-    now = timezone.now()
     held = OutgoingMail.objects.filter(
         state=OutgoingMail.State.WAITING,
         kind__in=[OutgoingMail.Kind.LINKS, OutgoingMail.Kind.PROMOTED],
         attempts=0,
-        due_at__gt=now,
+        due_at__gt=Now(),
         registration__seats__personal_link__in=[link.pk for link in links],
     )
     if people := set(held.values_list("registration", flat=True)):
-        held.filter(registration__in=people - awaiting_links(people)).update(due_at=now)
+        held.filter(registration__in=people - awaiting_links(people)).update(due_at=Now())
         mail_queue.wake_workers()
 
 
@@ -363,7 +361,7 @@ def _key(link: PersonalLink) -> str:
 def _revoke_some(meeting: Meeting) -> bool:
     """Cancel some of the meeting's detached links at Zoom. Returns whether there may be more."""
     detached = meeting.personal_links.filter(seat=None, zoom_id=F("meeting__zoom_id"))
-    due = detached.filter(due_at__lte=timezone.now())
+    due = detached.filter(due_at__lte=Now())
     links = _claim(due, zoom_client.REGISTRANTS_PER_CALL)
     if not links:
         return False

@@ -424,7 +424,7 @@ def test_writing_confirmations_takes_the_same_queries_for_any_number(
         sign_up(week, f"P{number} X", needs=["asl"], needs_other=f"Word {number}")
     access_needs.confirm(needs=arranged())
     claimed = list(OutgoingMail.objects.filter(kind="access").select_related("registration"))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         write = writer.writer_for(claimed)
         for mail in claimed:
             write(mail)

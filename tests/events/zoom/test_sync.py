@@ -15,6 +15,8 @@ from tests.fake_zoom import FakeZoom
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
+HOUR = dt.timedelta(hours=1)
+
 
 @pytest.fixture
 def shared(week: Event, zoom_account: FakeZoom) -> Event:
@@ -200,6 +202,31 @@ def test_result_of_an_expired_lease_is_not_recorded(shared, zoom_account, monkey
     monkeypatch.setattr(zoom_client, "create_meeting", create)
     sync_now(2)
     assert len(zoom_account.meetings) == 6
+
+
+@pytest.mark.clock_alone
+def test_meeting_claimed_by_a_clock_that_was_ahead_is_due_again_within_minutes(
+    shared, zoom_account, monkeypatch
+):
+    def die(host, spec):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zoom_client, "create_meeting", die)
+    with time_machine.travel(timezone.now() + HOUR), pytest.raises(KeyboardInterrupt):
+        sync.sync_meetings()
+    latest = Meeting.objects.latest("due_at").due_at
+    assert timezone.now() < latest < timezone.now() + HOUR / 4
+
+
+@pytest.mark.clock_alone
+def test_retries_and_pauses_are_no_longer_although_the_clock_is_ahead(shared, zoom_account):
+    zoom_account.fail("503", call="create_meeting")
+    with time_machine.travel(timezone.now() + HOUR):
+        sync.sync_meetings()
+    account, soon = ZoomAccount.objects.get(), timezone.now() + dt.timedelta(seconds=5)
+    assert account.problem
+    assert account.resumes_at < soon
+    assert all(meeting.due_at < soon for meeting in Meeting.objects.all())
 
 
 # Updating

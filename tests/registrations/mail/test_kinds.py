@@ -277,7 +277,7 @@ def test_writing_a_batch_takes_the_same_queries_for_3_people_as_for_30(
         for number in range(count):
             sign_up(week, f"P{count}x{number} X")
         claimed = list(OutgoingMail.objects.select_related("registration"))
-        with django_assert_num_queries(6):
+        with django_assert_num_queries(7):
             write = writer.writer_for(claimed)
             for mail in claimed:
                 write(mail)

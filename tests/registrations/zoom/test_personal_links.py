@@ -1,5 +1,6 @@
 """Each seat of an event with personal links is a registrant at Zoom, and no one else is."""
 
+import contextlib
 import datetime as dt
 import time
 
@@ -163,6 +164,42 @@ def test_leased_links_are_left_to_their_worker(personal, zoom_account):
     ZoomAccount.objects.update(resumes_at=timezone.now())
     personal_links.sync_links()
     assert not PersonalLink.objects.issued().exists()
+
+
+@pytest.mark.clock_alone
+@pytest.mark.parametrize("fault", ["503", "killed"])
+def test_links_claimed_by_a_clock_that_was_ahead_are_due_again_within_a_lease(
+    personal, zoom_account, monkeypatch, fault
+):
+    people = crowd(personal, 3)
+    zoom_account.fail("503", call="add_registrants", times=None)
+
+    def die(*args):
+        raise KeyboardInterrupt
+
+    if fault == "killed":
+        monkeypatch.setattr(zoom_client, "add_registrants", die)
+    with (
+        time_machine.travel(timezone.now() + dt.timedelta(hours=1)),
+        pytest.raises(KeyboardInterrupt) if fault == "killed" else contextlib.nullcontext(),
+    ):
+        personal_links.sync_links()
+    assert PersonalLink.objects.count() >= len(people)
+    latest = PersonalLink.objects.latest("due_at").due_at
+    assert timezone.now() < latest <= timezone.now() + personal_links.LEASE
+
+
+@pytest.mark.clock_alone
+def test_email_that_waits_for_links_waits_no_longer_although_the_clock_is_ahead(
+    personal, zoom_account
+):
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
+        alice = sign_up(personal)
+    due_at = alice.mails.get().due_at
+    assert timezone.now() < due_at <= timezone.now() + personal_links.EMAIL_HOLD
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
+        personal_links.sync_links()
+    assert alice.mails.get().due_at <= timezone.now()
 
 
 def test_refused_address_shows_why_and_the_others_get_links(personal, zoom_account):
