@@ -11,6 +11,7 @@ from events import parsing
 from registrations.mail import unsubscribe
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
+from registrations.outbox.connection import has_no_such_address
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +19,6 @@ logger = logging.getLogger(__name__)
 HARD = re.compile(
     r'"hard_bounce": true|: "((activity\.)?hard_?bounced?|invalid_email|permanent)"', re.IGNORECASE
 )
-# The status in the mail server's answer says more (RFC 3463): these mean that there is no such
-# address, mailbox or domain. Others do not, such as 5.2.2 (mailbox full) and 5.7.1 (policy).
-STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
-NO_SUCH_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)|5\.2\.1|5\.4\.(4|310)")
 
 MAY_HAVE_BEEN_SENT = ("waiting", "sent", "bounced")
 # By Anymail's names for them ("normalized tracking events").
@@ -62,8 +59,10 @@ def _is_hard(event: Any) -> bool:
     """Whether an address doesn't exist. If a report doesn't say so clearly: no."""
     if event.event_type != "bounced" and event.reject_reason != "invalid":
         return False
-    if status := STATUS.search(f"{event.mta_response} {event.description}"):
-        return bool(NO_SUCH_ADDRESS.fullmatch(status[0]))
+    # The mail server's own answer says more.
+    is_absent = has_no_such_address(f"{event.mta_response} {event.description}")
+    if is_absent is not None:
+        return is_absent
     is_named_hard = HARD.search(json.dumps(event.esp_event, default=str))
     return event.reject_reason == "invalid" or bool(is_named_hard)
 

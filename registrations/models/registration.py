@@ -54,25 +54,28 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         state = OutgoingMail.State
         emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
         came_back = emails.filter(
-            Q(state=state.COMPLAINED) | is_current_bounce(), created_at__gte=OuterRef("email_since")
+            Q(state=state.COMPLAINED) | is_current_bounce(state.BOUNCED),
+            created_at__gte=OuterRef("email_since"),
         ).order_by("-state")
         ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         outcomes = (Subquery(mails.values("state")[:1]) for mails in (came_back, ended))
         return self.annotate(last_outcome=Coalesce(*outcomes))
 
     def with_bounced_since(self) -> Any:
-        """Annotate `bounced_since`: when the first email was sent that found no such address.
+        """Annotate `bounced_since`: when an email first turned out to have no such address.
 
         None if there is none, as in `with_last_outcome`: the address was corrected, or a newer
         email was delivered. Soft bounces don't count.
         """
         hard = OutgoingMail.objects.filter(
-            is_current_bounce(),
+            is_current_bounce(OutgoingMail.State.BOUNCED, OutgoingMail.State.FAILED),
             registration=OuterRef("pk"),
             is_hard_bounce=True,
             created_at__gte=OuterRef("email_since"),
-        ).order_by("sent_at")
-        return self.annotate(bounced_since=Subquery(hard.values("sent_at")[:1]))
+        )
+        # An email that the mail server refused at once was never sent.
+        hard = hard.annotate(since=Coalesce("sent_at", "created_at"))
+        return self.annotate(bounced_since=Subquery(hard.order_by("since").values("since")[:1]))
 
     def unverified(self) -> "RegistrationQuerySet":
         """People who have used no link and attended nothing, and whom no organizer registered."""
@@ -100,14 +103,14 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)
 
 
-def is_current_bounce() -> Q:
-    """The condition for an email that bounced, if no newer one to the person was delivered."""
+def is_current_bounce(*states: str) -> Q:
+    """The condition for emails in such a state, if no newer one to the person was delivered."""
     delivered_later = OutgoingMail.objects.filter(
         registration=OuterRef("registration"),
         delivered_at__isnull=False,
-        sent_at__gt=OuterRef("sent_at"),
+        sent_at__gt=Coalesce(OuterRef("sent_at"), OuterRef("created_at")),
     )
-    return Q(~Exists(delivered_later), state=OutgoingMail.State.BOUNCED)
+    return Q(~Exists(delivered_later), state__in=states)
 
 
 class Registration(Searchable):

@@ -13,6 +13,16 @@ from urllib3.exceptions import MaxRetryError
 MESSAGE_REJECTED_STATUSES = {400, 413, 422}
 # Sending limit exceeded; or rejected by policy, for lack of authentication or reputation.
 SENDER_REJECTED = re.compile(r"5\.(4\.5|7\.\d+)\b")
+# A status in a mail server's answer (RFC 3463). These mean that there is no such address, mailbox
+# or domain. Others don't, such as 5.2.2 (mailbox full) and 5.7.1 (policy).
+STATUS = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+NO_SUCH_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)|5\.2\.1|5\.4\.(4|310)")
+
+
+def has_no_such_address(answer: str) -> bool | None:
+    """Whether a mail server's answer says that the address doesn't exist; None if it's unclear."""
+    status = STATUS.search(answer)
+    return bool(NO_SUCH_ADDRESS.fullmatch(status[0])) if status else None
 
 
 @dataclass(frozen=True)

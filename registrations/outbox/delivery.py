@@ -26,6 +26,7 @@ from registrations.outbox.connection import (
     Outcome,
     Rejected,
     RenderFailed,
+    has_no_such_address,
 )
 
 logger = logging.getLogger(__name__)
@@ -213,7 +214,9 @@ class DeliveryRun:
                 sent = partial(_update_sent, mail, self._clock.now(), provider_id[:200])
                 self._persist(sent, [mail.pk], mail.due_at)
             case Rejected(answer, permanent=True):
-                self._record([mail], state=OutgoingMail.State.FAILED, last_error=answer)
+                is_absent = bool(has_no_such_address(answer))
+                failed = {"state": OutgoingMail.State.FAILED, "is_hard_bounce": is_absent}
+                self._record([mail], last_error=answer, **failed)
             case Rejected(answer):
                 self._retry_later(mail, answer)
             case ConnectionFailed(error, had_mail):

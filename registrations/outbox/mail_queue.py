@@ -116,6 +116,7 @@ def resend(mails: OutgoingMailQuerySet) -> int:
         sent_at=None,
         delivered_at=None,
         last_error="",
+        is_hard_bounce=False,
         provider_id="",
     )
     transaction.on_commit(wake_workers)

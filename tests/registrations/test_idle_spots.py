@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from events.models import Event, Session
 from registrations import seats, signup, tasks
-from registrations.mail import bounces
+from registrations.mail import bounces, writer
 from registrations.models import OutgoingMail, Registration, Seat
-from registrations.outbox import mail_queue
+from registrations.outbox import delivery, mail_queue
 from tests.people import coming_week, filled_form, sign_up
 from tests.registrations.admin.test_registrations import form_of
 
@@ -162,6 +162,21 @@ def test_providers_words_for_a_hard_bounce(small, report):
     bounce(alice, **report)
     tasks.queue_due_mails()
     assert waitlist(small) == ["Alice"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "freed"),
+    [("550 5.1.1 No such user", ["Alice"]), ("552 5.2.2 Mailbox full", []), ("550 Go away", [])],
+)
+def test_mail_server_refuses_an_address_at_once(small, smtp, answer, freed):
+    smtp.refuse("alice@example.org", answer)
+    alice = sign_up(small.event, "Alice Adams", sessions=[small])
+    delivery.deliver_due(writer.writer_for)
+    assert alice.mails.get().state == "failed"
+    register(small, "Bob", "Charlie")
+    tasks.queue_due_mails()
+    assert waitlist(small) == (freed or ["Charlie"])
+    assert correct(alice.seats.get()) == [alice.seats.get()] * len(freed)
 
 
 def test_bounce_of_an_old_address_frees_nothing(small):
