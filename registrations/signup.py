@@ -135,6 +135,11 @@ def decline(*, registrations: Iterable[Registration]) -> int:
     return len(people)
 
 
+def switch_language(*, registration: Registration, language: str) -> None:
+    """Set the language of someone's page, calendar and emails, also of those already queued."""
+    Registration.objects.filter(pk=registration.pk).update(language=language)
+
+
 @transaction.atomic
 def renew_links(*, registrations: Iterable[Registration]) -> int:
     """Replace people's links, such as after one was leaked, and email the new ones.

@@ -10,6 +10,7 @@ urlpatterns = [
     path("me/<slug:token>/visit/", my_page.visit, name="visit"),
     path("me/<slug:token>/calendar.ics", my_page.my_calendar, name="my_calendar"),
     path("me/<slug:token>/change/", my_page.change, name="change"),
+    path("me/<slug:token>/language/", my_page.switch_language, name="switch_language"),
     path("me/<slug:token>/resend/", my_page.resend, name="resend"),
     path("me/<slug:token>/renew/", my_page.renew, name="renew"),
     path("me/<slug:token>/cancel/", my_page.cancel, name="cancel"),

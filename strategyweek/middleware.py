@@ -1,9 +1,12 @@
 """Rejects malformed requests, and keeps secret URLs secret."""
 
 from collections.abc import Callable
+from urllib.parse import quote
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
 
 from strategyweek.error_pages import page_not_found
 from strategyweek.logs import PERSONAL_PATHS
@@ -27,6 +30,36 @@ def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
         if has_nul or charset not in {"utf-8", "utf8"}:
             return render(request, "400.html", status=400)
         return get_response(request)
+
+    return middleware
+
+
+def choose_language(get_response: GetResponse) -> GetResponse:
+    """Remember the language that someone chose with a link to `?language=`, in a cookie.
+
+    Without one, Django's LocaleMiddleware takes the browser's language.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        chosen = request.GET.get("language")
+        if chosen not in dict(settings.LANGUAGES) or request.method != "GET":
+            response = get_response(request)
+            # The server's own cache tells languages apart. A browser's would not.
+            patch_vary_headers(response, ["Cookie"])
+            return response
+        query = request.GET.copy()
+        del query["language"]
+        # A path that starts with two slashes would lead to another site.
+        path = "/" + quote(request.path).lstrip("/")
+        response = redirect(f"{path}?{query.urlencode()}" if query else path)
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            chosen,
+            max_age=settings.LANGUAGE_COOKIE_AGE,
+            samesite="Lax",
+            secure=settings.SESSION_COOKIE_SECURE,
+        )
+        return response
 
     return middleware
 

@@ -303,7 +303,15 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         (
             None,
             {
-                "fields": ["event", "name", "email", "organization", "us_state", "time_zone"],
+                "fields": [
+                    "event",
+                    "name",
+                    "email",
+                    "organization",
+                    "us_state",
+                    "time_zone",
+                    "language",
+                ],
                 "description": "A new email address of someone approved gets the links at once. "
                 "People register on the public page, or you do it there for them.",
             },

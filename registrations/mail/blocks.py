@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 
 from events import ical
 from events.calendars import invitation, seat_entry, waitlist_entry
@@ -37,7 +38,7 @@ class BlockRenderer:
     """Renders the blocks of a batch of emails. They are cached for the next batches too."""
 
     def __init__(self) -> None:
-        self._keyed: dict[int, Keyed[Session]] = {}
+        self._keyed: dict[tuple[int, str], Keyed[Session]] = {}
 
     def sessions(self, form: str, sessions: Iterable[Session], zone: zoneinfo.ZoneInfo) -> str:
         """The sessions' blocks. The form is a template of mails/session/, such as full.html."""
@@ -53,16 +54,18 @@ class BlockRenderer:
         return ical.calendar(name=event.name, entries=entries)
 
     def _with_key(self, session: Session) -> Keyed[Session]:
-        if session.pk not in self._keyed:
+        language = get_language()
+        if (session.pk, language) not in self._keyed:
             event = session.event
             key = (
+                language,
                 *(session.pk, session.slug, session.snapshot(), session.revision),
                 *(session.updated_at, session.recording_url, session.notes_url),
                 *(bool(session.join_url), event.has_personal_links),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )
-            self._keyed[session.pk] = Keyed(key, session)
-        return self._keyed[session.pk]
+            self._keyed[session.pk, language] = Keyed(key, session)
+        return self._keyed[session.pk, language]
 
 
 def session_invitation(

@@ -10,6 +10,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 
 from events.addresses import ascii_address
 from events.links import absolute
@@ -33,6 +34,7 @@ class MailContext:
 
     kind: MailKind
     event: Event
+    language: str
     zone: zoneinfo.ZoneInfo
     sessions: tuple[Session, ...]
     session: Session | None = None
@@ -121,7 +123,7 @@ class Composer:
 
 
 def _with_key(event: Event) -> Keyed[Event]:
-    shown = (event.pk, event.slug, event.name, event.host, event.contact_email)
+    shown = (get_language(), event.pk, event.slug, event.name, event.host, event.contact_email)
     return Keyed((*shown, event.time_zone, event.doors_open_minutes), event)
 
 

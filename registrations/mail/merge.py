@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils.html import escape
+from django.utils.translation import get_language
 
 from events import ical
 from events.addresses import ascii_address
@@ -150,7 +151,7 @@ class MergeTemplate:
     def _zoom_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
         links = {}
         for pk in self.zoom_link_sessions:
-            for extension, block in _zoom_link_blocks().items():
+            for extension, block in _zoom_link_blocks(get_language()).items():
                 url = zoom_urls.get(pk, "")
                 link = block.replace(ZOOM_URL, escape(url) if extension == "html" else url)
                 links[zoom_link_field(pk, extension)] = link if url else ""
@@ -158,8 +159,8 @@ class MergeTemplate:
 
 
 @cache
-def _zoom_link_blocks() -> dict[str, str]:
-    """By extension, the block with someone's own Zoom link."""
+def _zoom_link_blocks(language: str) -> dict[str, str]:
+    """By extension, the block with someone's own Zoom link, in the current language."""
     context = {"own_url": ZOOM_URL, **COLORS}
     return {
         extension: render_to_string(f"mails/parts/own_link.{extension}", context)

@@ -59,6 +59,7 @@ def sample(
     context = MailContext(
         kind=kind,
         event=event,
+        language=attendee.language,
         zone=attendee.zone,
         sessions=tuple(sessions[1:] if on_waitlist else sessions),
         waiting=(session,) if on_waitlist else (),
@@ -78,7 +79,9 @@ def sample(
 def announcement_preview(announcement: Announcement, person: Registration) -> PersonalMail:
     """The announcement as this person would get it, but without their secret links."""
     event, kind = announcement.event, MailKind.ANNOUNCEMENT
-    context = MailContext(kind, event, person.zone, sessions=(), announcement=announcement)
+    context = MailContext(
+        kind, event, person.language, person.zone, sessions=(), announcement=announcement
+    )
     reader = sample_attendee(event)
     reader.name, reader.email = person.name, person.email
     return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from django.core.mail import EmailMessage
+from django.utils import translation
 
 from events.clock import database_time
 from events.models import Event, Revision, Session
@@ -60,6 +61,10 @@ class _Batch:
             return None
         if mail.kind == MailKind.LEFT and self._is_back(person, mail):
             return None
+        with translation.override(person.language):
+            return self._write_in_language(mail, person)
+
+    def _write_in_language(self, mail: OutgoingMail, person: Registration) -> EmailMessage | None:
         context = self._context(mail, person)
         sessions, now = context.sessions + context.waiting, self._composer.now
         if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
@@ -82,6 +87,7 @@ class _Batch:
         return MailContext(
             kind=MailKind(mail.kind),
             event=self._events[person.event_id],
+            language=person.language,
             zone=person.zone,
             sessions=tuple(each for each in own if seats[each.pk] == Seat.State.SEATED),
             session=self._sessions.get(mail.session_id or 0),

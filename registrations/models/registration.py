@@ -5,6 +5,7 @@ import secrets
 import zoneinfo
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -131,6 +132,10 @@ class Registration(Searchable):
     organization = models.CharField(max_length=150, blank=True, validators=[validate_plain_line])
     us_state = models.CharField("state", max_length=2, blank=True, choices=US_STATES)
     time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
+    # Of their own page, emails and calendar.
+    language = models.CharField(
+        max_length=10, choices=settings.LANGUAGES, default=settings.LANGUAGE_CODE
+    )
     strategies = models.ManyToManyField(
         Track, blank=True, related_name="interested", verbose_name="strategies of interest"
     )

@@ -4,6 +4,7 @@ import hashlib
 
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.utils import translation
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
@@ -20,6 +21,7 @@ def feed(request: HttpRequest, token: str) -> HttpResponseBase:
     registrations = Registration.objects.admitted().select_related("event")
     registration = get_object_or_404(registrations, token=token)
     joining.record_use(registration)
+    translation.activate(registration.language)
     seats = registration.seats.filter(session__status=Session.Status.PUBLISHED)
     calendar = feed_for(registration, seats.select_related("session__event", "session__meeting"))
     response = calendar_response(calendar, f"{registration.event.slug}.ics")

@@ -4,7 +4,8 @@ from csp.decorators import csp_replace
 from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.urls import reverse
+from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -28,6 +29,7 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
     seat = seat_for_link(token, session_slug)
     if seat is None:
         return redirect_without_seat(token, session_slug)
+    translation.activate(seat.registration.language)
     status = joining.SeatStatus(seat, timezone.now())
     if status.leads_to_zoom and request.method == "POST":
         joining.record_opened(seat)
@@ -39,6 +41,7 @@ def join(request: HttpRequest, token: str, session_slug: str) -> HttpResponse:
         "registration": seat.registration,
         "event": status.session.event,
         "zone": seat.registration.zone,
+        "language_url": reverse("switch_language", args=[token]),
     }
     response = render(request, "registrations/join.html", context)
     if status.join_page_refresh is not None:

@@ -4,10 +4,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -21,9 +22,14 @@ from registrations.personal_calendar import personal_calendar_for
 
 
 def registration_for(token: str) -> Registration:
-    """Raises Http404 for an unknown or renewed token, and for an erased registration."""
+    """Find a registration, and go on in its language.
+
+    Raises Http404 for an unknown or renewed token, and for an erased registration.
+    """
     registrations = Registration.objects.filter(erased_at=None).select_related("event")
-    return get_object_or_404(registrations, token=token)
+    registration = get_object_or_404(registrations, token=token)
+    translation.activate(registration.language)
+    return registration
 
 
 @require_safe
@@ -62,6 +68,7 @@ def base_context(request: HttpRequest, registration: Registration) -> dict[str, 
         "registration": registration,
         "event": registration.event,
         "zone": registration.zone,
+        "language_url": reverse("switch_language", args=[registration.token]),
         "notice": request.GET.get("notice"),
     }
 
@@ -80,6 +87,19 @@ def visit(request: HttpRequest, token: str) -> HttpResponse:
     """
     joining.record_use(registration_for(token))
     return HttpResponse(status=204)
+
+
+@csrf_exempt
+@require_POST
+def switch_language(request: HttpRequest, token: str) -> HttpResponse:
+    """Set the language of someone's page, emails and calendar.
+
+    The secret in the address is enough, also where the browser blocks cookies.
+    """
+    registration = registration_for(token)
+    if (language := request.POST.get("language")) in dict(settings.LANGUAGES):
+        signup.switch_language(registration=registration, language=language)
+    return redirect_to_my_page(registration)
 
 
 @require_safe

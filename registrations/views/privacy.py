@@ -4,6 +4,8 @@ import logging
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import translation
 from django.views.decorators.http import require_http_methods, require_safe
 
 from registrations.models import Registration, RegistrationQuerySet
@@ -35,9 +37,16 @@ def erase(request: HttpRequest, token: str) -> HttpResponse:
     """Explain what erasing does, and do it. A second POST, or an old link, finds nothing left."""
     if request.method != "POST":
         registration = get_object_or_404(with_data_access(), token=token)
-        context = {"registration": registration, "event": registration.event}
+        translation.activate(registration.language)
+        context = {
+            "registration": registration,
+            "event": registration.event,
+            "language_url": reverse("switch_language", args=[token]),
+        }
         return render(request, "registrations/erase.html", context)
     found = with_data_access().filter(token=token).first()
+    if found:
+        translation.activate(found.language)
     if found is None or not erasure.erase(registration=found):
         return render(request, "registrations/erased.html", status=404)
     logger.info("A participant erased their registration for %s.", found.event.slug)

@@ -8,6 +8,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -39,7 +40,12 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None
-    signup.register(event=context["event"], verified_at=verified_at, **form.cleaned_data)
+    signup.register(
+        event=context["event"],
+        verified_at=verified_at,
+        language=get_language(),
+        **form.cleaned_data,
+    )
     context["email"] = form.cleaned_data["email"]
     context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])
     return render(request, "registrations/registered.html", context)
@@ -71,5 +77,6 @@ def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
         name = "register" if context["phase"] == Event.Phase.OPEN else "not_open"
         return render_to_string(f"registrations/{name}.html", context)
 
-    page = caches["pages"].get_or_set(f"register/{event_slug}", rendered, 5)
+    key = f"register/{get_language()}/{event_slug}"
+    page = caches["pages"].get_or_set(key, rendered, 5)
     return HttpResponse(str(page).replace(CSRF_PLACEHOLDER, get_token(request)))

@@ -98,8 +98,15 @@ def test_every_personal_field_is_exported_or_left_out_for_a_reason():
 @pytest.mark.once
 def test_new_fields_are_exported_and_erased_unless_listed():
     """A new field fails this test: does it belong in the file, and is its default blank?"""
-    details = {"name", "email", "organization", "us_state", "time_zone", "strategies", "needs"}
-    details |= {"needs_other", "wants_doors_email", "unsubscribed_at", "verified_at"}
+    details = {"name", "email", "organization", "us_state", "time_zone", "language"}
+    details |= {
+        "strategies",
+        "needs",
+        "needs_other",
+        "wants_doors_email",
+        "unsubscribed_at",
+        "verified_at",
+    }
     history = {"email_since", "created_at", "canceled_at", "approval", "decided_at"}
     history |= {"canceled_by_organizer"}
     assert set(export.exported_fields(Registration)) == details | history

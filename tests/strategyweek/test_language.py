@@ -1,0 +1,116 @@
+"""Which language pages and emails are in."""
+
+from typing import Any
+
+import pytest
+from django.utils import translation
+
+from registrations import signup
+from registrations.mail import writer
+from registrations.models import OutgoingMail, Registration
+from tests.people import filled_form, sign_up
+
+pytestmark = pytest.mark.django_db
+
+SPANISH, ENGLISH = '<html lang="es"', '<html lang="en"'
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """Requests leave their language behind."""
+    with translation.override("en"):
+        yield
+
+
+def language(response) -> str:
+    return response.content.decode().partition('<html lang="')[2][:2]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "shown"),
+    [
+        ("es-MX,es;q=0.9,en;q=0.5", "es"),
+        ("en-US,en;q=0.9,es;q=0.5", "en"),
+        ("fr-CA,fr", "en"),
+        ("x" * 10_000, "en"),
+        ("es" + ",es;q=0.1" * 1_000, "es"),
+        ("*;q=\0", "en"),
+        ("", "en"),
+    ],
+)
+def test_browsers_language_at_first(client, week, accepted, shown):
+    for path in ("/", f"/{week.slug}/register/", f"/{week.slug}/find/", "/nothing-here/"):
+        assert language(client.get(path, headers={"accept-language": accepted})) == shown
+
+
+def test_chosen_language_is_remembered(client, week):
+    answer = client.get(f"/{week.slug}/?language=es&from=flyer")
+    assert (answer.status_code, answer["Location"]) == (302, f"/{week.slug}/?from=flyer")
+    assert language(client.get("/", headers={"accept-language": "en"})) == "es"
+    assert client.get("/?language=en")["Location"] == "/"
+    assert language(client.get("/", headers={"accept-language": "es"})) == "en"
+
+
+@pytest.mark.parametrize("code", ["xx", "", "es\r\nSet-Cookie: a=b", "ES", "../es"])
+def test_unknown_language_changes_nothing(client, week, code):
+    answer = client.get("/", {"language": code})
+    assert (answer.status_code, answer.cookies) == (200, {})
+
+
+def test_choice_leads_to_no_other_site(client):
+    answer = client.get("/", {"language": "es"}, PATH_INFO="//example.org/")
+    assert answer["Location"] == "/example.org/"
+
+
+def test_pages_link_to_the_other_language(client, week):
+    page = client.get("/").content.decode()
+    assert '<a href="?language=es" hreflang="es" lang="es" rel="nofollow">Español</a>' in page
+
+
+def test_registration_keeps_the_language_it_was_made_in(client, week):
+    client.get("/?language=es")
+    client.post(f"/{week.slug}/register/", filled_form(week))
+    registration = Registration.objects.get()
+    assert registration.language == "es"
+    client.get("/?language=en")
+    paths = ("", "change/", "cancel/", "renew/", "erase/")
+    for path in paths:
+        assert language(client.get(f"/me/{registration.token}/{path}")) == "es"
+
+
+def test_switching_on_the_own_page_also_switches_queued_emails(client, week):
+    registration = sign_up(week)
+    page = client.get(registration.get_absolute_url()).content.decode()
+    action = f"/me/{registration.token}/language/"
+    assert f'action="{action}"' in page
+    answer = client.post(action, {"language": "es"})
+    assert answer["Location"] == registration.get_absolute_url()
+    assert language(client.get(registration.get_absolute_url())) == "es"
+    for code in ("xx", "", "es\0"):
+        client.post(action, {"language": code})
+    registration.refresh_from_db()
+    assert registration.language == "es"
+
+
+def test_page_that_is_not_secret_has_no_link_with_the_token(client, week):
+    registration = sign_up(week)
+    url = signup_link(registration)
+    assert registration.token not in client.get(url).content.decode()
+
+
+def signup_link(registration: Registration) -> str:
+    from registrations.mail.unsubscribe import unsubscribe_url
+
+    return unsubscribe_url(registration)
+
+
+def test_emails_of_one_batch_are_each_in_their_readers_language(week):
+    people = [sign_up(week, name) for name in ("Alice", "Bob", "Charlie")]
+    signup.switch_language(registration=people[1], language="es")
+    mails = list(OutgoingMail.objects.select_related("registration").order_by("pk"))
+    write = writer.writer_for(mails)
+    for mail, expected in zip(mails, ("en", "es", "en"), strict=True):
+        message: Any = write(mail)
+        (html, _kind), *_others = message.alternatives
+        assert f'lang="{expected}"' in html
+    assert translation.get_language() == "en"
