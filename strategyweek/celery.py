@@ -24,12 +24,16 @@ app.autodiscover_tasks(["strategyweek.accounts"])
 
 
 class ReplaceKilledChildren(bootsteps.StartStopStep):
-    """Looks for killed children twice a second. Otherwise Celery may notice one after five."""
+    """Looks for killed children ten times a second.
+
+    Celery looks when a child's pipe closes, which may be just before the system has recorded the
+    end of the process, and then again only after five seconds.
+    """
 
     requires = ("celery.worker.components:Pool",)
 
     def register_with_event_loop(self, worker: Any, hub: Any) -> None:
-        hub.call_repeatedly(0.5, worker.pool.maintain_pool)
+        hub.call_repeatedly(0.1, worker.pool.maintain_pool)
 
 
 app.steps["worker"].add(ReplaceKilledChildren)
