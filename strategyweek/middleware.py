@@ -8,6 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
+from events import parsing
 from strategyweek.error_pages import page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 
@@ -72,7 +73,7 @@ def limit_public_forms(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         size = request.META.get("CONTENT_LENGTH") or "0"
-        is_large = not size.isdecimal() or int(size) > MAX_PUBLIC_BODY_BYTES
+        is_large = parsing.integer(size, MAX_PUBLIC_BODY_BYTES + 1) > MAX_PUBLIC_BODY_BYTES
         if is_large and not request.path.startswith("/webhooks/") and not is_organizer(request):
             return render(request, "413.html", status=413)
         return get_response(request)

@@ -1,12 +1,19 @@
+import functools
+from collections.abc import Callable
+from typing import Any
+
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from anymail import urls as anymail_urls
+from anymail.utils import get_request_basic_auth
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, include, path
+from django.utils.crypto import constant_time_compare
 
 from strategyweek import dev_mailbox
 from strategyweek.accounts import admin as account_admin  # noqa: F401
@@ -41,12 +48,28 @@ handler404 = "strategyweek.error_pages.page_not_found"
 
 
 def bounce_urls(provider: str) -> list[URLPattern]:
-    """The URL where this email provider reports bounces. anymail checks the secret.
+    """The URL where this email provider reports bounces.
 
     The views of others would raise errors for lack of their settings.
     """
-    paths = {f"{provider}/tracking/", f"{provider}/"}
-    return [each for each in anymail_urls.urlpatterns if str(each.pattern) in paths]
+    urls = {str(each.pattern): each.callback for each in anymail_urls.urlpatterns}
+    paths = (f"{provider}/tracking/", f"{provider}/")
+    return [path(each, with_secret(urls[each])) for each in paths if each in urls]
+
+
+def with_secret(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Check the secret first: some of anymail's views parse the body, and may fail, before."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        given = get_request_basic_auth(request) or ""
+        if request.method == "POST" and not constant_time_compare(
+            given, settings.ANYMAIL["WEBHOOK_SECRET"]
+        ):
+            raise SuspiciousOperation("An email provider's report has a wrong secret.")
+        return view(request, **kwargs)
+
+    return wrapped
 
 
 if "WEBHOOK_SECRET" in settings.ANYMAIL:

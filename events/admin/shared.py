@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from events import schedule
+from events import parsing, schedule
 from events.models import Event, Session
 from events.search import search_key, typed_words
 from events.templatetags.times import zone_name
@@ -27,9 +27,8 @@ from events.zoom import status as zoom_status
 
 def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
     """Return the first row with these ids, which come from a URL or a form, or None."""
-    if all(str(value).isdecimal() for value in ids.values()):
-        return rows.filter(**ids).first()
-    return None
+    numbers = {name: parsing.integer(value, 0) for name, value in ids.items()}
+    return rows.filter(**numbers).first() if all(numbers.values()) else None
 
 
 def default_event() -> Event | None:

@@ -2,18 +2,15 @@
 
 import datetime as dt
 import html
-import importlib
 import json
 import logging
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +19,6 @@ import pytest
 import time_machine
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
-from allauth.socialaccount.providers import registry
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
@@ -30,7 +26,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import include, path
 from django.utils import timezone
 
 from events.load_week import load_strategy_week
@@ -39,12 +34,11 @@ from registrations import tasks
 from registrations.mail import bounces, stored_messages, writer
 from registrations.models import OutgoingMail
 from registrations.outbox import delivery, mail_queue
-from strategyweek import urls
 from strategyweek.accounts import tasks as account_tasks
-from strategyweek.accounts import urls as account_urls
 from strategyweek.settings import sign_in_providers
 from tests.browser import overflow
 from tests.people import sign_up
+from tests.public_urls import SITES, other_sites
 from tests.services.process import BASE_DIR
 from tests.strategyweek.test_settings import PRODUCTION, run
 
@@ -58,7 +52,6 @@ WEEKS = "/me/"
 MAILS = "/admin/registrations/outgoingmail/"
 CODE = re.compile(r"\b[A-Z]{4}-[A-Z]{4}\b")
 MINUTE = dt.timedelta(minutes=1)
-SITES = ("GOOGLE", "FACEBOOK", "X", "WORDPRESS", "GITHUB", "MICROSOFT")
 
 
 def request_code(client: Client, email: str = "alice@example.org") -> Any:
@@ -689,20 +682,13 @@ class OtherSite:
 
 
 @pytest.fixture
-def site(settings, monkeypatch) -> Iterator[OtherSite]:
+def site(monkeypatch) -> Iterator[OtherSite]:
     """All other sites are configured; WordPress.com, X and Google are a server on loopback."""
     from allauth.socialaccount.providers.google.views import GoogleOAuth2Adapter
     from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
 
     from strategyweek.accounts.wordpress.views import WordPressAdapter
 
-    for name in SITES:
-        monkeypatch.setenv(f"{name}_CLIENT_ID", f"{name}-id")
-        monkeypatch.setenv(f"{name}_CLIENT_SECRET", f"{name}-secret")
-    providers = list(sign_in_providers())
-    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *(app for app, *_rest in providers)]
-    settings.SOCIALACCOUNT_PROVIDERS = {name: keys for _app, name, keys, _origins in providers}
-    settings.SIGN_IN_ORIGINS = [origin for *_rest, origins in providers for origin in origins]
     site = OtherSite()
 
     class Handler(BaseHTTPRequestHandler):
@@ -725,26 +711,9 @@ def site(settings, monkeypatch) -> Iterator[OtherSite]:
             monkeypatch.setattr(adapter, "access_token_url", f"{site.url}/token")
         monkeypatch.setattr(WordPressAdapter, "profile_url", f"{site.url}/me")
         monkeypatch.setattr(TwitterOAuth2Adapter, "profile_url", f"{site.url}/users/me")
-        with other_site_urls(settings, monkeypatch):
+        with other_sites():
             yield site
         server.shutdown()
-
-
-@contextmanager
-def other_site_urls(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Add the other sites' sign-in URLs to ours."""
-    registry.provider_map.clear()
-    registry.loaded = False
-    try:
-        module = ModuleType("urls_with_other_sites")
-        patterns = importlib.reload(account_urls).urlpatterns
-        module.urlpatterns = [path("accounts/", include(patterns)), *urls.urlpatterns]  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-        settings.ROOT_URLCONF = module.__name__
-        yield
-    finally:
-        registry.provider_map.clear()
-        registry.loaded = False
 
 
 def sign_in_at(client: Client, name: str) -> Any:

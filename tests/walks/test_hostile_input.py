@@ -10,6 +10,7 @@ from registrations.models import Registration, email_key
 from strategyweek.middleware import MAX_PUBLIC_BODY_BYTES
 from strategyweek.urls import bounce_urls
 from tests.people import filled_form, sign_up
+from tests.public_urls import everything_configured
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -58,6 +59,11 @@ def test_larger_form_is_refused_before_it_is_read(client, week, url):
     answer = client.post(url, {"email": "a" + "\u0300\u0327" * MAX_PUBLIC_BODY_BYTES})
     assert answer.status_code == 413
     assert "shorten what you wrote" in answer.content.decode()
+
+
+@pytest.mark.parametrize("length", ["-1", "x", "\xb2", "9" * 5000])
+def test_form_of_an_impossible_length_is_refused(client, length):
+    assert client.post("/accounts/login/", headers={"content-length": length}).status_code == 413
 
 
 def test_organizers_may_send_more(client, week):
@@ -109,3 +115,11 @@ def test_only_the_configured_email_provider_has_a_webhook():
     assert [str(each.pattern) for each in bounce_urls("postmark")] == ["postmark/tracking/"]
     assert {str(each.pattern) for each in bounce_urls("mandrill")} >= {"mandrill/"}
     assert bounce_urls("") == []
+
+
+def test_report_of_an_email_provider_without_the_secret_is_not_read(client):
+    """Some of anymail's views parse it first, and raise errors if they can't."""
+    with everything_configured():
+        url = "/webhooks/mail/unisender_go/tracking/"
+        response = client.post(url, b"[" * 60_000, content_type="application/json")
+    assert response.status_code == 400
