@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from importlib.util import module_from_spec
 from types import ModuleType
 from urllib.parse import urlsplit
 
@@ -56,7 +57,11 @@ def other_sites() -> Iterator[None]:
             registry.provider_map.clear()
             registry.loaded = False
             try:
-                accounts = path("accounts/", include(importlib.reload(account_urls).urlpatterns))
+                # A copy: the module itself is for settings without other sites.
+                spec = account_urls.__spec__
+                copy = module_from_spec(spec)
+                spec.loader.exec_module(copy)
+                accounts = path("accounts/", include(copy.urlpatterns))
                 with more_urls(patch, "urls_with_other_sites", [accounts]):
                     yield
             finally:

@@ -1,5 +1,6 @@
 """The CPU time of the largest accepted form, with the worst characters, at each public URL."""
 
+import heapq
 import logging
 import time
 from collections.abc import Iterator
@@ -43,16 +44,16 @@ def bench_hostile(week) -> None:
             return Cost(seconds * 1000, route, what, body)
 
         logging.disable()
-        costs = [
+        costs = (
             cost(route, what, body, tries=1)
             for route in routes
             for what, body in bodies(visitors.fields(filled(route, values)))
-        ]
-        worst = sorted(costs, reverse=True)[: 6 * SHOWN]
-        costs = sorted((cost(*each[1:]) for each in worst), reverse=True)[:SHOWN]
-        empty = cost(costs[0].route, "an empty form", b"--y--\r\n")
+        )
+        worst = heapq.nlargest(6 * SHOWN, costs)
+        shown = heapq.nlargest(SHOWN, (cost(*each[1:]) for each in worst))
+        empty = cost(shown[0].route, "an empty form", b"--y--\r\n")
         logging.disable(logging.NOTSET)
-    for number, each in enumerate([*costs, empty]):
+    for number, each in enumerate([*shown, empty]):
         wanted = "" if number else "wanted: at most 50 ms"
         figure(f"{each.route}, {each.what}", f"{each.milliseconds:,.0f} ms", wanted)
 
