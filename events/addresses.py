@@ -2,6 +2,7 @@
 
 import idna
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 
 def ascii_address(email: str) -> str:
@@ -18,8 +19,8 @@ def ascii_address(email: str) -> str:
 
 def validate_deliverable(email: str) -> None:
     if not email.rpartition("@")[0].isascii():
-        raise ValidationError("Use the letters a to z, without accents, before the @.")
+        raise ValidationError(_("Use only letters without accents before the @."))
     try:
         ascii_address(email)
     except UnicodeError as error:
-        raise ValidationError("There is no such domain behind the @.") from error
+        raise ValidationError(_("Check the part after the @.")) from error

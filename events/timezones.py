@@ -2,34 +2,37 @@
 
 import zoneinfo
 from functools import cache
+from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 # An event's, unless an organizer chooses another.
 DEFAULT_TIME_ZONE = "America/Los_Angeles"
 # Any other IANA name is accepted too.
-COMMON_TIME_ZONES = [
-    ("America/New_York", "Eastern (New York)"),
-    ("America/Chicago", "Central (Chicago)"),
-    ("America/Denver", "Mountain (Denver)"),
-    ("America/Phoenix", "Arizona (Phoenix)"),
-    ("America/Los_Angeles", "Pacific (Los Angeles)"),
-    ("America/Anchorage", "Alaska (Anchorage)"),
-    ("Pacific/Honolulu", "Hawaii (Honolulu)"),
-    ("America/Puerto_Rico", "Atlantic (Puerto Rico)"),
-    ("Pacific/Guam", "Chamorro (Guam)"),
-    ("America/Mexico_City", "Mexico City"),
-    ("America/Toronto", "Toronto"),
-    ("America/Vancouver", "Vancouver"),
-    ("America/Bogota", "Bogotá"),
-    ("America/Sao_Paulo", "São Paulo"),
-    ("Europe/London", "London"),
-    ("Europe/Berlin", "Berlin"),
-    ("Africa/Lagos", "Lagos"),
-    ("Africa/Johannesburg", "Johannesburg"),
-    ("Asia/Kolkata", "Kolkata"),
-    ("Asia/Manila", "Manila"),
-    ("Australia/Sydney", "Sydney"),
+COMMON_TIME_ZONES: list[tuple[str, Any]] = [
+    ("America/New_York", _("Eastern (New York)")),
+    ("America/Chicago", _("Central (Chicago)")),
+    ("America/Denver", _("Mountain (Denver)")),
+    ("America/Phoenix", _("Arizona (Phoenix)")),
+    ("America/Los_Angeles", _("Pacific (Los Angeles)")),
+    ("America/Anchorage", _("Alaska (Anchorage)")),
+    ("Pacific/Honolulu", _("Hawaii (Honolulu)")),
+    ("America/Puerto_Rico", _("Atlantic (Puerto Rico)")),
+    ("Pacific/Guam", _("Chamorro (Guam)")),
+    ("America/Mexico_City", _("Mexico City")),
+    ("America/Toronto", _("Toronto")),
+    ("America/Vancouver", _("Vancouver")),
+    ("America/Bogota", _("Bogotá")),
+    ("America/Sao_Paulo", _("São Paulo")),
+    ("Europe/London", _("London")),
+    ("Europe/Berlin", _("Berlin")),
+    ("Africa/Lagos", _("Lagos")),
+    ("Africa/Johannesburg", _("Johannesburg")),
+    ("Asia/Kolkata", _("Kolkata")),
+    ("Asia/Manila", _("Manila")),
+    ("Australia/Sydney", _("Sydney")),
     ("UTC", "UTC"),
 ]
 
@@ -47,10 +50,10 @@ def known_zone(name: str) -> zoneinfo.ZoneInfo | None:
 
 def validate_time_zone(name: str) -> None:
     if name not in all_time_zones():
-        raise ValidationError("Choose a time zone from the list, such as America/Chicago.")
+        raise ValidationError(gettext("Choose a time zone from the list, such as America/Chicago."))
 
 
-def offered_time_zones(*extra: str) -> list[tuple[str, str]]:
+def offered_time_zones(*extra: str) -> list[tuple[str, Any]]:
     """Choices for a form: the common zones, and those of `extra` that exist."""
     common = {name for name, _label in COMMON_TIME_ZONES}
     others = [name for name in extra if name not in common and name in all_time_zones()]

@@ -77,7 +77,7 @@ SECRET_KEY_FALLBACKS = [key for key in env.list("SECRET_KEY_FALLBACKS", default=
 SITE_URL = required(
     "SITE_URL",
     debug_default="http://localhost:8000",
-    hint="It is the public address that mailed links start with, such as https://week.example.org",
+    hint="It's the public address that links in emails start with, such as https://week.example.org",
 ).rstrip("/")
 SITE_ADDRESS = urlsplit(SITE_URL)
 if SITE_ADDRESS.scheme not in {"http", "https"} or not SITE_ADDRESS.hostname:
@@ -257,7 +257,7 @@ MAIL_PER_MINUTE = integer("MAIL_PER_MINUTE", default=0, minimum=0)
 DEFAULT_FROM_EMAIL = required(
     "DEFAULT_FROM_EMAIL",
     debug_default="Strategy Week <week@localhost>",
-    hint="It is the sender of every email, such as 'Strategy Week <week@example.org>'",
+    hint="It's the sender of every email, such as 'Strategy Week <week@example.org>'",
 )
 if not parseaddr(DEFAULT_FROM_EMAIL)[1].isascii():
     raise ImproperlyConfigured(

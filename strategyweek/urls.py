@@ -14,6 +14,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, include, path
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
 
 from strategyweek import dev_mailbox
 from strategyweek.accounts import admin as account_admin  # noqa: F401
@@ -21,8 +22,8 @@ from strategyweek.accounts import urls as account_urls
 
 # Organizers do not need allauth's lists. The keys of other sites come from the environment.
 admin.site.unregister([EmailAddress, SocialAccount, SocialApp, SocialToken])
-admin.site.site_header = admin.site.site_title = "Strategy Week"
-admin.site.index_title = "For organizers"
+admin.site.site_header = admin.site.site_title = _("Strategy Week")
+admin.site.index_title = _("For organizers")
 # allauth's sign-in page, which has rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

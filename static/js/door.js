@@ -1,4 +1,4 @@
-// Counts down until the doors open, and then gets the page again: the server decides what is next.
+// Counts down until the session opens, and then gets the page again: the server decides what is next.
 
 const countdown = document.getElementById("countdown");
 const announcement = document.getElementById("countdown-announcement");
@@ -30,13 +30,14 @@ function announce(seconds) {
   if (minutes === undefined || minutes === lastAnnounced) return;
   const isLater = lastAnnounced !== null;
   lastAnnounced = minutes;
-  if (isLater) announcement.textContent = `The doors open in ${minutes} minute${minutes === 1 ? "" : "s"}.`;
+  const time = new Intl.RelativeTimeFormat(document.documentElement.lang).format(minutes, "minute");
+  if (isLater) announcement.textContent = announcement.dataset.text.replace("{time}", time);
 }
 
 function reload() {
   if (reloading) return;
   reloading = true;
-  countdown.textContent = "One moment";
+  countdown.textContent = countdown.dataset.done;
   // Not reload(): if this page answered a form, the browser would ask whether to send it again.
   setTimeout(() => location.replace(location.pathname), 1000 * Math.random() * JITTER);
 }

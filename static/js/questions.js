@@ -1,4 +1,4 @@
-// Hides questions about sessions while none of those sessions is ticked. The server checks again.
+// Hides questions about sessions while none of those sessions is checked. The server checks again.
 
 const boxes = [...document.querySelectorAll("input[name=sessions]")];
 const questions = [...document.querySelectorAll("[data-sessions]")];
@@ -13,7 +13,7 @@ function show() {
 
 if (questions.length) {
   for (const box of boxes) box.addEventListener("change", show);
-  // Browsers may restore what was ticked before.
+  // Browsers may restore what was checked before.
   addEventListener("pageshow", show);
   show();
 }

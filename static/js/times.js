@@ -1,10 +1,10 @@
 // Adds the visitor's own time next to each session's time, if their time zone differs.
 
-const language = "en-US";
+const [language] = document.documentElement.lang.split("-");
 
 function clock(moment, timeZone) {
-  const time = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", timeZone });
-  return time.format(moment).replace(/\s/g, " ");
+  const options = { hour: "numeric", minute: "2-digit", hour12: true, timeZone };
+  return new Intl.DateTimeFormat(language, options).format(moment).replace(/\s/g, "\u00a0");
 }
 
 function day(moment, timeZone) {
@@ -13,7 +13,9 @@ function day(moment, timeZone) {
 }
 
 function zoneName(moment) {
-  const parts = new Intl.DateTimeFormat(language, { timeZoneName: "short" }).formatToParts(moment);
+  // As in the US: "es" alone has no names for the zones there.
+  const format = new Intl.DateTimeFormat(`${language}-US`, { timeZoneName: "short" });
+  const parts = format.formatToParts(moment);
   return parts.find((part) => part.type === "timeZoneName").value;
 }
 
@@ -41,8 +43,11 @@ for (const time of document.querySelectorAll("time[data-ends]")) {
   const endDay = day(starts) === day(ends) ? "" : ` (${day(ends).split(",")[0]})`;
   const yours = document.createElement("span");
   yours.className = "yours";
-  yours.textContent =
-    `${dayUnlessSame(starts, zone)}${clock(starts)} to ${clock(ends)}${endDay} ` +
-    `your time (${zoneName(starts)})`;
+  const values = {
+    starts: `${dayUnlessSame(starts, zone)}${clock(starts)}`,
+    ends: `${clock(ends)}${endDay}`,
+    zone: zoneName(starts),
+  };
+  yours.textContent = time.dataset.yours.replace(/{(\w+)}/g, (_match, name) => values[name]);
   time.after(" ", yours);
 }

@@ -34,6 +34,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.links import absolute
 from registrations.forms import AddressField
@@ -46,11 +48,16 @@ from strategyweek.accounts.passwords import accounts_named
 View = Callable[..., HttpResponse]
 logger = logging.getLogger(__name__)
 
+WRONG_PASSWORD = gettext_lazy("Wrong email, username, or password. Please try again.")
+
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = {
         **DefaultAccountAdapter.error_messages,
-        "incorrect_code": "That is not the code. Please use the one in our newest mail.",
+        "incorrect_code": gettext_lazy("That's not the code. Use the one in our latest email."),
+        "email_password_mismatch": WRONG_PASSWORD,
+        "username_password_mismatch": WRONG_PASSWORD,
+        "too_many_login_attempts": gettext_lazy("Too many tries. Wait a few minutes."),
     }
 
     def get_login_redirect_url(self, request: HttpRequest) -> str:
@@ -62,7 +69,7 @@ class AccountAdapter(DefaultAccountAdapter):
         methods = {record["method"] for record in get_authentication_records(request, user)}
         if user.is_staff and "password" not in methods:
             clear_login(request)
-            messages.error(request, "Organizers sign in with their password.")
+            messages.error(request, _("Organizers sign in with their password."))
             return redirect("account_login")
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
         return response
@@ -262,7 +269,7 @@ def require_existing_account(view: View) -> View:
             return view(request, *args, **kwargs)
         clear_login(request)
         session.pop(CODE_SESSION_KEY, None)
-        messages.error(request, "That code no longer works. Enter your email to get a new one.")
+        messages.error(request, _("That code no longer works. Enter your email to get a new one."))
         return redirect("account_request_login_code")
 
     return wrapped

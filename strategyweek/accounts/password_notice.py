@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from events.links import absolute
 from strategyweek.accounts.adapters import AccountAdapter
@@ -18,7 +19,7 @@ class PasswordNotice:
         """Accept every password."""
 
     def get_help_text(self) -> str:
-        return "We'll send an email that your password was changed."
+        return _("We'll email you when your password is changed.")
 
     def password_changed(self, password: str, user: Any = None) -> None:
         """Send the email, except for a new account, which no one has used yet."""

@@ -241,9 +241,9 @@ def test_three_wrong_codes_end_the_attempt(client):
     request_code(client)
     right = newest_code()
     pages = [enter_code(client, "WRNG-CODE") for _attempt in range(3)]
-    assert "That is not the code." in main_text(pages[1])
+    assert "That's not the code." in main_text(pages[1])
     assert pages[2].redirect_chain[-1][0] == CODE_PAGE
-    assert "Too many failed login attempts" in main_text(pages[2])
+    assert "Too many tries" in main_text(pages[2])
     enter_code(client, right)
     assert not is_signed_in(client)
 
@@ -267,7 +267,7 @@ def test_new_code_replaces_the_first(client):
     first = newest_code()
     client.post(CONFIRM_PAGE, {"action": "resend"})
     second = newest_code()
-    assert "That is not the code." in main_text(enter_code(client, first))
+    assert "That's not the code." in main_text(enter_code(client, first))
     enter_code(client, second)
     assert is_signed_in(client)
 
@@ -281,7 +281,7 @@ def test_starting_over_allows_another_address(client):
     request_code(client)
     assert client.get(CODE_PAGE)["Location"] == CONFIRM_PAGE
     response = client.post("/accounts/logout/", {"next": CODE_PAGE}, follow=True)
-    assert "Mail me a code" in main_text(response)
+    assert "Email me a code" in main_text(response)
 
 
 def test_code_is_in_no_log_and_on_no_admin_page(client, admin_client, caplog, mailoutbox):
@@ -391,7 +391,7 @@ def test_inactive_account_cannot_sign_in(client):
     sign_in(client)
     client.post("/accounts/logout/")
     User.objects.update(is_active=False)
-    assert "This account is switched off" in main_text(sign_in(client))
+    assert "This account is turned off" in main_text(sign_in(client))
     assert not is_signed_in(client)
 
 
@@ -642,7 +642,7 @@ def test_walk_from_the_footer_to_the_weeks_and_sign_out(week, new_page, javascri
     page.goto("/")
     page.get_by_role("link", name="Your weeks").click()
     page.get_by_label("Email address").fill("alice@example.org")
-    page.get_by_role("button", name="Mail me a code").click()
+    page.get_by_role("button", name="Email me a code").click()
     page.get_by_label("Code").fill(newest_code())
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Drop LWOP Strategy Week").click()
@@ -652,7 +652,7 @@ def test_walk_from_the_footer_to_the_weeks_and_sign_out(week, new_page, javascri
     assert overflow(page) == 0
     assert not javascript or Axe().run(page).response["violations"] == []
     page.get_by_role("button", name="Sign out").click()
-    page.get_by_role("heading", name="You are signed out").wait_for()
+    page.get_by_role("heading", name="You're signed out").wait_for()
 
 
 # Other sites
@@ -734,7 +734,7 @@ def test_other_sites_with_keys_have_buttons(client, site):
 
 @pytest.mark.once
 def test_other_sites_without_keys_have_no_buttons(client):
-    assert "Or sign in by another site" not in main_text(client.get(CODE_PAGE))
+    assert "Or sign in with" not in main_text(client.get(CODE_PAGE))
     assert client.post("/accounts/google/login/").status_code == 404
 
 
@@ -783,7 +783,7 @@ def test_button_redirects_to_the_other_site_but_a_link_does_not(client, site):
     query = parse_qs(urlsplit(redirect["Location"]).query)
     assert (query["client_id"], query["scope"]) == (["WORDPRESS-id"], ["auth"])
     assert query["redirect_uri"][0].endswith("/accounts/wordpress/login/callback/")
-    assert "That begins on our own page" in main_text(client.get("/accounts/wordpress/login/"))
+    assert "Go to our sign-in page" in main_text(client.get("/accounts/wordpress/login/"))
 
 
 @pytest.mark.once
@@ -820,7 +820,7 @@ def test_unused_code_does_not_block_another_site(week, client, site):
 def test_address_not_verified_by_the_other_site_requires_a_code(week, client, site):
     sign_up(week)
     site.set_person("alice@example.org", verified=False)
-    assert "Is this address yours?" in main_text(sign_in_at(client, "wordpress"))
+    assert "Is this email address yours?" in main_text(sign_in_at(client, "wordpress"))
     assert not is_signed_in(client)
     assert "Drop LWOP" in main_text(enter_code(client, newest_code(), VERIFY_PAGE))
 
@@ -831,7 +831,7 @@ def test_unverified_address_opens_no_existing_account(week, client, site):
     sign_in(Client())
     site.set_person("alice@example.org", verified=False)
     response = sign_in_at(client, "wordpress")
-    assert "Is this address yours?" in main_text(response)
+    assert "Is this email address yours?" in main_text(response)
     message = newest_message()
     assert message["subject"] == "You can sign in with this address"
     assert CODE.search(message["text"]) is None
@@ -861,11 +861,11 @@ def test_organizer_cannot_sign_in_at_another_site(client, organizer, site):
 def test_other_site_without_an_address_leads_to_a_form(week, client, site):
     sign_up(week)
     site.set_person()
-    assert "X does not tell it to us." in main_text(sign_in_at(client, "twitter_oauth2"))
+    assert "X didn't tell us your email address." in main_text(sign_in_at(client, "twitter_oauth2"))
     response = client.post(
         "/accounts/elsewhere/signup/", {"email": "alice@example.org"}, follow=True
     )
-    assert "Is this address yours?" in main_text(response)
+    assert "Is this email address yours?" in main_text(response)
     assert "Drop LWOP" in main_text(enter_code(client, newest_code(), VERIFY_PAGE))
 
 
@@ -875,7 +875,7 @@ def test_unavailable_other_site_is_a_friendly_error(client, site, monkeypatch):
 
     monkeypatch.setattr(WordPressAdapter, "access_token_url", "http://127.0.0.1:9/token")
     response = sign_in_at(client, "wordpress")
-    assert (response.status_code, "That did not work" in main_text(response)) == (401, True)
+    assert (response.status_code, "That didn't work" in main_text(response)) == (401, True)
 
 
 @pytest.mark.once
@@ -884,7 +884,7 @@ def test_canceling_at_the_other_site_is_a_friendly_page(client, site):
     (state,) = parse_qs(urlsplit(redirect["Location"]).query)["state"]
     back = {"error": "access_denied", "state": state}
     response = client.get("/accounts/wordpress/login/callback/", back, follow=True)
-    assert "You did not sign in" in main_text(response)
+    assert "You didn't sign in" in main_text(response)
 
 
 @pytest.mark.once

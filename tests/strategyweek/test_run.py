@@ -141,7 +141,7 @@ def test_run_without_the_tests_folder_has_no_fake_zoom(settings, tmp_path):
     settings.BASE_DIR = tmp_path
     output = StringIO()
     assert Command(stdout=output).fake_zoom_port(8000) is None
-    assert output.getvalue() == "There is no fake Zoom: tests/ is not installed here.\n"
+    assert output.getvalue() == "There's no fake Zoom here: the tests/ folder isn't installed.\n"
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1"])

@@ -68,7 +68,7 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     new = f"/me/{Registration.objects.get().token}/"
     assert new in page.url
     page.goto(old)
-    says(page, "This link is no longer valid")
+    says(page, "This link no longer works")
 
     page.goto(new)
     page.get_by_role("link", name="Cancel my registration").click()
@@ -79,7 +79,7 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     expect(page.locator(".slot")).to_have_count(5)
 
     page.goto(old)
-    page.get_by_role("link", name="Mail me my links").click()
+    page.get_by_role("link", name="Email me my links").click()
     page.get_by_label("Email").fill("alice@example.org")
     press(page, "Mail me my links")
     says(page, "is registered, the links are on their way")
@@ -130,7 +130,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     press(page, "Yes, erase everything")
     says(page, "Your data is erased")
     page.goto(own)
-    says(page, "This link is no longer valid")
+    says(page, "This link no longer works")
 
 
 @pytest.mark.parametrize("javascript", [True, False])

@@ -53,7 +53,7 @@ class Command(BaseCommand):
         password = secrets.token_urlsafe(9)
         users.create_superuser("organizer", "organizer@localhost", password)
         self.stdout.write(
-            "An organizer account was made. Write the password down, it is shown only now:\n"
+            "We made an organizer account. Write down the password now: you won't see it again.\n"
             f"    name: organizer    password: {password}\n"
         )
 
@@ -96,7 +96,7 @@ class Command(BaseCommand):
         if os.environ.get("ZOOM_CLIENT_ID"):
             return None
         if not (settings.BASE_DIR / "tests" / "fake_zoom").is_dir():
-            self.stdout.write("There is no fake Zoom: tests/ is not installed here.")
+            self.stdout.write("There's no fake Zoom here: the tests/ folder isn't installed.")
             return None
         return next(filter(self.is_free, [*range(port + 1, 65536), *range(1024, port)]))
 
@@ -116,7 +116,7 @@ class Command(BaseCommand):
             with contextlib.suppress(OSError):
                 for port in ports:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                self.stdout.write("\n  The Strategy Week is running. Ctrl-C stops it.\n\n")
+                self.stdout.write("\n  Strategy Week is running. Press Ctrl-C to stop it.\n\n")
                 for name, address in addresses.items():
                     self.stdout.write(f"    {name:<9} {address}")
                 self.stdout.flush()

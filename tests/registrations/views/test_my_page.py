@@ -825,7 +825,7 @@ def test_invalid_links_of_every_kind_get_the_same_friendly_page(client, week, pa
     answers = [client.get(f"/me/{token}/{path}") for token in bad]
     assert {answer.status_code for answer in answers} == {404}
     (page,) = {answer.content for answer in answers}
-    assert b"This link is no longer valid" in page
+    assert b"This link no longer works" in page
     assert f'href="/{week.slug}/find/"'.encode() in page
     assert client.get(f"/join/{new_token()}/opening/").content == page
 
@@ -850,7 +850,7 @@ def test_invalid_links_do_nothing(client, alice, path):
 
 
 def test_other_missing_pages_do_not_mention_a_link(client, week):
-    assert b"This link is no longer valid" not in client.get("/nothing/here/").content
+    assert b"This link no longer works" not in client.get("/nothing/here/").content
 
 
 def test_missing_page_names_the_events_that_it_may_belong_to(client, week):
