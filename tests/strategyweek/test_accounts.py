@@ -158,6 +158,8 @@ def test_bounce_of_an_account_email_is_recorded(mailoutbox, event, state):
     reported = SimpleNamespace(
         event_type=event,
         description="",
+        mta_response="",
+        esp_event={},
         reject_reason="",
         message_id="",
         metadata={"mail": mail_queue.message_id(mail)},

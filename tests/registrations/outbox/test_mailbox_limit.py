@@ -161,7 +161,7 @@ def test_pages_for_strangers_answer_the_same_at_the_limit_and_send_nothing(week,
     with time_machine.travel(timezone.now() + 11 * MINUTE):
         page = ask(week)
     assert (page.status_code, text_of(page)) == (200, expected)
-    assert "try again in an hour, or tomorrow" in expected
+    assert "Try again in an hour, or tomorrow" in expected
     assert OutgoingMail.objects.count() == before + 1
 
 
