@@ -22,11 +22,12 @@ from allauth.socialaccount.models import SocialAccount
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from events.load_week import load_strategy_week
 from events.models import Event
@@ -549,6 +550,13 @@ def test_changed_password_is_reported_by_email(organizer, change):
         "Your password was changed",
     )
     assert "http://localhost/accounts/password/reset/" in message["text"]
+
+
+@pytest.mark.once
+def test_password_rules_say_tu_in_spanish():
+    with translation.override("es"):
+        rules = " ".join(password_validators_help_texts())
+    assert (rules.lower().count("tu contraseña"), rules.lower().count("su ")) == (5, 0)
 
 
 @pytest.mark.parametrize(
