@@ -65,6 +65,8 @@ def test_choice_leads_to_no_other_site(client):
 def test_pages_link_to_the_other_language(client, week):
     page = client.get("/").content.decode()
     assert '<a href="?language=es" hreflang="es" lang="es" rel="nofollow">Español</a>' in page
+    page = client.get("/", headers={"accept-language": "es"}).content.decode()
+    assert '<a href="?language=en" hreflang="en" lang="en" rel="nofollow">English</a>' in page
 
 
 def test_registration_keeps_the_language_it_was_made_in(client, week):
