@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -61,6 +61,17 @@ def catalog_of(path: Path) -> Catalog:
         return read_po(file, charset="utf-8")
 
 
+def is_translated(message: Message) -> bool:
+    forms = message.string if message.pluralizable else (message.string,)
+    return all(forms)
+
+
+def compiled(catalog: Catalog) -> bytes:
+    file = io.BytesIO()
+    write_mo(file, catalog)
+    return file.getvalue()
+
+
 def main() -> None:
     template = collected()
     for path in sorted(FOLDER.glob("*/LC_MESSAGES/django.po")):
@@ -69,9 +80,8 @@ def main() -> None:
         catalog.obsolete.clear()
         with path.open("wb") as file:
             write_po(file, catalog, width=100, sort_output=True, omit_header=False)
-        with path.with_suffix(".mo").open("wb") as file:
-            write_mo(file, catalog)
-        missing = [each.id for each in catalog if each.id and not each.string]
+        path.with_suffix(".mo").write_bytes(compiled(catalog))
+        missing = [each.id for each in catalog if each.id and not is_translated(each)]
         print(f"{path.parent.parent.name}: {len(catalog)} texts, {len(missing)} not translated")
 
 
