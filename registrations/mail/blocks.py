@@ -48,7 +48,7 @@ class BlockRenderer:
     def calendar(
         self, event: Event, sessions: Iterable[Session], waiting: Iterable[Session]
     ) -> bytes:
-        """All of someone's sessions as a calendar, and those whose waiting list they are on."""
+        """All of someone's sessions as a calendar, and those whose waitlist they are on."""
         entries = [_calendar_entry(self._with_key(session)) for session in sessions]
         entries += [_waitlist_entry(self._with_key(session)) for session in waiting]
         return ical.calendar(name=event.name, entries=entries)
