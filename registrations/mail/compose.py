@@ -124,19 +124,24 @@ class Composer:
             "event": event.name,
             "host": event.host,
             "session": title,
-            "when": _when(starts_at, self.now, context.zone) if starts_at else "",
+            "when": self._when(starts_at, context) if starts_at else "",
         }
         # The end of a long subject, which says when, is cut off on phones.
         in_subject = values | {"session": Truncator(title).chars(MAX_TITLE_IN_SUBJECT)}
         texts = [mine or ours for mine, ours in zip(own or default, default, strict=True)]
         return default_texts.fill(texts[0], in_subject), default_texts.fill(texts[1], values)
 
+    def _when(self, moment: dt.datetime, context: MailContext) -> str:
+        today = self.now.astimezone(context.zone).date()
+        return _when(moment, today, context.zone, context.language)
 
-def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+
+@lru_cache(maxsize=500)
+def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language: str) -> str:
     """tomorrow at 9:00 AM PDT"""
     local = moment.astimezone(zone)
     time = f"{clock(moment, zone)} {local.tzname()}"
-    match (local.date() - now.astimezone(zone).date()).days:
+    match (local.date() - today).days:
         case 0:
             return _("today at %(time)s") % {"time": time}
         case 1:
