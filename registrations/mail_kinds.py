@@ -164,7 +164,7 @@ class MailKind(StrEnum):
         "doors",
         _("Session open"),
         _("Open now: {session}"),
-        _("You asked us to tell you when it opens: your session is open now."),
+        _("You asked us to let you know: your session is open now."),
         placeholders=(*BASIC, "session"),
         shows=Shows.ITS_SESSION,
         carries_links=True,

@@ -133,7 +133,7 @@ class Composer:
 
     def _when(self, moment: dt.datetime, context: MailContext) -> str:
         today = self.now.astimezone(context.zone).date()
-        return _when(moment, today, context.zone, context.language)
+        return _when(moment, today, context.zone, get_language())
 
 
 @lru_cache(maxsize=500)
