@@ -4,9 +4,12 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 
+from django.utils.translation import gettext as _
+
 from events import ical
 from events.links import absolute, organizer_email
 from events.models import Event, Session
+from events.models.session import joining_text
 
 ALARMS = (dt.timedelta(days=1), dt.timedelta(minutes=15))
 
@@ -22,14 +25,15 @@ def public_calendar(event: Event, sessions: Iterable[Session]) -> bytes:
 
 def seat_entry(session: Session, url: str) -> ical.Entry:
     """A session in an attendee's calendar; `url` is their personal join link."""
-    description = "\n".join([f"Join: {url}", *session.joining_lines()])
-    return replace(_entry(session, url, description), location=url, alarms=ALARMS)
+    lines = [_("Join: %(url)s") % {"url": url}, *map(joining_text, session.joining_lines())]
+    return replace(_entry(session, url, "\n".join(lines)), location=url, alarms=ALARMS)
 
 
 def waitlist_entry(session: Session, url: str) -> ical.Entry:
     """A session in the calendar of someone on its waitlist; `url` is their own page."""
-    entry = _entry(session, url, f"You are on the waiting list. Your place in line: {url}")
-    return replace(entry, title=f"Waiting list: {session.title}", tentative=True)
+    description = _("You're on the waitlist. See your place in line: %(url)s") % {"url": url}
+    entry = _entry(session, url, description)
+    return replace(entry, title=_("Waitlist: %(title)s") % {"title": session.title}, tentative=True)
 
 
 def removed_entry(session: Session) -> ical.Entry:
@@ -46,7 +50,7 @@ def _entry(session: Session, url: str, description: str) -> ical.Entry:
         ends_at=session.ends_at,
         changed_at=session.updated_at,
         description=description,
-        location="Online, on Zoom",
+        location=_("Online, on Zoom"),
         url=url,
         organizer_name=session.event.host,
         organizer_email=organizer_email(session.event),

@@ -4,14 +4,26 @@ import datetime as dt
 import zoneinfo
 
 from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, ngettext_lazy, pgettext
 
 from events.models import Event
+
+# By a unit's seconds.
+AGO = {
+    86400: ngettext_lazy("%(count)d day ago", "%(count)d days ago", "count"),
+    3600: ngettext_lazy("%(count)d hour ago", "%(count)d hours ago", "count"),
+    60: ngettext_lazy("%(count)d minute ago", "%(count)d minutes ago", "count"),
+    1: ngettext_lazy("%(count)d second ago", "%(count)d seconds ago", "count"),
+}
 
 
 def moment(when: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
     """Nov 22, 2026, 4:51 AM PST"""
     local = when.astimezone(zone)
-    return f"{date_format(local, 'M j, Y, g:i A')} {local.tzname()}"
+    # Translators: Django's format characters.
+    pattern = pgettext("date format", "M j, Y, g:i A")
+    return f"{date_format(local, pattern)} {local.tzname()}"
 
 
 def current_zone(now: dt.datetime) -> zoneinfo.ZoneInfo:
@@ -25,32 +37,35 @@ def counted(count: int, one: str, many: str) -> str:
 
 
 def people(count: int) -> str:
-    return counted(count, "person", "people")
+    return ngettext("%(count)s person", "%(count)s people", count) % {"count": f"{count:,}"}
 
 
 def mails(count: int) -> str:
-    return counted(count, "mail", "mails")
+    return ngettext("%(count)s email", "%(count)s emails", count) % {"count": f"{count:,}"}
 
 
 def ago(when: dt.datetime, now: dt.datetime) -> str:
     """7 seconds ago; 2 days ago"""
     seconds = int((now - when).total_seconds())
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+    for size, text in AGO.items():
         if seconds >= size:
-            return f"{counted(seconds // size, unit, f'{unit}s')} ago"
-    return "just now"
+            return str(text % {"count": seconds // size})
+    return _("just now")
 
 
 def ago_and_when(when: dt.datetime | None, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
     """3 minutes ago (Nov 22, 2026, 4:51 AM PST); never"""
-    return f"{ago(when, now)} ({moment(when, zone)})" if when else "never"
+    return f"{ago(when, now)} ({moment(when, zone)})" if when else _("never")
 
 
 def time_left(left: dt.timedelta) -> str:
     """about 3 minutes left; a moment left"""
     minutes = round(left.total_seconds() / 60)
     if minutes < 1:
-        return "a moment left"
+        return _("a moment left")
     if minutes < 90:
-        return f"about {counted(minutes, 'minute', 'minutes')} left"
-    return f"about {counted(round(minutes / 60), 'hour', 'hours')} left"
+        text = ngettext("about %(count)d minute left", "about %(count)d minutes left", minutes)
+        return text % {"count": minutes}
+    hours = round(minutes / 60)
+    text = ngettext("about %(count)d hour left", "about %(count)d hours left", hours)
+    return text % {"count": hours}

@@ -8,6 +8,8 @@ from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
 from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 
 class MailPriority(models.IntegerChoices):
@@ -32,11 +34,12 @@ class Shows(Enum):
 class MailTexts(NamedTuple):
     """The subject and the first paragraphs of an email, with {placeholders}."""
 
-    subject: str
-    opening: str
+    subject: str | Promise
+    opening: str | Promise
 
 
 BASIC = ("name", "event", "host")
+ABOUT_SESSION = (*BASIC, "session", "when")
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ class KindSpec:
     """What the code needs to know about a kind of email, apart from what it says."""
 
     value: str
-    label: str
+    label: str | Promise
     # The default texts. Kinds without them have no texts that organizers could replace.
-    subject: str = ""
-    opening: str = ""
+    subject: str | Promise = ""
+    opening: str | Promise = ""
     placeholders: tuple[str, ...] = BASIC
     priority: MailPriority = MailPriority.SOON
     shows: Shows = Shows.NONE
@@ -81,25 +84,30 @@ class MailKind(StrEnum):
 
     @property
     def label(self) -> str:
-        return self.spec.label
+        return str(self.spec.label)
 
     RECEIVED = KindSpec(
         "received",
-        "Registration received",
-        "We have your registration for {event}",
-        "Thank you for registering for {event}. The organizers look at each registration before "
-        "any link goes out. You need not do anything: your links come by mail once they have said "
-        "yes.",
+        _("Registration received"),
+        _("We got your registration for {event}"),
+        _(
+            "Thank you for registering for {event}. An organizer looks at each registration "
+            "before we send any links. You don't need to do anything: we'll email your links once "
+            "you're approved."
+        ),
         priority=MailPriority.AT_ONCE,
         shows=Shows.ALL,
         superseded_by_links=True,
     )
     LINKS = KindSpec(
         "links",
-        "Links and schedule",
-        "Your links for {event}",
-        "You are registered for {event}. Here are your sessions, each with your personal link "
-        "to join.",
+        _("Links and schedule"),
+        _("Your links for {event}, starting {when}"),
+        _(
+            "You're registered for {event}. Here are your sessions, each with your personal link "
+            "to join."
+        ),
+        placeholders=(*BASIC, "when"),
         priority=MailPriority.AT_ONCE,
         shows=Shows.ALL,
         carries_links=True,
@@ -108,10 +116,10 @@ class MailKind(StrEnum):
     )
     PROMOTED = KindSpec(
         "promoted",
-        "Place from the waiting list",
-        "You have a place: {session}",
-        "A place has become free, and it is yours: you were next on the waiting list.",
-        placeholders=(*BASIC, "session"),
+        _("Spot from the waitlist"),
+        _("You have a spot: {session} {when}"),
+        _("A spot opened up, and it's yours: you were next on the waitlist."),
+        placeholders=ABOUT_SESSION,
         priority=MailPriority.AT_ONCE,
         shows=Shows.ITS_SESSION,
         carries_links=True,
@@ -120,11 +128,13 @@ class MailKind(StrEnum):
     )
     CHANGED = KindSpec(
         "changed",
-        "Session changed",
-        "Changed: {session}",
-        "A session that you are registered for has changed. Your personal link stays the same, "
-        "and the calendar entry in this mail takes the place of the one you have.",
-        placeholders=(*BASIC, "session"),
+        _("Session changed"),
+        _("Changed: {session} {when}"),
+        _(
+            "A session you signed up for has changed. Your personal link stays the same, and the "
+            "calendar entry in this email replaces the one you have."
+        ),
+        placeholders=ABOUT_SESSION,
         shows=Shows.ITS_SESSION,
         carries_links=True,
         has_calendar=True,
@@ -133,28 +143,28 @@ class MailKind(StrEnum):
     )
     CANCELED = KindSpec(
         "canceled",
-        "Session canceled",
-        "Canceled: {session}",
-        "A session that you are registered for does not take place. We are sorry.",
-        placeholders=(*BASIC, "session"),
+        _("Session canceled"),
+        _("Canceled: {session} {when}"),
+        _("We're sorry: a session you signed up for has been canceled."),
+        placeholders=ABOUT_SESSION,
         shows=Shows.ALL,
         waits_for_edits=True,
         superseded_by_links=True,
     )
     LEFT = KindSpec(
         "left",
-        "Session left",
-        "You're no longer signed up: {session}",
-        "You're no longer signed up for this session.",
-        placeholders=(*BASIC, "session"),
+        _("Left a session"),
+        _("You're no longer signed up: {session} {when}"),
+        _("You're no longer signed up for this session."),
+        placeholders=ABOUT_SESSION,
         priority=MailPriority.IN_TURN,
         superseded_by_links=True,
     )
     DOORS = KindSpec(
         "doors",
-        "Doors open",
-        "The doors are open: {session}",
-        "You asked us to tell you: the doors are open. Come in with your personal link.",
+        _("Session open"),
+        _("Open now: {session}"),
+        _("You asked us to let you know: your session is open now."),
         placeholders=(*BASIC, "session"),
         shows=Shows.ITS_SESSION,
         carries_links=True,
@@ -162,9 +172,9 @@ class MailKind(StrEnum):
     )
     HOUR = KindSpec(
         "hour",
-        "Reminder shortly before",
-        "Soon: {event}, {when}",
-        "Your next session is {when}. Your personal link is below.",
+        _("Reminder shortly before"),
+        _("Starting soon: {event}, {when}"),
+        _("Your next session is {when}. Your personal link is below."),
         placeholders=(*BASIC, "when"),
         shows=Shows.ALL,
         carries_links=True,
@@ -172,9 +182,9 @@ class MailKind(StrEnum):
     )
     DAY = KindSpec(
         "day",
-        "Reminder the day before",
-        "Reminder: {event}, {when}",
-        "A reminder: your next session is {when}. Your personal link is below.",
+        _("Reminder the day before"),
+        _("Reminder: {event}, {when}"),
+        _("A reminder: your next session is {when}. Your personal link is below."),
         placeholders=(*BASIC, "when"),
         shows=Shows.ALL,
         carries_links=True,
@@ -182,10 +192,13 @@ class MailKind(StrEnum):
     )
     SCHEDULE = KindSpec(
         "schedule",
-        "Detailed schedule",
-        "The detailed schedule of {event}",
-        "There is news in the detailed schedule. Here are your sessions with all that is known "
-        "now. Your personal links stay the same.",
+        _("Detailed schedule"),
+        _("Schedule update for {event}, starting {when}"),
+        _(
+            "There's news in the detailed schedule. Here are your sessions, with everything we "
+            "know so far. Your personal links stay the same."
+        ),
+        placeholders=(*BASIC, "when"),
         shows=Shows.ALL,
         carries_links=True,
         has_calendar=True,
@@ -194,25 +207,24 @@ class MailKind(StrEnum):
     )
     THANKS = KindSpec(
         "thanks",
-        "Thank-you",
-        "Thank you for {event}",
-        "Thank you for being part of {event}. What you shared goes on in the work.",
+        _("Thank-you"),
+        _("Thank you for being part of {event}"),
+        _("Thank you for being part of {event}. What you shared will carry this work forward."),
         priority=MailPriority.IN_TURN,
         preview_at="ends_at",
     )
-    ANNOUNCEMENT = KindSpec("announcement", "Announcement", priority=MailPriority.IN_TURN)
+    ANNOUNCEMENT = KindSpec("announcement", _("Announcement"), priority=MailPriority.IN_TURN)
     ACCESS = KindSpec(
         "access",
-        "Access confirmed",
-        "Arranged for you at {event}",
-        "You told us what you need to take part. This is arranged for you:",
+        _("Arrangements confirmed"),
+        _("What we've arranged for you at {event}, starting {when}"),
+        _("You told us what would help you take part. Here's what we've arranged for you:"),
+        placeholders=(*BASIC, "when"),
         shows=Shows.ALL,
         waits_for_edits=True,
     )
-    ACCOUNT = KindSpec("account", "Account", priority=MailPriority.AT_ONCE, is_stored=True)
-    TEST = KindSpec(
-        "test", "Test of an announcement", priority=MailPriority.AT_ONCE, is_stored=True
-    )
+    ACCOUNT = KindSpec("account", _("Account"), priority=MailPriority.AT_ONCE, is_stored=True)
+    TEST = KindSpec("test", _("Test announcement"), priority=MailPriority.AT_ONCE, is_stored=True)
 
 
 # As functions, so that migrations don't list the kinds.

@@ -18,7 +18,7 @@ def personal_calendar_for(registration: Registration, sessions: Iterable[Session
 
 
 def feed_for(registration: Registration, seats: Iterable[Seat]) -> bytes:
-    """The calendar that a person subscribes to, which has their waiting lists too."""
+    """The calendar that a person subscribes to, which has their waitlists too."""
     entries = [_feed_entry(registration, seat) for seat in seats]
     return ical.calendar(name=registration.event.name, entries=entries, method="")
 

@@ -1,6 +1,7 @@
 """Sessions, their agendas, and their revisions."""
 
 import datetime as dt
+import re
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,12 +11,18 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
 
 if TYPE_CHECKING:
     from events.models.zoom import Meeting
+
+# Snapshots have these in English, and `joining_text` translates them.
+MEETING_ID = gettext_noop("Zoom meeting ID:")
+PASSCODE = gettext_noop("Passcode:")
+BY_PHONE = gettext_noop("By phone:")
 
 # People who stay on or come late still attended.
 ATTENDANCE_AFTER_END = dt.timedelta(minutes=30)
@@ -206,9 +213,9 @@ class Session(models.Model):
         meeting = self.usable_meeting
         if meeting is None or self.event.has_personal_links:
             return []
-        lines = [f"Zoom meeting ID: {meeting.meeting_id}"] if meeting.meeting_id else []
-        lines += [f"Passcode: {meeting.passcode}"] if meeting.passcode else []
-        return lines + [f"By phone: {number.text}" for number in meeting.dial_in_numbers()]
+        lines = [f"{MEETING_ID} {meeting.meeting_id}"] if meeting.meeting_id else []
+        lines += [f"{PASSCODE} {meeting.passcode}"] if meeting.passcode else []
+        return lines + [f"{BY_PHONE} {number.text}" for number in meeting.dial_in_numbers()]
 
     def snapshot(self) -> "SessionSnapshot":
         """The session as attendees see it. Fetch the session `with_details()`."""
@@ -244,6 +251,13 @@ class SessionSnapshot(NamedTuple):
     takes_place: bool
     joining: str
     agenda: str
+
+
+def joining_text(joining: str) -> str:
+    """A snapshot's `joining` in the reader's language."""
+    for label in (MEETING_ID, PASSCODE, BY_PHONE):
+        joining = re.sub(f"^{label}", gettext(label), joining, flags=re.MULTILINE)
+    return joining
 
 
 class Revision(models.Model):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from events.clock import database_time
 from events.search import search_key
@@ -105,7 +106,7 @@ def send_test(*, announcement: Announcement, person: Registration, email: str) -
     stored_messages.queue(
         kind=OutgoingMail.Kind.TEST,
         recipient=email,
-        subject=f"[Test] {message.subject}",
+        subject=_("[Test] %(subject)s") % {"subject": message.subject},
         text=str(message.body),
         html=str(message.alternatives[0][0]),
         headers=message.extra_headers | {"Reply-To": ", ".join(message.reply_to)},

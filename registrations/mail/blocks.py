@@ -42,19 +42,20 @@ class BlockRenderer:
 
     def sessions(self, form: str, sessions: Iterable[Session], zone: zoneinfo.ZoneInfo) -> str:
         """The sessions' blocks. The form is a template of mails/session/, such as full.html."""
-        blocks = (_session_block(form, self._with_key(each), zone) for each in sessions)
+        language = get_language()
+        blocks = (_session_block(form, self._with_key(each, language), zone) for each in sessions)
         return SEPARATORS.get(form, "").join(blocks)
 
     def calendar(
         self, event: Event, sessions: Iterable[Session], waiting: Iterable[Session]
     ) -> bytes:
-        """All of someone's sessions as a calendar, and those whose waiting list they are on."""
-        entries = [_calendar_entry(self._with_key(session)) for session in sessions]
-        entries += [_waitlist_entry(self._with_key(session)) for session in waiting]
+        """All of someone's sessions as a calendar, and those whose waitlist they are on."""
+        language = get_language()
+        entries = [_calendar_entry(self._with_key(session, language)) for session in sessions]
+        entries += [_waitlist_entry(self._with_key(session, language)) for session in waiting]
         return ical.calendar(name=event.name, entries=entries)
 
-    def _with_key(self, session: Session) -> Keyed[Session]:
-        language = get_language()
+    def _with_key(self, session: Session, language: str) -> Keyed[Session]:
         if (session.pk, language) not in self._keyed:
             event = session.event
             key = (

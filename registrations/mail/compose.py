@@ -10,17 +10,22 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import mark_safe
+from django.utils.text import Truncator
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
 from events.palette import COLORS, DARK_COLORS
+from events.templatetags.times import clock, day
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
 from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement
+
+MAX_TITLE_IN_SUBJECT = 40
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class MailContext:
     """What an email is about, apart from who gets it.
 
     `sessions` are those in which the person has a seat, canceled ones too, and `waiting` those
-    whose waiting list they are on. `session` is the one that the email is about, and `was` what it
+    whose waitlist they are on. `session` is the one that the email is about, and `was` what it
     was before. `needs` are the session and the text of each access need that it confirms.
     """
 
@@ -45,7 +50,7 @@ class MailContext:
 
     @property
     def is_waitlisted(self) -> bool:
-        """Whether the person is on the waiting list of the session that the email is about."""
+        """Whether the person is on the waitlist of the session that the email is about."""
         return self.session in self.waiting
 
 
@@ -69,14 +74,15 @@ class Composer:
         sessions: Mapping[str, Sequence[Session]],
         variables: Mapping[str, Any] | None = None,
         special_texts: MailTexts | None = None,
-        when: str = "",
+        starts_at: dt.datetime | None = None,
         calendar: tuple[bytes, str] = (b"", ""),
         headers: Mapping[str, str] | None = None,
     ) -> MergeTemplate:
         """Render the kind's two templates, with these additional variables.
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
-        show one, and the templates place all of a form by its name. `calendar` includes its method.
+        show one, and the templates place all of a form by its name. `starts_at` is what texts
+        call {when}: by default, the start of the email's session. `calendar` includes its method.
         """
         event, forms = context.event, tuple(form for form, shown in sessions.items() if shown)
         content, method = calendar
@@ -84,7 +90,7 @@ class Composer:
             context.kind,
             _with_key(event),
             context.zone,
-            self._texts(context, special_texts, when),
+            self._texts(context, special_texts, starts_at),
             tuple((variables or {}).items()),
             forms,
             method,
@@ -101,25 +107,46 @@ class Composer:
         zoom_link_sessions = shown if event.has_personal_links else []
         return template.with_blocks(blocks, calendar=content, zoom_link_sessions=zoom_link_sessions)
 
-    def _texts(self, context: MailContext, special: MailTexts | None, when: str) -> MailTexts:
+    def _texts(
+        self, context: MailContext, special: MailTexts | None, starts_at: dt.datetime | None
+    ) -> tuple[str, str]:
         """Subject and opening, the organizers' own or the default, with placeholders filled.
 
         Organizers write theirs for the usual case, so a special one has texts of ours.
         """
-        event, default = context.event, special or context.kind.spec.texts
+        event, session = context.event, context.session
+        default = special or context.kind.spec.texts
         own = None if special else self._own_texts.get((event.pk, context.kind))
+        title = session.title if session else ""
+        starts_at = starts_at or (session.starts_at if session else None)
         values = {
             "name": NAME,
             "event": event.name,
             "host": event.host,
-            "session": context.session.title if context.session else "",
-            "when": when,
+            "session": title,
+            "when": self._when(starts_at, context) if starts_at else "",
         }
-        subject, opening = (
-            default_texts.fill(mine or ours, values)
-            for mine, ours in zip(own or default, default, strict=True)
-        )
-        return MailTexts(subject, opening)
+        # The end of a long subject, which says when, is cut off on phones.
+        in_subject = values | {"session": Truncator(title).chars(MAX_TITLE_IN_SUBJECT)}
+        texts = [mine or ours for mine, ours in zip(own or default, default, strict=True)]
+        return default_texts.fill(texts[0], in_subject), default_texts.fill(texts[1], values)
+
+    def _when(self, moment: dt.datetime, context: MailContext) -> str:
+        today = self.now.astimezone(context.zone).date()
+        return _when(moment, today, context.zone, get_language())
+
+
+@lru_cache(maxsize=500)
+def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language: str) -> str:
+    """tomorrow at 9:00 AM PDT"""
+    local = moment.astimezone(zone)
+    time = f"{clock(moment, zone)} {local.tzname()}"
+    match (local.date() - today).days:
+        case 0:
+            return _("today at %(time)s") % {"time": time}
+        case 1:
+            return _("tomorrow at %(time)s") % {"time": time}
+    return _("on %(day)s at %(time)s") % {"day": day(moment, zone), "time": time}
 
 
 def _with_key(event: Event) -> Keyed[Event]:
@@ -133,17 +160,17 @@ def _render_templates(
     kind: MailKind,
     keyed: Keyed[Event],
     zone: zoneinfo.ZoneInfo,
-    texts: MailTexts,
+    texts: tuple[str, str],
     variables: tuple[tuple[str, Any], ...],
     forms: tuple[str, ...],
     method: str,
     headers: tuple[tuple[str, str], ...],
 ) -> MergeTemplate:
-    event = keyed.value
+    event, (subject, opening) = keyed.value, texts
     shared = {
         "name": NAME,
-        "subject": texts.subject.replace(NAME, "…"),
-        "paragraphs": [each.strip() for each in texts.opening.split("\n\n") if each.strip()],
+        "subject": subject.replace(NAME, "…"),
+        "paragraphs": [each.strip() for each in opening.split("\n\n") if each.strip()],
         "event": event,
         "zone": zone,
         "me_url": absolute(reverse("me", args=[TOKEN])),
@@ -159,7 +186,7 @@ def _render_templates(
 
     return MergeTemplate(
         # Titles may contain line breaks, headers may not.
-        subject=" ".join(texts.subject.split()),
+        subject=" ".join(subject.split()),
         text=render("txt"),
         html=render("html").replace(NAME, HTML_NAME),
         reply_to=(ascii_address(event.contact_email),) if event.contact_email else (),

@@ -7,48 +7,68 @@ from collections.abc import Iterable, Mapping
 from string import Formatter
 
 from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import MailText
 
 # What organizers read about each placeholder.
 PLACEHOLDERS = {
-    "name": "the person's name",
-    "event": "the event's name",
-    "host": "who invites",
-    "session": "the session's title",
-    "when": "such as tomorrow at 9:00 AM PDT, by the person's clock",
+    "name": gettext_lazy("the person's name"),
+    "event": gettext_lazy("the event's name"),
+    "host": gettext_lazy("the host's name"),
+    "session": gettext_lazy("the session's title"),
+    "when": gettext_lazy(
+        "when it starts in the person's time zone, like “tomorrow at 9:00 AM PDT”"
+    ),
 }
 
 # The session was canceled before, and takes place after all.
 RESTORED = MailTexts(
-    "On again: {session}",
-    "A session that we had told you was canceled takes place after all. Your personal link "
-    "stays the same, and the calendar entry in this mail puts it back.",
+    gettext_lazy("Back on: {session} {when}"),
+    gettext_lazy(
+        "Good news: a session that was canceled is back on. Your personal link stays the same, "
+        "and the calendar entry in this email puts it back in your calendar."
+    ),
 )
 
-# For people on the session's waiting list.
+# For people on the session's waitlist.
 CHANGED_ON_WAITLIST = MailTexts(
-    "Changed: {session}",
-    "A session whose waiting list you are on has changed. You are still waiting for a place. The "
-    "calendar entry in this mail, which is tentative, takes the place of any that you have.",
+    gettext_lazy("Changed: {session} {when}"),
+    gettext_lazy(
+        "A session you're on the waitlist for has changed. You're still waiting for a spot. The "
+        "calendar entry in this email is marked as waitlist, and replaces any that you have."
+    ),
 )
 RESTORED_ON_WAITLIST = MailTexts(
-    "On again: {session}",
-    "A session that we had told you was canceled takes place after all. You are on its waiting "
-    "list again, and do not have a place yet. The calendar entry in this mail is tentative.",
+    gettext_lazy("Back on: {session} {when}"),
+    gettext_lazy(
+        "Good news: a session that was canceled is back on. You're on its waitlist again, and "
+        "don't have a spot yet. The calendar entry in this email is marked as waitlist."
+    ),
 )
 CANCELED_ON_WAITLIST = MailTexts(
-    "Canceled: {session}",
-    "A session whose waiting list you were on does not take place, so the waiting list is over. "
-    "We are sorry.",
+    gettext_lazy("Canceled: {session} {when}"),
+    gettext_lazy(
+        "We're sorry: a session you were on the waitlist for has been canceled. You don't "
+        "need to do anything."
+    ),
 )
 
 # All sessions that someone chose are full.
 ALL_ON_WAITLIST = MailTexts(
-    "You are on the waiting list of {event}",
-    "All places in what you chose are taken. You are on the waiting list: when a place frees and "
-    "it is your turn, it is yours, and a mail with your link tells you.",
+    gettext_lazy("You're on the waitlist for {event}, starting {when}"),
+    gettext_lazy(
+        "All the sessions you chose are full, so you're on the waitlist. If a spot opens and it's "
+        "your turn, it's yours, and we'll email you your link."
+    ),
+)
+
+# None of the sessions that someone chose is on the schedule.
+NO_SESSION = MailTexts(
+    gettext_lazy("You're registered for {event}"), gettext_lazy("You're registered for {event}.")
 )
 
 
@@ -58,12 +78,12 @@ def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailTexts]:
     return {(text.event_id, text.kind): MailTexts(text.subject, text.opening) for text in written}
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
+def fill(text: str | Promise, values: Mapping[str, str]) -> str:
     """Fill the {placeholders} of a text that `validate_placeholders` accepted.
 
     Browsers send the line ends of a form as CRLF.
     """
-    return text.replace("\r\n", "\n").format_map(values)
+    return str(text).replace("\r\n", "\n").format_map(values)
 
 
 def validate_placeholders(text: str, kind: str) -> None:
@@ -73,11 +93,15 @@ def validate_placeholders(text: str, kind: str) -> None:
     try:
         parts = list(Formatter().parse(text))
     except ValueError as error:
-        raise ValidationError(
-            f"There is a brace without its partner. Write {{{{ for a brace. Known are {known}."
-        ) from error
+        message = _(
+            "There's a { without a }, or a } without a {. To show a brace, type it twice: "
+            "{{ or }}. You can use: %(known)s."
+        )
+        raise ValidationError(message % {"known": known}) from error
     for _text, name, spec, conversion in parts:
         if name in allowed and (spec or conversion):
-            raise ValidationError(f"Write {{{name}}} alone between its braces.")
+            message = _("Write {%(name)s} with nothing else between its braces.")
+            raise ValidationError(message % {"name": name})
         if name is not None and name not in allowed:
-            raise ValidationError(f"There is no placeholder {{{name}}} here. Known are {known}.")
+            message = _("There's no placeholder {%(name)s} here. You can use: %(known)s.")
+            raise ValidationError(message % {"name": name, "known": known})

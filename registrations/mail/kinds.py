@@ -9,10 +9,12 @@ import zoneinfo
 from collections.abc import Callable, Iterable
 
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
 
 from events.calendars import invitation, removed_entry
 from events.models import Session, SessionSnapshot
-from events.templatetags.times import clock, day, hours
+from events.models.session import joining_text
+from events.templatetags.times import day, hours
 from registrations.mail import change_notices, default_texts, markdown
 from registrations.mail.blocks import session_invitation
 from registrations.mail.compose import Composer, MailContext
@@ -34,7 +36,7 @@ def received(composer: Composer, context: MailContext) -> MergeTemplate:
 
 
 def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
-    """Every link, the detailed schedule, the calendar, and the waiting lists the person is on.
+    """Every link, the detailed schedule, the calendar, and the waitlists the person is on.
 
     An update of the schedule isn't needed if none of it is still to come.
     """
@@ -43,12 +45,15 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     to_come = _to_come(shown, composer.now) + waiting
     if context.kind == MailKind.SCHEDULE and not to_come:
         return None
+    special = default_texts.ALL_ON_WAITLIST if waiting else default_texts.NO_SESSION
+    first = next(iter(_to_come(shown, composer.now) or shown or waiting), None)
     calendar = (composer.blocks.calendar(context.event, shown, waiting), "PUBLISH")
     return composer.compose(
         context,
         sessions={"row": shown, "full": shown, "asked": waiting},
-        special_texts=default_texts.ALL_ON_WAITLIST if waiting and not shown else None,
-        calendar=calendar if shown or waiting else (b"", ""),
+        special_texts=None if shown else special,
+        starts_at=first.starts_at if first else None,
+        calendar=calendar if first else (b"", ""),
     )
 
 
@@ -74,8 +79,8 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(
         context,
         sessions={"ticket": to_come},
-        variables={"count": len(to_come)},
-        when=_when(to_come[0].starts_at, now, context.zone),
+        variables={"several": len(to_come) > 1},
+        starts_at=to_come[0].starts_at,
     )
 
 
@@ -84,14 +89,6 @@ def _is_time_for(kind: MailKind, session: Session, now: dt.datetime) -> bool:
     if kind == MailKind.DAY:
         return session.day_reminder_at - REMINDER_LEEWAY <= now < session.hour_reminder_at
     return session.hour_reminder_at - REMINDER_LEEWAY <= now < session.starts_at
-
-
-def _when(moment: dt.datetime, now: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
-    """tomorrow at 9:00 AM PDT"""
-    local = moment.astimezone(zone)
-    days = (local.date() - now.astimezone(zone).date()).days
-    date = {0: "today", 1: "tomorrow"}.get(days, f"on {day(moment, zone)}")
-    return f"{date} at {clock(moment, zone)} {local.tzname()}"
 
 
 def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -107,7 +104,7 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
 def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What was and what is now, the whole session, and an updated calendar entry.
 
-    People on the waiting list only get what the public sees.
+    People on the waitlist only get what the public sees.
     """
     session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
     if session is None or was is None or session not in context.sessions + context.waiting:
@@ -126,7 +123,7 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
     )
 
 
-# By whether it was going to take place before, and whether the reader is on the waiting list.
+# By whether it was going to take place before, and whether the reader is on the waitlist.
 CHANGED_TEXTS = {
     (True, False): None,
     (True, True): default_texts.CHANGED_ON_WAITLIST,
@@ -140,14 +137,14 @@ def _differences(
 ) -> tuple[tuple[str, str, str], ...]:
     """What a change notice lists: a label, what was, and what is now."""
     pairs = [
-        ("Title", was.title, now.title),
-        ("Time", _day_and_hours(was, zone), _day_and_hours(now, zone)),
-        ("How to join without the link", was.joining, now.joining),
+        (_("Title"), was.title, now.title),
+        (_("Time"), _day_and_hours(was, zone), _day_and_hours(now, zone)),
+        (_("How to join without the link"), joining_text(was.joining), joining_text(now.joining)),
     ]
     if not was.takes_place:
-        pairs.insert(0, ("Does it take place?", "Canceled", "Yes, it takes place after all"))
+        pairs.insert(0, (_("Status"), _("Canceled"), _("Back on")))
     return tuple(
-        (label, before or "nothing yet", after or "nothing any more")
+        (label, before or _("Not set yet"), after or _("Not available"))
         for label, before, after in pairs
         if before != after
     )
@@ -171,12 +168,13 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         sessions={"row": _to_come(context.sessions, composer.now)},
         variables={"title": session.title, "was": before, "was_when": was_when},
         special_texts=default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None,
+        starts_at=before.starts_at,
         calendar=session_invitation(session, is_waitlisted=is_waitlisted),
     )
 
 
 def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
-    """A spot from the waiting list, with its link and its calendar entry."""
+    """A spot from the waitlist, with its link and its calendar entry."""
     session = context.session
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
@@ -198,10 +196,17 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     arranged = []
     for session in _to_come(context.sessions, composer.now):
         if needs := tuple(text for pk, text in context.needs if pk == session.pk):
-            arranged.append((session.snapshot(), join_url(TOKEN, session), needs))
+            shown = session.snapshot()
+            shown = shown._replace(joining=joining_text(shown.joining))
+            arranged.append((shown, join_url(TOKEN, session), needs))
     if not arranged:
         return None
-    return composer.compose(context, sessions={}, variables={"arranged": tuple(arranged)})
+    return composer.compose(
+        context,
+        sessions={},
+        variables={"arranged": tuple(arranged)},
+        starts_at=arranged[0][0].starts_at,
+    )
 
 
 def thanks(composer: Composer, context: MailContext) -> MergeTemplate:

@@ -1,6 +1,7 @@
 """Organizers' Markdown (CommonMark) as HTML that is safe in an email."""
 
 import nh3
+from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
 
 TAGS = {
@@ -32,9 +33,12 @@ def problems(source: str) -> list[str]:
         for part in token.children or []:
             address = str(part.attrGet("href") or "")
             if part.type == "image":
-                found.append("Leave out pictures: they would tell others who reads this, and when.")
+                found.append(
+                    _("Remove the picture: it would tell others who reads this email, and when.")
+                )
             elif address and not address.startswith(tuple(f"{name}:" for name in SCHEMES)):
-                found.append(f"A link must be whole, such as https://example.org/, not {address}")
+                message = _("Write links in full, like https://example.org/, not %(address)s.")
+                found.append(message % {"address": address})
             elif "%7B" in address or "{" in address:
-                found.append("A link cannot hold a placeholder.")
+                found.append(_("Links can't contain a placeholder."))
     return list(dict.fromkeys(found))

@@ -17,7 +17,13 @@ from events.addresses import ascii_address
 from events.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
-from registrations.outbox.prebuilt import HEADERS, PersonalMail, as_sent, substitute_in_mime
+from registrations.outbox.prebuilt import (
+    AUTOMATIC,
+    HEADERS,
+    PersonalMail,
+    as_sent,
+    substitute_in_mime,
+)
 
 # RFC 5322, 2.1.1.
 MAX_LINE_BYTES = 998
@@ -135,7 +141,7 @@ class MergeTemplate:
             body=substitute(self.text, values),
             to=[to],
             reply_to=self.reply_to,
-            headers={"Auto-Submitted": "auto-generated", **headers},
+            headers={**AUTOMATIC, **headers},
         )
         message.attach_alternative(substitute(self.html, values), "text/html")
         if self.method == "PUBLISH":

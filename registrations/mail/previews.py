@@ -4,6 +4,7 @@ import datetime as dt
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts, kinds
@@ -47,11 +48,11 @@ def sample(
     """An email of this kind to a made-up attendee of a real event, at a suitable time.
 
     `texts` are an organizer's that aren't saved yet. With `on_waitlist` the attendee is on the
-    waiting list of the first session. Raises LookupError for an event without sessions.
+    waitlist of the first session. Raises LookupError for an event without sessions.
     """
     sessions = list(event.sessions.taking_place().with_details())
     if not sessions:
-        raise LookupError("The event has no session yet.")
+        raise LookupError(_("This event has no sessions yet."))
     session = sessions[0]
     if kind == MailKind.CANCELED:
         session.canceled_at = timezone.now()
@@ -66,13 +67,13 @@ def sample(
         session=session,
         was=_earlier_revision(session, moved=kind == MailKind.CHANGED),
         announcement=_sample_announcement(event) if kind == MailKind.ANNOUNCEMENT else None,
-        needs=((session.pk, "Live captions"), (session.pk, "Large print of the agenda")),
+        needs=((session.pk, _("Live captions")), (session.pk, _("The agenda in large print"))),
     )
     own_texts = {(event.pk, str(kind)): texts} if texts else default_texts.texts_of([event.pk])
     now = getattr(session, kind.spec.preview_at, session.starts_at - dt.timedelta(days=7))
     template = kinds.COMPOSERS[kind](Composer(now, own_texts), context)
     if template is None:
-        raise LookupError("There is nothing to say of this session.")
+        raise LookupError(_("There's nothing to send for this session."))
     return template.merge_for(attendee)
 
 
@@ -92,7 +93,7 @@ def _earlier_revision(session: Session, *, moved: bool) -> Revision:
     snapshot = session.snapshot()._replace(takes_place=True)
     if moved:
         snapshot = snapshot._replace(
-            title=f"{session.title} (old title)",
+            title=_("%(title)s (old title)") % {"title": session.title},
             starts_at=session.starts_at - dt.timedelta(hours=1),
             ends_at=session.ends_at - dt.timedelta(hours=1),
         )
@@ -102,7 +103,9 @@ def _earlier_revision(session: Session, *, moved: bool) -> Revision:
 def _sample_announcement(event: Event) -> Announcement:
     return Announcement(
         event=event,
-        subject="What to bring on Saturday",
-        body="Dear {name},\n\n**one thing to prepare**: think of the person you are here for.\n\n"
-        "- Bring a photo, if you like.\n- [Read the invitation](https://example.org/).",
+        subject=_("What to bring on Saturday"),
+        body=_(
+            "Dear {name},\n\n**One thing to prepare**: think of the person you're here for.\n\n"
+            "- Bring a photo, if you like.\n- [Read the invitation](https://example.org/)."
+        ),
     )

@@ -18,6 +18,7 @@ from events.search import search_key
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue
+from registrations.outbox.prebuilt import AUTOMATIC
 
 
 @transaction.atomic
@@ -54,7 +55,7 @@ def write(mail: OutgoingMail) -> EmailMultiAlternatives | None:
     message = current.values_list("message", flat=True).first()
     if message is None:
         return None
-    headers = {"Auto-Submitted": "auto-generated", **message["headers"]}
+    headers = {**AUTOMATIC, **message["headers"]}
     # Django wants it as an argument, and doesn't send it as a header.
     reply_to = headers.pop("Reply-To", None)
     email = EmailMultiAlternatives(

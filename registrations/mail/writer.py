@@ -94,7 +94,7 @@ class _Batch:
             was=self._revisions.get(mail.was_id or 0),
             announcement=self._announcements.get(mail.announcement_id or 0),
             waiting=tuple(each for each in own if seats[each.pk] != Seat.State.SEATED),
-            needs=tuple(self._needs.get(mail.key, ())),
+            needs=tuple((pk, unlinked(str(need))) for pk, need in self._needs.get(mail.key, ())),
         )
 
 
@@ -133,15 +133,15 @@ def _seat_states(people: Collection[int | None]) -> dict[int, dict[int, str]]:
     return states
 
 
-def _needs(people: Collection[int | None]) -> dict[str, list[tuple[int, str]]]:
-    """By the email's key, the session and the text of each need that it confirms."""
-    needs: dict[str, list[tuple[int, str]]] = defaultdict(list)
+def _needs(people: Collection[int | None]) -> dict[str, list[tuple[int, AccessNeed]]]:
+    """By the email's key, the session of each need that it confirms, and the need."""
+    needs: dict[str, list[tuple[int, AccessNeed]]] = defaultdict(list)
     confirmed = AccessNeed.objects.filter(
         seat__registration__in=people, state=AccessNeed.State.CONFIRMED
     )
     for need in confirmed.select_related("seat"):
         key = access_key(need.seat.registration_id, need.confirmed_at)
-        needs[key].append((need.seat.session_id, unlinked(str(need))))
+        needs[key].append((need.seat.session_id, need))
     return needs
 
 

@@ -7,6 +7,9 @@ from typing import Any
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
 from django.core.mail.message import forbid_multi_line_headers, sanitize_address
 
+# They ask for no automatic replies: RFC 3834, and Exchange's own header.
+AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
 # The placeholders of headers that are replaced as a whole.
 HEADERS = {
     "Subject": "personal-subject",

@@ -130,11 +130,11 @@ def test_received_email_shows_only_what_is_public(week, smtp):
     deliver()
     (received,) = smtp.messages
     text, html = parts(received.message)
-    assert received.message["Subject"] == f"We have your registration for {week.name}"
+    assert received.message["Subject"] == f"We got your registration for {week.name}"
     assert list(received.message.iter_attachments()) == []
     titles = [session.title for session in week.sessions.all()]
     for shown in (text, unescape(html)):
-        assert "organizers look at each registration before any link goes out" in shown
+        assert "An organizer looks at each registration before we send any links." in shown
         assert shown.count(f"http://localhost/me/{alice.token}/") == 1
         assert [title for title in titles if title not in shown] == []
         assert secrets_in(shown, week) == []
@@ -259,7 +259,9 @@ def test_approving_sends_the_links(someone, smtp, week):
     assert (alice.approval, alice.is_admitted) == ("approved", True)
     assert alice.decided_at > before
     assert queued(alice) == [("received", "dropped"), ("links", "sent")]
-    assert read(smtp) == [("alice@example.org", f"Your links for {week.name}")]
+    ((recipient, subject),) = read(smtp)
+    assert recipient == "alice@example.org"
+    assert subject.startswith(f"Your links for {week.name}, starting on Saturday, ")
 
 
 def test_declining_sends_nothing_and_keeps_the_seats(someone, smtp):

@@ -84,11 +84,11 @@ def test_page_starts_with_the_complaints_and_shows_what_failed(admin, troubled):
     assert page.index("1 mail waits for more than a quarter of an hour.") < page.index("As of")
     assert "A worker silent last sign: never" in page
     assert (
-        "Links and schedule 1 mail , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
+        "Links and schedule 1 email , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
         in page
     )
-    assert "1 mail ConnectionRefusedError: [Errno 111] Connection refused" in page
-    assert "1 mail No reason was given. 1 mail 550 No such user" in page
+    assert "1 email ConnectionRefusedError: [Errno 111] Connection refused" in page
+    assert "1 email No reason was given. 1 email 550 No such user" in page
     assert "All is well" not in page
 
 
@@ -118,12 +118,12 @@ def test_test_emails_are_listed_like_others(admin, week, alive, capsys):
         key="test/2", kind="test", state="failed", last_error="550 No such user"
     )
     page = shown(admin.get(PAGE))
-    assert "Test of an announcement 1 mail , the oldest queued just now" in page
-    assert "1 mail 550 No such user" in page
+    assert "Test announcement 1 email , the oldest queued just now" in page
+    assert "1 email 550 No such user" in page
     code, out = run_command(capsys)
     assert code == 0
-    assert "  1 mail: Test of an announcement  just now (Oct 1, 2026, 9:00 AM PDT)" in out
-    assert "  1 mail  550 No such user" in out
+    assert "  1 email: Test announcement  just now (Oct 1, 2026, 9:00 AM PDT)" in out
+    assert "  1 email  550 No such user" in out
 
 
 def test_page_is_linked_from_the_list(admin, week):
@@ -222,14 +222,14 @@ Mails so far
   No longer needed  0
 
 What waits, and the oldest since when
-  1 mail: Links and schedule  2 hours ago (Oct 1, 2026, 7:00 AM PDT)
+  1 email: Links and schedule  2 hours ago (Oct 1, 2026, 7:00 AM PDT)
 
 What failed in the last 14 days, and why
-  1 mail  no reason was given
-  1 mail  550 No such user
+  1 email  no reason was given
+  1 email  550 No such user
 
 What the last tries came to, of mails that wait
-  1 mail  ConnectionRefusedError: [Errno 111] Connection refused
+  1 email  ConnectionRefusedError: [Errno 111] Connection refused
 """,
     )
 

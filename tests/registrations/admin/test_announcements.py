@@ -157,13 +157,13 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
             {"subject": "For {person}"},
             {
                 "subject": [
-                    "There is no placeholder {person} here. Known are {name}, {event}, {host}."
+                    "There's no placeholder {person} here. You can use: {name}, {event}, {host}."
                 ]
             },
         ),
         (
             {"body": "At {when}"},
-            {"body": ["There is no placeholder {when} here. Known are {name}, {event}, {host}."]},
+            {"body": ["There's no placeholder {when} here. You can use: {name}, {event}, {host}."]},
         ),
         (
             {"body": "\ue000name\ue000"},
@@ -173,8 +173,8 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
             {"body": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
             {
                 "body": [
-                    "A link cannot hold a placeholder.",
-                    "A link must be whole, such as https://example.org/, not example.org",
+                    "Links can't contain a placeholder.",
+                    "Write links in full, like https://example.org/, not example.org.",
                 ]
             },
         ),
@@ -712,7 +712,7 @@ def test_progress_page_refreshes(admin_client, started):
     assert page["Refresh"] == "5"
     assert '<progress class="bar" max="4" value="2"' in page.content.decode()
     assert "Sent 1 Waiting 2 Failed 1 No longer needed 0" in text(page)
-    assert "2 mails still to go, a moment left." in text(page)
+    assert "2 emails still to go, a moment left." in text(page)
     assert buttons(page) == ["pause", "again"]
 
 
@@ -798,7 +798,7 @@ def test_failed_emails_are_sent_again_but_not_spam_complaints(admin_client, star
         OutgoingMail.objects.filter(pk=mail.pk).update(state=state, sent_at=sent_at)
     assert "Send the 2 failed ones again" in text(admin_client.get(review_url(started)))
     assert said(press(admin_client, started, "again")) == [
-        "2 mails will be tried again within seconds."
+        "2 emails will be tried again within seconds."
     ]
     assert sorted(started.mails.values_list("state", flat=True)) == [
         "complained",

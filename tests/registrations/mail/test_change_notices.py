@@ -2,6 +2,7 @@
 
 import datetime as dt
 import email.policy
+import html
 from contextlib import ExitStack
 from email import message_from_bytes
 
@@ -303,7 +304,8 @@ def test_notice_shows_what_was_and_what_is_now(week, opening, settled):
         current.save()
     settled()
     message = written("changed")
-    assert message["Subject"] == "Changed: The kickoff"
+    assert message["Subject"].startswith("Changed: The kickoff on Saturday, ")
+    assert " at 1:00 PM E" in message["Subject"]
     for body in texts(message):
         assert title in body
         assert "The kickoff" in body
@@ -353,7 +355,7 @@ def test_restored_session_is_announced(week, opening, settled):
     send_all()
     restore_session(session=opening)
     assert settled() == [("canceled", "Alice Adams"), ("changed", "Alice Adams")]
-    assert "takes place after all" in texts(written("changed"))[0]
+    assert "a session that was canceled is back on" in texts(written("changed"))[0]
 
 
 def test_restored_session_is_announced_with_the_default_text(week, opening, settled):
@@ -366,7 +368,7 @@ def test_restored_session_is_announced_with_the_default_text(week, opening, sett
     restore_session(session=opening)
     settled()
     message = written("changed")
-    assert message["Subject"] == f"On again: {opening.title}"
+    assert message["Subject"].startswith(f"Back on: {opening.title[:39]}… on Saturday, ")
     assert "See you then." not in texts(message)[0]
 
 
@@ -720,7 +722,11 @@ def test_email_that_was_rendered_but_not_sent_was_not_seen(two, opening, settled
     assert sent() == []
     settings.EMAIL_BACKEND = backend
     rename(opening, before)
-    assert sent() == [("Your links for Drop LWOP Strategy Week", ALICE)]
+    ((subject, recipient),) = sent()
+    assert (subject.partition(",")[0], recipient) == (
+        "Your links for Drop LWOP Strategy Week",
+        ALICE,
+    )
     assert settled() == []
 
 
@@ -789,13 +795,13 @@ def test_waitlisted_people_read_about_the_waiting_list_and_get_no_link(bob, open
         current.save()
     settled()
     message = written("changed", "Bob B")
-    assert message["Subject"] == "Changed: The kickoff"
+    assert message["Subject"].startswith("Changed: The kickoff on ")
     for body in texts(message):
         assert opening.title in body
         assert "The kickoff" in body
-        assert "You are still waiting for a place." in body
+        assert "You're still waiting for a spot." in html.unescape(body)
         assert f"/me/{bob.token}/" in body
-        secrets = ("/join/", "code-1", "new-code", "Your personal link", "registered for")
+        secrets = ("/join/", "code-1", "new-code", "Your personal link", "signed up for")
         assert [secret for secret in secrets if secret in body] == []
     assert "/join/" in texts(written("changed", "Alice Adams"))[0]
 
@@ -821,8 +827,8 @@ def test_waitlisted_people_read_that_the_waiting_list_is_over(client, bob, openi
     assert sorted(settled()) == [("canceled", "Alice Adams"), ("canceled", "Bob B")]
     message = written("canceled", "Bob B")
     for body in texts(message):
-        assert "so the waiting list is over" in body
-        assert "registered for" not in body
+        assert "a session you were on the waitlist for has been canceled" in body
+        assert "signed up for" not in body
         assert "/join/" not in body
     inline, _attached = calendar_parts(message)
     notice = Calendar.from_ical(inline.get_content())
@@ -838,7 +844,7 @@ def test_waitlisted_people_are_notified_when_it_is_restored(bob, opening, settle
     send_all()
     restore_session(session=opening)
     settled()
-    assert "You are on its waiting list again" in texts(written("changed", "Bob B"))[0]
+    assert "You're on its waitlist again" in texts(written("changed", "Bob B"))[0]
     assert "Your personal link stays" in texts(written("changed", "Alice Adams"))[0]
 
 

@@ -1,7 +1,10 @@
 """Subject and opening: the default, the organizers' own, and their placeholders."""
 
+import re
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils.translation import override
 
 from registrations.mail import default_texts, kinds, previews, writer
 from registrations.mail_kinds import MailKind, MailTexts
@@ -28,7 +31,7 @@ def test_organizers_texts_replace_the_default(week):
     assert "Come!</p>" in html
     assert "\r" not in message.body
     assert "Come!" in message.body
-    assert "You are registered for" not in message.body + html
+    assert "You're registered for" not in message.body + html
 
 
 @pytest.mark.once
@@ -36,7 +39,7 @@ def test_default_is_used_where_organizers_wrote_nothing(week):
     MailText.objects.create(event=week, kind="links", subject="Welcome")
     message = written(sign_up(week))
     assert message.subject == "Welcome"
-    assert "You are registered for" in message.body
+    assert "You're registered for" in message.body
 
 
 def test_texts_of_another_kind_or_event_are_not_used(week):
@@ -45,7 +48,7 @@ def test_texts_of_another_kind_or_event_are_not_used(week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     MailText.objects.create(event=week, kind="day", subject="Day")
     MailText.objects.create(event=other, kind="links", subject="Other")
-    assert written(sign_up(week)).subject == f"Your links for {week.name}"
+    assert written(sign_up(week)).subject.startswith(f"Your links for {week.name}, starting on ")
 
 
 def test_organizers_texts_are_not_used_when_everything_is_full(week):
@@ -53,7 +56,7 @@ def test_organizers_texts_are_not_used_when_everything_is_full(week):
     week.sessions.update(capacity=1)
     assert written(sign_up(week)).subject == "You are in!"
     message = written(sign_up(week, "Bob B"))
-    assert message.subject == f"You are on the waiting list of {week.name}"
+    assert message.subject.startswith(f"You're on the waitlist for {week.name}, starting on ")
     assert "Welcome!" not in message.body
 
 
@@ -61,15 +64,15 @@ def test_organizers_texts_are_not_used_when_everything_is_full(week):
 @pytest.mark.parametrize(
     ("text", "kind", "beginning"),
     [
-        ("{nme}", "links", "There is no placeholder {nme} here."),
-        ("{session}", "links", "There is no placeholder {session} here."),
-        ("{name", "links", "There is a brace without its partner."),
-        ("}", "links", "There is a brace without its partner."),
-        ("{}", "links", "There is no placeholder {} here."),
-        ("{name.__class__}", "links", "There is no placeholder {name.__class__} here."),
-        ("{name!r}", "links", "Write {name} alone between its braces."),
-        ("{name:>99999999}", "links", "Write {name} alone between its braces."),
-        ("{when}", "announcement", "There is no placeholder {when} here."),
+        ("{nme}", "links", "There's no placeholder {nme} here."),
+        ("{session}", "links", "There's no placeholder {session} here."),
+        ("{name", "links", "There's a { without a }, or a } without a {."),
+        ("}", "links", "There's a { without a }, or a } without a {."),
+        ("{}", "links", "There's no placeholder {} here."),
+        ("{name.__class__}", "links", "There's no placeholder {name.__class__} here."),
+        ("{name!r}", "links", "Write {name} with nothing else between its braces."),
+        ("{name:>99999999}", "links", "Write {name} with nothing else between its braces."),
+        ("{when}", "announcement", "There's no placeholder {when} here."),
     ],
 )
 def test_unknown_placeholder_is_rejected(text, kind, beginning):
@@ -77,7 +80,7 @@ def test_unknown_placeholder_is_rejected(text, kind, beginning):
         default_texts.validate_placeholders(text, kind)
     (message,) = refusal.value.messages
     assert message.startswith(beginning)
-    assert message.endswith(("Known are {name}, {event}, {host}.", "braces."))
+    assert message.endswith(("You can use: {name}, {event}, {host}, {when}.", "{host}.", "braces."))
 
 
 @pytest.mark.once
@@ -92,7 +95,43 @@ def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("kind", MailKind)
-def test_default_texts_use_only_their_placeholders(kind):
-    for text in kind.spec.texts:
-        default_texts.validate_placeholders(text, kind)
+def test_default_texts_use_only_their_placeholders(kind, language):
+    with override(language):
+        for text in kind.spec.texts:
+            default_texts.validate_placeholders(str(text), kind)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (default_texts.RESTORED, "changed"),
+        (default_texts.CHANGED_ON_WAITLIST, "changed"),
+        (default_texts.RESTORED_ON_WAITLIST, "changed"),
+        (default_texts.CANCELED_ON_WAITLIST, "canceled"),
+        (default_texts.ALL_ON_WAITLIST, "links"),
+        (default_texts.NO_SESSION, "links"),
+    ],
+)
+def test_special_texts_use_only_their_placeholders(texts, kind, language):
+    with override(language):
+        for text in texts:
+            default_texts.validate_placeholders(str(text), kind)
+
+
+def test_subject_says_what_and_when_in_the_readers_zone(week):
+    subject = written(sign_up(week, time_zone="America/New_York")).subject
+    assert re.fullmatch(
+        rf"Your links for {week.name}, starting on Saturday, \w+ \d+ at 12:00 PM E[SD]T", subject
+    )
+
+
+def test_links_say_nothing_of_when_while_no_session_is_on_the_schedule(week):
+    alice = sign_up(week)
+    week.sessions.update(status="draft")
+    message = written(alice)
+    assert message.subject == f"You're registered for {week.name}"
+    assert "None of your sessions are on the schedule right now." in message.body

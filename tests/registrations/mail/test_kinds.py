@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.template.loader import get_template
+from django.utils.translation import override
 from icalendar import Calendar
 from linkify_it import LinkifyIt  # type: ignore[import-untyped]
 
-from events.models import Meeting, Session
+from events.models import AgendaItem, Meeting, Session
 from events.schedule import cancel_session
 from registrations import access_needs, signup
 from registrations.mail import kinds, merge, previews, writer
@@ -68,7 +69,9 @@ def test_email_shows_times_in_both_zones(week):
 
 def test_email_does_not_repeat_the_same_zone(week):
     text, _html, _calendar = parts(written(sign_up(week, time_zone="America/Los_Angeles")))
-    assert text.count("9:00 AM to 1:00 PM P") == 1
+    # In the list, and in the detailed schedule.
+    assert text.count("9:00 AM to 1:00 PM P") == 2
+    assert "Week's time zone" not in text
 
 
 def test_email_links_to_the_persons_own_page(week):
@@ -197,7 +200,7 @@ def test_meeting_deleted_at_zoom_is_shown_nowhere(client, week, opening):
     for shown in (text, html, calendar.to_ical().decode(), page):
         assert "dead-code" not in shown
         assert "111 2222 3333" not in shown
-    assert "The Zoom details are still to come" in text
+    assert "Zoom details are coming." in text
 
 
 def is_dropped_at(moment: dt.datetime, mail: OutgoingMail) -> bool:
@@ -239,6 +242,59 @@ def test_replies_go_to_the_hosts(week):
     week.contact_email = "hosts@example.org"
     week.save()
     assert written(sign_up(week))["Reply-To"] == "hosts@example.org"
+
+
+def test_without_a_contact_the_email_does_not_invite_replies(week):
+    message = written(sign_up(week))
+    assert message["Reply-To"] is None
+    for text in parts(message)[:2]:
+        assert "We may not see replies to this email." in text
+        assert "Reply to this email" not in text
+
+
+def test_email_asks_for_no_automatic_replies(week):
+    message = written(sign_up(week))
+    headers = (message["Auto-Submitted"], message["X-Auto-Response-Suppress"])
+    assert headers == ("auto-generated", "All")
+
+
+def test_each_language_has_its_own_texts_however_often_they_alternate(week):
+    alice = sign_up(week)
+    for language in ("en", "es", "en"):
+        with override(language):
+            message = written(alice)
+            text, html, calendar = parts(message)
+            joins = {str(entry["DESCRIPTION"])[:5] for entry in calendar.events}
+        expected = {
+            "en": ("Your links for", "Your time zone:", "Join on Zoom:", 'lang="en"', {"Join:"}),
+            "es": (
+                "Tus enlaces para",
+                "Tu zona horaria:",
+                "Entrar a Zoom:",
+                'lang="es"',
+                {"Para "},
+            ),
+        }[language]
+        assert message["Subject"].startswith(expected[0])
+        assert [each for each in expected[1:3] if each not in text] == []
+        assert expected[3] in html
+        assert joins == expected[4]
+
+
+@pytest.mark.parametrize("kind", kinds.COMPOSERS)
+@pytest.mark.parametrize("on_waitlist", [False, True])
+def test_spanish_email_has_no_english_of_ours(week, kind, on_waitlist):
+    AgendaItem.objects.all().delete()
+    week.sessions.update(title="Sesión")
+    with override("es"):
+        try:
+            message = previews.sample(kind, week, on_waitlist=on_waitlist)
+        except LookupError:
+            return
+    english = re.compile(
+        r"\b(you|your|this|email|waitlist|questions|hello|on|at|tomorrow)\b", re.IGNORECASE
+    )
+    assert english.findall(f"{message.subject}\n{message.body}") == []
 
 
 def test_html_stays_small_enough_for_gmail_and_its_lines_short(week):
@@ -323,6 +379,6 @@ def test_preview_for_the_waiting_list_has_no_link(week, kind):
     message = previews.sample(kind, week, on_waitlist=True)
     opening = week.sessions.get(slug="opening")
     for text in (message.body, str(message.alternatives[0][0])):
-        assert "waiting list" in text
+        assert "waitlist" in text
         assert f"/{previews.SAMPLE_TOKEN}/{opening.slug}/" not in text
         assert opening.meeting.passcode not in text

@@ -389,7 +389,7 @@ def test_reminder_says_today_or_tomorrow_by_the_readers_clock(week, opening, smt
     (day,) = sent_at(opening.starts_at - 24 * HOUR, smtp)
     _day, hour = sent_at(opening.starts_at - HOUR, smtp)
     assert day.startswith(f"Reminder: {week.name}, tomorrow at 12:00 PM E")
-    assert hour.startswith(f"Soon: {week.name}, today at 12:00 PM E")
+    assert hour.startswith(f"Starting soon: {week.name}, today at 12:00 PM E")
 
 
 def test_reminder_of_a_session_moved_away_is_dropped(week, opening, smtp):

@@ -204,7 +204,7 @@ def test_feed_has_no_itip_method(client, alice):
 def test_waitlisted_session_is_tentative_without_link_and_alarm(client, opening, waiting):
     content = fetched(client, waiting)
     (entry,) = read(content)
-    assert (entry.status, entry.title) == ("TENTATIVE", f"Waiting list: {opening.title}")
+    assert (entry.status, entry.title) == ("TENTATIVE", f"Waitlist: {opening.title}")
     assert entry.url == f"http://localhost/me/{waiting.token}/"
     assert entry.alarms == ()
     assert b"/join/" not in content.replace(b"\r\n ", b"")

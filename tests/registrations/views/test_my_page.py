@@ -243,7 +243,9 @@ def test_pending_page_shows_which_sessions_are_full(client, week, opening):
     message = writer.writer_for([mail])(mail)
     assert isinstance(message, EmailMultiAlternatives)
     for text in (message.body, unescape(str(message.alternatives[0][0]))):
-        free, full = text.split("Full for now: you are on the waiting list")
+        free, full = " ".join(text.split()).split(
+            "These are full right now, so you're on the waitlist."
+        )
         titles = [session.title in " ".join(free.split()) for session in week.sessions.all()]
         assert titles == [False, True, True, True, True, True]
         assert opening.title in " ".join(full.split())
