@@ -4,6 +4,7 @@ import datetime as dt
 
 from django.http import HttpResponse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from events.models import Event, Revision, Session
@@ -38,6 +39,7 @@ def sample_attendee(event: Event) -> Registration:
         name="Siobhán O'Brien & Co",
         email="siobhan@example.org",
         time_zone="America/New_York",
+        language=get_language(),
         token=SAMPLE_TOKEN,
     )
 

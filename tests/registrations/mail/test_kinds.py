@@ -261,10 +261,11 @@ def test_email_asks_for_no_automatic_replies(week):
 def test_each_language_has_its_own_texts_however_often_they_alternate(week):
     alice = sign_up(week)
     for language in ("en", "es", "en"):
-        with override(language):
-            message = written(alice)
-            text, html, calendar = parts(message)
-            joins = {str(entry["DESCRIPTION"])[:5] for entry in calendar.events}
+        signup.switch_language(registration=alice, language=language)
+        alice.refresh_from_db()
+        message = written(alice)
+        text, html, calendar = parts(message)
+        joins = {str(entry["DESCRIPTION"])[:5] for entry in calendar.events}
         expected = {
             "en": ("Your links for", "Your time zone:", "Join on Zoom:", 'lang="en"', {"Join:"}),
             "es": (
