@@ -114,9 +114,9 @@ def test_event_without_approval_admits_at_once(week):
 def test_public_pages_mention_the_approval(client, week, requires):
     Event.objects.update(requires_approval=requires)
     form = client.get(f"/{week.slug}/register/").content
-    assert (b"The organizers look at each registration first" in form) is requires
+    assert (b"An organizer looks at each registration first" in form) is requires
     answer = post(week)
-    assert (b"The organizers look at each registration before" in answer) is requires
+    assert (b"An organizer looks at each registration before" in answer) is requires
     assert (b"We've sent your Zoom links" in answer) is not requires
     Event.objects.update(registration_closes_at=timezone.now())
     caches["pages"].clear()
@@ -341,7 +341,7 @@ def test_canceling_first_does_not_dodge_a_decline(
 def test_returning_requires_approval_again(client, someone):
     alice = someone("approved")
     signup.cancel(registration=alice)
-    assert b"An organizer will need to approve you again." in client.get(f"/me/{alice.token}/").content
+    assert b"An organizer will need to approve you" in client.get(f"/me/{alice.token}/").content
     alice = come_back(client, alice)
     assert (alice.canceled_at, alice.approval, alice.decided_at) == (None, "pending", None)
     assert queued(alice)[-1][0] == "received"
