@@ -6,6 +6,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones
@@ -17,7 +19,8 @@ from registrations.validators import strip_invisible
 EMAIL_WIDGET = forms.EmailInput(
     {"autocomplete": "email", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
 )
-INVALID_EMAIL = "This does not look like an email address, such as maria@example.org."
+INVALID_EMAIL = _("Enter an email address, such as maria@example.org.")
+TOO_LONG = _("That's too long. Use %(limit_value)s characters or fewer.")
 
 
 class AddressField(forms.EmailField):
@@ -31,7 +34,7 @@ class NeedsField(forms.MultipleChoiceField):
     """The kinds of access needs, as checkboxes."""
 
     widget = forms.CheckboxSelectMultiple
-    default_error_messages = {"invalid_choice": "Choose from the list."}
+    default_error_messages = {"invalid_choice": _("Choose from the list.")}
 
     def __init__(self, **options: Any) -> None:
         super().__init__(choices=need_choices, required=False, **options)
@@ -49,10 +52,11 @@ class FindForm(forms.ModelForm):
         model = Registration
         fields = ["email"]
         field_classes = {"email": AddressField}
+        labels = {"email": _("Email")}
         widgets = {"email": EMAIL_WIDGET}
         error_messages = {
             "email": {
-                "required": "Tell us the email address you registered with.",
+                "required": _("Enter the email you registered with."),
                 "invalid": INVALID_EMAIL,
             }
         }
@@ -65,22 +69,24 @@ class RegistrationForm(forms.ModelForm):
     """
 
     sessions = forms.TypedMultipleChoiceField(
+        label=_("Sessions"),
         coerce=int,
         widget=forms.CheckboxSelectMultiple,
         error_messages={
-            "required": "Choose at least one session.",
-            "invalid_choice": "One of the sessions you chose cannot be joined any more. "
-            "Look through the list again.",
+            "required": _("Choose at least one session."),
+            "invalid_choice": _(
+                "One of the sessions you chose is no longer open. Check the list again."
+            ),
         },
     )
     strategies = forms.TypedMultipleChoiceField(
-        label="Strategies you care about",
+        label=_("Strategies you care about"),
         coerce=int,
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": "Choose strategies from the list."},
+        error_messages={"invalid_choice": _("Choose strategies from the list.")},
     )
-    needs = NeedsField(label="What would help you?")
+    needs = NeedsField(label=_("Check all that apply"))
 
     # Sections of the page. What is in neither of the two is an optional detail.
     about_you = ("name", "email", "time_zone")
@@ -95,13 +101,18 @@ class RegistrationForm(forms.ModelForm):
         ]
         field_classes = {"email": AddressField}
         labels = {
-            "needs_other": "Something else that would help you",
-            "wants_doors_email": "Mail me again at the moment when the doors of a session open",
+            "name": _("Name"),
+            "email": _("Email"),
+            "time_zone": _("Time zone"),
+            "organization": _("Organization"),
+            "us_state": _("State"),
+            "needs_other": _("Anything else that would help?"),
+            "wants_doors_email": _("Email me when each session is about to start"),
         }
         help_texts = {
-            "name": "As the others may see it on Zoom. A first name will do.",
-            "email": "Your personal Zoom links go there.",
-            "time_zone": "We write all times to you in this zone.",
+            "name": _("Others may see this on Zoom. Your first name is fine."),
+            "email": _("We'll send your Zoom links here."),
+            "time_zone": _("We'll show your times in this zone."),
             "wants_doors_email": "",
         }
         widgets = {
@@ -112,16 +123,16 @@ class RegistrationForm(forms.ModelForm):
             "needs_other": forms.TextInput(attrs={"autocomplete": "off"}),
         }
         error_messages = {
-            "name": {"required": "Tell us your name."},
+            "name": {"required": _("Enter your name.")},
             "email": {
-                "required": "Tell us your email address: the links go there.",
+                "required": _("Enter your email so we can send your links."),
                 "invalid": INVALID_EMAIL,
             },
             "time_zone": {
-                "required": "Choose your time zone.",
-                "max_length": "Choose a time zone from the list.",
+                "required": _("Choose your time zone."),
+                "max_length": _("Choose a time zone from the list."),
             },
-            "us_state": {"invalid_choice": "Choose a state from the list."},
+            "us_state": {"invalid_choice": _("Choose a state from the list.")},
         }
 
     def __init__(self, *args: Any, event: Event, sessions: list[Session], **kwargs: Any) -> None:
@@ -133,25 +144,27 @@ class RegistrationForm(forms.ModelForm):
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
-        fields["us_state"].choices = [("", "Choose a state"), *US_STATES]
+        fields["us_state"].choices = [("", _("Choose a state")), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [(each.pk, str(each)) for each in self._strategies]
         fields["time_zone"].initial = event.zone.key
         if self.instance.pk:
             self.initial["time_zone"] = self.instance.zone.key
         fields["time_zone"].widget = self._time_zone_widget(event)
+        for field in fields.values():
+            field.error_messages.setdefault("max_length", TOO_LONG)
 
     def _time_zone_widget(self, event: Event) -> forms.Select:
         time_zone = str(self.data.get("time_zone") or self.initial.get("time_zone") or "")
         offered = offered_time_zones(event.zone.key, time_zone)
         if self.is_bound and time_zone not in dict(offered):
-            offered = [("", "Choose a time zone"), *offered]
+            offered = [("", gettext("Choose a time zone")), *offered]
         # In a blank form, register.js selects the browser's time zone.
         is_blank = not self.is_bound and self.instance.pk is None
         return forms.Select(choices=offered, attrs={"data-fresh": is_blank})
 
     def selectable_sessions(self) -> list[Session]:
-        """The sessions that the person can tick or untick."""
+        """The sessions that the person can check or uncheck."""
         return list(self._sessions.values())
 
     def about_you_fields(self) -> list[forms.BoundField]:
@@ -208,8 +221,8 @@ class ChangeForm(RegistrationForm):
         attended = {session for session in self._own if session.takes_place} - self._offered
         fields: dict[str, Any] = self.fields
         fields["sessions"].required = bool(self._own & self._offered) and not attended
-        fields["sessions"].error_messages["required"] = (
-            "Keep at least one session. Can you come to none? Then cancel your registration."
+        fields["sessions"].error_messages["required"] = _(
+            "Keep at least one session. Can't make any? Then cancel your registration."
         )
         # Without the hidden initial values, what was sent is compared with the database.
         has_initial = not self.is_bound or self.add_initial_prefix("name") in self.data
@@ -253,9 +266,11 @@ class ChangeForm(RegistrationForm):
         if too_late:
             titles = [f"“{each}”" for each in self._sessions.values() if each in too_late]
             raise ValidationError(
-                "What you ticked otherwise can no longer be changed, since it is canceled, over "
-                "or closed by now, or you have been there: "
-                f"{', '.join(titles)}. The list here is as it stands now."
+                gettext(
+                    "You can't change these anymore, because they're canceled, over, or closed, "
+                    "or you've been there: %(sessions)s. The list below is up to date."
+                )
+                % {"sessions": ", ".join(titles)}
             )
         return list(chosen)
 

@@ -10,6 +10,8 @@ from typing import Any
 from django import forms
 from django.db.models import QuerySet
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.models import Event, Session
 from registrations.models import Answer, Question, Registration
@@ -20,7 +22,9 @@ Value = str | list[str] | bool
 
 LONGEST_CHOICE = 200
 
-CHANGED = "This question has changed since you opened the page. Please answer it anew."
+CHANGED = gettext_lazy(
+    "This question has changed since you opened the page. Please answer it again."
+)
 
 
 def questions_for(event: Event, sessions: Iterable[Session]) -> list[Question]:
@@ -85,15 +89,15 @@ def form_fields(questions: Iterable[Question], sessions: list[Session]) -> dict[
 
 
 def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
-    titles = get_text_list([f"“{session.title}”" for session in sessions], "or")
-    condition = f"If you come to {titles}" if sessions else ""
+    titles = get_text_list([f"“{session.title}”" for session in sessions], _("or"))
+    condition = _("If you come to %(sessions)s") % {"sessions": titles} if sessions else ""
     shared: dict[str, Any] = {
         "label": question.text,
         "help_text": f"{condition}\n{question.help_text}".strip(),
         "required": question.is_required,
         "error_messages": {
-            "required": "Please answer this question.",
-            "invalid_choice": "Choose from the list: it has changed since you opened the page.",
+            "required": _("Please answer this question."),
+            "invalid_choice": _("Choose from the list. It has changed since you opened the page."),
         },
         "bound_field_class": partial(BoundQuestion, question=question, sessions=sessions),
     }
@@ -102,14 +106,14 @@ def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
         case Question.Kind.LONG:
             return LongText(max_length=2000, validators=[validate_visible_lines], **shared)
         case Question.Kind.CHOICE:
-            return forms.ChoiceField(choices=[("", "Choose an answer"), *pairs], **shared)
+            return forms.ChoiceField(choices=[("", _("Choose an answer")), *pairs], **shared)
         case Question.Kind.CHOICES:
             widget = forms.CheckboxSelectMultiple
             return forms.MultipleChoiceField(choices=pairs, widget=widget, **shared)
         case Question.Kind.YES_NO:
-            no_answer = [] if question.is_required else [("", "No answer")]
+            no_answer = [] if question.is_required else [("", _("No answer"))]
             return forms.TypedChoiceField(
-                choices=[("yes", "Yes"), ("no", "No"), *no_answer],
+                choices=[("yes", _("Yes")), ("no", _("No")), *no_answer],
                 coerce=lambda choice: choice == "yes",
                 empty_value=None,
                 widget=forms.RadioSelect,
@@ -182,7 +186,7 @@ def answer_text(answer: Answer) -> str:
 
 def _chosen(value: Value) -> list[str]:
     if isinstance(value, bool):
-        return ["Yes" if value else "No"]
+        return [_("Yes") if value else _("No")]
     return value if isinstance(value, list) else [value]
 
 
@@ -199,5 +203,5 @@ def tally(question: Question) -> list[tuple[str, int]]:
         return []
     values = answers_that_count(question).order_by().values_list("value", flat=True)
     counts = Counter(chain.from_iterable(map(_chosen, values)))
-    offered = ["Yes", "No"] if question.kind == Question.Kind.YES_NO else choices(question)
+    offered = [_("Yes"), _("No")] if question.kind == Question.Kind.YES_NO else choices(question)
     return [(choice, counts[choice]) for choice in offered]

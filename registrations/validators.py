@@ -4,6 +4,8 @@ import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.addresses import ascii_address, validate_deliverable
 
@@ -13,7 +15,7 @@ EMAIL_LENGTH = 254
 INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 # The zero-width joiners: names in Persian and in Indian scripts need them, and emoji.
 JOINERS = {"\u200c", "\u200d"}
-INVISIBLE_IN_ADDRESS = (
+INVISIBLE_IN_ADDRESS = gettext_lazy(
     "There's an invisible character in this address. Type it again instead of pasting it."
 )
 LOOKS_LIKE_A_LINK = re.compile(r"//|@|\bwww\.|\w\w\.[^\W\d_]{2}", re.IGNORECASE)
@@ -41,8 +43,7 @@ def validate_visible(text: str) -> None:
     """Reject invisible characters, including line breaks."""
     if has_invisible(text, JOINERS):
         raise ValidationError(
-            "Use letters, digits and punctuation on one line: "
-            "there is an invisible character in this text."
+            _("There's an invisible character in this text. Type it all on one line.")
         )
 
 
@@ -50,7 +51,7 @@ def validate_visible_lines(text: str) -> None:
     """Reject invisible characters, except line breaks and tabs."""
     if has_invisible(text, JOINERS | {"\r", "\n", "\t"}):
         raise ValidationError(
-            "Use letters, digits and punctuation: there is an invisible character in this text."
+            _("There's an invisible character in this text. Type it again instead of pasting it.")
         )
 
 
@@ -58,13 +59,13 @@ def validate_plain_line(text: str) -> None:
     """Reject what names don't contain but attacks do: line breaks, direction marks, HTML tags."""
     validate_visible(text)
     if "<" in text or ">" in text:
-        raise ValidationError("Leave out the signs < and >.")
+        raise ValidationError(_("Remove the < and > signs."))
 
 
 def validate_no_link(text: str) -> None:
     """Reject web addresses in a name: strangers can cause an email that shows it."""
     if LOOKS_LIKE_A_LINK.search(text):
-        raise ValidationError("Leave out web addresses, and put a space behind a full stop.")
+        raise ValidationError(_("Remove any web address, and put a space after each period."))
 
 
 def email_key(email: str) -> str:
@@ -94,10 +95,10 @@ def validate_address(email: str) -> None:
     longer than the address.
     """
     if len(email) > EMAIL_LENGTH:
-        raise ValidationError("This address is too long.")
+        raise ValidationError(_("This address is too long."))
     validate_plain_line(email)
     if '"' in email or "\\" in email:
-        raise ValidationError("Leave out quotation marks and backslashes.")
+        raise ValidationError(_("Remove quotation marks and backslashes."))
     try:
         validate_deliverable(email)
     except ValidationError as error:
@@ -105,4 +106,4 @@ def validate_address(email: str) -> None:
             raise ValidationError(INVISIBLE_IN_ADDRESS) from error
         raise
     if len(email_key(email)) > EMAIL_LENGTH:
-        raise ValidationError("This address is too long.")
+        raise ValidationError(_("This address is too long."))

@@ -1,40 +1,41 @@
 """What people can ask for to take part, and how far each request is."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from events.search import Searchable, SearchKeyField, search_index
 
 
 class NeedKind(NamedTuple):
     value: str
-    label: str
+    label: Any
     # For organizers' lists and the CSV export.
-    short_label: str
+    short_label: Any
 
 
 # To offer another kind of need, add a line. No migration is needed.
 NEED_KINDS = [
-    NeedKind("captions", "Live captions", "captions"),
-    NeedKind("asl", "ASL interpretation", "ASL"),
-    NeedKind("interpretation", "Spanish interpretation", "interpretation"),
-    NeedKind("dial-in", "Joining by phone call", "dial-in"),
+    NeedKind("captions", _("Live captions"), _("captions")),
+    NeedKind("asl", _("ASL interpretation"), _("ASL")),
+    NeedKind("interpretation", _("Spanish interpretation"), _("interpretation")),
+    NeedKind("dial-in", _("I'll call in by phone"), _("dial-in")),
 ]
 # A need that someone describes in their own words.
 OTHER_NEED = "other"
 
 
-def need_choices() -> list[tuple[str, str]]:
+def need_choices() -> list[tuple[str, Any]]:
     """The kinds of needs that people choose from, for a form."""
     return [(kind.value, kind.label) for kind in NEED_KINDS]
 
 
-def access_need_choices() -> list[tuple[str, str]]:
+def access_need_choices() -> list[tuple[str, Any]]:
     """All kinds of `AccessNeed`. Migrations name this function, not its values."""
-    return [*need_choices(), (OTHER_NEED, "Something else")]
+    return [*need_choices(), (OTHER_NEED, _("Something else"))]
 
 
 class AccessNeed(Searchable):

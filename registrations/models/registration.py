@@ -225,7 +225,7 @@ class Registration(Searchable):
     def need_summary(self) -> list[str]:
         """Short labels of all requested needs, such as `["ASL", "A chair by the door"]`."""
         other = [self.needs_other] if self.needs_other else []
-        return [kind.short_label for kind in self.need_kinds] + other
+        return [str(kind.short_label) for kind in self.need_kinds] + other
 
     @property
     def is_admitted(self) -> bool:

@@ -84,7 +84,7 @@ def personal_data(registration: Registration) -> dict[str, Any]:
         "registration": _serialize(registration),
         "sessions": list(map(_seat, seats.prefetch_related("access_needs", "attendances"))),
         "answers": list(map(_serialize, registration.answers.select_related("question"))),
-        "mails": list(map(_mail, mails)),
+        "emails": list(map(_mail, mails)),
         "accounts": list(map(_account, accounts)),
     }
 

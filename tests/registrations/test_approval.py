@@ -114,14 +114,14 @@ def test_event_without_approval_admits_at_once(week):
 def test_public_pages_mention_the_approval(client, week, requires):
     Event.objects.update(requires_approval=requires)
     form = client.get(f"/{week.slug}/register/").content
-    assert (b"The organizers look at each registration first" in form) is requires
+    assert (b"An organizer looks at each registration first" in form) is requires
     answer = post(week)
-    assert (b"The organizers look at each registration before" in answer) is requires
-    assert (b"with your personal Zoom links is on its way" in answer) is not requires
+    assert (b"An organizer looks at each registration before" in answer) is requires
+    assert (b"We've sent your Zoom links" in answer) is not requires
     Event.objects.update(registration_closes_at=timezone.now())
     caches["pages"].clear()
     closed = client.get(f"/{week.slug}/register/").content
-    assert (b"Once the organizers have said yes" in closed) is requires
+    assert (b"once the organizers approve you" in closed) is requires
 
 
 @pytest.mark.once
@@ -172,7 +172,7 @@ def test_own_page_shows_the_answers_and_only_what_is_public(client, week, someon
     answer = client.get(f"/me/{alice.token}/")
     page = " ".join(answer.content.decode().split())
     assert answer.status_code == 200
-    assert "Your registration is with the organizers" in page
+    assert "We got your registration" in page
     entered = ["Alice Adams", "alice@example.org", "Families &amp; Friends", "California"]
     entered += ["ASL interpretation", str(week.tracks.first()), "12:00 PM to 4:00 PM E"]
     assert [words for words in entered if words not in page] == []
@@ -232,7 +232,7 @@ def test_declining_ends_the_links_at_once(client, someone, approval):
 def test_pending_person_can_cancel(client, week):
     alice = sign_up(week)
     answer = client.post(f"/me/{alice.token}/cancel/", follow=True).content
-    assert b"We will send no further mail" in answer
+    assert b"We won't email you about this week again" in answer
     deliver()
     assert queued(alice) == [("received", "dropped")]
 
@@ -243,7 +243,7 @@ def test_unsubscribe_page_promises_a_pending_person_nothing(client, someone):
     url = unsubscribe.unsubscribe_url(alice)
     for promised in (True, False):
         for answer in (client.get(url), client.post(url), client.post(url, {"again": "1"})):
-            assert (b"session links and reminders" in answer.content) is promised
+            assert (b"get your links, reminders, and any changes" in answer.content) is promised
         signup.decline(registrations=[alice])
 
 
@@ -341,7 +341,7 @@ def test_canceling_first_does_not_dodge_a_decline(
 def test_returning_requires_approval_again(client, someone):
     alice = someone("approved")
     signup.cancel(registration=alice)
-    assert b"once an organizer has approved it" in client.get(f"/me/{alice.token}/").content
+    assert b"An organizer will need to approve you" in client.get(f"/me/{alice.token}/").content
     alice = come_back(client, alice)
     assert (alice.canceled_at, alice.approval, alice.decided_at) == (None, "pending", None)
     assert queued(alice)[-1][0] == "received"

@@ -317,7 +317,7 @@ def test_corrected_address_gets_a_free_spot_back(small):
     # One email, with all links.
     emails = alice.registration.mails.filter(state="waiting")
     assert [mail.kind for mail in emails] == ["links"]
-    assert "You had a place here" not in my_page(alice)
+    assert "You had a spot here" not in my_page(alice)
 
 
 def test_corrected_address_is_first_in_line_if_the_session_is_full(small):
@@ -328,8 +328,8 @@ def test_corrected_address_is_first_in_line_if_the_session_is_full(small):
         assert correct(alice, address) == [alice]
         assert (seated(small), waitlist(small)) == ({"Bob", "Charlie"}, ["Alice", "Dora"])
     page = my_page(alice)
-    assert "You had a place here, but it went to the next person in line." in page
-    assert "You are number 1 in line." in page
+    assert "You had a spot here, but it went to the next person in line." in page
+    assert "You're number 1 in line." in page
 
 
 def test_correcting_an_address_moves_no_one_up_who_never_had_a_spot(small):
@@ -345,14 +345,14 @@ def test_correcting_an_address_moves_no_one_up_who_never_had_a_spot(small):
 def test_own_page_says_that_a_bounce_cost_the_spot(small):
     Event.objects.update(contact_email="week@example.org")
     alice, _bob, charlie, _dora = register(small, "Alice", "Bob", "Charlie", "Dora")
-    assert "You had a place here" not in my_page(charlie)
+    assert "You had a spot here" not in my_page(charlie)
     bounce(alice)
     tasks.queue_due_mails()
     page = my_page(alice)
-    assert "You had a place here, but our emails to you came back" in page
+    assert "You had a spot here, but our emails to you came back" in page
     assert "week@example.org" in page
-    assert "You are number 2 in line." in page
-    assert "you get a mail" not in page
+    assert "You're number 2 in line." in page
+    assert "We'll email you if a spot opens" not in page
 
 
 def test_admin_says_what_correcting_an_address_gave_back(admin_client, small):
@@ -516,7 +516,7 @@ def test_freeing_spots_promotes_who_waits_and_says_so(admin_client, invented, sm
     listed = admin_client.get(SEATS_PAGE).text
     assert "<b>Number 1 in line</b>, had a place" in listed
     assert "Email came back" in listed
-    assert "You had a place here, but it went to the next person in line." in my_page(invented[1])
+    assert "You had a spot here, but it went to the next person in line." in my_page(invented[1])
 
 
 def test_only_as_many_spots_are_freed_as_people_wait_for(admin_client, invented, small):

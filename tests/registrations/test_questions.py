@@ -233,7 +233,7 @@ def test_question_with_new_text_is_asked_again(client, week, change):
     (version,) = re.findall(rf'name="{field(question)}_version" value="(\w+)"', page)
     Question.objects.update(**change)
     entered = {field(question): "Yes", f"{field(question)}_version": version}
-    assert errors(post(client, week, **entered)) == {field(question): [questions.CHANGED]}
+    assert errors(post(client, week, **entered)) == {field(question): [str(questions.CHANGED)]}
     entered[f"{field(question)}_version"] = questions.version(Question.objects.get())
     post(client, week, **entered)
     assert answers() == {question.pk: "Yes"}
@@ -243,7 +243,7 @@ def test_question_whose_choice_was_removed_is_asked_again(client, week):
     question = ask(week, "choice")
     Question.objects.update(choices="Meat\nFish")
     response = post(client, week, **{field(question): "Vegan"})
-    message = "Choose from the list: it has changed since you opened the page."
+    message = "Choose from the list. It has changed since you opened the page."
     assert errors(response) == {field(question): [message]}
 
 
@@ -605,7 +605,7 @@ def test_browser_hides_questions_about_sessions_that_are_not_ticked(
     boxes[0].check()
     both.fill("We bring a friend")
     phone.get_by_label("Name").fill("Alice Adams")
-    phone.get_by_label("Email").fill("alice@example.org")
+    phone.get_by_role("textbox", name="Email").fill("alice@example.org")
     phone.get_by_role("button", name="Register").click()
-    expect(phone.get_by_role("heading", name="Check your mail")).to_be_visible()
+    expect(phone.get_by_role("heading", name="Check your email")).to_be_visible()
     assert [answer.value for answer in Answer.objects.all()] == ["We bring a friend"]

@@ -353,13 +353,13 @@ def test_email_lists_waitlisted_sessions(small, mailoutbox):
 
 def test_register_page_shows_full_sessions(small, client):
     page = f"/{small.event.slug}/register/"
-    assert "Full. You would join" not in client.get(page).text
+    assert "Full. We'll put you on the waitlist" not in client.get(page).text
     register(small, "Alice", "Bob")
     answer = client.post(page, filled_form(small.event, name=""))
-    assert answer.text.count("Full. You would join the waiting list") == 1
+    assert answer.text.count("Full. We'll put you on the waitlist") == 1
     registered = client.post(page, filled_form(small.event, email="new@example.org"))
     again = client.post(page, filled_form(small.event, email="alice@example.org"))
-    assert "Of what you chose something is full." in registered.text
+    assert "A session you chose is full, so you're on its waitlist." in registered.text
     assert again.text.replace("alice@", "new@") == registered.text
 
 

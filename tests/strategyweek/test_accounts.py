@@ -378,7 +378,7 @@ def test_organizer_sees_their_weeks_once_the_address_is_verified(week, client, o
     sign_up(week, email="o@example.org")
     login = {"login": "o@example.org", "password": "correct horse"}
     assert client.post(PASSWORD_PAGE, login)["Location"] == "/admin/"
-    assert "We do not know yet which address is yours." in main_text(client.get(WEEKS))
+    assert "We don't know your email yet." in main_text(client.get(WEEKS))
     client.post("/accounts/logout/")
     sign_in(client, "o@example.org")
     assert client.post(PASSWORD_PAGE, login)["Location"] == "/admin/"
@@ -589,7 +589,7 @@ def test_weeks_of_a_lookalike_domain_are_not_shown(week, client, address, lookal
     sign_up(week, email=address)
     page = sign_in(client, lookalike)
     assert is_signed_in(client)
-    assert "Nobody is registered" in main_text(page)
+    assert "We couldn't find a registration for" in main_text(page)
     mine = sign_up(week, email=lookalike)
     assert f"/me/{mine.token}/" in client.get(WEEKS).content.decode()
 
@@ -612,7 +612,7 @@ def test_weeks_come_newest_first(week, client):
 def test_weeks_that_are_drafts_are_not_shown(week, client):
     sign_up(week)
     Event.objects.update(status=Event.Status.DRAFT)
-    assert "Nobody is registered" in main_text(sign_in(client))
+    assert "We couldn't find a registration for" in main_text(sign_in(client))
 
 
 def test_weeks_of_an_unverified_address_are_not_shown(week, client):
@@ -633,7 +633,7 @@ def test_weeks_page_is_empty_after_canceling_or_being_declined(week, client, cha
     alice = sign_up(week)
     type(alice).objects.update(**changes)
     page = sign_in(client)
-    assert "Nobody is registered with alice@example.org." in main_text(page)
+    assert "We couldn't find a registration for alice@example.org." in main_text(page)
     assert alice.token not in page.content.decode()
 
 

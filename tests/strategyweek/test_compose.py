@@ -210,7 +210,7 @@ def test_compose_commands_lead_from_registration_to_email(image, database, smtp_
         text = message.get_body(("plain",)).get_content()
         link = re.search(rf"{SITE}(/join/\S+/opening/)", text)
         assert link
-        assert "The doors open" in visitor.open(link[1])
+        assert "This session opens" in visitor.open(link[1])
         assert visitor.headers["Referrer-Policy"] == "no-referrer"
         token = link[1].split("/")[2]
         assert [process.log for process in running if token in process.log] == []

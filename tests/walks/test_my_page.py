@@ -59,12 +59,12 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     expect(page.locator(".slot")).to_have_count(5)
 
     # That mail is on its way already.
-    press(page, "Mail me my links again")
-    says(page, "We have not mailed them again")
+    press(page, "Email me my links again")
+    says(page, "We sent your links a few minutes ago.")
 
-    page.get_by_role("link", name="Renew my secret link").click()
-    press(page, "Renew my link")
-    says(page, "This is your new secret link.")
+    page.get_by_role("link", name="Get a new private link").click()
+    press(page, "Get a new link")
+    says(page, "This is your new private link.")
     new = f"/me/{Registration.objects.get().token}/"
     assert new in page.url
     page.goto(old)
@@ -74,15 +74,15 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     page.get_by_role("link", name="Cancel my registration").click()
     press(page, "Yes, cancel my registration")
     says(page, "Your registration is canceled")
-    press(page, "Come back")
+    press(page, "Sign me up again")
     says(page, "Welcome back.")
     expect(page.locator(".slot")).to_have_count(5)
 
     page.goto(old)
     page.get_by_role("link", name="Email me my links").click()
-    page.get_by_label("Email").fill("alice@example.org")
-    press(page, "Mail me my links")
-    says(page, "is registered, the links are on their way")
+    page.get_by_role("textbox", name="Email").fill("alice@example.org")
+    press(page, "Email me my links")
+    says(page, "is registered, we've sent your links there.")
 
 
 @pytest.mark.parametrize(("width", "javascript"), [(320, False), (1280, True)])
@@ -94,22 +94,22 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     page = new_page(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
 
     page.goto(f"/{week.slug}/register/")
-    says(page, "Full. You would join the waiting list")
+    says(page, "Full. We'll put you on the waitlist")
     page.get_by_label("Name").first.fill("Alice Adams")
-    page.get_by_label("Email").fill("alice@example.org")
+    page.get_by_role("textbox", name="Email").fill("alice@example.org")
     page.get_by_label("What do you bring?").fill("Blue songs")
     page.get_by_label("ASL interpretation").check()
     fits(page)
     press(page, "Register")
-    says(page, "Of what you chose something is full.")
+    says(page, "A session you chose is full, so you're on its waitlist.")
 
     alice = Registration.objects.get(email="alice@example.org")
     own = f"/me/{alice.token}/"
     page.goto(own)
-    says(page, "You are number 1 in line.")
+    says(page, "You're number 1 in line.")
     says(page, "Blue songs")
     says(page, "ASL interpretation: requested")
-    device = page.get_by_role("link", name="Apple or another app")
+    device = page.get_by_role("link", name="Apple and other calendars")
     expect(device).to_have_attribute("href", re.compile(f"^webcal://.*{alice.token}"))
 
     signup.cancel(registration=bob)
@@ -117,12 +117,12 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     access_needs.arrange(needs=needs)
     access_needs.confirm(needs=needs)
     page.reload()
-    expect(page.get_by_text("You are number 1 in line.")).to_have_count(0)
+    expect(page.get_by_text("You're number 1 in line.")).to_have_count(0)
     says(page, "confirmed")
     fits(page)
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download all we hold").click()
+        page.get_by_role("link", name="Download my data").click()
     assert "Blue songs" in Path(download.value.path()).read_text()
     page.get_by_role("link", name="Erase it now").click()
     expect(page.get_by_role("button", name="Yes, erase everything")).to_be_visible()
@@ -153,14 +153,14 @@ def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(pa
     page.goto(f"/me/{alice.token}/renew/")
     under_way: list[Route] = []
     page.route("**/renew/", lambda route: under_way.append(route))
-    box = page.get_by_role("button", name="Renew my link").bounding_box()
+    box = page.get_by_role("button", name="Get a new link").bounding_box()
     assert box
     for _press in range(2):
         page.mouse.click(box["x"] + 9, box["y"] + 9)
         page.wait_for_timeout(200)
     (only,) = under_way
     only.continue_()
-    says(page, "This is your new secret link.")
+    says(page, "This is your new private link.")
 
 
 def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
@@ -186,8 +186,8 @@ def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
     page.clock.fast_forward("20:00")
     assert looks.count("fetch") == 0
     page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
-    expect(row.get_by_text("Doors open")).to_be_visible()
-    expect(page.get_by_text("The doors are open. It starts in")).to_be_visible()
+    expect(row.get_by_text("Open now")).to_be_visible()
+    expect(page.get_by_text("It's open, and starts in")).to_be_visible()
     expect(row.get_by_role("link", name="Join")).to_be_focused()
     expect(row.locator("details")).to_have_attribute("open", "")
     # What has not changed is not touched, and nothing was loaded anew.
@@ -214,7 +214,7 @@ def test_open_page_that_has_no_network_for_a_moment_asks_again_soon(page, week):
         page.clock.fast_forward("20:00")
     page.unroute("**/me/**")
     page.clock.fast_forward("01:40")
-    says(page, "The session is on. Come in.")
+    says(page, "It's on now. Come on in.")
 
 
 def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):
@@ -224,7 +224,7 @@ def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, we
     page.get_by_label("Organization").fill("Families")
     Session.objects.filter(slug="opening").update(canceled_at=timezone.now())
     press(page, "Save")
-    says(page, "can no longer be changed")
+    says(page, "You can't change these anymore")
     expect(page.get_by_label("Organization")).to_have_value("Families")
     expect(page.locator("input[name=sessions]:checked")).to_have_count(5)
     press(page, "Save")

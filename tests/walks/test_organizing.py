@@ -91,7 +91,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
     organizer.goto(f"/{week.slug}/register/")
     says(organizer, f"If you come to “{opening}”")
     organizer.get_by_label("Name").first.fill("Alice Adams")
-    organizer.get_by_label("Email").fill("alice@example.org")
+    organizer.get_by_role("textbox", name="Email").fill("alice@example.org")
     organizer.get_by_label("Who sent you?").fill("My aunt")
     organizer.get_by_label("Whom do you come for?").fill("My brother,\nand his cellmate")
     organizer.get_by_label("Which side?").select_option("Outside")
@@ -100,7 +100,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
     organizer.get_by_role("group", name="May we call you?").get_by_label("Yes").check()
     fits(organizer)
     press(organizer, "Register")
-    says(organizer, "Check your mail")
+    says(organizer, "Check your email")
 
     organizer.goto(f"{ADMIN}/registration/{Registration.objects.get().pk}/change/")
     for answer in ("My aunt", "and his cellmate", "Outside", "Food; Law"):

@@ -400,7 +400,7 @@ def test_names_are_validated_as_on_the_public_form(admin_client, week):
     alice = sign_up(week, "Alice A")
     form = form_of(admin_client, path(alice))
     answer = admin_client.post(path(alice), {**form, "name": "Alice <b>"})
-    assert answer.context["adminform"].form.errors == {"name": ["Leave out the signs < and >."]}
+    assert answer.context["adminform"].form.errors == {"name": ["Remove the < and > signs."]}
     answer = admin_client.post(path(alice), {**form, "name": "Alice\u202e A"})
     assert list(answer.context["adminform"].form.errors) == ["name"]
     alice.refresh_from_db()

@@ -227,7 +227,7 @@ def test_erasing_twice_changes_nothing_and_shows_a_clear_page(week, dulcinea):
     first, second = (Client().post(erase_page(dulcinea)) for _tab in range(2))
     assert (first.status_code, second.status_code) == (200, 404)
     assert b"Your data is erased" in first.content
-    assert b"If you have just pressed the button, it is done" in second.content
+    assert b"If you just pressed the button, it worked" in second.content
     person = Registration.objects.get()
     assert erasure.erase(registration=dulcinea) is False
     assert Registration.objects.get().erased_at == person.erased_at
@@ -253,7 +253,7 @@ def test_simultaneous_clicks_erase_once(week):
 @pytest.mark.once
 def test_viewing_the_page_or_forging_the_form_erases_nothing(week, dulcinea):
     page = Client().get(erase_page(dulcinea))
-    assert b"There is no way back" in page.content
+    assert b"This can't be undone" in page.content
     assert Client(enforce_csrf_checks=True).post(erase_page(dulcinea)).status_code == 403
     assert Registration.objects.get().erased_at is None
 

@@ -40,11 +40,11 @@ def test_file_contains_everything_stored(week, dulcinea):
     ]
     assert [each["participant"] for each in first["attendance"]] == ["1"]
     assert data["answers"] == [{"question": "Which hand?", "value": "left-handed"}]
-    assert [(mail["kind"], mail["state"]) for mail in data["mails"]] == [
+    assert [(mail["kind"], mail["state"]) for mail in data["emails"]] == [
         ("links", "waiting"),
         ("day", "failed"),
     ]
-    assert data["mails"][1]["last_error"] == f"550 {EMAIL} is unknown"
+    assert data["emails"][1]["last_error"] == f"550 {EMAIL} is unknown"
     assert data["accounts"] == []
 
 

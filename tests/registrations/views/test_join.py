@@ -262,7 +262,7 @@ def test_join_link_of_another_session_leads_to_the_persons_own_page(client, week
         for method in (client.get, client.post):
             answer = method(f"/join/{alice.token}/{second.slug}/", follow=True)
             assert answer.redirect_chain == [(f"/me/{alice.token}/?notice=no-seat", 302)]
-            assert "You have no place in that session." in answer.text
+            assert "There's no link for you in that session." in answer.text
     assert client.get(f"/join/{alice.token}/no-such-session/").status_code == 404
 
 
@@ -271,7 +271,7 @@ def test_join_link_of_a_waitlisted_session_leads_to_the_persons_own_page(client,
     opening.refresh_from_db()
     alice = sign_up(opening.event, sessions=[opening])
     answer = client.get(f"/join/{alice.token}/{opening.slug}/", follow=True)
-    assert "You are number 1 in line." in answer.text
+    assert "You're number 1 in line." in answer.text
 
 
 @pytest.mark.once

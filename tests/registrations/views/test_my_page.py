@@ -73,14 +73,14 @@ def row_at(client: Client, person: Registration, moment: dt.datetime, session: S
     [
         (-3 * DAY, "In 3 days", True),
         (-2 * HOUR - MINUTE, "In 2 hours, 1 minute", True),
-        (-15 * MINUTE, "Doors open", True),
+        (-15 * MINUTE, "Open now", True),
         (dt.timedelta(), "Now", True),
         (4 * HOUR, "Over", False),
     ],
 )
 def test_each_session_shows_its_phase(client, alice, opening, after_start, shown, can_join):
     row = row_at(client, alice, opening.starts_at + after_start, opening)
-    known = ("In 3 days", "In 2 hours, 1 minute", "Doors open", "Now", "Over")
+    known = ("In 3 days", "In 2 hours, 1 minute", "Open now", "Now", "Over")
     assert [each for each in known if each in row.replace("\xa0", " ")] == [shown]
     assert ("Join" in row) is can_join
 
@@ -102,10 +102,10 @@ def test_canceled_session_is_marked_and_has_no_join_button(client, alice, openin
         (dt.timedelta(), None, 5 * HOUR, "Over"),
         (dt.timedelta(), 4 * HOUR + 10 * MINUTE, 4 * HOUR + 20 * MINUTE, "Over"),
         # It broke off: the hosts may begin again.
-        (dt.timedelta(), 90 * MINUTE, 2 * HOUR, "Doors open"),
+        (dt.timedelta(), 90 * MINUTE, 2 * HOUR, "Open now"),
         # A rehearsal the day before says nothing.
         (-DAY, -DAY + HOUR, HOUR, "Now"),
-        (-DAY, None, -5 * MINUTE, "Doors open"),
+        (-DAY, None, -5 * MINUTE, "Open now"),
     ],
 )
 def test_zoom_reports_override_the_clock(client, alice, opening, started, ended, at, shown):
@@ -113,14 +113,14 @@ def test_zoom_reports_override_the_clock(client, alice, opening, started, ended,
     moments["ended_at"] = None if ended is None else opening.starts_at + ended
     Meeting.objects.filter(session=opening).update(**moments)
     row = row_at(client, alice, opening.starts_at + at, opening)
-    assert [word for word in ("Doors open", "Now", "Over") if word in row] == [shown]
+    assert [word for word in ("Open now", "Now", "Over") if word in row] == [shown]
 
 
 def test_meeting_that_ended_early_is_explained(client, alice, opening):
     moments = {"started_at": opening.starts_at, "ended_at": opening.starts_at + HOUR}
     Meeting.objects.filter(session=opening).update(**moments)
     with time_machine.travel(opening.starts_at + 2 * HOUR):
-        assert "Zoom says that the meeting has ended" in words(client.get(own(alice)))
+        assert "Zoom says the meeting has ended" in words(client.get(own(alice)))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def third_in_line(week, opening) -> Registration:
 
 def test_waitlist_shows_the_position_and_no_links(client, third_in_line, opening):
     row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
-    assert "You are number 3 in line. When a place frees you get a mail." in row
+    assert "You're number 3 in line. We'll email you if a spot opens." in row
     assert [word for word in ("Join", "Passcode", "By phone", "Detailed") if word in row] == []
     second = week_session(opening, 1)
     assert "Join" in row_at(client, third_in_line, opening.starts_at - DAY, second)
@@ -148,7 +148,7 @@ def week_session(opening: Session, number: int) -> Session:
 def test_waitlist_position_moves_up(client, third_in_line, opening):
     signup.cancel(registration=Registration.objects.get(name="Alice A"))
     row = row_at(client, third_in_line, opening.starts_at - DAY, opening)
-    assert "You are number 2 in line." in row
+    assert "You're number 2 in line." in row
 
 
 @pytest.mark.parametrize(("late_places", "is_closed"), [("keep", True), ("promote", False)])
@@ -158,7 +158,7 @@ def test_waitlist_says_when_it_is_too_late_to_be_promoted(
     Event.objects.update(late_places=late_places)
     for before, is_shown in ((61 * MINUTE, False), (59 * MINUTE, is_closed)):
         row = row_at(client, third_in_line, opening.starts_at - before, opening)
-        assert ("nobody is called any more" in row) is is_shown
+        assert ("it's too close to the start to offer more spots" in row) is is_shown
 
 
 def test_waitlisted_session_is_not_next_and_has_no_recording(client, third_in_line, opening):
@@ -167,7 +167,7 @@ def test_waitlisted_session_is_not_next_and_has_no_recording(client, third_in_li
         answer = client.get(own(third_in_line))
     assert answer.context["next"].session == week_session(opening, 1)
     row = row_at(client, third_in_line, opening.ends_at, opening)
-    assert "It was full to the end." in row
+    assert "This session stayed full." in row
     assert "recording" not in row
 
 
@@ -181,7 +181,7 @@ def test_my_page_shows_what_was_entered(client, week):
     alice = sign_up(week, strategies=[week.tracks.first()], wants_doors_email=True, **entered)
     page = words(client.get(own(alice)))
     shown = ["Alice Adams", "alice@example.org", "Eastern (New York)", "Families & Friends"]
-    shown += ["California", "Large print", str(week.tracks.first()), "One more mail"]
+    shown += ["California", "Large print", str(week.tracks.first()), "One more email"]
     assert [each for each in shown if each not in page] == []
 
 
@@ -191,14 +191,14 @@ def test_my_page_says_how_to_move_to_another_address(client, week, requires_appr
     alice = sign_up(Event.objects.get())
     for path in ("", "change/"):
         page = words(client.get(own(alice, path)))
-        assert "To move to another address, write to team@example.org" in page
+        assert "Need to use a different email? Write to team@example.org" in page
     Event.objects.update(contact_email="")
     for path in ("", "change/"):
         page = client.get(own(alice, path)).content.decode()
-        assert f'<a href="/{week.slug}/register/">register with it</a>' in page
+        assert f'<a href="/{week.slug}/register/">Register with it</a>' in page
     # There nobody can register any more.
     Event.objects.update(registration_closes_at=timezone.now())
-    assert "another address" not in words(client.get(own(alice, "change/")))
+    assert "different email" not in words(client.get(own(alice, "change/")))
 
 
 def test_my_page_says_when_to_refresh(client, alice, opening):
@@ -236,9 +236,9 @@ def test_pending_page_shows_which_sessions_are_full(client, week, opening):
     Event.objects.update(requires_approval=True)
     alice = sign_up(Event.objects.get())
     page = client.get(own(alice)).content.decode()
-    (row,) = [row for row in page.split("<li ") if ">Waiting list<" in row]
+    (row,) = [row for row in page.split("<li ") if ">Waitlist<" in row]
     assert opening.title in unescape(row)
-    assert "It is full. You are on its waiting list" in row
+    assert "It's full right now, so you're on the waitlist" in row
     mail = alice.mails.get()
     message = writer.writer_for([mail])(mail)
     assert isinstance(message, EmailMultiAlternatives)
@@ -495,7 +495,7 @@ def test_session_that_is_gone_is_named_at_the_field_and_input_is_kept(
     answer = save(client, alice, form, name="Alice O'Brien")
     assert answer.status_code == 200
     page = words(answer)
-    assert "can no longer be changed" in page
+    assert "You can't change these anymore" in page
     assert f"“{opening.title}”" in page
     assert 'value="Alice O&#x27;Brien"' in answer.content.decode()
     alice.refresh_from_db()
@@ -541,9 +541,9 @@ def test_attended_session_cannot_be_left_once_it_has_started(client, alice, open
         assert str(opening.pk) in offered(client, alice)
     with time_machine.travel(opening.starts_at, tick=False):
         assert str(opening.pk) not in offered(client, alice)
-        assert "nor those you have been to" in words(client.get(own(alice, "change/")))
+        assert "neither are ones you've been to" in words(client.get(own(alice, "change/")))
         answer = save(client, alice, stale, sessions=without(stale, opening))
-        assert "can no longer be changed" in words(answer)
+        assert "You can't change these anymore" in words(answer)
         assert f"“{opening.title}”" in words(answer)
         assert was_there.exists()
         # The others are left as ever.
@@ -570,7 +570,7 @@ def test_invalid_sessions_are_rejected(client, week, alice, opening, odd):
         odd = str(other.sessions.create(title="O", slug="o", **times).pk)
     answer = save(client, alice, form, sessions=[*form["sessions"], odd])
     assert answer.status_code == 200
-    assert "cannot be joined any more" in words(answer)
+    assert "is no longer open" in words(answer)
     assert save(client, alice, form, had=[*form["had"], odd]).status_code == 302
     assert alice.seats.count() == 6
 
@@ -617,23 +617,23 @@ def test_full_session_is_marked_and_joined_on_its_waitlist(client, week, opening
     bob = sign_up(week, "Bob B", sessions=[opening])
     alice = sign_up(week, sessions=week.sessions.exclude(pk=opening.pk))
     form = form_of(client, alice)
-    assert "Full: you would join the waiting list." in words(client.get(own(alice, "change/")))
-    assert "Full:" not in words(client.get(own(bob, "change/")))
+    assert "Full. We'll put you on the waitlist" in words(client.get(own(alice, "change/")))
+    assert "Full." not in words(client.get(own(bob, "change/")))
     save(client, alice, form, sessions=[*form["sessions"], opening.pk])
     assert alice.seats.get(session=opening).state == "waiting"
-    assert "You are on its waiting list." in words(client.get(own(alice, "change/")))
+    assert "You're on the waitlist." in words(client.get(own(alice, "change/")))
 
 
 @pytest.mark.parametrize(
     ("field", "value", "error"),
     [
-        ("name", "", "Tell us your name."),
-        ("name", "Win at www.evil.example", "Leave out web addresses"),
+        ("name", "", "Enter your name."),
+        ("name", "Win at www.evil.example", "Remove any web address"),
         ("time_zone", "Mars/Olympus", "Choose a time zone"),
         ("us_state", "ZZ", "Choose a state from the list."),
         ("strategies", ["0"], "Choose strategies from the list."),
-        ("needs_other", "<b>", "Leave out the signs"),
-        ("needs_other", "x" * 201, "at most 200 characters"),
+        ("needs_other", "<b>", "Remove the < and > signs."),
+        ("needs_other", "x" * 201, "Use 200 characters or fewer."),
     ],
 )
 def test_bad_input_is_explained_at_the_field_and_kept(client, alice, opening, field, value, error):
@@ -657,7 +657,7 @@ def test_pending_person_can_change_too(client, week, opening):
     answer = save(client, alice, form, sessions=without(form, opening))
     page = words(client.get(answer["Location"]))
     assert "Your changes are saved." in page
-    assert "Your registration is with the organizers" in page
+    assert "We got your registration" in page
     assert alice.seats.count() == 5
     assert set(alice.mails.values_list("kind", flat=True)) == {"received"}
 
@@ -703,13 +703,15 @@ def test_links_are_resent_at_most_every_ten_minutes(client, alice):
             sent(alice)
         assert answer["Location"] == f"{own(alice)}?notice={notice}"
         assert alice.mails.count() == count
-    assert "Your links are on their way" in words(client.get(f"{own(alice)}?notice=mailed"))
-    assert "less than ten minutes ago" in words(client.get(f"{own(alice)}?notice=mailed-before"))
+    assert "We've sent your links" in words(client.get(f"{own(alice)}?notice=mailed"))
+    assert "We sent your links a few minutes ago." in words(
+        client.get(f"{own(alice)}?notice=mailed-before")
+    )
 
 
 def test_renew_page_explains_first_and_changes_nothing(client, alice):
     page = words(client.get(own(alice, "renew/")))
-    assert "All links in our earlier mails stop working" in page
+    assert "All the links in our earlier emails will stop working" in page
     assert "calendar" in page
     assert Registration.objects.get().token == alice.token
 
@@ -720,7 +722,7 @@ def test_renewing_leads_to_the_new_page_and_ends_the_old_one(client, alice):
     renewed = Registration.objects.get()
     assert renewed.token != alice.token
     assert answer["Location"] == f"{own(renewed)}?notice=renewed"
-    assert "This is your new secret link." in words(client.get(answer["Location"]))
+    assert "This is your new private link." in words(client.get(answer["Location"]))
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
     unknown = client.get(f"/me/{new_token()}/").content
     for old in (own(alice), own(alice, "calendar.ics"), f"/join/{alice.token}/opening/"):
@@ -785,7 +787,7 @@ def test_restoring_after_a_new_registration_is_explained(client, week, alice):
     signup.cancel(registration=alice)
     sign_up(week)
     answer = client.post(own(alice, "return/"), follow=True)
-    assert "You have registered again since." in words(answer)
+    assert "You've already registered again." in words(answer)
     assert f'href="/{week.slug}/find/"' in answer.content.decode()
     assert Registration.objects.active().count() == 1
 
@@ -794,14 +796,16 @@ def test_registration_is_not_restored_once_registration_is_closed(client, week, 
     signup.cancel(registration=alice)
     Event.objects.update(registration_closes_at=timezone.now())
     answer = client.post(own(alice, "return/"), follow=True)
-    assert "Registration is closed, so you cannot come back by yourself." in words(answer)
+    assert "Registration has closed, so you can't sign up again here." in words(answer)
     assert Registration.objects.active().count() == 0
 
 
 def test_cancel_page_warns_when_it_is_final(client, alice):
-    assert "you can come back" in words(client.get(own(alice, "cancel/")))
+    assert "you can sign up again while registration is open" in words(
+        client.get(own(alice, "cancel/"))
+    )
     Event.objects.update(registration_closes_at=timezone.now())
-    assert "cannot come back by yourself" in words(client.get(own(alice, "cancel/")))
+    assert "you won't be able to sign up again here" in words(client.get(own(alice, "cancel/")))
 
 
 # Links that do not work

@@ -173,7 +173,7 @@ def test_invisible_characters_around_an_address_are_removed(client, week, invisi
 
 @pytest.mark.parametrize("email", ["ana@exam\u200dple.org", "ana@exam\u200cple.org"])
 def test_joiner_inside_an_address_is_explained(client, week, email):
-    assert errors_of(client, week, email=email) == {"email": [INVISIBLE_IN_ADDRESS]}
+    assert errors_of(client, week, email=email) == {"email": [str(INVISIBLE_IN_ADDRESS)]}
 
 
 @settings(

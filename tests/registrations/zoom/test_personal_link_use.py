@@ -159,7 +159,7 @@ def test_join_page_leads_to_the_persons_link(client, open_seat):
 
 def test_join_page_waits_for_a_link_until_the_start(client, open_seat):
     page = join(client, open_seat)
-    assert "Your own Zoom link is on its way" in page.content.decode()
+    assert "Your Zoom link is on its way" in page.content.decode()
     open_seat.refresh_from_db()
     assert open_seat.opened_at is None
     with time_machine.travel(open_seat.session.starts_at, tick=False):
