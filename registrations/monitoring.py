@@ -78,7 +78,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
     return MailStatus(
         now=now,
         complaints=[*_silent(seen, now), *_stuck(waiting, sent, now), *_failing(failed, sent, now)],
-        counts={label: counts.get(state, 0) for state, label in OutgoingMail.State.choices},
+        counts={str(label): counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
             for kind, count, since in kinds.order_by("since")

@@ -172,13 +172,10 @@ class EventAdmin(admin.ModelAdmin):
     def state(self, event: Event) -> str:
         return _("Published") if event.status == event.Status.PUBLISHED else _("Draft")
 
-    @admin.display(
-        description=gettext_lazy("starts"),
-        ordering="first_starts_at",
-        empty_value=gettext_lazy("no sessions yet"),
-    )
-    def begins(self, event: Any) -> str | None:
-        return day(event.first_starts_at, event.zone) if event.first_starts_at else None
+    @admin.display(description=gettext_lazy("starts"), ordering="first_starts_at")
+    def begins(self, event: Any) -> str:
+        starts_at = event.first_starts_at
+        return day(starts_at, event.zone) if starts_at else _("No sessions yet")
 
     @admin.display(description=gettext_lazy("sessions"), ordering="sessions_total")
     def session_count(self, event: Any) -> str:

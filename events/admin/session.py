@@ -139,7 +139,7 @@ class SyncedMeetingInline(MeetingInline):
         text = warning(status.text) if status.is_problem else status.text
         if not meeting.problem:
             return text
-        return format_html('{}<span class="said">{}</span>', text, meeting.problem)
+        return format_html('{}<span class="said">{}</span>', text, _(meeting.problem))
 
     @admin.display(description=gettext_lazy("Zoom link"))
     def link(self, meeting: Meeting) -> str:

@@ -19,7 +19,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_noop
 
 from events import schedule
 from events.clock import database_time
@@ -55,10 +55,11 @@ REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
 # Zoom's values of `type` and `approval_type`. With manual approval, people who find Zoom's own
 # registration form have to wait for the host; those that we register are approved at once.
 SCHEDULED_MEETING, MANUAL_APPROVAL, NO_REGISTRATION = 2, 1, 2
-GONE_MESSAGE = gettext_lazy(
+# Stored, and translated where they are shown.
+GONE_MESSAGE = gettext_noop(
     "Someone deleted this meeting in Zoom. We'll create a new one only if you ask for it."
 )
-FORCED_MESSAGE = gettext_lazy(
+FORCED_MESSAGE = gettext_noop(
     "Your Zoom account's settings override some of this meeting's settings."
 )
 # The fields of a meeting that is to be made at Zoom, and is not there yet.

@@ -111,7 +111,7 @@ class QuestionAdmin(admin.ModelAdmin):
             {
                 "fields": ["event", "text", "help_text", "kind", "choices", "is_required"],
                 "description": gettext_lazy(
-                    "People see it when they register and when they change their registration. "
+                    "People see this when they register and when they change their registration. "
                     "Keep it short: each question makes some people give up."
                 ),
             },

@@ -113,9 +113,9 @@ def next_context(board: Board, tallies: Mapping[int, Tally], now: dt.datetime) -
         "next": session,
         "next_is_on": session.starts_at <= now,
         "tally": tally,
-        "mail_waits": readiness.EmailStatus.ON_ITS_WAY.label in tally.reasons,
+        "mail_waits": str(readiness.EmailStatus.ON_ITS_WAY.label) in tally.reasons,
         "reasons": tally.reasons.most_common(),
-        "session_lacks": any(each.label in tally.reasons for each in session_reasons),
+        "session_lacks": any(str(each.label) in tally.reasons for each in session_reasons),
         "named": overview_rows(board, named, {session: ""}, now),
         "unnamed": tally.without_link - len(named),
     }
@@ -131,7 +131,7 @@ def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[
     found = board.people(session=session, progress=progress, search=search)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
     if session:
-        columns = [(name, "") for name in DETAILS]
+        columns = [(str(name), "") for name in DETAILS]
         rows = detailed_rows(board, page, session)
     else:
         columns = [(name, each.title) for each, name in days.items()]
@@ -197,12 +197,12 @@ def detailed_rows(board: Board, found: Collection[Person], session: Session) -> 
     for person in found:
         seat = seats[person.pk]
         marks = (
-            status_mark(seat.email.label, seat.reasons),
-            status_mark(seat.link.label, seat.reasons),
+            status_mark(str(seat.email.label), seat.reasons),
+            status_mark(str(seat.link.label), seat.reasons),
             opened_mark(seat, session),
             ATTENDED if seat.attended else NOT_ATTENDED,
         )
-        rows.append(Row(person, list(zip(DETAILS, marks, strict=True))))
+        rows.append(Row(person, list(zip(map(str, DETAILS), marks, strict=True))))
     return rows
 
 

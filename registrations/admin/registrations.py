@@ -224,7 +224,8 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
             "%(count)s people declined. Any links they had no longer work. We didn't email them. "
             "If you change your mind, approve them, and they'll get new links.",
         )
-    shared.log_action(request, chosen, str(approval.label))
+    is_approval = approval == Approval.APPROVED
+    shared.log_action(request, chosen, _("Approved.") if is_approval else _("Declined."))
     if done:
         messages.success(request, text)
     if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
@@ -235,7 +236,6 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
                 "personal Zoom links can be taken away."
             ),
         )
-    is_approval = approval == Approval.APPROVED
     reason = _("already approved, or canceled.") if is_approval else _("already declined.")
     show_result(request, 0, "", left=len(queryset) - done, reason=reason)
 

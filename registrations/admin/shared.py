@@ -108,7 +108,7 @@ def choice_filter(
     """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
 
     class ChoiceFilter(admin.SimpleListFilter):
-        title = label
+        title = label  # type: ignore[assignment]
         parameter_name = parameter
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
