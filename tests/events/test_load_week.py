@@ -299,8 +299,7 @@ def test_command_reports_an_existing_week() -> None:
     load("--starting", "2021-10-16")
     before = all_rows()
     assert load("--starting", "2021-10-16") == (
-        "Drop LWOP Strategy Week already exists, at /drop-lwop-2021-10-16/. "
-        "Nothing was changed.\n"
+        "Drop LWOP Strategy Week already exists, at /drop-lwop-2021-10-16/. Nothing was changed.\n"
     )
     assert all_rows() == before
 

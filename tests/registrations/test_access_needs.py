@@ -538,7 +538,10 @@ def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
     arranged()
     with time_machine.travel(ahead, tick=False):
         organizer.force_login(user)
-        assert "2 access needs arranged but not confirmed yet" in organizer.get("/admin/").content.decode()
+        assert (
+            "2 access needs arranged but not confirmed yet"
+            in organizer.get("/admin/").content.decode()
+        )
         access_needs.confirm(needs=all_needs())
         assert "See who needs what" not in organizer.get("/admin/").content.decode()
 

@@ -523,7 +523,10 @@ def test_only_as_many_spots_are_freed_as_people_wait_for(admin_client, invented,
     signup.cancel(registration=Registration.objects.get(name="Dora Adams"))
     shown = free(admin_client, *invented)
     assert (seated(small), waitlist(small)) == ({"Alice", "Charlie"}, ["Bob"])
-    assert "1 person moved to the end of the waitlist. Their spot goes to the first person on it." in shown
+    assert (
+        "1 person moved to the end of the waitlist. Their spot goes to the first person on it."
+        in shown
+    )
     assert "1 was skipped: they&#x27;re on the waitlist already" in shown
     assert promoted(invented[0]) == promoted(invented[1]) == 0
 

@@ -84,8 +84,7 @@ def test_page_starts_with_the_complaints_and_shows_what_failed(admin, troubled):
     assert page.index("1 email has been waiting for more than 15 minutes.") < page.index("As of")
     assert "Worker not running last seen: never" in page
     assert (
-        "Links and schedule 1 email , oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
-        in page
+        "Links and schedule 1 email , oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)" in page
     )
     assert "1 email ConnectionRefusedError: [Errno 111] Connection refused" in page
     assert "1 email No reason given. 1 email 550 No such user" in page
@@ -149,7 +148,10 @@ def test_first_page_shows_complaints_only_if_there_are_any(admin, week, alive):
     assert "The site needs your attention" not in admin.get("/admin/").content.decode()
     Heartbeat.objects.filter(process="beat").delete()
     page = shown(admin.get("/admin/"))
-    assert "The site needs your attention The email scheduler (Celery's beat) hasn't been running for a minute or more. Start it." in page
+    assert (
+        "The site needs your attention The email scheduler (Celery's beat) hasn't been running for "
+        "a minute or more. Start it."
+    ) in page
 
 
 def test_first_page_shows_complaints_only_with_permission_to_see_emails(

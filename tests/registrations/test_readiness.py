@@ -839,7 +839,10 @@ def test_table_of_one_session_shows_details(admin_client, personal, opening):
     Seat.objects.filter(registration__in=[alice, dora]).update(link_fetched_at=fetched_at)
     answer = admin_client.get(page_of(personal), {"session": opening.pk})
     assert table(answer) == [
-        ("Alice Adams", ["Email accepted", "Has a Zoom link", "Opened Oct 16, 8:52 AM", "Attended"]),
+        (
+            "Alice Adams",
+            ["Email accepted", "Has a Zoom link", "Opened Oct 16, 8:52 AM", "Attended"],
+        ),
         ("Bob B", ["Email came back", "No personal link yet", "Not opened", "Not seen"]),
         (
             "Dora D",

@@ -488,7 +488,9 @@ def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
     *_others, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
     shown = do(admin_client, "give_place", charlie, dora)
-    assert "1 person now has a spot, even if the session is full. Their link is on its way." in shown
+    assert (
+        "1 person now has a spot, even if the session is full. Their link is on its way." in shown
+    )
     assert "1 person now has a spot. They&#x27;ll get their link once you approve them." in shown
     assert list(OutgoingMail.objects.filter(kind="promoted")) == [
         charlie.registration.mails.get(kind="promoted")

@@ -26,7 +26,10 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(status.complaints or ["All is well."]))
         self.section(
             "Last seen",
-            ((str(process.label), ago_and_when(at, now, zone)) for process, at in status.seen.items()),
+            (
+                (str(process.label), ago_and_when(at, now, zone))
+                for process, at in status.seen.items()
+            ),
         )
         self.section(
             "Emails so far", ((label, f"{count:,}") for label, count in status.counts.items())

@@ -252,7 +252,11 @@ def in_memory(meeting: dict, session: dict) -> Session:
         ({"state": "gone"}, {}, "Someone deleted this meeting in Zoom"),
         ({"state": "wanted"}, {}, "We'll create it within a minute"),
         ({"state": "pasted"}, {}, "We'll create it within a minute"),
-        ({"state": "wanted", "problem": "No."}, {}, "Not created yet. We'll try again automatically"),
+        (
+            {"state": "wanted", "problem": "No."},
+            {},
+            "Not created yet. We'll try again automatically",
+        ),
         ({"state": "wanted"}, {"status": "draft"}, "We'll create it when you publish the session"),
         ({"state": "wanted"}, {"canceled_at": NOW}, "The session is canceled"),
         ({"state": "wanted"}, PAST, "The session is over"),

@@ -150,8 +150,14 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"audience": "session"}, {"session": ["Choose a session. Its people will get the announcement."]}),
-        ({"audience": "track"}, {"track": ["Choose a strategy. Its people will get the announcement."]}),
+        (
+            {"audience": "session"},
+            {"session": ["Choose a session. Its people will get the announcement."]},
+        ),
+        (
+            {"audience": "track"},
+            {"track": ["Choose a strategy. Its people will get the announcement."]},
+        ),
         ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
         (
             {"subject": "For {person}"},
@@ -240,7 +246,9 @@ def test_started_announcement_is_read_only(admin_client, week, started):
     assert (page.status_code, b'name="subject"' in page.content) == (200, False)
     answer = admin_client.post(change_url(started), filled(week, subject="Late"))
     assert answer["Location"] == review_url(started)
-    assert said(answer) == ["Sending started while you were editing, so your changes weren't saved."]
+    assert said(answer) == [
+        "Sending started while you were editing, so your changes weren't saved."
+    ]
     started.refresh_from_db()
     assert (started.subject, started.state) == ("News", "sending")
 
@@ -509,7 +517,8 @@ def test_announcement_edited_since_the_review_is_not_sent(admin_client, draft, p
     answer = press(admin_client, draft, do, people="4", send_at=later)
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
-        "Nothing was sent yet: someone just changed the text or the recipients. Please check it again."
+        "Nothing was sent yet: someone just changed the text or the recipients. Please check it "
+        "again."
     ]
     assert draft.state == "draft"
 
@@ -527,7 +536,9 @@ def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft
         admin_client.force_login(admin_user)
         answer = press(admin_client, draft, "later", send_at="2026-10-16T09:30")
         page = admin_client.get(review_url(draft))
-    assert said(answer) == ["We'll send it on Oct 16, 2026, 9:30 AM PDT to everyone who matches then."]
+    assert said(answer) == [
+        "We'll send it on Oct 16, 2026, 9:30 AM PDT to everyone who matches then."
+    ]
     assert draft.send_at == dt.datetime(2026, 10, 16, 16, 30, tzinfo=dt.UTC)
     assert draft.state == "scheduled"
     assert page.context["progress_text"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"

@@ -93,7 +93,10 @@ def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
     answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
-    assert "1 entry matched to Alice Adams, who now counts as having attended." in answer.content.decode()
+    assert (
+        "1 entry matched to Alice Adams, who now counts as having attended."
+        in answer.content.decode()
+    )
     assert (only_row().seat, attended()) == (seat, [("Alice Adams", "opening")])
 
 
