@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils.translation import gettext_lazy
 
 ZOOM_DOMAINS = ("zoom.us", "zoom.com", "zoomgov.com", "zoom.com.cn")
 # Zoom's pages that let people in, or register them.
@@ -21,13 +22,17 @@ URL = re.compile(r"https://[^\s<>\"]+", re.I)
 WRAPPED_PATH = re.compile(r"/v3/__(https://[^*]+?)__;", re.I)
 MAX_WRAPPERS = 5
 
-NOT_A_LINK = "Paste the whole https:// link."
-HOW_TO_COPY = (
-    "Paste the invite link that everyone may have: in Zoom, open the meeting and choose "
-    "“Copy invitation”. The link looks like https://zoom.us/j/12345678901."
+NOT_A_LINK = gettext_lazy("Paste the whole link, starting with https://.")
+PERSONAL_LINK = gettext_lazy(
+    "This Zoom link is for one person only, such as a host. Don't share it. Paste the invite link "
+    "for everyone: in Zoom, open the meeting and choose “Copy invitation”. The link looks like "
+    "https://zoom.us/j/12345678901."
 )
-PERSONAL_LINK = "This Zoom link is for one person only, such as a host. Don't share it."
-OTHER_PAGE = "This page of Zoom doesn't let people into a meeting."
+OTHER_PAGE = gettext_lazy(
+    "This Zoom page doesn't let people into a meeting. Paste the invite link for everyone: in "
+    "Zoom, open the meeting and choose “Copy invitation”. The link looks like "
+    "https://zoom.us/j/12345678901."
+)
 
 
 class Invitation(NamedTuple):
@@ -80,7 +85,7 @@ def validate_join_url(url: str) -> None:
     URLValidator(schemes=["https"], message=NOT_A_LINK)(url)
     validate_no_personal_link(url)
     if is_zoom(url) and not PUBLIC_PATH.fullmatch(_split(url).path):
-        raise ValidationError(f"{OTHER_PAGE} {HOW_TO_COPY}")
+        raise ValidationError(OTHER_PAGE)
 
 
 def validate_no_personal_link(text: str) -> None:
@@ -89,7 +94,7 @@ def validate_no_personal_link(text: str) -> None:
         url = unwrap(found)
         has_personal_path = is_zoom(url) and PERSONAL_PATH.match(_split(url).path)
         if has_personal_path or (_leads_to_zoom(url) and _has_token(url)):
-            raise ValidationError(f"{PERSONAL_LINK} {HOW_TO_COPY}")
+            raise ValidationError(PERSONAL_LINK)
 
 
 def _has_token(url: str) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from events.models import Session
 from events.search import search_key
@@ -116,13 +117,30 @@ class Tally(NamedTuple):
 
     @property
     def rest(self) -> str:
-        """Such as: 2 arranged, to be confirmed; 1 confirmed."""
-        counts = (
-            (self.arranged, "arranged, to be confirmed"),
-            (self.confirmed, "confirmed"),
-            (self.waiting, "of people on the waiting list"),
+        """Such as: 2 arranged but not confirmed yet; 1 confirmed."""
+        texts = (
+            (
+                self.arranged,
+                ngettext(
+                    "%(count)s arranged but not confirmed yet",
+                    "%(count)s arranged but not confirmed yet",
+                    self.arranged,
+                ),
+            ),
+            (
+                self.confirmed,
+                ngettext("%(count)s confirmed", "%(count)s confirmed", self.confirmed),
+            ),
+            (
+                self.waiting,
+                ngettext(
+                    "%(count)s from people on the waitlist",
+                    "%(count)s from people on the waitlist",
+                    self.waiting,
+                ),
+            ),
         )
-        return "; ".join(f"{count} {what}" for count, what in counts if count)
+        return "; ".join(text % {"count": count} for count, text in texts if count)
 
 
 def tallies(needs: QuerySet[AccessNeed]) -> list[Tally]:

@@ -31,11 +31,6 @@ def current_zone(now: dt.datetime) -> zoneinfo.ZoneInfo:
     return (Event.objects.current(now) or Event()).zone
 
 
-def counted(count: int, one: str, many: str) -> str:
-    """1 person; 1,312 people"""
-    return f"{count:,} {one if count == 1 else many}"
-
-
 def people(count: int) -> str:
     return ngettext("%(count)s person", "%(count)s people", count) % {"count": f"{count:,}"}
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from registrations.formatting import people
 from registrations.models import UNREACHED_STATES, Heartbeat, OutgoingMail
 from registrations.outbox.connection import CONNECTION_FAILED_PATTERN
 from registrations.outbox.delivery import RENDER_FAILED_PREFIX
@@ -77,7 +78,7 @@ def mail_status(now: dt.datetime) -> MailStatus:
     return MailStatus(
         now=now,
         complaints=[*_silent(seen, now), *_stuck(waiting, sent, now), *_failing(failed, sent, now)],
-        counts={label: counts.get(state, 0) for state, label in OutgoingMail.State.choices},
+        counts={str(label): counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
             for kind, count, since in kinds.order_by("since")
@@ -103,12 +104,12 @@ def _silent(seen: dict[Heartbeat.Process, dt.datetime | None], now: dt.datetime)
     beat, worker = Heartbeat.Process.BEAT, Heartbeat.Process.WORKER
     if not _is_alive(beat, seen[beat], now):
         # Without the beat, workers don't record heartbeats either.
-        yield (
-            "The beat has given no sign for a minute or more: start it. Without it nobody can "
-            "tell whether a worker is alive."
+        yield _(
+            "The email scheduler (Celery's beat) hasn't been running for a minute or more. Start "
+            "it. Without it we can't tell whether a worker is running."
         )
     elif not _is_alive(worker, seen[worker], now):
-        yield "No worker has given a sign for a minute or more: start one."
+        yield _("No worker has been running for a minute or more. Start one.")
 
 
 def _stuck(
@@ -118,19 +119,34 @@ def _stuck(
     # While one was sent this recently the server works, whatever another attempt returned.
     is_sending = sent.filter(sent_at__gt=now - dt.timedelta(minutes=2)).exists()
     if not is_sending and (errors := _most_frequent_errors(away)):
-        yield (
-            f"{_mails_wait(away.count())} because the mail server cannot be used. The last try "
-            f"came to: {errors[0][0]}"
+        count = away.count()
+        text = ngettext(
+            "%(count)s email is waiting because we can't use the mail server. The last try said: "
+            "%(error)s",
+            "%(count)s emails are waiting because we can't use the mail server. The last try said: "
+            "%(error)s",
+            count,
         )
+        yield text % {"count": f"{count:,}", "error": errors[0][0]}
     if unrendered := waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count():
-        yield f"{_mails_wait(unrendered)} because of a fault of ours: see the worker's log."
+        text = ngettext(
+            "%(count)s email is waiting because of an error in this site. See the worker's log.",
+            "%(count)s emails are waiting because of an error in this site. See the worker's log.",
+            unrendered,
+        )
+        yield text % {"count": f"{unrendered:,}"}
     # An announcement may take long while any email is sent, and so may a full mailbox.
     is_rejection = Q(last_error__regex=r"^[45][0-9][0-9] ")
     not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | is_rejection
     if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
         not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
     if late := waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late).count():
-        yield f"{_mails_wait(late)} for more than a quarter of an hour."
+        text = ngettext(
+            "%(count)s email has been waiting for more than 15 minutes.",
+            "%(count)s emails have been waiting for more than 15 minutes.",
+            late,
+        )
+        yield text % {"count": f"{late:,}"}
 
 
 def _failing(
@@ -141,16 +157,21 @@ def _failing(
     sendings = sent.filter(sent_at__gt=day_ago).count()
     # Fewer than five may be mistyped addresses.
     if failures >= max(5, sendings / 10):
-        yield f"{failures} mails of the last day failed or came back, {sendings} were sent."
-    if not_erased := erasure.overdue(now):
-        yield (
-            f"The personal data of {people(not_erased)} should have been erased by itself more "
-            "than a day ago, and was not: the worker's log says why."
+        text = ngettext(
+            "In the last day, %(failed)s email failed or came back (%(sent)s sent).",
+            "In the last day, %(failed)s emails failed or came back (%(sent)s sent).",
+            failures,
         )
-
-
-def _mails_wait(count: int) -> str:
-    return "1 mail waits" if count == 1 else f"{count:,} mails wait"
+        yield text % {"failed": f"{failures:,}", "sent": f"{sendings:,}"}
+    if not_erased := erasure.overdue(now):
+        text = ngettext(
+            "The personal data of %(count)s person should have been erased more than a day ago. "
+            "The worker's log says why it wasn't.",
+            "The personal data of %(count)s people should have been erased more than a day ago. "
+            "The worker's log says why it wasn't.",
+            not_erased,
+        )
+        yield text % {"count": f"{not_erased:,}"}
 
 
 def _most_frequent_errors(mails: QuerySet[OutgoingMail]) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, When
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from events.models import Event, Session
 from events.search import search_key, typed_words
@@ -31,22 +32,22 @@ LINK_KINDS = [kind for kind in OutgoingMail.Kind if kind.spec.carries_links]
 class EmailStatus(TextChoices):
     """Whether the link of a session reached a person's mailbox."""
 
-    ACCEPTED = "accepted", "Mail accepted"
-    ON_ITS_WAY = "on its way", "No mail accepted yet, one is on its way"
-    NONE = "none", "No mail accepted yet"
-    REFUSED = "refused", "Mail refused"
-    CAME_BACK = "came back", "Mail came back"
-    SPAM = "spam", "Our mail was reported as spam"
+    ACCEPTED = "accepted", _("Email accepted")
+    ON_ITS_WAY = "on its way", _("No email accepted yet, but one is on its way")
+    NONE = "none", _("No email accepted yet")
+    REFUSED = "refused", _("Email refused")
+    CAME_BACK = "came back", _("Email came back")
+    SPAM = "spam", _("They marked our email as spam")
 
 
 class LinkStatus(TextChoices):
     """Whether the join page can redirect a person to Zoom."""
 
-    THERE = "there", "Zoom link there"
-    MISSING = "missing", "The session has no Zoom link"
-    GONE = "gone", "The meeting was deleted at Zoom"
-    WANTED = "wanted", "No personal link yet"
-    REFUSED = "refused", "Zoom refused the address"
+    THERE = "there", _("Has a Zoom link")
+    MISSING = "missing", _("The session has no Zoom link")
+    GONE = "gone", _("The meeting was deleted in Zoom")
+    WANTED = "wanted", _("No personal link yet")
+    REFUSED = "refused", _("Zoom refused the address")
 
 
 WORKING = (EmailStatus.ACCEPTED, LinkStatus.THERE)
@@ -56,10 +57,10 @@ UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
 class Progress(TextChoices):
     """What people on the board can be filtered by."""
 
-    NO_LINK = "no-link", "No working link"
-    UNREACHED = "unreached", "Mail came back or was refused"
-    NOT_OPENED = "not-opened", "Join page not opened"
-    ATTENDED = "attended", "Attended"
+    NO_LINK = "no-link", _("No working link")
+    UNREACHED = "unreached", _("Email came back or was refused")
+    NOT_OPENED = "not-opened", _("Join page not opened")
+    ATTENDED = "attended", _("Attended")
 
 
 class Person(NamedTuple):

@@ -27,6 +27,8 @@ KEYWORDS = {
     "ngettext_lazy": (1, 2),
     "pgettext_lazy": ((1, "c"), 2),
     "npgettext_lazy": ((1, "c"), 2, 3),
+    # events.admin.shared.counted
+    "counted": (2, 3),
 }
 FOLDER = BASE_DIR / "locale"
 

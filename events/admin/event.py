@@ -12,9 +12,12 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.admin.shared import (
     by_id,
+    counted,
     in_event_time,
     render_now,
     search_texts,
@@ -47,8 +50,11 @@ class EventForm(forms.ModelForm):
         is_new = "zoom_mode" in self.changed_data
         if is_new and mode != Event.ZoomMode.PASTED and not zoom_client.is_configured():
             raise ValidationError(
-                "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, "
-                "ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET; until then paste the links."
+                _(
+                    "The site has no Zoom credentials. The person who runs your site has to set "
+                    "ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET. Until then, paste "
+                    "the links."
+                )
             )
         return mode
 
@@ -56,8 +62,6 @@ class EventForm(forms.ModelForm):
 class TrackInline(admin.TabularInline):
     model = Track
     extra = 0
-    verbose_name = "strategy"
-    verbose_name_plural = "strategies"
 
 
 class SpeakerInline(admin.TabularInline):
@@ -77,9 +81,9 @@ class EventAdmin(admin.ModelAdmin):
     inlines = [TrackInline, SpeakerInline]
     fieldsets = [
         (None, {"fields": ["name", "slug", "status", "host", "contact_email"]}),
-        ("What people read", {"fields": ["summary", "introduction"]}),
+        (gettext_lazy("Public texts"), {"fields": ["summary", "introduction"]}),
         (
-            "Times",
+            gettext_lazy("Times"),
             {
                 "fields": [
                     "time_zone",
@@ -87,12 +91,12 @@ class EventAdmin(admin.ModelAdmin):
                     "registration_closes_at",
                     "doors_open_minutes",
                 ],
-                "description": "Days and hours on this page are in the event's time zone.",
+                "description": gettext_lazy("Times on this page are in the event's time zone."),
             },
         ),
-        ("Who may come", {"fields": ["requires_approval", "late_places"]}),
+        (gettext_lazy("Approval and spots"), {"fields": ["requires_approval", "late_places"]}),
         (
-            "Zoom",
+            gettext_lazy("Zoom"),
             {
                 "fields": [
                     "zoom_mode",
@@ -102,12 +106,14 @@ class EventAdmin(admin.ModelAdmin):
                     "zoom_mute_on_entry",
                     "zoom_captions",
                 ],
-                "description": "Where the sessions' links come from. What stands below the choice "
-                "is for meetings that are made for you: they follow within a minute or so.",
+                "description": gettext_lazy(
+                    "Where the sessions' links come from. The settings below the choice are for "
+                    "meetings we create for you. Changes take about a minute."
+                ),
             },
         ),
         (
-            "Mails that go out by themselves",
+            gettext_lazy("Automatic emails"),
             {
                 "fields": [
                     "remind_day_before",
@@ -117,7 +123,7 @@ class EventAdmin(admin.ModelAdmin):
                 ]
             },
         ),
-        ("Personal data", {"fields": ["erase_after_days"]}),
+        (gettext_lazy("Personal data"), {"fields": ["erase_after_days"]}),
     ]
 
     def changeform_view(
@@ -154,34 +160,40 @@ class EventAdmin(admin.ModelAdmin):
         if change and "time_zone" in form.changed_data:
             messages.warning(
                 request,
-                "The sessions keep their moment, so the clock shows other hours for them now. "
-                "Look through the list of sessions.",
+                _(
+                    "Sessions still happen at the same moment, so their times look different in "
+                    "the new time zone. Please check the list of sessions."
+                ),
             )
         if change and "zoom_mode" in form.changed_data:
             explain_zoom_mode(request, obj, form.initial["zoom_mode"])
 
-    @admin.display(description="status", ordering="status")
+    @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, event: Event) -> str:
-        return event.Status(event.status).name.capitalize()
+        return _("Published") if event.status == event.Status.PUBLISHED else _("Draft")
 
-    @admin.display(description="begins", ordering="first_starts_at", empty_value="no sessions yet")
-    def begins(self, event: Any) -> str | None:
-        return day(event.first_starts_at, event.zone) if event.first_starts_at else None
+    @admin.display(description=gettext_lazy("starts"), ordering="first_starts_at")
+    def begins(self, event: Any) -> str:
+        starts_at = event.first_starts_at
+        return day(starts_at, event.zone) if starts_at else _("No sessions yet")
 
-    @admin.display(description="sessions", ordering="sessions_total")
+    @admin.display(description=gettext_lazy("sessions"), ordering="sessions_total")
     def session_count(self, event: Any) -> str:
         sessions = reverse("admin:events_session_changelist")
         return format_html(
             '<a href="{}?event__id__exact={}">{}</a>', sessions, event.pk, event.sessions_total
         )
 
-    @admin.display(description="Zoom links", ordering="sessions_without_link")
+    @admin.display(description=gettext_lazy("Zoom links"), ordering="sessions_without_link")
     def links(self, event: Any) -> str:
         if trouble := event.sessions_in_trouble:
-            need = "needs attention" if trouble == 1 else "need attention"
-            return warning(f"{trouble} {need if event.creates_meetings else 'missing'}")
-        missing = event.sessions_without_link
-        return f"{missing} not made yet" if missing else "complete"
+            if not event.creates_meetings:
+                return warning(_("%(count)s missing") % {"count": trouble})
+            text = counted(trouble, "%(count)s needs attention", "%(count)s need attention")
+            return warning(text)
+        if missing := event.sessions_without_link:
+            return _("%(count)s not created yet") % {"count": missing}
+        return _("Ready")
 
 
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
@@ -194,17 +206,20 @@ def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> N
     if event.creates_meetings:
         messages.info(
             request,
-            "The meetings are made at Zoom within a minute or so. Links that were pasted "
-            "serve until then. The list of sessions says how far it is.",
+            _(
+                "We'll create the Zoom meetings in about a minute. Until then, the pasted links "
+                "keep working. See the progress in the list of sessions."
+            ),
         )
     elif Meeting.objects.at_zoom().filter(session__event=event).exists():
-        text = (
-            "The meetings that were made stay at Zoom, and their links stay as they are, but "
-            "they are not kept in step any more: what you change here, change at Zoom too."
+        text = _(
+            "The meetings we created stay in Zoom with the same links, but we no longer update "
+            "them. If you change a session here, change its meeting in Zoom, too."
         )
-        if mode_before == Event.ZoomMode.PERSONAL:
-            text += (
-                " Personal links are not given out any more: turn registration off at Zoom, or "
-                "it asks everyone to register there."
-            )
         messages.warning(request, text)
+        if mode_before == Event.ZoomMode.PERSONAL:
+            text = _(
+                "We no longer give out personal links. Turn off registration in Zoom, or Zoom will "
+                "ask everyone to register there."
+            )
+            messages.warning(request, text)

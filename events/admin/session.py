@@ -13,11 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events import schedule
 from events.admin.shared import (
     buttons_view,
     by_id,
+    counted,
     default_event,
     in_event_time,
     render_now,
@@ -38,11 +41,15 @@ MAX_INVITATION_CHARACTERS = 10_000
 
 
 class ZoomLinkFilter(admin.SimpleListFilter):
-    title = "Zoom link"
+    title = gettext_lazy("Zoom link")
     parameter_name = "link"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("attention", "Needs attention"), ("missing", "Missing"), ("there", "There")]
+        return [
+            ("attention", _("Needs attention")),
+            ("missing", _("Missing")),
+            ("there", _("Ready")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
         match self.value():
@@ -99,16 +106,15 @@ class MeetingForm(forms.ModelForm):
         if is_zoom(url) or cleaned.get("confirmed_url") == url:
             return
         host = urlsplit(url).hostname
-        self.add_error(
-            "join_url", f"This link leads to {host}, not to Zoom. If that’s right, save again."
-        )
+        text = _("This link leads to %(host)s, not to Zoom. If that’s right, save again.")
+        self.add_error("join_url", text % {"host": host})
         self.data = {**self.data, self.add_prefix("confirmed_url"): url}
 
 
 class MeetingInline(admin.StackedInline):
     model = Meeting
     form = MeetingForm
-    verbose_name = verbose_name_plural = "Zoom meeting"
+    verbose_name = verbose_name_plural = gettext_lazy("Zoom meeting")
     extra = 1
     can_delete = False
 
@@ -125,41 +131,43 @@ class SyncedMeetingInline(MeetingInline):
             return fields
         return [*fields, *(["ran"] if meeting.started_at else []), "dial_in"]
 
-    @admin.display(description="at Zoom")
+    @admin.display(description=gettext_lazy("Zoom meeting"))
     def standing(self, meeting: Meeting) -> str:
         if meeting.session is None:
-            return "Not made yet: within a minute after you save"
+            return _("We'll create it within a minute after you save")
         status = meeting_status(meeting.session, timezone.now())
         text = warning(status.text) if status.is_problem else status.text
         if not meeting.problem:
             return text
-        return format_html('{}<span class="said">{}</span>', text, meeting.problem)
+        return format_html('{}<span class="said">{}</span>', text, _(meeting.problem))
 
-    @admin.display(description="Zoom link")
+    @admin.display(description=gettext_lazy("Zoom link"))
     def link(self, meeting: Meeting) -> str:
         if not meeting.join_url:
-            return "none yet"
+            return _("None yet")
         shown = format_html('<a href="{0}">{0}</a>', meeting.join_url)
         if meeting.session and meeting.session.event.has_personal_links:
-            return format_html(
-                '{}<span class="said">Each person has a link of their own.</span>', shown
-            )
+            note = _("Each person gets their own link.")
+            return format_html('{}<span class="said">{}</span>', shown, note)
         return shown
 
-    @admin.display(description="took place")
+    @admin.display(description=gettext_lazy("took place"))
     def ran(self, meeting: Meeting) -> str:
         """Started Saturday, October 16, 8:55 AM, ended 1:04 PM"""
         zone = timezone.get_current_timezone()
         started, ended = meeting.started_at, meeting.ended_at
         if started is None:
-            return "not yet"
-        text = f"Started {day(started, zone)}, {clock(started, zone)}"
-        return f"{text}, ended {clock(ended, zone)}" if ended else text
+            return _("Not yet")
+        values = {"day": day(started, zone), "start": clock(started, zone)}
+        if ended is None:
+            return _("Started %(day)s, %(start)s") % values
+        values["end"] = clock(ended, zone)
+        return _("Started %(day)s, %(start)s, ended %(end)s") % values
 
 
 class AgendaInline(admin.TabularInline):
     model = AgendaItem
-    verbose_name_plural = "detailed agenda, for attendees only"
+    verbose_name_plural = gettext_lazy("detailed agenda, for attendees only")
     extra = 0
     formfield_overrides = {
         models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
@@ -173,42 +181,47 @@ class AgendaInline(admin.TabularInline):
         return formset
 
 
-@admin.action(description="Cancel the selected sessions")
+@admin.action(description=gettext_lazy("Cancel the selected sessions"))
 def cancel(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.cancel_session(session=session) for session in queryset)
-    text = (
-        f"{_counted(done)} canceled. People's pages, join links and calendars say so now. People "
-        "who are registered are told by mail, unless you take it back within a few minutes."
+    text = counted(
+        done,
+        "%(count)s session canceled. Its pages, join links and calendars are updated. Registered "
+        "people get an email, unless you restore it within a few minutes.",
+        "%(count)s sessions canceled. Their pages, join links and calendars are updated. "
+        "Registered people get an email, unless you restore them within a few minutes.",
     )
-    show_result(request, done, text, left=len(queryset) - done, reason="canceled already.")
+    show_result(request, done, text, left=len(queryset) - done, reason=_("already canceled."))
 
 
-@admin.action(description="Take back the cancellation of the selected sessions")
+@admin.action(description=gettext_lazy("Restore the selected canceled sessions"))
 def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done = sum(schedule.restore_session(session=session) for session in queryset)
-    text = f"{_counted(done)} on again. People who were told of the cancellation are told of this."
-    show_result(request, done, text, left=len(queryset) - done, reason="not canceled.")
-
-
-def _counted(sessions: int) -> str:
-    return "1 session" if sessions == 1 else f"{sessions} sessions"
+    text = counted(
+        done,
+        "%(count)s session restored. People who got an email about the cancellation get one about "
+        "this, too.",
+        "%(count)s sessions restored. People who got an email about the cancellation get one about "
+        "this, too.",
+    )
+    show_result(request, done, text, left=len(queryset) - done, reason=_("not canceled."))
 
 
 def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     meeting = session.meeting_or_none
     if meeting is None or not sync.recreate(meeting=meeting):
-        messages.warning(request, "Nothing was done: this meeting is not gone from Zoom.")
+        messages.warning(request, _("Nothing was done: this meeting is still in Zoom."))
         return
-    model_admin.log_change(request, session, "Zoom meeting made anew.")
+    model_admin.log_change(request, session, _("New Zoom meeting created."))
     messages.success(
         request,
-        "The meeting is made anew at Zoom within a minute. Links that people have lead to it.",
+        _("We'll create a new Zoom meeting within a minute. The links people have lead to it."),
     )
 
 
 def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     sync.retry_now(event=session.event)
-    messages.success(request, "Zoom is asked again within a minute. Load this page anew then.")
+    messages.success(request, _("We'll try again within a minute. Then reload this page."))
 
 
 @admin.register(Session)
@@ -225,23 +238,25 @@ class SessionAdmin(admin.ModelAdmin):
     fieldsets = [
         (None, {"fields": ["event", "title", "slug", "kind", "track", "summary"]}),
         (
-            "Does it take place?",
+            gettext_lazy("Status"),
             {
                 "fields": ["status", "canceled"],
-                "description": "To cancel a session, or to take that back, tick it in the list of "
-                "sessions and choose the action. People who are registered are told, as of any "
-                "change of title, time or agenda, once your edits have rested for a while.",
+                "description": gettext_lazy(
+                    "To cancel or restore a session, check it in the list of sessions and choose "
+                    "the action. Registered people get an email about that, and about a new "
+                    "title, time or agenda, a few minutes after your last edit (10, unless you "
+                    "change it in the event)."
+                ),
             },
         ),
         (
-            "When",
+            gettext_lazy("When"),
             {
                 "fields": ["starts_at", "ends_at", "capacity"],
-                "description": "Enter days and hours as the clock shows them "
-                "in the event's time zone.",
+                "description": gettext_lazy("Enter times in the event's time zone."),
             },
         ),
-        ("Afterwards", {"fields": ["recording_url", "notes_url"]}),
+        (gettext_lazy("Afterward"), {"fields": ["recording_url", "notes_url"]}),
     ]
 
     def get_urls(self) -> list[Any]:
@@ -287,25 +302,29 @@ class SessionAdmin(admin.ModelAdmin):
         planned = sum(item.minutes for item in session.agenda.all())
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:
-            messages.warning(
-                request, f"The agenda of “{session}” takes {planned} minutes, the session {length}."
+            text = _(
+                "The agenda of “%(session)s” takes %(planned)s minutes, but the session is "
+                "%(length)s minutes long."
             )
+            values = {"session": session, "planned": planned, "length": length}
+            messages.warning(request, text % values)
 
-    @admin.display(description="when", ordering="starts_at")
+    @admin.display(description=gettext_lazy("when"), ordering="starts_at")
     def when(self, session: Session) -> str:
         zone = session.event.zone
         return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
 
-    @admin.display(description="status")
+    @admin.display(description=gettext_lazy("status"))
     def state(self, session: Session) -> str:
-        status = session.Status(session.status).name.capitalize()
-        return "Canceled" if session.is_canceled else status
+        if session.is_canceled:
+            return _("Canceled")
+        return _("Published") if session.status == session.Status.PUBLISHED else _("Draft")
 
-    @admin.display(description="canceled")
+    @admin.display(description=gettext_lazy("canceled"))
     def canceled(self, session: Session) -> str:
-        return warning("This session is canceled") if session.is_canceled else "no"
+        return warning(_("This session is canceled")) if session.is_canceled else _("No")
 
-    @admin.display(description="Zoom link")
+    @admin.display(description=gettext_lazy("Zoom link"))
     def link(self, session: Session) -> str:
         status = meeting_status(session, timezone.now())
         if status.is_running:
@@ -327,20 +346,30 @@ def explain_meeting(request: HttpRequest, session: Session, changed: bool) -> No
     if changed and not event.creates_meetings:
         messages.info(
             request,
-            "Links that people already have lead to the new Zoom link. Of a new meeting ID, "
-            "passcode or phone number they are told by mail, once your edits have rested.",
+            _(
+                "The links people have lead to the new Zoom link. A few minutes after your last "
+                "edit, people get an email about a new meeting ID, passcode or phone number."
+            ),
         )
     elif changed and not event.has_personal_links:
         messages.info(
-            request, "Of a new phone number people are told by mail, once your edits have rested."
+            request,
+            _("A few minutes after your last edit, people get an email about a new phone number."),
         )
     if event.creates_meetings:
         status = meeting_status(session, timezone.now())
         level = messages.WARNING if status.is_problem else messages.INFO
-        messages.add_message(request, level, f"The Zoom meeting of “{session}”. {status.text}.")
+        text = _("Zoom meeting for “%(session)s”: %(status)s") % {
+            "session": session,
+            "status": status.text,
+        }
+        messages.add_message(request, level, text)
     elif not session.join_url and not session.is_canceled:
         messages.warning(
             request,
-            f"“{session}” has no Zoom link yet. People who are registered will "
-            "wait at its door until you paste one under “Zoom meeting”.",
+            _(
+                "“%(session)s” has no Zoom link yet. People can't join until you paste one under "
+                "“Zoom meeting”."
+            )
+            % {"session": session},
         )

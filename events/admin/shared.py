@@ -14,8 +14,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from events import parsing, schedule
@@ -77,7 +79,12 @@ def search_texts(
     return queryset.filter(pk__in=found), False
 
 
-def warning(text: str) -> SafeString:
+def counted(count: int, one: str, many: str, **values: object) -> str:
+    """Return `one` or `many` in the reader's language. They contain %(count)s: 1,312."""
+    return ngettext(one, many, count) % {"count": f"{count:,}", **values}
+
+
+def warning(text: str | Promise) -> SafeString:
     return format_html('<b class="warning">{}</b>', text)
 
 
@@ -146,13 +153,19 @@ def show_result(
     reason: str = "",
     otherwise: str = "",
 ) -> None:
-    """Say in green what an action did, if it did anything, and in yellow what it left out.
+    """Say in green what an action did, if it did anything, and in yellow what it skipped.
 
-    `reason` says why those were left out, and `otherwise` that there was nothing to do.
+    `reason` says why those were skipped, and `otherwise` that there was nothing to do.
     """
     if done:
         messages.success(request, text)
     elif otherwise:
         messages.warning(request, otherwise)
     if left:
-        messages.warning(request, f"{left:,} left out: {reason}")
+        text = counted(
+            left,
+            "%(count)s was skipped: %(reason)s",
+            "%(count)s were skipped: %(reason)s",
+            reason=reason,
+        )
+        messages.warning(request, text)

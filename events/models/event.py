@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Max, Min, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from events.addresses import validate_deliverable
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
@@ -35,7 +37,7 @@ RESERVED_SLUGS = {
 
 def validate_event_slug(slug: str) -> None:
     if slug in RESERVED_SLUGS:
-        raise ValidationError("The site uses this address itself. Choose another.")
+        raise ValidationError(gettext("The site uses this address itself. Choose another one."))
 
 
 def validate_emails(addresses: str) -> None:
@@ -75,21 +77,24 @@ class Event(models.Model):
     """A Strategy Week and its settings."""
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Draft: only organizers see it"
-        PUBLISHED = "published", "Published: anyone can see it"
+        DRAFT = "draft", _("Draft: only organizers see it")
+        PUBLISHED = "published", _("Published: anyone can see it")
 
     class ZoomMode(models.TextChoices):
         """Where a session's Zoom link comes from."""
 
-        PASTED = "pasted", "Pasted: organizers make the meetings at Zoom and paste their links"
-        SHARED = "shared", "One link for each session: the meetings are made at Zoom for you"
-        PERSONAL = "personal", "Personal links: made for you, and each person has one of their own"
+        PASTED = ("pasted", _("Pasted: you create the meetings in Zoom and paste their links"))
+        SHARED = ("shared", _("One link for each session: we create the Zoom meetings for you"))
+        PERSONAL = (
+            "personal",
+            _("Personal links: we create the meetings, and each person gets their own link"),
+        )
 
     class LatePlaces(models.TextChoices):
         """What happens to a spot that opens less than an hour before a session starts."""
 
-        PROMOTE = "promote", "It goes to the first in line all the same"
-        KEEP = "keep", "It stays free: nobody is called that late"
+        PROMOTE = "promote", _("It still goes to the first person on the waitlist")
+        KEEP = "keep", _("It stays open: we don't offer spots that late")
 
     class Phase(models.TextChoices):
         """Whether people can register."""
@@ -98,130 +103,171 @@ class Event(models.Model):
         OPEN = "open"
         CLOSED = "closed"
 
-    name = models.CharField(max_length=150)
+    name = models.CharField(_("name"), max_length=150)
     slug = models.SlugField(
-        "address",
+        _("address"),
         unique=True,
         validators=[validate_event_slug],
-        help_text="The last part of the event's web address, such as drop-lwop-2021. "
-        "Links that people already have stop working when you change it.",
+        help_text=_(
+            "The last part of the event's web address, such as drop-lwop-2021. If you change it, "
+            "links that people already have stop working."
+        ),
     )
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
-    host = models.CharField(max_length=150, help_text="Who invites, such as Drop LWOP Coalition.")
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.DRAFT
+    )
+    host = models.CharField(
+        _("host"),
+        max_length=150,
+        help_text=_("The group that hosts the week, such as Drop LWOP Coalition."),
+    )
     contact_email = models.EmailField(
+        _("contact email"),
         blank=True,
         validators=[validate_deliverable],
-        help_text="Where people's questions and their replies to our mails go.",
+        help_text=_("People's questions and replies to our emails go here."),
     )
     summary = models.CharField(
-        max_length=300, help_text="One or two sentences, shown first on the page."
+        _("summary"), max_length=300, help_text=_("One or two sentences, shown first on the page.")
     )
     introduction = models.TextField(
+        _("introduction"),
         blank=True,
-        help_text="What the week is about and whom it is for. An empty line starts a paragraph.",
+        help_text=_(
+            "What the week is about and who it's for. Leave an empty line between paragraphs."
+        ),
     )
     time_zone = models.CharField(
+        _("time zone"),
         max_length=64,
         default=DEFAULT_TIME_ZONE,
         validators=[validate_time_zone],
-        help_text="The zone in which you plan. Everyone also sees the times in their own. "
-        "Sessions keep their moment when you change it: 9 AM Pacific becomes 12 noon Eastern.",
+        help_text=_(
+            "The time zone you plan in. Everyone also sees times in their own. If you change it, "
+            "sessions still happen at the same moment: 9 AM Pacific becomes 12 noon Eastern."
+        ),
     )
     registration_opens_at = models.DateTimeField(
-        null=True, blank=True, help_text="Empty: as soon as the event is published."
+        _("registration opens"),
+        null=True,
+        blank=True,
+        help_text=_("If empty: as soon as the event is published."),
     )
     registration_closes_at = models.DateTimeField(
-        null=True, blank=True, help_text="Empty: when the last session ends."
+        _("registration closes"),
+        null=True,
+        blank=True,
+        help_text=_("If empty: when the last session ends."),
     )
     requires_approval = models.BooleanField(
-        "requires your approval",
+        _("requires your approval"),
         default=False,
-        help_text="People get no link and no detailed schedule before you approve them under "
-        "Registrations. Those who are registered when you tick this stay approved; those who wait "
-        "when you untick it go on waiting until you approve them.",
+        help_text=_(
+            "People get no link and no detailed schedule until you approve them under "
+            "Registrations. When you check this, people who are already registered stay approved. "
+            "When you uncheck it, people who are waiting still need your approval."
+        ),
     )
     late_places = models.CharField(
-        "places that free late",
+        _("spots that open late"),
         max_length=10,
         choices=LatePlaces.choices,
         default=LatePlaces.PROMOTE,
-        help_text="Within an hour of a session's start, or after it. Earlier, a place that frees "
-        "goes to the first on the waiting list at once.",
+        help_text=_(
+            "This is for the last hour before a session, and after it starts. Before that, a spot "
+            "that opens goes to the first person on the waitlist right away."
+        ),
     )
     erase_after_days = models.PositiveSmallIntegerField(
-        "erase personal data (days after the end)",
+        _("erase personal data (days after the end)"),
         default=90,
         validators=[MinValueValidator(7), MaxValueValidator(730)],
-        help_text="So long after the last session names, addresses and answers are erased by "
-        "themselves; numbers stay. Export before what you may keep.",
+        help_text=_(
+            "This many days after the last session, names, addresses and answers are erased "
+            "automatically. Anonymous counts stay. Before that, export what you may keep."
+        ),
     )
     # Leaves organizers time to review what will be erased, and to export it.
     erase_not_before = models.DateTimeField(default=in_two_weeks, editable=False)
     doors_open_minutes = models.PositiveSmallIntegerField(
-        "doors open (minutes)",
+        _("open sessions early (minutes)"),
         default=15,
         validators=[MaxValueValidator(24 * 60)],
-        help_text="How long before its start a session's join link leads on to Zoom.",
+        help_text=_("How long before a session starts we let people into Zoom."),
     )
     remind_day_before = models.BooleanField(
-        "remind the day before",
+        _("remind the day before"),
         default=True,
-        help_text="A mail to each person, a day before their first session of a day.",
+        help_text=_("People get an email a day before their first session of each day."),
     )
     remind_minutes_before = models.PositiveSmallIntegerField(
-        "remind shortly before (minutes)",
+        _("remind shortly before (minutes)"),
         default=60,
         validators=[MaxValueValidator(12 * 60)],
-        help_text="A mail so long before a person's first session of a day. 0: none.",
+        help_text=_(
+            "People get an email this long before their first session of each day. 0: no email."
+        ),
     )
     settle_minutes = models.PositiveSmallIntegerField(
-        "changes settle (minutes)",
+        _("wait before notifying (minutes)"),
         default=10,
         validators=[MaxValueValidator(24 * 60)],
-        help_text="People are told of a changed or canceled session so long after your last edit "
-        "of it, once; at once when it starts within three hours.",
+        help_text=_(
+            "People get one email about a changed or canceled session, this long after your last "
+            "edit. If the session starts within 3 hours, they get it right away."
+        ),
     )
     thank_after_hours = models.PositiveSmallIntegerField(
-        "thank people (hours after the end)",
+        _("thank people (hours after the end)"),
         default=24,
         null=True,
         blank=True,
         validators=[MaxValueValidator(14 * 24)],
-        help_text="A mail with the links to recordings and notes that you have entered by then, "
-        "so long after the last session. Empty: none.",
+        help_text=_(
+            "This long after the last session, people get an email with the links to recordings "
+            "and notes that you've entered by then. If empty: no email."
+        ),
     )
     zoom_mode = models.CharField(
-        "Zoom links",
+        _("Zoom links"),
         max_length=10,
         choices=ZoomMode.choices,
         default=ZoomMode.PASTED,
-        help_text="A personal link lets one person in and can be revoked; it needs a paid Zoom "
-        "account. For both that are made for you, the site needs the account's credentials.",
+        help_text=_(
+            "A personal link lets one person in and can be taken away. It needs a paid Zoom "
+            "account. The last two options need your Zoom account's credentials."
+        ),
     )
     zoom_host = models.EmailField(
-        "host at Zoom",
+        _("Zoom host"),
         blank=True,
-        help_text="The Zoom user in whose name meetings are made from now on. Empty: the one that "
-        "the site's credentials belong to.",
+        help_text=_(
+            "The email address of the Zoom user who hosts new meetings. If empty: the user that "
+            "the site's credentials belong to."
+        ),
     )
     zoom_alternative_hosts = models.CharField(
-        "alternative hosts",
+        _("alternative hosts"),
         max_length=500,
         blank=True,
         validators=[validate_emails],
-        help_text="Who may start the meetings as well: addresses of Zoom users of the same "
-        "account, with commas between them.",
+        help_text=_(
+            "People who can start the meetings, too: email addresses of Zoom users in the same "
+            "account, separated by commas."
+        ),
     )
     zoom_waiting_room = models.BooleanField(
-        "waiting room", default=False, help_text="People wait at Zoom until a host lets them in."
+        _("waiting room"),
+        default=False,
+        help_text=_("People wait in Zoom until a host lets them in."),
     )
     zoom_mute_on_entry = models.BooleanField(
-        "mute on entry", default=True, help_text="Microphones are off when people come in."
+        _("mute on entry"), default=True, help_text=_("Microphones are off when people come in.")
     )
     zoom_captions = models.BooleanField(
-        "captions",
+        _("captions"),
         default=True,
-        help_text="Zoom writes down what is said, live, for whoever turns captions on.",
+        help_text=_("Zoom shows live captions to people who turn them on."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -229,11 +275,13 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         constraints = [
             models.CheckConstraint(
                 name="event_registration_closes_after_it_opens",
                 condition=Q(registration_closes_at__gt=F("registration_opens_at")),
-                violation_error_message="Registration must close after it opens.",
+                violation_error_message=_("Registration must close after it opens."),
             )
         ]
 
@@ -277,17 +325,21 @@ class Track(models.Model):
     """One of the week's strategies."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="tracks")
-    name = models.CharField(max_length=80)
-    description = models.CharField(max_length=300, blank=True)
-    position = models.PositiveSmallIntegerField(default=0, help_text="Lower comes first.")
+    name = models.CharField(_("name"), max_length=80)
+    description = models.CharField(_("description"), max_length=300, blank=True)
+    position = models.PositiveSmallIntegerField(
+        _("position"), default=0, help_text=_("Lower comes first.")
+    )
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("strategy")
+        verbose_name_plural = _("strategies")
         constraints = [
             models.UniqueConstraint(
                 name="track_name_once_per_event",
                 fields=["event", "name"],
-                violation_error_message="This event has a strategy of that name already.",
+                violation_error_message=_("This event already has a strategy with that name."),
             )
         ]
 
@@ -299,16 +351,18 @@ class Speaker(models.Model):
     """A person or group who leads an agenda item."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="speakers")
-    name = models.CharField(max_length=120)
-    affiliation = models.CharField(max_length=150, blank=True)
+    name = models.CharField(_("name"), max_length=120)
+    affiliation = models.CharField(_("affiliation"), max_length=150, blank=True)
 
     class Meta:
         ordering = ["name", "pk"]
+        verbose_name = _("speaker")
+        verbose_name_plural = _("speakers")
         constraints = [
             models.UniqueConstraint(
                 name="speaker_name_once_per_event",
                 fields=["event", "name"],
-                violation_error_message="This event has a speaker of that name already.",
+                violation_error_message=_("This event already has a speaker with that name."),
             )
         ]
 

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 
 from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
@@ -55,59 +56,69 @@ class Session(models.Model):
     """One session of the week. `revision` counts the edits that attendees would notice."""
 
     class Kind(models.TextChoices):
-        KICKOFF = "kickoff", "Kickoff"
-        STRATEGY = "strategy", "Strategy session"
-        CLOSING = "closing", "Closing"
+        KICKOFF = "kickoff", _("Kickoff")
+        STRATEGY = "strategy", _("Strategy session")
+        CLOSING = "closing", _("Closing session")
 
     class Status(models.TextChoices):
-        DRAFT = "draft", "Draft: only organizers see it"
-        PUBLISHED = "published", "Published: on the public page"
+        DRAFT = "draft", _("Draft: only organizers see it")
+        PUBLISHED = "published", _("Published: on the public page")
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="sessions")
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="sessions", verbose_name=_("event")
+    )
     track = models.ForeignKey(
         Track,
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="sessions",
-        verbose_name="strategy",
-        help_text="Empty for a session that is about all of them.",
+        verbose_name=_("strategy"),
+        help_text=_("Leave it empty for a session about all of them."),
     )
-    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
-    title = models.CharField(max_length=200)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
+    title = models.CharField(_("title"), max_length=200)
     slug = models.SlugField(
-        "address",
-        help_text="The last part of the session's web address, such as legislation. "
-        "Join links that people already have go on working when you change it.",
+        _("address"),
+        help_text=_(
+            "The last part of the session's web address, such as legislation. If you change it, "
+            "join links that people already have keep working."
+        ),
     )
     summary = models.TextField(
-        blank=True, help_text="Shown to everyone. The detailed agenda below goes to attendees only."
+        _("summary"),
+        blank=True,
+        help_text=_("Everyone can see this. Only attendees get the detailed agenda below."),
     )
-    starts_at = models.DateTimeField("starts")
-    ends_at = models.DateTimeField("ends")
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PUBLISHED)
+    starts_at = models.DateTimeField(_("starts"))
+    ends_at = models.DateTimeField(_("ends"))
+    status = models.CharField(
+        _("status"), max_length=10, choices=Status.choices, default=Status.PUBLISHED
+    )
     capacity = models.PositiveIntegerField(
-        "places",
+        _("spots"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="When all are taken, people join a waiting list. Empty: no limit. Lowering it "
-        "takes a place from nobody.",
+        help_text=_(
+            "When all are taken, people join a waitlist. If empty: no limit. If you lower the "
+            "number, no one loses their spot."
+        ),
     )
-    canceled_at = models.DateTimeField("canceled", null=True, blank=True, editable=False)
+    canceled_at = models.DateTimeField(_("canceled"), null=True, blank=True, editable=False)
     recording_url = models.URLField(
-        "recording",
+        _("recording"),
         max_length=500,
         blank=True,
         validators=[validate_no_personal_link],
-        help_text="Where the recording can be watched. People find it in the thank-you mail.",
+        help_text=_("A link to the recording. It's in the thank-you email."),
     )
     notes_url = models.URLField(
-        "notes",
+        _("notes"),
         max_length=500,
         blank=True,
         validators=[validate_no_personal_link],
-        help_text="Where the session's notes can be read. They too stand in the thank-you mail.",
+        help_text=_("A link to the notes. They're in the thank-you email, too."),
     )
     revision = models.PositiveIntegerField(default=0, editable=False)
     revised_at = models.DateTimeField(null=True, editable=False)
@@ -119,16 +130,18 @@ class Session(models.Model):
 
     class Meta:
         ordering = ["starts_at", "pk"]
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
         constraints = [
             models.UniqueConstraint(
                 name="session_slug_once_per_event",
                 fields=["event", "slug"],
-                violation_error_message="This event has a session with that address already.",
+                violation_error_message=_("This event already has a session with that address."),
             ),
             models.CheckConstraint(
                 name="session_ends_after_it_starts",
                 condition=Q(ends_at__gt=F("starts_at")),
-                violation_error_message="A session must end after it starts.",
+                violation_error_message=_("A session must end after it starts."),
             ),
         ]
 
@@ -144,7 +157,7 @@ class Session(models.Model):
 
     def clean(self) -> None:
         if self.track and self.event_id and self.track.event_id != self.event_id:
-            raise ValidationError({"track": "This strategy belongs to another event."})
+            raise ValidationError({"track": gettext("This strategy belongs to another event.")})
 
     @property
     def is_canceled(self) -> bool:
@@ -295,19 +308,24 @@ class AgendaItem(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
     position = models.PositiveSmallIntegerField(
-        default=1000, help_text="Lower comes first; a new item goes to the end."
+        _("position"), default=1000, help_text=_("Lower comes first. A new item goes to the end.")
     )
     minutes = models.PositiveSmallIntegerField(
+        _("minutes"),
         default=15,
         validators=[MinValueValidator(1), MaxValueValidator(24 * 60)],
-        help_text="How long it takes. The next item begins when it is over.",
+        help_text=_("How long it takes. The next item starts right after."),
     )
-    title = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    speakers = models.ManyToManyField(Speaker, blank=True, related_name="agenda_items")
+    title = models.CharField(_("title"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
+    speakers = models.ManyToManyField(
+        Speaker, blank=True, related_name="agenda_items", verbose_name=_("speakers")
+    )
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("agenda item")
+        verbose_name_plural = _("agenda items")
 
     def __str__(self) -> str:
         return self.title

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from events.invitations import validate_join_url
 from events.models.session import Session
@@ -34,41 +36,47 @@ class Meeting(models.Model):
     """A session's Zoom meeting: pasted by organizers, or created by `events.zoom.sync`."""
 
     class State(models.TextChoices):
-        PASTED = "pasted", "Pasted by an organizer"
-        WANTED = "wanted", "Not made yet"
-        MADE = "made", "At Zoom"
+        PASTED = "pasted", _("Pasted by an organizer")
+        WANTED = "wanted", _("Not created yet")
+        MADE = "made", _("Created")
         # From before our call until its answer: if that is lost, the meeting may still exist.
-        DELETING = "deleting", "Being deleted at Zoom"
-        GONE = "gone", "Deleted at Zoom by someone"
+        DELETING = "deleting", _("Being deleted in Zoom")
+        GONE = "gone", _("Someone deleted this meeting in Zoom")
 
     # Without a session, it will be deleted at Zoom and then here.
     session = models.OneToOneField(
         Session, on_delete=models.SET_NULL, null=True, related_name="meeting"
     )
     join_url = models.URLField(
-        "Zoom link",
+        _("Zoom link"),
         max_length=500,
         blank=True,
         validators=[validate_join_url],
-        help_text="The invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or "
-        "Zoom's whole invitation: it fills in the rest. "
-        "You may change it at any time: links already mailed lead to the new one. The ID, "
-        "passcode and numbers below stand in the mails: when they change, people are told.",
+        help_text=_(
+            "Paste the invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or "
+            "Zoom's whole invitation, and we'll fill in the rest. You can change it at any time: "
+            "the links in our emails lead to the new one. The ID, passcode and numbers below are "
+            "in the emails, so if you change them, people get another email."
+        ),
     )
     meeting_id = models.CharField(
-        "meeting ID",
+        _("meeting ID"),
         max_length=40,
         blank=True,
-        help_text="For people who type it in or join by phone, such as 123 4567 8901.",
+        help_text=_("For people who type it in or call in by phone, such as 123 4567 8901."),
     )
-    passcode = models.CharField(max_length=40, blank=True)
+    passcode = models.CharField(_("passcode"), max_length=40, blank=True)
     dial_in = models.TextField(
-        "dial-in numbers",
+        _("dial-in numbers"),
         blank=True,
-        help_text="One phone number a line, such as +1 669 900 6833 (San Jose).",
+        help_text=_("One phone number per line, such as +1 669 900 6833 (San Jose)."),
     )
     state = models.CharField(
-        "at Zoom", max_length=10, choices=State.choices, default=State.PASTED, editable=False
+        _("Zoom meeting"),
+        max_length=10,
+        choices=State.choices,
+        default=State.PASTED,
+        editable=False,
     )
     zoom_id = models.BigIntegerField(null=True, unique=True, editable=False)
     # What Zoom was last sent (`sync.spec` and captions): Zoom is updated only if it differs.
@@ -90,6 +98,8 @@ class Meeting(models.Model):
     objects = MeetingQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("Zoom meeting")
+        verbose_name_plural = _("Zoom meetings")
         constraints = [
             models.CheckConstraint(
                 name="meeting_at_zoom_has_its_id",
@@ -98,7 +108,7 @@ class Meeting(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Zoom meeting of {self.session}"
+        return gettext("Zoom meeting for “%(session)s”") % {"session": self.session}
 
     def dial_in_numbers(self) -> list[DialIn]:
         lines = [line.strip() for line in self.dial_in.splitlines()]

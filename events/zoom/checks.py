@@ -18,8 +18,8 @@ def check_credentials_complete(**kwargs: Any) -> list[checks.CheckMessage]:
     missing = [name for name in CREDENTIALS if not getattr(settings, name)]
     if not missing or len(missing) == len(CREDENTIALS):
         return []
-    text = f"Zoom's credentials are not whole: {' and '.join(missing)} must be set as well."
-    hint = 'They stand on the page "App Credentials" of the Server-to-Server OAuth app.'
+    text = f"Zoom's credentials are incomplete: set {' and '.join(missing)}, too."
+    hint = 'Find them on the "App Credentials" page of the Server-to-Server OAuth app.'
     return [checks.Error(text, hint=hint, id="events.E001")]
 
 
@@ -40,8 +40,10 @@ def check_events_need_credentials(
         return []
     if not names:
         return []
-    text = f"The site has no Zoom credentials, so nobody makes the meetings of: {', '.join(names)}."
-    hint = f"Set {', '.join(CREDENTIALS)}, or have the events' links pasted."
+    text = (
+        f"The site has no Zoom credentials, so it can't create the meetings of: {', '.join(names)}."
+    )
+    hint = f"Set {', '.join(CREDENTIALS)}, or paste the links of these events."
     return [checks.Warning(text, hint=hint, id="events.W001")]
 
 
@@ -50,10 +52,10 @@ def check_webhook_secret(**kwargs: Any) -> list[checks.CheckMessage]:
     if not zoom_client.is_configured() or settings.ZOOM_WEBHOOK_SECRET:
         return []
     text = (
-        "Nobody will hear from Zoom who came, or that a session runs: ZOOM_WEBHOOK_SECRET "
-        "is not set."
+        "ZOOM_WEBHOOK_SECRET is not set, so Zoom can't tell us who attended or which sessions are "
+        "running."
     )
-    hint = "Set it to the app's Secret Token, and have Zoom report to /webhooks/zoom/"
+    hint = "Set it to the app's Secret Token, and have Zoom send events to /webhooks/zoom/"
     return [checks.Warning(text, hint=hint, id="events.W002")]
 
 
@@ -64,10 +66,10 @@ def check_credentials_accepted(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         zoom_client.new_token()
     except zoom_client.SettingsError as error:
-        hint = f"Look at {', '.join(CREDENTIALS)}: is the app activated?"
+        hint = f"Check {', '.join(CREDENTIALS)}. Is the app activated?"
         return [checks.Error(str(error), hint=hint, id="events.E002")]
     except zoom_client.ZoomError as error:
-        text = f"Zoom could not be asked whether it takes the credentials: {error}"
-        hint = "Check again later; what waits for Zoom is done by itself when it is back."
+        text = f"We couldn't ask Zoom whether it accepts the credentials: {error}"
+        hint = "Check again later. Work that's waiting for Zoom continues automatically."
         return [checks.Warning(text, hint=hint, id="events.W003")]
     return []

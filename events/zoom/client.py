@@ -24,6 +24,7 @@ import requests
 from django.conf import settings
 from django.core.cache import caches
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from redis import RedisError
 from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
@@ -348,7 +349,7 @@ def _read(build: Callable[[Json], T], fields: Json) -> T:
     try:
         return build(fields)
     except ValueError as error:
-        message = "Zoom answered in a way that we do not understand."
+        message = _("Zoom sent an answer we don't understand.")
         raise TryLater(message, may_be_done=True) from error
 
 
@@ -385,7 +386,7 @@ def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payloa
     the time that Zoom named.
     """
     if not is_configured():
-        raise SettingsError("The site has no Zoom credentials.")
+        raise SettingsError(_("The site has no Zoom credentials."))
     limit_key = f"daily_limit/{daily_limit}"
     if daily_limit and (reached := _shared_cache("get", limit_key)):
         raise TryLater(reached[0], retry_at=reached[1])
@@ -427,8 +428,10 @@ def _send(
         never_sent = any(
             isinstance(cause, (requests.ConnectTimeout, NewConnectionError)) for cause in causes
         )
-        in_time = " in time" if isinstance(error, requests.Timeout) else ""
-        raise TryLater(f"Zoom did not answer{in_time}.", may_be_done=not never_sent) from error
+        message = _("Zoom didn't answer.")
+        if isinstance(error, requests.Timeout):
+            message = _("Zoom didn't answer in time.")
+        raise TryLater(message, may_be_done=not never_sent) from error
 
 
 def parse_response(response: requests.Response) -> Json:
@@ -441,15 +444,21 @@ def parse_response(response: requests.Response) -> Json:
     message, status = _error_message(content), response.status_code
     code = parsing.integer(content.get("code"), status)
     if status == 429:
-        raise RateLimited(message or "Zoom had too many calls.", retry_at=_retry_at(response))
+        raise RateLimited(message or _("Zoom got too many calls."), retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
-        raise Rejected(f"The Zoom app lacks a scope: {message}", code=code)
+        text = _("The Zoom app is missing a scope: %(message)s") % {"message": message}
+        raise Rejected(text, code=code)
     if status == 401:
-        raise SettingsError(f"Zoom does not accept our credentials: {message or status}")
+        raise SettingsError(_credentials_rejected(message or status))
     if response.ok or status >= 500:
-        raise TryLater(f"Zoom is in trouble ({status}). {message}".strip(), may_be_done=True)
+        text = _("Zoom is having problems (%(status)s).") % {"status": status}
+        raise TryLater(f"{text} {message}".strip(), may_be_done=True)
     error = {MEETING_NOT_FOUND: NotFound, MEETING_FULL: MeetingFull}.get(code, Rejected)
-    raise error(message or f"Zoom answered {status}.", code=code)
+    raise error(message or _("Zoom answered %(status)s.") % {"status": status}, code=code)
+
+
+def _credentials_rejected(reason: object) -> str:
+    return _("Zoom doesn't accept our credentials: %(reason)s") % {"reason": reason}
 
 
 def _error_message(content: Json) -> str:
@@ -494,7 +503,7 @@ def new_token() -> tuple[str, int]:
     https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
     if not is_configured():
-        raise SettingsError("The site has no Zoom credentials.")
+        raise SettingsError(_("The site has no Zoom credentials."))
     credentials = f"{settings.ZOOM_CLIENT_ID}:{settings.ZOOM_CLIENT_SECRET}"
     response = _send(
         requests.post,
@@ -506,10 +515,10 @@ def new_token() -> tuple[str, int]:
     try:
         content = parse_response(response)
     except Rejected as error:
-        raise SettingsError(f"Zoom does not accept our credentials: {error}") from error
+        raise SettingsError(_credentials_rejected(error)) from error
     token = content.get("access_token")
     if not isinstance(token, str) or not token:
-        raise TryLater("Zoom gave no token.")
+        raise TryLater(_("Zoom gave us no token."))
     seconds = parsing.integer(content.get("expires_in"), 0)
     return token, min(max(seconds, 2 * TOKEN_MARGIN_SECONDS), MAX_TOKEN_SECONDS)
 
@@ -539,4 +548,4 @@ def _shared_cache(method: str, key: str, *args: Any, **kwargs: Any) -> Any:
     try:
         return getattr(caches["shared"], method)(f"zoom/{key}", *args, **kwargs)
     except (OSError, RedisError) as error:
-        raise TryLater("The workers' shared memory (Redis) is away.") from error
+        raise TryLater(_("The workers' shared memory (Redis) is down.")) from error

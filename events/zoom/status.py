@@ -4,9 +4,10 @@ import datetime as dt
 from typing import NamedTuple
 
 from django.db.models import Q
-from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext as _
 
 from events.models import Event, Meeting, Session
+from events.templatetags.times import clock
 from events.zoom import client as zoom_client
 from events.zoom import sync
 
@@ -38,21 +39,23 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     is_at_zoom = meeting is not None and meeting.state == Meeting.State.MADE
     if not session.event.creates_meetings:
         if session.join_url:
-            return MeetingStatus("there", "Link pasted")
+            return MeetingStatus(_("Ready"), _("Link pasted"))
         is_missing = not (is_past or session.is_canceled)
-        label = "missing" if is_missing else "not needed"
-        return MeetingStatus(label, "No Zoom link yet", is_problem=is_missing)
+        label = _("Missing") if is_missing else "-"
+        return MeetingStatus(label, _("No Zoom link yet"), is_problem=is_missing)
     if meeting and (status := _activity(session, meeting, now)):
         return status
     if is_past:
-        text = f"{'At Zoom' if is_at_zoom else 'None'}: the session is over"
-        return MeetingStatus("not needed", text)
+        return MeetingStatus("-", _("The session is over"))
     if session.is_canceled:
         is_deleting = meeting is not None and meeting.state == Meeting.State.DELETING
-        text = "At Zoom, deleted there soon" if is_at_zoom or is_deleting else "None"
-        return MeetingStatus("not needed", f"{text}: the session is canceled")
+        if is_at_zoom or is_deleting:
+            text = _("The session is canceled. We'll delete the Zoom meeting soon")
+            return MeetingStatus("-", text)
+        return MeetingStatus("-", _("The session is canceled"))
     if meeting and meeting.state == Meeting.State.GONE:
-        return MeetingStatus("deleted at Zoom", str(Meeting.State.GONE.label), is_problem=True)
+        text = str(Meeting.State.GONE.label)
+        return MeetingStatus(_("Deleted in Zoom"), text, is_problem=True)
     if meeting and is_at_zoom:
         return _created_status(session, meeting)
     return _pending_status(session, meeting)
@@ -63,33 +66,36 @@ def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingSt
     if meeting.started_at is None:
         return None
     moment = meeting.ended_at or meeting.started_at
-    clock = date_format(moment.astimezone(session.event.zone), "g:i A")
+    values = {"time": clock(moment, session.event.zone)}
     if meeting.ended_at is not None:
-        ended = MeetingStatus("ended", f"Ended at {clock}")
+        ended = MeetingStatus(_("Ended"), _("Ended at %(time)s") % values)
         return ended if meeting.ended_at > session.starts_at else None
-    running = MeetingStatus("running now", f"Running since {clock}", is_running=True)
+    text = _("Running since %(time)s") % values
+    running = MeetingStatus(_("Running now"), text, is_running=True)
     return running if now - meeting.started_at < sync.LONGEST_MEETING else None
 
 
 def _created_status(session: Session, meeting: Meeting) -> MeetingStatus:
     if not zoom_client.is_configured():
-        text = "At Zoom, but not kept in step: the site has no Zoom credentials"
-        return MeetingStatus("there, no Zoom credentials", text, is_problem=True)
+        text = _("Created, but not updated: the site has no Zoom credentials")
+        return MeetingStatus(_("Ready, no Zoom credentials"), text, is_problem=True)
     if meeting.problem:
-        return MeetingStatus("there, with a problem", "At Zoom, with a problem", is_problem=True)
-    is_synced = sync.is_synced(session)
-    return MeetingStatus("there", "At Zoom, in step" if is_synced else "Being put in step")
+        text = _("Created, with a problem")
+        return MeetingStatus(_("Ready, with a problem"), text, is_problem=True)
+    return MeetingStatus(_("Ready"), _("Up to date") if sync.is_synced(session) else _("Updating"))
 
 
 def _pending_status(session: Session, meeting: Meeting | None) -> MeetingStatus:
     if not session.takes_place:
-        return MeetingStatus("not made yet", "Not made yet: when the session is published")
+        return MeetingStatus(
+            _("Not created yet"), _("We'll create it when you publish the session")
+        )
     if not zoom_client.is_configured():
-        text = "Not made: the site has no Zoom credentials"
-        return MeetingStatus("no Zoom credentials", text, is_problem=True)
+        text = _("Not created: the site has no Zoom credentials")
+        return MeetingStatus(_("No Zoom credentials"), text, is_problem=True)
     if meeting and meeting.problem:
-        text = "Not made yet: it is tried again by itself"
-        return MeetingStatus("not made: a problem", text, is_problem=True)
+        text = _("Not created yet. We'll try again automatically")
+        return MeetingStatus(_("Not created: a problem"), text, is_problem=True)
     if sync.is_paused():
-        return MeetingStatus("being made", "Not made yet: as soon as Zoom can be reached again")
-    return MeetingStatus("being made", "Not made yet: within a minute")
+        return MeetingStatus(_("Being created"), _("We'll create it when we can reach Zoom again"))
+    return MeetingStatus(_("Being created"), _("We'll create it within a minute"))

@@ -18,6 +18,8 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from events import schedule
 from events.clock import database_time
@@ -53,9 +55,12 @@ REJECTED_RETRY_DELAY = dt.timedelta(hours=1)
 # Zoom's values of `type` and `approval_type`. With manual approval, people who find Zoom's own
 # registration form have to wait for the host; those that we register are approved at once.
 SCHEDULED_MEETING, MANUAL_APPROVAL, NO_REGISTRATION = 2, 1, 2
-GONE_MESSAGE = "Somebody deleted this meeting at Zoom. It is made anew only when you say so."
-FORCED_MESSAGE = (
-    "Zoom keeps some settings of this meeting otherwise than asked, as its account decides."
+# Stored, and translated where they are shown.
+GONE_MESSAGE = gettext_noop(
+    "Someone deleted this meeting in Zoom. We'll create a new one only if you ask for it."
+)
+FORCED_MESSAGE = gettext_noop(
+    "Your Zoom account's settings override some of this meeting's settings."
 )
 # The fields of a meeting that is to be made at Zoom, and is not there yet.
 NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": "", "passcode": ""}
@@ -299,7 +304,8 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
             zoom_client.enable_captions(host)
         except (zoom_client.Rejected, zoom_client.SettingsError) as error:
             # The meeting works without captions too.
-            problem = f"The meeting stands, but captions could not be turned on: {error}"
+            text = _("The meeting is ready, but we couldn't turn on captions: %(error)s")
+            problem = text % {"error": error}
     was_resent = meeting.synced_spec is None
     _record_success(meeting, synced_spec=current, was_resent=was_resent, problem=problem)
 

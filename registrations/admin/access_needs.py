@@ -10,30 +10,32 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, show_result
+from events.admin.shared import by_id, counted, show_result
 from events.models import Event
 from registrations import access_needs
 from registrations.admin.readiness import short_day
 from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
-from registrations.formatting import counted, people
 from registrations.models import AccessNeed, Seat
 
 
 class SessionsFilter(admin.SimpleListFilter):
     """By default, the list has only the needs of upcoming sessions."""
 
-    title = "sessions"
+    title = gettext_lazy("sessions")
     parameter_name = "sessions"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", "Over or canceled ones too")]
+        return [("all", _("Past and canceled ones, too"))]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         to_come, *others = super().choices(changelist)
-        yield {**to_come, "display": "To come"}
+        yield {**to_come, "display": _("Upcoming")}
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[AccessNeed]:
@@ -42,49 +44,66 @@ class SessionsFilter(admin.SimpleListFilter):
         return queryset.filter(pk__in=access_needs.active_needs(timezone.now()))
 
 
-SPOTS: dict[str, str] = {
-    Seat.State.SEATED: "Has a place",
-    Seat.State.WAITING: "On the waiting list",
+SPOTS: dict[str, str | Promise] = {
+    Seat.State.SEATED: gettext_lazy("Has a spot"),
+    Seat.State.WAITING: gettext_lazy("On the waitlist"),
 }
 SpotFilter = choice_filter(
-    "place", "place", SPOTS.items, lambda needs, state: needs.filter(seat__state=state)
+    gettext_lazy("spot"), "place", SPOTS.items, lambda needs, state: needs.filter(seat__state=state)
 )
 
 
-@admin.action(description="Mark as arranged", permissions=["change"])
+@admin.action(description=gettext_lazy("Mark as arranged"), permissions=["change"])
 def arrange(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
-    set_state(request, queryset, access_needs.arrange, "marked as arranged")
+    done, left = set_state(request, queryset, access_needs.arrange, _("Marked as arranged."))
+    text = counted(
+        done, "%(count)s need marked as arranged.", "%(count)s needs marked as arranged."
+    )
+    show_result(request, done, text, left=left, reason=_("nothing to change."))
 
 
-@admin.action(description="Back to requested", permissions=["change"])
+@admin.action(description=gettext_lazy("Set back to requested"), permissions=["change"])
 def reopen(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
-    set_state(request, queryset, access_needs.reopen, "to be arranged again")
+    done, left = set_state(request, queryset, access_needs.reopen, _("Set back to requested."))
+    text = counted(
+        done, "%(count)s need set back to requested.", "%(count)s needs set back to requested."
+    )
+    show_result(request, done, text, left=left, reason=_("nothing to change."))
 
 
 def set_state(
     request: HttpRequest, queryset: QuerySet[AccessNeed], change: Callable[..., int], text: str
-) -> None:
+) -> tuple[int, int]:
+    """Returns how many were changed, and how many were not."""
     chosen = list(queryset)
     done = change(needs=chosen)
-    log_action(request, chosen, f"{text.capitalize()}.")
-    done_text = f"{counted(done, 'need', 'needs')} {text}."
-    left = len(chosen) - done
-    show_result(request, done, done_text, left=left, reason="nothing to change.")
+    log_action(request, chosen, text)
+    return done, len(chosen) - done
 
 
-@admin.action(description="Confirm to the people by mail", permissions=["change"])
+@admin.action(description=gettext_lazy("Email people what's arranged"), permissions=["change"])
 def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
     chosen = list(queryset)
     mailed = access_needs.confirm(needs=chosen)
-    log_action(request, chosen, "Confirmed where arranged.")
+    log_action(request, chosen, _("Confirmed if arranged."))
     if mailed:
-        messages.success(request, f"A mail is on its way to {people(mailed)}.")
+        text = counted(
+            mailed,
+            "An email is on its way to %(count)s person.",
+            "An email is on its way to %(count)s people.",
+        )
+        messages.success(request, text)
     rows = AccessNeed.objects.filter(pk__in=[need.pk for need in chosen])
     if left := rows.exclude(state=AccessNeed.State.CONFIRMED).count():
         messages.warning(
             request,
-            f"{counted(left, 'need', 'needs')} left out: not arranged yet, of someone on a "
-            "waiting list, or of a session that is over.",
+            counted(
+                left,
+                "%(count)s need was skipped: not arranged yet, for someone on a waitlist, or for "
+                "a past session.",
+                "%(count)s needs were skipped: not arranged yet, for someone on a waitlist, or "
+                "for a past session.",
+            ),
         )
 
 
@@ -114,7 +133,9 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
     ordering = ["seat__session__starts_at", "seat__session", "seat__state", "kind", "pk"]
     # Screen readers need a label: the column's heading is none.
     formfield_overrides = {
-        models.CharField: {"widget": forms.TextInput(attrs={"aria-label": "Note", "size": 24})}
+        models.CharField: {
+            "widget": forms.TextInput(attrs={"aria-label": gettext_lazy("Note"), "size": 24})
+        }
     }
     actions = [arrange, reopen, confirm]
 
@@ -130,29 +151,29 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         tallies = access_needs.tallies(needs)
         return super().changelist_view(request, {"tallies": tallies, **(extra_context or {})})
 
-    @admin.display(description="need", ordering="kind")
+    @admin.display(description=gettext_lazy("need"), ordering="kind")
     def what(self, need: AccessNeed) -> str:
         return str(need)
 
-    @admin.display(description="session", ordering="seat__session__starts_at")
+    @admin.display(description=gettext_lazy("session"), ordering="seat__session__starts_at")
     def session(self, need: AccessNeed) -> str:
         title = Truncator(need.seat.session).words(6)
         return format_html("<b>{}</b><br>{}", short_day(need.seat.session), title)
 
-    @admin.display(description="person", ordering="seat__registration__name")
+    @admin.display(description=gettext_lazy("person"), ordering="seat__registration__name")
     def person(self, need: AccessNeed) -> str:
         registration = need.seat.registration
         return person_link(registration, registration.name)
 
-    @admin.display(description="place", ordering="seat__state")
+    @admin.display(description=gettext_lazy("spot"), ordering="seat__state")
     def place(self, need: AccessNeed) -> str:
         if not need.seat.registration.is_admitted:
-            return "Does not come"
-        text = SPOTS[need.seat.state]
+            return _("Not coming")
+        text = str(SPOTS[need.seat.state])
         is_waiting = need.seat.state == Seat.State.WAITING
         return format_html('<span class="badge">{}</span>', text) if is_waiting else text
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("status"), ordering="state")
     def standing(self, need: AccessNeed) -> str:
         text = need.get_state_display()
         is_open = need.state == AccessNeed.State.REQUESTED

@@ -13,12 +13,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, render_now, show_result
+from events.admin.shared import by_id, counted, render_now, show_result
 from events.templatetags.times import zone_name
 from registrations.admin.shared import fingerprint, page_response
-from registrations.formatting import mails, moment, people
+from registrations.formatting import moment
 from registrations.mail import announcements, previews
 from registrations.models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
@@ -32,21 +35,20 @@ MAX_AHEAD = dt.timedelta(days=366)
 
 Button = Callable[[admin.ModelAdmin, HttpRequest, Announcement], HttpResponse | None]
 
-CHANGED_MEANWHILE = (
-    "Nothing was sent yet: the text or its audience was changed meanwhile. Look at it again."
+CHANGED_MEANWHILE = gettext_lazy(
+    "Nothing was sent yet: someone just changed the text or the recipients. Please check it again."
 )
-STILL_ON_ITS_WAY = "What was on its way just now may still arrive."
 
 
 class LaterForm(forms.Form):
     """When to send, in the current time zone."""
 
     send_at = forms.DateTimeField(
-        label="Day and hour",
+        label=gettext_lazy("Day and time"),
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         error_messages={
-            "required": "Choose the day and the hour.",
-            "invalid": "Write it like 2026-10-16T09:00.",
+            "required": gettext_lazy("Choose a day and time."),
+            "invalid": gettext_lazy("Write it like 2026-10-16T09:00."),
         },
     )
 
@@ -54,20 +56,22 @@ class LaterForm(forms.Form):
         send_at: dt.datetime = self.cleaned_data["send_at"]
         now = timezone.now()
         if send_at <= now:
-            raise ValidationError("This moment has passed. Choose a later one, or send it now.")
+            raise ValidationError(_("This time has passed. Choose a later one, or send it now."))
         if send_at > now + MAX_AHEAD:
-            raise ValidationError("This is more than a year ahead. Is it the right year?")
+            raise ValidationError(_("This is more than a year away. Is it the right year?"))
         return send_at
 
 
 def to_whom(announcement: Announcement) -> str:
-    """People in one session: Resentencing; only of Families United, in Ohio"""
-    text = announcement.get_audience_display()
+    """People in one session: Resentencing; organization: Families United; state: Ohio"""
+    text: str = announcement.get_audience_display()
     if narrowed_to := announcement.session or announcement.track:
         text += f": {narrowed_to}"
-    only = [f"of {announcement.organization}"] if announcement.organization else []
-    only += [f"in {announcement.get_us_state_display()}"] if announcement.us_state else []
-    return f"{text}; only {', '.join(only)}" if only else text
+    if announcement.organization:
+        text += _("; organization: %(name)s") % {"name": announcement.organization}
+    if announcement.us_state:
+        text += _("; state: %(name)s") % {"name": announcement.get_us_state_display()}
+    return text
 
 
 def content_fingerprint(announcement: Announcement) -> str:
@@ -79,22 +83,31 @@ def progress_text(
     announcement: Announcement, progress: announcements.Progress, now: dt.datetime
 ) -> str:
     """Describe the state. "Sent" means that no email is waiting."""
-    sent, total = f"{progress.sent:,}", f"{progress.total:,}"
+    values = {
+        "sent": f"{progress.sent:,}",
+        "total": f"{progress.total:,}",
+        "failed": f"{progress.failed:,}",
+    }
     match State(announcement.state):
         case State.SCHEDULED if announcement.send_at and announcement.send_at > now:
-            return f"Scheduled for {moment(announcement.send_at, announcement.event.zone)}"
+            when = moment(announcement.send_at, announcement.event.zone)
+            return _("Scheduled for %(when)s") % {"when": when}
         case State.SCHEDULED:
-            return "Starting"
+            return _("Starting")
         case State.SENDING if progress.waiting:
-            return f"Sending {sent} of {total}"
+            return _("Sending %(sent)s of %(total)s") % values
+        case State.SENDING if progress.failed and progress.sent:
+            return _("Sent to %(sent)s, %(failed)s failed") % values
         case State.SENDING if progress.failed:
-            return f"Sent to {sent if progress.sent else 'nobody'}, {progress.failed:,} failed"
+            return _("Sent to no one, %(failed)s failed") % values
         case State.SENDING:
-            return "Sent" if progress.sent else "Sent to nobody"
-        case State.PAUSED | State.STOPPED as state:
-            return f"{state.label} at {sent} of {total}"
+            return _("Sent") if progress.sent else _("Sent to no one")
+        case State.PAUSED:
+            return _("Paused at %(sent)s of %(total)s") % values
+        case State.STOPPED:
+            return _("Stopped at %(sent)s of %(total)s") % values
         case State.DRAFT:
-            return "Draft"
+            return _("Draft")
 
 
 def went_wrong(announcement: Announcement, progress: announcements.Progress) -> bool:
@@ -118,8 +131,7 @@ def review_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -
         except announcements.WrongState:
             messages.warning(
                 request,
-                "Nothing was done: this announcement has moved on meanwhile. "
-                "Here is how it stands now.",
+                _("Nothing was done: this announcement has just changed. Here's its status now."),
             )
             response = None
     return response or redirect("admin:registrations_announcement_review", announcement.pk)
@@ -187,14 +199,16 @@ def send_test(
     email = getattr(request.user, "email", "")
     if email:
         announcements.send_test(announcement=announcement, person=person, email=email)
-        messages.success(request, f"A test is on its way to {email}.")
+        messages.success(request, _("A test is on its way to %(email)s.") % {"email": email})
     else:
-        text: str = "Your account has no email address to send a test to."
+        text: str = _("Your account has no email address to send a test to.")
         if request.user.has_perm("auth.change_user"):
             url = reverse("admin:auth_user_change", args=[request.user.pk])
-            text = format_html('{} <a href="{}#id_email">Enter it here</a>.', text, url)
+            link = _('<a href="{url}#id_email">Enter it here</a>.')
+            text = format_html("{} {}", text, format_html(link, url=url))
         else:
-            text = f"{text} Ask whoever made your account to enter it."
+            advice = _("Ask the person who made your account to add one.")
+            text = f"{text} {advice}"
         messages.error(request, text)
     return redirect(f"{review_url(announcement)}?person={person.pk}")
 
@@ -206,17 +220,26 @@ def send_now(model_admin: ModelAdmin, request: HttpRequest, announcement: Announ
     if request.POST.get("seen") != content_fingerprint(announcement):
         messages.warning(request, CHANGED_MEANWHILE)
     elif not count:
-        messages.error(request, "Nothing was sent: it would go to nobody now.")
+        messages.error(request, _("Nothing was sent: no one would get it right now."))
     elif request.POST.get("people") != str(count):
-        messages.warning(
-            request,
-            f"Nothing was sent yet: meanwhile it would go to {people(count)}. "
-            "If that is right, press the button again.",
+        text = counted(
+            count,
+            "Nothing was sent yet: it would now go to %(count)s person. If that's right, press the "
+            "button again.",
+            "Nothing was sent yet: it would now go to %(count)s people. If that's right, press the "
+            "button again.",
         )
+        messages.warning(request, text)
     else:
         announcements.send_now(announcement=announcement)
-        model_admin.log_change(request, announcement, f"Sent to {people(count)}.")
-        messages.success(request, f"It goes out to {people(count)} within seconds.")
+        log = counted(count, "Sent to %(count)s person.", "Sent to %(count)s people.")
+        model_admin.log_change(request, announcement, log)
+        text = counted(
+            count,
+            "We'll start sending it to %(count)s person within seconds.",
+            "We'll start sending it to %(count)s people within seconds.",
+        )
+        messages.success(request, text)
 
 
 @transaction.atomic
@@ -233,18 +256,20 @@ def send_later(
     send_at = form.cleaned_data["send_at"]
     announcements.schedule(announcement=announcement, send_at=send_at)
     when = moment(send_at, announcement.event.zone)
-    model_admin.log_change(request, announcement, f"Scheduled for {when}.")
-    messages.success(request, f"It goes out on {when}, to those who fit then.")
+    values = {"when": when}
+    model_admin.log_change(request, announcement, _("Scheduled for %(when)s.") % values)
+    text = _("We'll send it on %(when)s to everyone who matches then.")
+    messages.success(request, text % values)
     return None
 
 
-def simple_button(change: Callable[..., Any], log_text: str, message: str) -> Button:
+def simple_button(change: Callable[..., Any], log_text: Promise, message: Promise) -> Button:
     """Make a button that makes one change, logs it and shows a message."""
 
     def press(model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement) -> None:
         change(announcement=announcement)
-        model_admin.log_change(request, announcement, log_text)
-        messages.success(request, message)
+        model_admin.log_change(request, announcement, str(log_text))
+        messages.success(request, str(message))
 
     return press
 
@@ -253,9 +278,14 @@ def resend_failed(
     model_admin: ModelAdmin, request: HttpRequest, announcement: Announcement
 ) -> None:
     again = announcements.resend_failed(announcement=announcement)
-    model_admin.log_change(request, announcement, f"Sent again: {mails(again)}.")
-    text = f"{mails(again)} will be tried again within seconds."
-    show_result(request, again, text, otherwise="Nothing failed anymore: there is nothing to send.")
+    log = counted(again, "Resent %(count)s email.", "Resent %(count)s emails.")
+    model_admin.log_change(request, announcement, log)
+    text = counted(
+        again,
+        "%(count)s email will be sent again within seconds.",
+        "%(count)s emails will be sent again within seconds.",
+    )
+    show_result(request, again, text, otherwise=_("There are no failed emails to resend."))
 
 
 # What each button does, by the value of `do`.
@@ -265,12 +295,24 @@ BUTTONS: dict[str, Button] = {
     "later": send_later,
     "take back": simple_button(
         announcements.unschedule,
-        "Taken back.",
-        "Taken back: it is a draft again, and nobody has got it.",
+        gettext_lazy("Set back to draft."),
+        gettext_lazy("It's a draft again. No one got it."),
     ),
-    "pause": simple_button(announcements.pause, "Paused.", f"Paused. {STILL_ON_ITS_WAY}"),
-    "resume": simple_button(announcements.resume, "Resumed.", "It goes on where it was paused."),
-    "stop": simple_button(announcements.stop, "Stopped.", f"Stopped. {STILL_ON_ITS_WAY}"),
+    "pause": simple_button(
+        announcements.pause,
+        gettext_lazy("Paused."),
+        gettext_lazy("Paused. A few emails that were already on their way may still arrive."),
+    ),
+    "resume": simple_button(
+        announcements.resume,
+        gettext_lazy("Resumed."),
+        gettext_lazy("Sending continues where it was paused."),
+    ),
+    "stop": simple_button(
+        announcements.stop,
+        gettext_lazy("Stopped."),
+        gettext_lazy("Stopped. A few emails that were already on their way may still arrive."),
+    ),
     "again": resend_failed,
 }
 

@@ -16,6 +16,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.admin.shared import by_id, render_now, search_texts, warning, with_default_event
 from events.models import Event
@@ -49,42 +51,66 @@ class AnnouncementForm(forms.ModelForm):
             # Only the choices are limited to the event: `clean` has a better error message.
             rows = fields[name].queryset.filter(event=event)
             fields[name].widget = forms.Select(
-                choices=[("", "Any"), *((each.pk, str(each)) for each in rows)]
+                choices=[("", _("Any")), *((each.pk, str(each)) for each in rows)]
             )
-        fields["us_state"].choices = [("", "Any"), *US_STATES]
+        fields["us_state"].choices = [("", _("Any")), *US_STATES]
         validate = partial(validation.validate_text, kind=MailKind.ANNOUNCEMENT)
         fields["subject"].validators += [validation.validate_line, validate]
         fields["body"].validators += [validate, validation.validate_markdown]
         fields["body"].widget.attrs["rows"] = 16
         fields["body"].help_text = format_html(
-            "An empty line starts a paragraph. <b>**bold**</b>, <i>*leaning*</i>, "
-            "[words that are a link](https://...), a line that starts with - for a list. "
-            "You may use, here and in the subject:{}",
-            validation.placeholders(MailKind.ANNOUNCEMENT),
+            _(
+                "Leave an empty line between paragraphs. <b>**bold**</b>, <i>*italic*</i>, "
+                "[link text](https://...), and - at the start of a line for a list. "
+                "You can use these here and in the subject:{placeholders}"
+            ),
+            placeholders=validation.placeholders(MailKind.ANNOUNCEMENT),
         )
 
     def clean(self) -> None:
         super().clean()
-        self._clean_narrowing("session", "session", Audience.SESSION, SESSION_AUDIENCES)
-        self._clean_narrowing("track", "strategy", Audience.TRACK, {Audience.TRACK})
+        self._clean_narrowing(
+            "session",
+            Audience.SESSION,
+            SESSION_AUDIENCES,
+            other_event=_("This session belongs to another event."),
+            required=_("Choose a session. Its people will get the announcement."),
+            unused=_(
+                "Leave this empty, or choose “{audience}” above. The choice above doesn't use the "
+                "session."
+            ),
+        )
+        self._clean_narrowing(
+            "track",
+            Audience.TRACK,
+            {Audience.TRACK},
+            other_event=_("This strategy belongs to another event."),
+            required=_("Choose a strategy. Its people will get the announcement."),
+            unused=_(
+                "Leave this empty, or choose “{audience}” above. The choice above doesn't use the "
+                "strategy."
+            ),
+        )
 
     def _clean_narrowing(
-        self, name: str, noun: str, required_by: Audience, allowed_by: Collection[Audience]
+        self,
+        name: str,
+        required_by: Audience,
+        allowed_by: Collection[Audience],
+        *,
+        other_event: str,
+        required: str,
+        unused: str,
     ) -> None:
         """Check the session or track that narrows the audience."""
         event, audience = self.cleaned_data.get("event"), self.cleaned_data.get("audience")
         chosen = self.cleaned_data.get(name)
         if chosen and event and chosen.event_id != event.pk:
-            self.add_error(name, f"This {noun} belongs to another event.")
+            self.add_error(name, other_event)
         elif audience == required_by and not chosen and name not in self.errors:
-            message = f"Choose the {noun} whose people you mean."
-            self.add_error(name, ValidationError(message, code="required"))
+            self.add_error(name, ValidationError(required, code="required"))
         elif chosen and audience and audience not in allowed_by:
-            self.add_error(
-                name,
-                f"Leave this empty, or choose “{required_by.label}” above: "
-                f"as it stands, the {noun} would change nothing.",
-            )
+            self.add_error(name, unused.format(audience=required_by.label))
 
 
 class AnnouncementList(ChangeList):
@@ -105,18 +131,20 @@ class AnnouncementAdmin(admin.ModelAdmin):
     get_search_results = search_texts
     fieldsets = [
         (
-            "What you say",
+            gettext_lazy("Message"),
             {
                 "fields": ["event", "subject", "body"],
-                "description": "You look at it before anyone gets it: saving sends nothing.",
+                "description": gettext_lazy("Saving sends nothing. You see a preview first."),
             },
         ),
         (
-            "Whom you say it to",
+            gettext_lazy("Recipients"),
             {
                 "fields": ["audience", "session", "track", "organization", "us_state"],
-                "description": "People who want no announcements, and those whose mail has come "
-                "back, are left out by themselves.",
+                "description": gettext_lazy(
+                    "People who don't want announcements, and people our email doesn't reach, are "
+                    "skipped automatically."
+                ),
             },
         ),
     ]
@@ -172,7 +200,8 @@ class AnnouncementAdmin(admin.ModelAdmin):
             is_started = locked and locked.state not in review.EDITABLE_STATES
             if is_started and self.has_change_permission(request):
                 messages.error(
-                    request, "It has been started meanwhile, so your edits were not saved."
+                    request,
+                    _("Sending started while you were editing, so your changes weren't saved."),
                 )
                 return redirect("admin:registrations_announcement_review", locked.pk)
             return form_page(request, object_id, form_url, extra_context)
@@ -183,7 +212,8 @@ class AnnouncementAdmin(admin.ModelAdmin):
         """Show who pressed which button, with times in the event's zone."""
         announcement = self.get_object(request, unquote(object_id))
         zone = announcement.event.zone if announcement else Event().zone
-        context = {"subtitle": f"By the clock of the event: {zone_name(zone)}"}
+        subtitle = _("Times in the event's time zone: %(zone)s") % {"zone": zone_name(zone)}
+        context = {"subtitle": subtitle}
         with timezone.override(zone):
             context |= extra_context or {}
             return render_now(super().history_view(request, object_id, context))
@@ -194,7 +224,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         return redirect("admin:registrations_announcement_review", obj.pk)
 
-    @admin.display(description="progress", ordering="state")
+    @admin.display(description=gettext_lazy("progress"), ordering="state")
     def progress(self, announcement: Any) -> str:
         sent, waiting = announcement.mails_sent, announcement.mails_waiting
         total, failed = announcement.mails_total, announcement.mails_failed
@@ -202,14 +232,14 @@ class AnnouncementAdmin(admin.ModelAdmin):
         text = review.progress_text(announcement, progress, timezone.now())
         return warning(text) if review.went_wrong(announcement, progress) else text
 
-    @admin.display(description="sent", ordering="mails_sent")
+    @admin.display(description=gettext_lazy("sent"), ordering="mails_sent")
     def sent(self, announcement: Any) -> str:
         return f"{announcement.mails_sent:,}" if announcement.started_at else ""
 
-    @admin.display(description="to whom")
+    @admin.display(description=gettext_lazy("recipients"))
     def recipients(self, announcement: Announcement) -> str:
         return review.to_whom(announcement)
 
-    @admin.display(description="written", ordering="created_at")
+    @admin.display(description=gettext_lazy("written"), ordering="created_at")
     def written(self, announcement: Announcement) -> str:
         return moment(announcement.created_at, announcement.event.zone)

@@ -7,11 +7,13 @@ from django.contrib import admin, messages
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import warning
+from events.admin.shared import counted, warning
 from events.templatetags.times import clock
 from registrations.admin.shared import ChangeOnlyAdmin, choice_filter
-from registrations.formatting import counted, moment
+from registrations.formatting import moment
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance
 
@@ -26,19 +28,22 @@ class AttendanceForm(forms.ModelForm):
         if not fields:
             return
         field = fields["seat"]
-        field.widget, field.label, field.required = forms.Select(), "Who it was", True
-        error = "Choose somebody who is registered for this session."
+        field.widget, field.label, field.required = forms.Select(), _("Who it was"), True
+        error = _("Choose someone who's registered for this session.")
         field.error_messages |= {"required": error, "invalid_choice": error}
-        field.help_text = "Someone who is registered for this session. They count as attended."
+        field.help_text = _(
+            "Someone who's registered for this session. They'll count as having attended."
+        )
         field.queryset = possible_seats(self.instance)
         field.choices = grouped_choices(field.queryset)
 
 
 def grouped_choices(seats: QuerySet[Any]) -> list[Any]:
     """List people who haven't been seen in the session before the others."""
-    choices: dict[str, Any] = {"": "Choose a person", "Not seen yet": [], "Seen already": []}
+    seen, unseen = _("Already seen"), _("Not seen yet")
+    choices: dict[str, Any] = {"": _("Choose a person"), unseen: [], seen: []}
     for seat in seats:
-        label = "Seen already" if seat.seen else "Not seen yet"
+        label = seen if seat.seen else unseen
         choices[label].append((seat.pk, str(seat.registration)))
     return [(label, people) for label, people in choices.items() if people]
 
@@ -53,9 +58,9 @@ def possible_seats(presence: Attendance) -> QuerySet[Any]:
 
 
 KnownFilter = choice_filter(
-    "who it was",
+    gettext_lazy("who it was"),
     "known",
-    {"no": "Nobody yet known", "yes": "Known"}.items,
+    {"no": gettext_lazy("Unmatched"), "yes": gettext_lazy("Matched")}.items,
     lambda rows, value: rows.filter(seat__isnull=value == "no"),
 )
 
@@ -75,39 +80,44 @@ class AttendanceAdmin(ChangeOnlyAdmin):
         if "seat" not in form.changed_data or obj.seat is None:
             return
         matched = attendance.match(attendance=obj, seat=obj.seat)
-        name = obj.seat.registration.name
-        messages.success(
-            request, f"{name} was there: {counted(matched, 'entry is', 'entries are')} theirs now."
+        text = counted(
+            matched,
+            "%(count)s entry matched to %(name)s, who now counts as having attended.",
+            "%(count)s entries matched to %(name)s, who now counts as having attended.",
+            name=obj.seat.registration.name,
         )
+        messages.success(request, text)
         if form.initial["seat"]:
             messages.info(
                 request,
-                "Whoever stood here before stays ticked as attended. Untick that on their page "
-                "under Registrations if they were not there.",
+                _(
+                    "The person who was here before is still checked as attended. If they weren't "
+                    "there, uncheck it on their page under Registrations."
+                ),
             )
 
-    @admin.display(description="name at Zoom", ordering="name")
+    @admin.display(description=gettext_lazy("name on Zoom"), ordering="name")
     def who(self, presence: Attendance) -> str:
-        return presence.name or "no name"
+        return presence.name or _("No name")
 
-    @admin.display(description="joined", ordering="joined_at")
+    @admin.display(description=gettext_lazy("joined"), ordering="joined_at")
     def joined(self, presence: Attendance) -> str:
         when = presence.joined_at
-        return moment(when, presence.session.event.zone) if when else "not known"
+        return moment(when, presence.session.event.zone) if when else _("Unknown")
 
-    @admin.display(description="left", ordering="left_at")
+    @admin.display(description=gettext_lazy("left"), ordering="left_at")
     def left(self, presence: Attendance) -> str:
         when = presence.left_at
-        return clock(when, presence.session.event.zone) if when else "not known"
+        return clock(when, presence.session.event.zone) if when else _("Unknown")
 
-    @admin.display(description="minutes there")
+    @admin.display(description=gettext_lazy("minutes there"))
     def minutes(self, presence: Attendance) -> str:
         if not (presence.joined_at and presence.left_at):
-            return "not known"
+            return _("Unknown")
         return str(round((presence.left_at - presence.joined_at).total_seconds() / 60))
 
-    @admin.display(description="who it was", ordering="seat__registration__name")
+    @admin.display(description=gettext_lazy("who it was"), ordering="seat__registration__name")
     def person(self, presence: Attendance) -> str:
         if presence.seat is None:
-            return warning("unknown")
-        return presence.seat.registration.name or "erased"
+            return warning(_("Unmatched"))
+        return presence.seat.registration.name or _("Erased")

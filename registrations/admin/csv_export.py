@@ -9,16 +9,26 @@ from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from events.admin.shared import counted
 from registrations.admin.shared import log_bulk_action, may_see_sensitive_data
-from registrations.formatting import people
 from registrations.models import Question, Registration, Seat
 from registrations.questions import answer_text
 
 COLUMNS = (
-    *("Name", "Email", "Organization", "State", "Time zone", "Approval"),
-    *("Registered (event's time)", "Canceled (event's time)"),
-    *("Sessions", "On the waiting list of", "Attended"),
+    gettext_lazy("Name"),
+    gettext_lazy("Email"),
+    gettext_lazy("Organization"),
+    gettext_lazy("State"),
+    gettext_lazy("Time zone"),
+    gettext_lazy("Approval"),
+    gettext_lazy("Registered (event's time)"),
+    gettext_lazy("Canceled (event's time)"),
+    gettext_lazy("Sessions"),
+    gettext_lazy("On the waitlist for"),
+    gettext_lazy("Attended"),
 )
 # People are read from the database in chunks, so that an export of all takes little memory.
 ROWS_AT_A_TIME = 500
@@ -28,20 +38,33 @@ ROWS_AT_A_TIME = 500
 FORMULA_START = re.compile(r"(?<![\w.)'=+@-])[=+\-@＝＋－＠]")
 
 
-@admin.action(description="Export as CSV, for a spreadsheet", permissions=["view"])
+@admin.action(description=gettext_lazy("Export as CSV for a spreadsheet"), permissions=["view"])
 def export_csv(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> StreamingHttpResponse:
     ids = list(queryset.values_list("pk", flat=True))
     sensitive = may_see_sensitive_data(request)
-    what = "with access needs and answers" if sensitive else "without access needs and answers"
-    log_bulk_action(request, Registration, f"Exported {people(len(ids))}, {what}.")
+    log_bulk_action(request, Registration, _log_text(len(ids), sensitive=sensitive))
     # Excel only recognizes UTF-8 by this byte order mark.
     content = itertools.chain(["\ufeff"], csv_of(ids, sensitive=sensitive))
     response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="registrations.csv"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _log_text(count: int, *, sensitive: bool) -> str:
+    if sensitive:
+        return counted(
+            count,
+            "Exported %(count)s person, with access needs and answers.",
+            "Exported %(count)s people, with access needs and answers.",
+        )
+    return counted(
+        count,
+        "Exported %(count)s person, without access needs and answers.",
+        "Exported %(count)s people, without access needs and answers.",
+    )
 
 
 class Echo:
@@ -58,9 +81,9 @@ def csv_of(ids: list[int], *, sensitive: bool = True) -> Iterator[str]:
     """
     found = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
     questions = list(Question.objects.filter(event__in=found.order_by().values("event")))
-    more = ("Access needs", *(question.text for question in questions)) if sensitive else ()
+    more = (_("Access needs"), *(question.text for question in questions)) if sensitive else ()
     writer = csv.writer(Echo())
-    yield writer.writerow(map(escape_formula, (*COLUMNS, *more)))
+    yield writer.writerow(map(escape_formula, (*map(str, COLUMNS), *more)))
     rows = found.select_related("event").prefetch_related("seats__session", "answers")
     for person in rows.iterator(chunk_size=ROWS_AT_A_TIME):
         cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]

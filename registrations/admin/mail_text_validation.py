@@ -3,6 +3,7 @@
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from events.invitations import validate_no_personal_link
 from registrations.mail import default_texts, markdown
@@ -14,13 +15,13 @@ from registrations.mail_kinds import MailKind
 def validate_line(text: str) -> None:
     """Reject line breaks: an email header has none."""
     if len(text.splitlines()) > 1:
-        raise ValidationError("Write the subject on one line.")
+        raise ValidationError(_("Write the subject on one line."))
 
 
 def validate_text(text: str, kind: str) -> None:
     """Reject unknown placeholders, a host's Zoom link, and the start of our own merge fields."""
     if NAME[0] in text:
-        raise ValidationError("There is an invisible character in this text. Type it anew.")
+        raise ValidationError(_("This text has an invisible character. Please retype it."))
     default_texts.validate_placeholders(text, kind)
     validate_no_personal_link(text)
 

@@ -11,6 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.admin.shared import by_id, default_event, with_default_event
 from events.models import Event
@@ -22,7 +24,7 @@ from registrations.models import MailText
 
 KINDS = [kind for kind in MailKind if kind.spec.subject]
 # Announcements have neither this greeting nor an opening. They aren't in KINDS.
-GREETING = "“Hello <name>,” stands before it by itself"
+GREETING = gettext_lazy("“Hello <name>,” is added before it automatically.")
 # The session key for texts that are previewed before they are saved.
 UNSAVED = "unsaved_mail_texts"
 
@@ -39,21 +41,24 @@ class MailTextForm(forms.ModelForm):
         if not fields:
             return
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
-        fields["opening"].help_text = format_html("{}.", GREETING)
+        fields["opening"].help_text = format_html("{}", GREETING)
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
         validate = partial(validation.validate_text, kind=kind)
         fields["subject"].validators += [validation.validate_line, validate]
         fields["opening"].validators.append(validate)
-        fields["subject"].help_text = f"Empty: “{kind.spec.subject}”"
+        fields["subject"].help_text = _("If empty: “%(text)s”") % {"text": kind.spec.subject}
         fields["opening"].help_text = format_html(
-            "Empty: “{}”<br>{}, and the links after it. An empty line starts a paragraph. "
-            "Of the words in “{}” you may use, here and in the subject:{}",
-            kind.spec.opening,
-            GREETING,
-            kind.label,
-            validation.placeholders(kind),
+            _(
+                "If empty: “{text}”<br>{greeting} The links come after it. Leave an empty line "
+                "between paragraphs. In “{kind}” you can use these, here and in the subject:"
+                "{placeholders}"
+            ),
+            text=kind.spec.opening,
+            greeting=GREETING,
+            kind=kind.label,
+            placeholders=validation.placeholders(kind),
         )
 
     def clean(self) -> None:
@@ -62,7 +67,7 @@ class MailTextForm(forms.ModelForm):
         others = MailText.objects.filter(event=event, kind=kind).exclude(pk=self.instance.pk)
         if event and kind and others.exists():
             self.add_error(
-                "kind", "This event has words of its own for this kind. Change those instead."
+                "kind", _("This event already has a text for this kind. Change that one instead.")
             )
 
 
@@ -70,7 +75,7 @@ class MailTextForm(forms.ModelForm):
 class MailTextAdmin(admin.ModelAdmin):
     form = MailTextForm
     list_display = ["kind", "event", "subject", "own_opening"]
-    empty_value_display = "ours"
+    empty_value_display = gettext_lazy("default")
     list_filter = ["event", "kind"]
     list_select_related = ["event"]
     fieldsets = [
@@ -78,9 +83,11 @@ class MailTextAdmin(admin.ModelAdmin):
             None,
             {
                 "fields": ["event", "kind", "subject", "opening"],
-                "description": "Links, times and the schedule stand in the mail by themselves. "
-                "The words are yours. Ours stay where yours could be wrong: for people who wait "
-                "for a place, and when a canceled session takes place after all.",
+                "description": gettext_lazy(
+                    "Links, times and the schedule are added automatically. We use the default "
+                    "text where yours could be wrong: for people on a waitlist, and when a "
+                    "canceled session is back on."
+                ),
             },
         )
     ]
@@ -109,7 +116,7 @@ class MailTextAdmin(admin.ModelAdmin):
         context = {"of_event": event, "kinds": kinds_of(event) if event else []}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    @admin.display(description="opening words")
+    @admin.display(description=gettext_lazy("opening"))
     def own_opening(self, text: MailText) -> str:
         return text.opening[:80]
 

@@ -8,12 +8,14 @@ from django.contrib.admin import ModelAdmin
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import show_result, warning
+from events.admin.shared import counted, show_result, warning
 from events.models import Event
 from registrations import monitoring
 from registrations.admin.shared import ChangeOnlyAdmin, admin_path, page_response
-from registrations.formatting import current_zone, mails, moment
+from registrations.formatting import current_zone, moment
 from registrations.models import UNREACHED_STATES, OutgoingMail
 from registrations.outbox import mail_queue
 
@@ -23,35 +25,41 @@ def event_zone(mail: OutgoingMail) -> zoneinfo.ZoneInfo:
     return (mail.registration.event if mail.registration else Event()).zone
 
 
-@admin.display(description="state", ordering="state")
+@admin.display(description=gettext_lazy("status"), ordering="state")
 def status(mail: OutgoingMail) -> str:
     text = mail.get_state_display()
     return warning(text) if mail.state in UNREACHED_STATES else text
 
 
-@admin.display(description="queued", ordering="created_at")
+@admin.display(description=gettext_lazy("queued"), ordering="created_at")
 def queued(mail: OutgoingMail) -> str:
     return moment(mail.created_at, event_zone(mail))
 
 
-@admin.display(description="next attempt")
+@admin.display(description=gettext_lazy("next try"))
 def next_attempt(mail: OutgoingMail) -> str:
     is_waiting = mail.state == OutgoingMail.State.WAITING
-    return moment(mail.due_at, event_zone(mail)) if is_waiting else "none"
+    return moment(mail.due_at, event_zone(mail)) if is_waiting else _("None")
 
 
-@admin.display(description="sent", ordering="sent_at")
+@admin.display(description=gettext_lazy("sent"), ordering="sent_at")
 def sent(mail: OutgoingMail) -> str:
-    return moment(mail.sent_at, event_zone(mail)) if mail.sent_at else "no"
+    return moment(mail.sent_at, event_zone(mail)) if mail.sent_at else _("No")
 
 
-@admin.action(description="Send the selected failed ones again", permissions=["resend"])
+@admin.action(description=gettext_lazy("Resend the selected failed emails"), permissions=["resend"])
 def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
     chosen = len(queryset)
     with transaction.atomic():
         again = mail_queue.resend(queryset)
-    text = f"{mails(again)} will be tried again within seconds."
-    reason = "only what failed or came back is sent again, and nothing of a stopped announcement."
+    text = counted(
+        again,
+        "%(count)s email will be sent again within seconds.",
+        "%(count)s emails will be sent again within seconds.",
+    )
+    reason = _(
+        "only emails that failed or came back can be resent, and none from a stopped announcement."
+    )
     show_result(request, again, text, left=chosen - again, reason=reason)
 
 
@@ -80,7 +88,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
     def get_urls(self) -> list[Any]:
         return [admin_path(self, "status/", status_page, "status"), *super().get_urls()]
 
-    @admin.display(description="to", ordering="registration__email")
+    @admin.display(description=gettext_lazy("to"), ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:
         return mail.recipient
 
@@ -102,7 +110,7 @@ def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         model_admin,
         request,
         "outgoingmail/status.html",
-        title="Does mail flow?",
+        title=_("Email status"),
         status=status,
         processes=processes,
         zone=current_zone(now),

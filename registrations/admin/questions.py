@@ -13,6 +13,8 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events.admin.shared import by_id, search_texts, with_default_event
 from events.models import Event, Session
@@ -33,7 +35,7 @@ class QuestionForm(forms.ModelForm):
             return
         for name in ("text", "help_text"):
             fields[name].validators.append(validate_visible)
-        fields["choices"].help_text = "For one or several choices: each on a line of its own."
+        fields["choices"].help_text = _("For one or several choices: write each on its own line.")
         # Only a new question has this field. It must belong to an existing event.
         if "event" in fields:
             widget = fields["event"].widget
@@ -41,8 +43,9 @@ class QuestionForm(forms.ModelForm):
         sessions = Session.objects.filter(event=self._event())
         fields["sessions"].queryset = sessions.select_related("event")
         fields["sessions"].widget.can_add_related = False
-        fields["sessions"].error_messages["invalid_choice"] = (
-            "Choose sessions of the same event. To see another event's, save the question first."
+        fields["sessions"].error_messages["invalid_choice"] = _(
+            "Choose sessions of the same event. To see another event's sessions, save the question "
+            "first."
         )
 
     def _event(self) -> Event | None:
@@ -57,7 +60,10 @@ class QuestionForm(forms.ModelForm):
         is_answered = bool(self.instance.pk) and self.instance.answers.exists()
         if is_answered and "kind" in self.changed_data:
             raise ValidationError(
-                "People have answered it as it is. Untick “asked” here, and ask a new question."
+                _(
+                    "People have already answered this question, so its kind can't change. "
+                    "Uncheck “asked” here and add a new question."
+                )
             )
         return kind
 
@@ -68,17 +74,17 @@ class QuestionForm(forms.ModelForm):
         lines = questions.choices(Question(choices=text))
         if self.cleaned_data.get("kind") in {Question.Kind.CHOICE, Question.Kind.CHOICES}:
             if len(lines) < 2:
-                raise ValidationError("Write at least two choices, one a line.")
+                raise ValidationError(_("Write at least two choices, one per line."))
             if len({line.casefold() for line in lines}) < len(lines):
-                raise ValidationError("There is a choice twice.")
+                raise ValidationError(_("Two choices are the same."))
             longest = questions.LONGEST_CHOICE
             if max(map(len, lines)) > longest:
-                raise ValidationError(f"A choice is too long: {longest} characters are the most.")
+                text = _("A choice can have at most %(most)s characters.")
+                raise ValidationError(text % {"most": longest})
             if gone := self._choices_in_use() - {*lines}:
-                raise ValidationError(
-                    "People have chosen this, so it has to stay as it is: "
-                    + ", ".join(f"“{choice}”" for choice in sorted(gone))
-                )
+                text = _("People have chosen this, so it can't change: %(choices)s")
+                choices = ", ".join(f"“{choice}”" for choice in sorted(gone))
+                raise ValidationError(text % {"choices": choices})
         return "\n".join(lines)
 
     def _choices_in_use(self) -> set[str]:
@@ -104,11 +110,13 @@ class QuestionAdmin(admin.ModelAdmin):
             None,
             {
                 "fields": ["event", "text", "help_text", "kind", "choices", "is_required"],
-                "description": "People read it when they register and when they change their "
-                "registration. Ask for little: each question makes some people turn back.",
+                "description": gettext_lazy(
+                    "People see this when they register and when they change their registration. "
+                    "Keep it short: each question makes some people give up."
+                ),
             },
         ),
-        ("When it is asked", {"fields": ["is_asked", "sessions", "position"]}),
+        (gettext_lazy("When it's asked"), {"fields": ["is_asked", "sessions", "position"]}),
     ]
 
     def get_urls(self) -> list[Any]:
@@ -131,7 +139,7 @@ class QuestionAdmin(admin.ModelAdmin):
             protected = [question for question in objs if question.answer_count]
         return deleted, counts, needed, protected
 
-    @admin.display(description="answers", ordering="answer_count")
+    @admin.display(description=gettext_lazy("answers"), ordering="answer_count")
     def answered(self, question: Any) -> str:
         url = reverse("admin:registrations_question_answers", args=[question.pk])
         return format_html('<a href="{}">{}</a>', url, question.answer_count)

@@ -11,13 +11,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
-from events.admin.shared import by_id, default_event
+from events.admin.shared import by_id, counted, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import readiness
 from registrations.admin.shared import page_response
-from registrations.formatting import counted, people
 from registrations.models import Registration
 from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
 
@@ -32,19 +34,19 @@ class Mark(NamedTuple):
     """The content of a table cell: a sign, and its meaning as text."""
 
     sign: str
-    text: str
+    text: str | Promise
     tone: str
     detail: str = ""
 
 
-ATTENDED = Mark("✔", "Attended", "good")
-OPENED = Mark("➜", "Opened", "good")
+ATTENDED = Mark("✔", gettext_lazy("Attended"), "good")
+OPENED = Mark("➜", gettext_lazy("Opened"), "good")
 # Maybe only by a mail scanner.
-FETCHED = Mark("➜", "Link fetched", "quiet")
-READY = Mark("●", "Ready", "good")
-NO_LINK = Mark("✖", "No link", "bad")
-NOT_OPENED = Mark("–", "Not opened", "quiet")
-NOT_ATTENDED = Mark("–", "Not seen", "quiet")
+FETCHED = Mark("➜", gettext_lazy("Link fetched"), "quiet")
+READY = Mark("●", gettext_lazy("Ready"), "good")
+NO_LINK = Mark("✖", gettext_lazy("No link"), "bad")
+NOT_OPENED = Mark("–", gettext_lazy("Not opened"), "quiet")
+NOT_ATTENDED = Mark("–", gettext_lazy("Not seen"), "quiet")
 
 
 class Row(NamedTuple):
@@ -59,7 +61,7 @@ def current_board_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
     """Redirect to the board of the event that the list is filtered by, or of the current one."""
     event = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact")) or default_event()
     if event is None:
-        messages.info(request, "There is no event yet.")
+        messages.info(request, _("There's no event yet."))
         return redirect("admin:registrations_registration_changelist")
     return redirect("admin:registrations_registration_readiness", event.pk)
 
@@ -71,14 +73,14 @@ def board_page(model_admin: Any, request: HttpRequest, event_id: str) -> HttpRes
     may_change = model_admin.has_change_permission(request)
     if request.method != "POST":
         context = board_context(request, event)
-        context |= {"title": "Who has a working link?", "may_change": may_change}
+        context |= {"title": _("Who has a working link?"), "may_change": may_change}
         return page_response(model_admin, request, "readiness/board.html", **context)
     if not may_change:
         raise PermissionDenied
     fixed = readiness.fix(event=event)
     summary = fixed_text(fixed)
     # The event's History shows who clicked the button.
-    model_admin.log_change(request, event, f"Mend all. {summary}")
+    model_admin.log_change(request, event, _("Fix all. %(summary)s") % {"summary": summary})
     has_done_something = fixed.emailed or fixed.personal_links or fixed.asks_zoom
     level = messages.SUCCESS if has_done_something else messages.INFO
     messages.add_message(request, level, summary)
@@ -111,9 +113,9 @@ def next_context(board: Board, tallies: Mapping[int, Tally], now: dt.datetime) -
         "next": session,
         "next_is_on": session.starts_at <= now,
         "tally": tally,
-        "mail_waits": readiness.EmailStatus.ON_ITS_WAY.label in tally.reasons,
+        "mail_waits": str(readiness.EmailStatus.ON_ITS_WAY.label) in tally.reasons,
         "reasons": tally.reasons.most_common(),
-        "session_lacks": any(each.label in tally.reasons for each in session_reasons),
+        "session_lacks": any(str(each.label) in tally.reasons for each in session_reasons),
         "named": overview_rows(board, named, {session: ""}, now),
         "unnamed": tally.without_link - len(named),
     }
@@ -129,7 +131,7 @@ def table_context(request: HttpRequest, board: Board, now: dt.datetime) -> dict[
     found = board.people(session=session, progress=progress, search=search)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("p"))
     if session:
-        columns = [(name, "") for name in DETAILS]
+        columns = [(str(name), "") for name in DETAILS]
         rows = detailed_rows(board, page, session)
     else:
         columns = [(name, each.title) for each, name in days.items()]
@@ -180,7 +182,12 @@ def furthest_step(seat: SeatReadiness, session: Session, now: dt.datetime) -> Ma
 
 
 # The columns of the table of one session.
-DETAILS = ("Mail", "Zoom link", "Join page", "Attended")
+DETAILS = (
+    gettext_lazy("Email"),
+    gettext_lazy("Zoom link"),
+    gettext_lazy("Join page"),
+    gettext_lazy("Attended"),
+)
 
 
 def detailed_rows(board: Board, found: Collection[Person], session: Session) -> list[Row]:
@@ -190,12 +197,12 @@ def detailed_rows(board: Board, found: Collection[Person], session: Session) -> 
     for person in found:
         seat = seats[person.pk]
         marks = (
-            status_mark(seat.email.label, seat.reasons),
-            status_mark(seat.link.label, seat.reasons),
+            status_mark(str(seat.email.label), seat.reasons),
+            status_mark(str(seat.link.label), seat.reasons),
             opened_mark(seat, session),
             ATTENDED if seat.attended else NOT_ATTENDED,
         )
-        rows.append(Row(person, list(zip(DETAILS, marks, strict=True))))
+        rows.append(Row(person, list(zip(map(str, DETAILS), marks, strict=True))))
     return rows
 
 
@@ -209,31 +216,66 @@ def opened_mark(seat: SeatReadiness, session: Session) -> Mark:
     if moment is None:
         return NOT_OPENED
     local = moment.astimezone(session.event.zone)
-    return mark._replace(text=f"{mark.text} {date_format(local, 'M j, g:i A')}")
+    # Translators: the moment Oct 16, 8:52 AM, in the letters of Django's `date` filter.
+    when = date_format(local, pgettext("date format", "M j, g:i A"))
+    return mark._replace(text=f"{mark.text} {when}")
 
 
 def short_day(session: Session) -> str:
     """Sat, Oct 16"""
-    return date_format(session.starts_at.astimezone(session.event.zone), "D, M j")
+    # Translators: the day Sat, Oct 16, in the letters of Django's `date` filter.
+    letters = pgettext("date format", "D, M j")
+    return date_format(session.starts_at.astimezone(session.event.zone), letters)
 
 
 def fixed_text(fixed: Fixed) -> str:
     """What the button did."""
-    texts = []
-    if fixed.emailed:
-        texts.append(f"The links are on their way again to {people(fixed.emailed)}.")
-    if fixed.personal_links:
-        links = counted(fixed.personal_links, "personal link", "personal links")
-        texts.append(f"Zoom is asked again for {links}.")
-    if fixed.asks_zoom:
-        texts.append("Every meeting is compared with Zoom within a minute.")
-    if fixed.emailed_recently:
-        was = "was" if fixed.emailed_recently == 1 else "were"
-        texts.append(
-            f"{people(fixed.emailed_recently)} {was} mailed within the last ten minutes: "
-            "for them, try again later."
-        )
-    if fixed.reported_spam:
-        is_left = "is left" if fixed.reported_spam == 1 else "are left"
-        texts.append(f"{people(fixed.reported_spam)} {is_left} in peace: our mail is spam to them.")
-    return " ".join(texts) or "There was nothing to mend: what is missing is on its way already."
+    texts = (
+        _emailed_text(fixed.emailed),
+        _personal_links_text(fixed.personal_links),
+        _("Every meeting is checked against Zoom within a minute.") if fixed.asks_zoom else "",
+        _emailed_recently_text(fixed.emailed_recently),
+        _reported_spam_text(fixed.reported_spam),
+    )
+    nothing = _("There's nothing to fix: what's missing is already on its way.")
+    return " ".join(filter(None, texts)) or nothing
+
+
+def _emailed_text(count: int) -> str:
+    if not count:
+        return ""
+    return counted(
+        count,
+        "We're emailing links to %(count)s person again.",
+        "We're emailing links to %(count)s people again.",
+    )
+
+
+def _personal_links_text(count: int) -> str:
+    if not count:
+        return ""
+    return counted(
+        count,
+        "We're asking Zoom for %(count)s personal link again.",
+        "We're asking Zoom for %(count)s personal links again.",
+    )
+
+
+def _emailed_recently_text(count: int) -> str:
+    if not count:
+        return ""
+    return counted(
+        count,
+        "%(count)s person got this email in the last 10 minutes. Try again later.",
+        "%(count)s people got this email in the last 10 minutes. Try again later.",
+    )
+
+
+def _reported_spam_text(count: int) -> str:
+    if not count:
+        return ""
+    return counted(
+        count,
+        "%(count)s person marked our email as spam, so we aren't emailing them.",
+        "%(count)s people marked our email as spam, so we aren't emailing them.",
+    )

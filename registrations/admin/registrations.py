@@ -14,14 +14,16 @@ from django.template.defaultfilters import linebreaksbr
 from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import buttons_view, save_entered_fields, show_result, warning
+from events.admin.shared import buttons_view, counted, save_entered_fields, show_result, warning
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.retention import erase, retention_page
-from registrations.formatting import counted, moment, people
+from registrations.formatting import moment
 from registrations.forms import AddressField, NeedsField
 from registrations.models import (
     UNREACHED_STATES,
@@ -37,7 +39,10 @@ from registrations.validators import validate_address
 
 Approval = Registration.Approval
 # Shown only to people who may see sensitive data.
-NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = ("Access needs", "Answers to your questions")
+NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = (
+    gettext_lazy("Access needs"),
+    gettext_lazy("Answers to your questions"),
+)
 
 
 class RegistrationForm(shared.VersionedForm):
@@ -67,12 +72,12 @@ class RegistrationForm(shared.VersionedForm):
             event=self.instance.event, email_key=email_key(email)
         )
         if not self.instance.canceled_at and others.exclude(pk=self.instance.pk).exists():
-            raise ValidationError("Someone else is registered with this address.")
+            raise ValidationError(_("Someone else is registered with this address."))
         return email
 
 
 class RegistrationChangeForm(RegistrationForm):
-    needs = NeedsField(label="Access needs")
+    needs = NeedsField(label=gettext_lazy("Access needs"))
 
 
 class SeatInline(shared.ChangeOnlyInline):
@@ -81,17 +86,20 @@ class SeatInline(shared.ChangeOnlyInline):
     readonly_fields = ["session", "standing"]
     # Screen readers need a label: the column's heading is none.
     formfield_overrides = {
-        models.BooleanField: {"widget": forms.CheckboxInput(attrs={"aria-label": "Attended"})}
+        models.BooleanField: {
+            "widget": forms.CheckboxInput(attrs={"aria-label": gettext_lazy("Attended")})
+        }
     }
-    verbose_name_plural = "sessions"
+    verbose_name_plural = gettext_lazy("sessions")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         return super().get_queryset(request).select_related("registration", "session")
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("status"))
     def standing(self, seat: Seat) -> str:
-        text = seat.get_state_display()
-        return f"{text}: their place went to the next in line" if seat.had_spot else text
+        if seat.had_spot:
+            return _("On the waitlist: their spot went to the next person in line")
+        return seat.get_state_display()
 
 
 class MailInline(shared.ChangeOnlyInline):
@@ -101,7 +109,7 @@ class MailInline(shared.ChangeOnlyInline):
         *(outgoing_mail.queued, outgoing_mail.next_attempt, outgoing_mail.sent),
     ]
     readonly_fields: ClassVar[Any] = fields
-    verbose_name_plural = "mails to this person"
+    verbose_name_plural = gettext_lazy("emails to this person")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutgoingMail]:
         rows = super().get_queryset(request)
@@ -120,13 +128,13 @@ def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuery
 
 
 COMING = {
-    "yes": "Yes",
+    "yes": gettext_lazy("Coming"),
     Approval.PENDING: Approval.PENDING.label,
     Approval.DECLINED: Approval.DECLINED.label,
-    "canceled": "Canceled",
-    "erased": "Erased",
+    "canceled": gettext_lazy("Canceled"),
+    "erased": gettext_lazy("Erased"),
 }
-UNREACHABLE = {"failed": "The newest mail did not get there"}
+UNREACHABLE = {"failed": gettext_lazy("Our emails aren't arriving")}
 
 
 class UsStateFilter(admin.AllValuesFieldListFilter):
@@ -137,43 +145,58 @@ class UsStateFilter(admin.AllValuesFieldListFilter):
         self.lookup_choices = self.lookup_choices.exclude(us_state="")
 
 
-@admin.action(description="Take their links away, and mail new ones", permissions=["change"])
+@admin.action(
+    description=gettext_lazy("Replace their links and email new ones…"), permissions=["change"]
+)
 def renew_links(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     # People who wait for approval have a link too, to their own page.
     chosen = [person for person in queryset if person.is_admitted or person.is_pending]
     if not chosen:
-        messages.warning(request, "They have no links: they were declined, or have canceled.")
+        messages.warning(request, _("They have no links: they were declined or have canceled."))
         return None
-    title = f"Take the links of {people(len(chosen))} away?"
+    title = counted(
+        len(chosen),
+        "Replace the links of %(count)s person?",
+        "Replace the links of %(count)s people?",
+    )
     if page := shared.confirmation_page(model_admin, request, chosen, title):
         return page
     done = signup.renew_links(registrations=chosen)
-    shared.log_action(request, chosen, "Took the links away, and mailed new ones.")
-    text = (
-        f"New links are on their way to {people(done)}. The old ones work no more, nor do "
-        "their personal links at Zoom."
+    shared.log_action(request, chosen, _("Replaced the links and emailed new ones."))
+    text = counted(
+        done,
+        "New links are on their way to %(count)s person. The old ones no longer work, and neither "
+        "does their personal Zoom link.",
+        "New links are on their way to %(count)s people. The old ones no longer work, and neither "
+        "do their personal Zoom links.",
     )
     left = len(queryset) - done
-    show_result(request, done, text, left=left, reason="declined, or canceled.")
+    show_result(request, done, text, left=left, reason=_("declined or canceled."))
     return None
 
 
-@admin.action(description="Approve: they get their links", permissions=["change"])
+@admin.action(description=gettext_lazy("Approve and email their links"), permissions=["change"])
 def approve(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
     decide(request, queryset, Approval.APPROVED)
 
 
-@admin.action(description="Decline: links they have end…", permissions=["change"])
+@admin.action(
+    description=gettext_lazy("Decline: any links they have stop working…"), permissions=["change"]
+)
 def decline(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
     """Decline people, with a confirmation when any of them has links already."""
     admitted = [person for person in queryset if person.is_admitted]
-    title = f"Decline {people(len(admitted))} who had your yes?"
+    title = counted(
+        len(admitted),
+        "Decline %(count)s person who was approved?",
+        "Decline %(count)s people who were approved?",
+    )
     if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
         return page
     decide(request, queryset, Approval.DECLINED)
@@ -187,31 +210,41 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
         chosen = [each for each in chosen if not each.canceled_at]
     if approval == Approval.APPROVED:
         done = signup.approve(registrations=chosen)
-        text = f"{people(done)} approved. Their links are on the way."
+        text = counted(
+            done,
+            "%(count)s person approved. Their links are on the way.",
+            "%(count)s people approved. Their links are on the way.",
+        )
     else:
         done = signup.decline(registrations=chosen)
-        text = (
-            f"{people(done)} declined. Links they had no longer work, and no mail tells them. "
-            "Approve them to take it back: then new links go out."
+        text = counted(
+            done,
+            "%(count)s person declined. Any links they had no longer work. We didn't email them. "
+            "If you change your mind, approve them, and they'll get new links.",
+            "%(count)s people declined. Any links they had no longer work. We didn't email them. "
+            "If you change your mind, approve them, and they'll get new links.",
         )
-    shared.log_action(request, chosen, f"{approval.label}.")
+    is_approval = approval == Approval.APPROVED
+    shared.log_action(request, chosen, _("Approved.") if is_approval else _("Declined."))
     if done:
         messages.success(request, text)
     if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
         messages.warning(
             request,
-            "Where Zoom links are not personal, they may still know a meeting's ID and "
-            "passcode from an earlier mail.",
+            _(
+                "If they got an email before, they may still know a meeting ID and passcode. Only "
+                "personal Zoom links can be taken away."
+            ),
         )
-    if left := len(queryset) - done:
-        canceled = ", or canceled" if approval == Approval.APPROVED else ""
-        messages.warning(request, f"{left} left out: {approval.value} already{canceled}.")
+    reason = _("already approved, or canceled.") if is_approval else _("already declined.")
+    show_result(request, 0, "", left=len(queryset) - done, reason=reason)
 
 
 def given_back_text(seat: Seat) -> str:
     if seat.state == Seat.State.SEATED:
-        return f"They have their place in {seat.session} back."
-    return f"{seat.session} is full: they had a place there, and are now first in line."
+        return _("They have their spot in %(session)s back.") % {"session": seat.session}
+    text = _("%(session)s is full. They lost their spot there and are now first in line.")
+    return text % {"session": seat.session}
 
 
 def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
@@ -222,17 +255,27 @@ def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registrat
     decide(request, Registration.objects.filter(pk=person.pk), Approval.DECLINED)
 
 
-@admin.action(description="Mail the links again", permissions=["change"])
+@admin.action(description=gettext_lazy("Email their links again"), permissions=["change"])
 def send_links_again(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
     sent = signup.resend_links(registrations=queryset)
-    text = f"{counted(sent, 'mail is', 'mails are')} on the way."
-    reason = "not coming, or emailed within the last ten minutes."
-    show_result(request, sent, text, left=len(queryset) - sent, reason=reason)
+    text = counted(sent, "%(count)s email is on the way.", "%(count)s emails are on the way.")
+    show_result(request, sent, text)
+    if left := len(queryset) - sent:
+        text = counted(
+            left,
+            "%(count)s person was skipped: they aren't coming, or they got this email in the last "
+            "10 minutes.",
+            "%(count)s people were skipped: they aren't coming, or they got this email in the last "
+            "10 minutes.",
+        )
+        messages.warning(request, text)
 
 
-@admin.action(description="Cancel the selected registrations…", permissions=["change"])
+@admin.action(
+    description=gettext_lazy("Cancel the selected registrations…"), permissions=["change"]
+)
 def cancel(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> HttpResponse | None:
@@ -240,21 +283,26 @@ def cancel(
         person for person in queryset if not (person.canceled_by_organizer or person.erased_at)
     ]
     if not chosen:
-        messages.warning(request, "They are canceled already.")
+        messages.warning(request, _("They're already canceled."))
         return None
-    title = f"Cancel {counted(len(chosen), 'registration', 'registrations')}?"
+    title = counted(
+        len(chosen), "Cancel %(count)s registration?", "Cancel %(count)s registrations?"
+    )
     if page := shared.confirmation_page(model_admin, request, chosen, title):
         return page
     done = [person for person in chosen if signup.cancel(registration=person, by_organizer=True)]
-    shared.log_action(request, done, "Canceled.")
-    registrations = counted(len(done), "registration", "registrations")
-    text = f"{registrations} canceled. Their links no longer work."
+    shared.log_action(request, done, _("Canceled."))
+    text = counted(
+        len(done),
+        "%(count)s registration canceled. Its links no longer work.",
+        "%(count)s registrations canceled. Their links no longer work.",
+    )
     left = len(queryset) - len(done)
-    show_result(request, len(done), text, left=left, reason="canceled already.")
+    show_result(request, len(done), text, left=left, reason=_("already canceled."))
     return None
 
 
-@admin.action(description="Restore canceled registrations", permissions=["change"])
+@admin.action(description=gettext_lazy("Restore canceled registrations"), permissions=["change"])
 def restore(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
@@ -264,13 +312,17 @@ def restore(
             if signup.restore(registration=person, by_organizer=True):
                 done.append(person)
         except signup.AddressTaken:
-            messages.error(request, f"{person.name} has registered again with the same address.")
-    shared.log_action(request, done, "Restored.")
-    if done:
-        registrations = counted(len(done), "registration", "registrations")
-        messages.success(request, f"{registrations} restored. If a session is full, they wait.")
-    if left := len(queryset) - len(done):
-        messages.warning(request, f"{left} skipped: not canceled, erased, or registered again.")
+            text = _("%(name)s has registered again with the same address.")
+            messages.error(request, text % {"name": person.name})
+    shared.log_action(request, done, _("Restored."))
+    text = counted(
+        len(done),
+        "%(count)s registration restored. If a session is full, they're on its waitlist.",
+        "%(count)s registrations restored. If a session is full, they're on its waitlist.",
+    )
+    left = len(queryset) - len(done)
+    reason = _("not canceled, erased, or registered again.")
+    show_result(request, len(done), text, left=left, reason=reason)
 
 
 @admin.register(Registration)
@@ -279,11 +331,16 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        shared.choice_filter("coming", "coming", COMING.items, filter_coming),
+        shared.choice_filter(gettext_lazy("status"), "coming", COMING.items, filter_coming),
         shared.choice_filter(
-            "mail", "links", UNREACHABLE.items, lambda rows, _: rows.unreachable()
+            gettext_lazy("email"),
+            "links",
+            UNREACHABLE.items,
+            lambda rows, _value: rows.unreachable(),
         ),
-        shared.choice_filter("access needs", "need", need_choices, RegistrationQuerySet.needing),
+        shared.choice_filter(
+            gettext_lazy("access needs"), "need", need_choices, RegistrationQuerySet.needing
+        ),
         ("us_state", UsStateFilter),
     ]
     list_select_related = ["event"]
@@ -312,21 +369,29 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
                     "time_zone",
                     "language",
                 ],
-                "description": "A new email address of someone approved gets the links at once. "
-                "People register on the public page, or you do it there for them.",
+                "description": gettext_lazy(
+                    "If you change the email address of someone who's approved, we send their "
+                    "links to the new one right away. To register someone yourself, use the "
+                    "public page."
+                ),
             },
         ),
         (NEEDS_SECTION, {"fields": ["needs", "needs_other", "arrangements"]}),
         (ANSWERS_SECTION, {"fields": ["answers"]}),
         (
-            "Mails",
+            gettext_lazy("Emails"),
             {
                 "fields": ["wants_doors_email", "announcements"],
-                "description": "People stop announcements by themselves, with the link in each. "
-                "Links, changes and reminders of what they registered for still come.",
+                "description": gettext_lazy(
+                    "Every announcement has a link that stops announcements. People still get "
+                    "their links, changes and reminders."
+                ),
             },
         ),
-        ("More", {"fields": ["strategies", "own_page", "registered", "decision", "canceled"]}),
+        (
+            gettext_lazy("More"),
+            {"fields": ["strategies", "own_page", "registered", "decision", "canceled"]},
+        ),
     ]
 
     def get_urls(self) -> list[Any]:
@@ -393,66 +458,75 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         try:
             given_back = signup.correct_email(registration=person, email=email)
         except signup.AddressTaken:
-            messages.error(request, f"Someone else has just registered as {email}.")
+            text = _("Someone else has just registered as %(email)s.")
+            messages.error(request, text % {"email": email})
         else:
             if person.is_admitted:
-                messages.info(request, f"New links go to {email}; the old ones have ended.")
+                text = _("New links are on their way to %(email)s. The old ones no longer work.")
+                messages.info(request, text % {"email": email})
             elif person.is_pending:
-                messages.info(request, f"We tell {email} that you look at the registration first.")
+                text = _("We'll tell %(email)s that you review each registration first.")
+                messages.info(request, text % {"email": email})
             for seat in given_back:
                 messages.info(request, given_back_text(seat))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         save_entered_fields(formset)
 
-    @admin.display(description="name", ordering="name")
+    @admin.display(description=gettext_lazy("name"), ordering="name")
     def who(self, registration: Registration) -> str:
-        return "Erased" if registration.erased_at else registration.name
+        return _("Erased") if registration.erased_at else registration.name
 
-    @admin.display(description="registered", ordering="created_at")
+    @admin.display(description=gettext_lazy("registered"), ordering="created_at")
     def registered(self, registration: Registration) -> str:
         return moment(registration.created_at, registration.event.zone)
 
-    @admin.display(description="organization", ordering="organization", empty_value="")
+    @admin.display(
+        description=gettext_lazy("organization"), ordering="organization", empty_value=""
+    )
     def origin(self, registration: Registration) -> str:
         """Families for Justice, CA"""
         return ", ".join(filter(None, (registration.organization, registration.us_state)))
 
-    @admin.display(description="mail", empty_value="")
+    @admin.display(description=gettext_lazy("email status"), empty_value="")
     def mail(self, registration: Any) -> str:
         """Show that emails don't arrive, and that someone wants no announcements."""
         texts = []
         if registration.last_outcome in UNREACHED_STATES:
             texts.append(warning(OutgoingMail.State(registration.last_outcome).label))
         if registration.unsubscribed_at:
-            texts.append(format_html('<span class="quiet">{}</span>', "announcements: no"))
+            texts.append(format_html('<span class="quiet">{}</span>', _("No announcements")))
         return format_html_join(mark_safe("<br>"), "{}", zip(texts))
 
-    @admin.display(description="announcements")
+    @admin.display(description=gettext_lazy("announcements"))
     def announcements(self, registration: Registration) -> str:
         when = registration.unsubscribed_at
-        return f"no, since {moment(when, registration.event.zone)}" if when else "yes"
+        if not when:
+            return _("Yes")
+        return _("No, since %(when)s") % {"when": moment(when, registration.event.zone)}
 
-    @admin.display(description="canceled")
+    @admin.display(description=gettext_lazy("canceled"))
     def canceled(self, registration: Registration) -> str:
         when = registration.canceled_at
         if not when:
-            return "no"
-        by = ", by an organizer" if registration.canceled_by_organizer else ""
-        return moment(when, registration.event.zone) + by
+            return _("No")
+        text = moment(when, registration.event.zone)
+        if registration.canceled_by_organizer:
+            return _("%(when)s, by an organizer") % {"when": text}
+        return text
 
-    @admin.display(description="access needs", empty_value="")
+    @admin.display(description=gettext_lazy("access needs"), empty_value="")
     def access(self, registration: Registration) -> str:
         return ", ".join(registration.need_summary)
 
-    @admin.display(description="answers")
+    @admin.display(description=gettext_lazy("answers"))
     def answers(self, registration: Registration) -> str:
         """Show each question with the answer below it."""
         answers = registration.answers.select_related("question")
         rows = ((each.question, linebreaksbr(questions.answer_text(each))) for each in answers)
-        return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or "none"
+        return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or _("None")
 
-    @admin.display(description="how far they are")
+    @admin.display(description=gettext_lazy("arrangements"))
     def arrangements(self, registration: Registration) -> str:
         """ASL interpretation: Arranged (Sat, Oct 16; Mon, Oct 18)"""
         needs = AccessNeed.objects.filter(seat__registration=registration)
@@ -460,31 +534,35 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         for need in needs.select_related("seat__session__event"):
             days[str(need), need.get_state_display()].append(readiness.short_day(need.seat.session))
         rows = ((*what, "; ".join(when)) for what, when in days.items())
-        return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or "nothing asked for"
+        return format_html_join(mark_safe("<br>"), "{}: {} ({})", rows) or _("No requests")
 
-    @admin.display(description="coming", ordering="approval")
+    @admin.display(description=gettext_lazy("status"), ordering="approval")
     def coming(self, registration: Registration) -> str:
         if registration.canceled_at:
-            return "Erased" if registration.erased_at else "Canceled"
+            return _("Erased") if registration.erased_at else _("Canceled")
         if registration.is_admitted:
-            return "Yes"
+            return _("Coming")
         text = registration.get_approval_display()
         return format_html('<b class="badge">{}</b>', text) if registration.is_pending else text
 
-    @admin.display(description="approval")
+    @admin.display(description=gettext_lazy("approval"))
     def decision(self, registration: Registration) -> str:
         """Declined on Nov 22, 2026, 4:51 AM PST"""
         text, when = registration.get_approval_display(), registration.decided_at
         if when:
-            return f"{text} on {moment(when, registration.event.zone)}"
-        return "Not asked for" if registration.approval == Approval.APPROVED else text
+            values = {"decision": text, "when": moment(when, registration.event.zone)}
+            return _("%(decision)s on %(when)s") % values
+        return _("Not required") if registration.approval == Approval.APPROVED else text
 
-    @admin.display(description="own page")
+    @admin.display(description=gettext_lazy("their page"))
     def own_page(self, registration: Registration) -> str:
         """Link the page only for people who may change the registration: the URL is secret."""
         if not getattr(registration, "shows_own_page", False):
-            return "hidden"
+            return _("Hidden")
         return format_html(
-            '<a href="{}">Open it</a> (secret: whoever has this address can join as this person)',
-            registration.get_absolute_url(),
+            _(
+                '<a href="{url}">Open it</a> (keep this link private: anyone who has it can join '
+                "as this person)"
+            ),
+            url=registration.get_absolute_url(),
         )

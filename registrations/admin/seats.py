@@ -9,12 +9,14 @@ from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events.admin.shared import warning
+from events.admin.shared import counted, show_result, warning
 from events.models import Session
 from registrations import seats, signup
 from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
-from registrations.formatting import counted, moment, people
+from registrations.formatting import moment
 from registrations.models import UNREACHED_STATES, Registration, Seat
 
 
@@ -24,38 +26,50 @@ def session_choices() -> Iterator[tuple[str, str]]:
 
 
 SessionFilter = choice_filter(
-    "session", "session", session_choices, lambda rows, pk: rows.filter(session=pk)
+    gettext_lazy("session"), "session", session_choices, lambda rows, pk: rows.filter(session=pk)
 )
 
 
 IDLE = {"any": seats.IDLE, "bounced": Q(has_bounced=True), "unused": Q(is_unused=True)}
 IDLE_LABELS = {
-    "any": "Email came back, or no link used",
-    "bounced": "Email came back",
-    "unused": "No link used",
+    "any": gettext_lazy("Email came back, or no link used"),
+    "bounced": gettext_lazy("Email came back"),
+    "unused": gettext_lazy("No link used"),
 }
 IdleFilter = choice_filter(
-    "email and links", "idle", IDLE_LABELS.items, lambda rows, value: rows.filter(IDLE[value])
+    gettext_lazy("email and links"),
+    "idle",
+    IDLE_LABELS.items,
+    lambda rows, value: rows.filter(IDLE[value]),
 )
 
 
-@admin.action(description="Give a place: they get their link", permissions=["change"])
+@admin.action(
+    description=gettext_lazy("Give them a spot and email their link"), permissions=["change"]
+)
 def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-    done, left = apply_to_each(request, queryset, seats.promote, "Given a place.")
+    done, left = apply_to_each(request, queryset, seats.promote, _("Got a spot in %(session)s."))
     if admitted := sum(seat.registration.is_admitted for seat in done):
-        messages.success(
-            request, f"{people(admitted)} called. The link is on its way, also where it is full."
+        text = counted(
+            admitted,
+            "%(count)s person now has a spot, even if the session is full. Their link is on its "
+            "way.",
+            "%(count)s people now have a spot, even if the session is full. Their links are on "
+            "their way.",
         )
+        messages.success(request, text)
     if pending := len(done) - admitted:
-        messages.success(
-            request, f"{people(pending)} given a place: they get their links once you approve them."
+        text = counted(
+            pending,
+            "%(count)s person now has a spot. They'll get their link once you approve them.",
+            "%(count)s people now have a spot. They'll get their links once you approve them.",
         )
-    if left:
-        messages.warning(request, f"{left} left out: they have a place already.")
+        messages.success(request, text)
+    show_result(request, 0, "", left=left, reason=_("they already have a spot."))
 
 
 @admin.action(
-    description="Free their places: they move to the end of the waiting list",
+    description=gettext_lazy("Free their spots and move them to the end of the waitlist"),
     permissions=["change"],
 )
 def move_to_waiting(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
@@ -63,52 +77,70 @@ def move_to_waiting(model_admin: ModelAdmin, request: HttpRequest, queryset: Any
     chosen = queryset.count()
     done = seats.move_to_waiting(seats=queryset)
     for seat in done:
-        log_action(request, [seat.registration], f"Moved to the line. ({seat.session.title})")
+        text = _("Moved to the waitlist of %(session)s.") % {"session": seat.session.title}
+        log_action(request, [seat.registration], text)
     moved = Registration.objects.filter(seats__in=done).distinct().with_last_outcome()
     reached = [each for each in moved if each.last_outcome not in UNREACHED_STATES]
     emailed = signup.resend_links(registrations=reached)
     if done:
-        their = "Their place goes" if len(done) == 1 else "Their places go"
-        emails = counted(emailed, "person gets", "people get") if emailed else "nobody gets"
-        messages.success(
-            request,
-            f"{people(len(done))} moved to the end of the line. {their} to the first in it. "
-            f"Their own page says so, and {emails} an email.",
+        text = counted(
+            len(done),
+            "%(count)s person moved to the end of the waitlist. Their spot goes to the first "
+            "person on it. Their own page says so.",
+            "%(count)s people moved to the end of the waitlist. Their spots go to the first "
+            "people on it. Their own pages say so.",
         )
-    if left := chosen - len(done):
-        messages.warning(
-            request,
-            f"{left} left out: they wait already, or the place would come straight back to "
-            "them, because nobody else waits for it.",
-        )
+        messages.success(request, f"{text} {_emailed_text(emailed)}")
+    reason = _(
+        "they're on the waitlist already, or no one else is waiting, so the spot would come "
+        "straight back to them."
+    )
+    show_result(request, 0, "", left=chosen - len(done), reason=reason)
 
 
-@admin.action(description="Take out of the session: their link ends", permissions=["change"])
+def _emailed_text(emailed: int) -> str:
+    if not emailed:
+        return _("No one gets an email.")
+    return counted(emailed, "%(count)s person gets an email.", "%(count)s people get an email.")
+
+
+@admin.action(
+    description=gettext_lazy("Remove from the session: their link stops working"),
+    permissions=["change"],
+)
 def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
     """Release seats, but not in sessions that are over: attendance there must stay known."""
     now = timezone.now()
     chosen = [seat for seat in queryset if seat.session.ends_at > now]
     if chosen:
         for seat in chosen:
-            log_action(request, [seat.registration], f"Taken out of {seat.session.title}.")
+            text = _("Removed from %(session)s.") % {"session": seat.session.title}
+            log_action(request, [seat.registration], text)
         seats.release(seats=chosen)
-        messages.success(
-            request,
-            f"{counted(len(chosen), 'place', 'places')} taken. Their links there end, their other "
-            "sessions stay, and whoever is next in line is called. An email takes the session out "
-            "of their calendar, if they got it by email.",
+        text = counted(
+            len(chosen),
+            "%(count)s spot freed. Their link to that session no longer works, but they keep "
+            "their other sessions. The next person in line gets the spot. If they got the session "
+            "by email, another email takes it out of their calendar.",
+            "%(count)s spots freed. Their links to those sessions no longer work, but they keep "
+            "their other sessions. The next people in line get the spots. If they got a session "
+            "by email, another email takes it out of their calendar.",
         )
-    if left := len(queryset) - len(chosen):
-        messages.warning(request, f"{left} left out: the session is over.")
+        messages.success(request, text)
+    left = len(queryset) - len(chosen)
+    show_result(request, 0, "", left=left, reason=_("the session is over."))
 
 
 def apply_to_each(
     request: HttpRequest, queryset: QuerySet[Seat], change: Callable[..., bool], message: str
 ) -> tuple[list[Seat], int]:
-    """Change each seat. Returns those that were changed, and how many were not."""
+    """Change each seat. Returns those that were changed, and how many were not.
+
+    `message` is for the log, with %(session)s.
+    """
     done = [seat for seat in queryset if change(seat=seat)]
     for seat in done:
-        log_action(request, [seat.registration], f"{message} ({seat.session.title})")
+        log_action(request, [seat.registration], message % {"session": seat.session.title})
     return done, len(queryset) - len(done)
 
 
@@ -136,23 +168,25 @@ class SeatAdmin(ChangeOnlyAdmin):
         limited = [(each, counts[each.pk], idle.get(each.pk, 0)) for each in sessions]
         return super().changelist_view(request, {"limited": limited, **(extra_context or {})})
 
-    @admin.display(description="person", ordering="registration__name")
+    @admin.display(description=gettext_lazy("person"), ordering="registration__name")
     def person(self, seat: Seat) -> str:
         return person_link(seat.registration, seat.registration)
 
-    @admin.display(description="place", ordering="state")
+    @admin.display(description=gettext_lazy("spot"), ordering="state")
     def standing(self, seat: Any) -> str:
         if seat.state == Seat.State.WAITING:
-            text = format_html("<b>Number {} in line</b>", seat.waitlist_position)
-            return format_html("{}, had a place", text) if seat.had_spot else text
-        return "Has a place"
+            text = _("<b>Number {number} in line</b>")
+            if seat.had_spot:
+                text = _("<b>Number {number} in line</b>, had a spot")
+            return format_html(text, number=seat.waitlist_position)
+        return _("Has a spot")
 
-    @admin.display(description="email and links", empty_value="")
+    @admin.display(description=gettext_lazy("email and links"), empty_value="")
     def idle(self, seat: Any) -> str:
         if seat.has_bounced:
             return warning(IDLE_LABELS["bounced"])
-        return IDLE_LABELS["unused"] if seat.is_unused else ""
+        return str(IDLE_LABELS["unused"]) if seat.is_unused else ""
 
-    @admin.display(description="since")
+    @admin.display(description=gettext_lazy("since"))
     def since(self, seat: Seat) -> str:
         return moment(seat.waiting_since or seat.seated_at, seat.session.event.zone)

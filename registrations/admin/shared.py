@@ -18,8 +18,10 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events.admin.shared import search_stored_keys
@@ -98,18 +100,18 @@ def admin_path(
 
 
 def choice_filter(
-    label: str,
+    label: str | Promise,
     parameter: str,
-    choices: Callable[[], Iterable[tuple[str, str]]],
+    choices: Callable[[], Iterable[tuple[str, str | Promise]]],
     apply: Callable[[Any, str], QuerySet[Any]],
 ) -> type[admin.SimpleListFilter]:
     """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
 
     class ChoiceFilter(admin.SimpleListFilter):
-        title = label
+        title = label  # type: ignore[assignment]
         parameter_name = parameter
 
-        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
             return list(choices())
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -144,7 +146,7 @@ def confirmation_page(
     if request.POST.get("sure") == sure:
         return None
     if "sure" in request.POST:
-        messages.warning(request, "What you chose has changed since. Please look again.")
+        messages.warning(request, _("Your selection has changed. Please check it again."))
     action = request.POST["action"]
     return page_response(
         model_admin,
@@ -206,9 +208,13 @@ class VersionedForm(forms.ModelForm):
         rows = self._meta.model._default_manager.select_for_update(no_key=True)
         if self.cleaned_data["version"] != self.version(rows.get(pk=self.instance.pk)):
             raise forms.ValidationError(
-                mark_safe(
-                    "Someone else changed this while you had it open, so nothing was saved. "
-                    'What you typed is still here. <a href="" target="_blank">See how it is '
-                    "now</a>, and enter your changes there."
+                format_html(
+                    _(
+                        "Someone else changed this while you had it open, so nothing was saved. "
+                        'What you typed is still here. <a href="{url}" target="_blank">Open the '
+                        "current version</a> and enter your changes there."
+                    ),
+                    # This page.
+                    url="",
                 )
             )

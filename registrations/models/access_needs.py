@@ -42,18 +42,23 @@ class AccessNeed(Searchable):
     """What someone needs to take part in a session: requested, arranged, confirmed to them."""
 
     class State(models.TextChoices):
-        REQUESTED = "requested", "Requested"
-        ARRANGED = "arranged", "Arranged"
-        CONFIRMED = "confirmed", "Confirmed to the person"
+        REQUESTED = "requested", _("Requested")
+        ARRANGED = "arranged", _("Arranged")
+        CONFIRMED = "confirmed", _("Confirmed to the person")
 
     seat = models.ForeignKey(
         "registrations.Seat", on_delete=models.CASCADE, related_name="access_needs"
     )
-    kind = models.CharField(max_length=20, choices=access_need_choices)
-    text = models.CharField("in their words", max_length=200, blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.REQUESTED)
+    kind = models.CharField(_("need"), max_length=20, choices=access_need_choices)
+    text = models.CharField(_("in their words"), max_length=200, blank=True)
+    state = models.CharField(
+        _("status"), max_length=10, choices=State.choices, default=State.REQUESTED
+    )
     note = models.CharField(
-        max_length=200, blank=True, help_text="Among organizers, such as who interprets."
+        _("note"),
+        max_length=200,
+        blank=True,
+        help_text=_("Only organizers see it. For example, who interprets."),
     )
     requested_at = models.DateTimeField(default=timezone.now)
     arranged_at = models.DateTimeField(null=True, blank=True)
@@ -66,6 +71,8 @@ class AccessNeed(Searchable):
 
     class Meta:
         ordering = ["seat__session__starts_at", "kind", "pk"]
+        verbose_name = _("access need")
+        verbose_name_plural = _("access needs")
         indexes = [search_index("access_needs_search", "search_key", "note_search_key")]
         constraints = [
             models.UniqueConstraint(

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from events.models import Event, Revision, Session, Track
 from registrations import mail_kinds
@@ -18,46 +20,54 @@ class Announcement(models.Model):
     """An organizer's email to many of an event's people; see mail/announcements.py."""
 
     class Audience(models.TextChoices):
-        ALL = "all", "Everyone who is registered"
-        SESSION = "session", "People in one session"
-        TRACK = "track", "People interested in one strategy"
-        WAITING = "waiting", "People on a waiting list"
-        NOT_ATTENDED = "not attended", "People who have not attended yet"
+        ALL = "all", _("Everyone who's registered")
+        SESSION = "session", _("People in one session")
+        TRACK = "track", _("People interested in one strategy")
+        WAITING = "waiting", _("People on a waitlist")
+        NOT_ATTENDED = "not attended", _("People who haven't attended yet")
 
     class State(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        SCHEDULED = "scheduled", "Scheduled"
-        SENDING = "sending", "Started"
-        PAUSED = "paused", "Paused"
-        STOPPED = "stopped", "Stopped"
+        DRAFT = "draft", _("Draft")
+        SCHEDULED = "scheduled", _("Scheduled")
+        SENDING = "sending", _("Started")
+        PAUSED = "paused", _("Paused")
+        STOPPED = "stopped", _("Stopped")
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="announcements")
-    subject = models.CharField(max_length=150)
-    body = models.TextField(
-        help_text="Markdown: an empty line starts a paragraph, **bold**, [words](https://...), "
-        "- for a list. {name} is the person's name."
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="announcements", verbose_name=_("event")
     )
+    subject = models.CharField(_("subject"), max_length=150)
+    # The form explains how to format it.
+    body = models.TextField(_("text"))
     audience = models.CharField(
-        "to whom", max_length=20, choices=Audience.choices, default=Audience.ALL
+        _("recipients"), max_length=20, choices=Audience.choices, default=Audience.ALL
     )
     session = models.ForeignKey(
         Session,
         on_delete=models.PROTECT,
         null=True,
         blank=True,
-        help_text="For people in one session; narrows a waiting list to that session's.",
+        verbose_name=_("session"),
+        help_text=_("For people in one session or on one session's waitlist."),
     )
     track = models.ForeignKey(
-        Track, on_delete=models.PROTECT, null=True, blank=True, verbose_name="strategy"
+        Track, on_delete=models.PROTECT, null=True, blank=True, verbose_name=_("strategy")
     )
     organization = models.CharField(
-        max_length=150, blank=True, help_text="Only people of this organization. Empty: any."
+        _("organization"),
+        max_length=150,
+        blank=True,
+        help_text=_("Only people from this organization. If empty: everyone."),
     )
     us_state = models.CharField(
-        "state", max_length=2, blank=True, choices=US_STATES, help_text="Only people there."
+        pgettext_lazy("of the USA", "state"),
+        max_length=2,
+        blank=True,
+        choices=US_STATES,
+        help_text=_("Only people in this state."),
     )
     state = models.CharField(
-        "progress", max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+        _("progress"), max_length=10, choices=State.choices, default=State.DRAFT, editable=False
     )
     send_at = models.DateTimeField(null=True, blank=True, editable=False)
     started_at = models.DateTimeField(null=True, editable=False)
@@ -65,12 +75,14 @@ class Announcement(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        verbose_name = _("announcement")
+        verbose_name_plural = _("announcements")
         constraints = [
             models.CheckConstraint(
                 name="announcement_audience_is_named",
                 condition=(~Q(audience="session") | Q(session__isnull=False))
                 & (~Q(audience="track") | Q(track__isnull=False)),
-                violation_error_message="Choose the session or the strategy that it is for.",
+                violation_error_message=_("Choose the session or the strategy it's for."),
             ),
             models.CheckConstraint(
                 name="announcement_scheduled_has_a_moment",
@@ -95,46 +107,61 @@ class OutgoingMail(models.Model):
     """A queued or sent email. The rows are the queue, see outbox/mail_queue.py."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
-        PAUSED = "paused", "Paused"
-        SENT = "sent", "Sent"
-        FAILED = "failed", "Failed"
-        BOUNCED = "bounced", "Came back"
-        COMPLAINED = "complained", "Reported as spam"
-        DROPPED = "dropped", "No longer needed"
+        WAITING = "waiting", _("Waiting")
+        PAUSED = "paused", _("Paused")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Failed")
+        BOUNCED = "bounced", _("Came back")
+        COMPLAINED = "complained", _("Marked as spam")
+        DROPPED = "dropped", _("No longer needed")
 
     Kind: TypeAlias = MailKind
     Priority: TypeAlias = MailPriority
 
     key = models.CharField(max_length=200)
-    kind = models.CharField(max_length=20, choices=mail_kinds.choices)
+    kind = models.CharField(_("kind"), max_length=20, choices=mail_kinds.choices)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
     registration = models.ForeignKey(
-        "registrations.Registration", on_delete=models.CASCADE, null=True, related_name="mails"
+        "registrations.Registration",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="mails",
+        verbose_name=_("registration"),
     )
     # Instead of a registration, until it's sent or has expired; see mail/stored_messages.py.
     message = models.JSONField(null=True, editable=False)
     # Most emails have none of these three, so their indexes in Meta have a condition.
     session = models.ForeignKey(
-        Session, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+        Session,
+        on_delete=models.SET_NULL,
+        null=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("session"),
     )
     was = models.ForeignKey(
         Revision, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
     )
     announcement = models.ForeignKey(
-        Announcement, on_delete=models.PROTECT, null=True, db_index=False, related_name="mails"
+        Announcement,
+        on_delete=models.PROTECT,
+        null=True,
+        db_index=False,
+        related_name="mails",
+        verbose_name=_("announcement"),
     )
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0)
-    due_at = models.DateTimeField(
-        "next attempt", default=Now, help_text="A claim moves it on; so does a failure."
+    state = models.CharField(
+        _("status"), max_length=10, choices=State.choices, default=State.WAITING
     )
+    attempts = models.PositiveIntegerField(_("tries"), default=0)
+    # A claim moves it on, and so does a failure.
+    due_at = models.DateTimeField(_("next try"), default=Now)
     # When it was claimed by the attempt that sent it, or that may still have sent it.
     claimed_at = models.DateTimeField(null=True, editable=False)
-    last_error = models.TextField(blank=True)
+    last_error = models.TextField(_("last error"), blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField("queued", default=timezone.now)
-    sent_at = models.DateTimeField("sent", null=True, blank=True)
+    created_at = models.DateTimeField(_("queued"), default=timezone.now)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
     # Bounced because the address doesn't exist, not because a mailbox is full or a server is down.
     is_hard_bounce = models.BooleanField(default=False, editable=False)
     # When a provider reported that the mailbox has it. Over SMTP, no one does.
@@ -144,6 +171,8 @@ class OutgoingMail(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        verbose_name = _("outgoing email")
+        verbose_name_plural = _("outgoing emails")
         constraints = [
             models.UniqueConstraint(name="one_mail_per_key", fields=["key"]),
             models.CheckConstraint(
@@ -177,13 +206,14 @@ class OutgoingMail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} to {self.recipient}"
+        values = {"kind": self.get_kind_display(), "recipient": self.recipient}
+        return gettext("%(kind)s to %(recipient)s") % values
 
     @property
     def recipient(self) -> str:
         if self.registration:
             return self.registration.email
-        return self.message["recipient"] if self.message else "a deleted address"
+        return self.message["recipient"] if self.message else gettext("a deleted address")
 
 
 UNREACHED_STATES = (
@@ -196,20 +226,23 @@ UNREACHED_STATES = (
 class MailText(models.Model):
     """An organizer's own subject and opening for one kind of email."""
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="mail_texts")
-    kind = models.CharField(max_length=20, choices=mail_kinds.choices_with_texts)
-    subject = models.CharField(max_length=150, blank=True)
-    opening = models.TextField("opening words", blank=True)
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="mail_texts", verbose_name=_("event")
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=mail_kinds.choices_with_texts)
+    subject = models.CharField(_("subject"), max_length=150, blank=True)
+    opening = models.TextField(_("opening"), blank=True)
 
     class Meta:
         ordering = ["event", "kind"]
-        verbose_name = "mail text"
+        verbose_name = _("email text")
+        verbose_name_plural = _("email texts")
         constraints = [
             models.UniqueConstraint(name="one_text_per_event_and_kind", fields=["event", "kind"])
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.event}"
+        return f"{self.get_kind_display()}: {self.event}"
 
 
 class MailThrottle(models.Model):
@@ -240,8 +273,8 @@ class Heartbeat(models.Model):
     """When a background process last reported that it's alive."""
 
     class Process(models.TextChoices):
-        WORKER = "worker", "A worker"
-        BEAT = "beat", "The beat"
+        WORKER = "worker", _("Worker")
+        BEAT = "beat", _("Scheduler")
 
     process = models.CharField(max_length=10, primary_key=True, choices=Process.choices)
     seen_at = models.DateTimeField()

@@ -1,6 +1,7 @@
 """The organizers' own questions, and the answers."""
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from events.models import Event, Session
 from registrations.models.registration import Registration
@@ -10,33 +11,45 @@ class Question(models.Model):
     """A question that the organizers add to the registration form."""
 
     class Kind(models.TextChoices):
-        SHORT = "short", "Short text"
-        LONG = "long", "Long text"
-        CHOICE = "choice", "One choice"
-        CHOICES = "choices", "Several choices"
-        YES_NO = "yes/no", "Yes or no"
+        SHORT = "short", _("Short text")
+        LONG = "long", _("Long text")
+        CHOICE = "choice", _("One choice")
+        CHOICES = "choices", _("Several choices")
+        YES_NO = "yes/no", _("Yes or no")
 
-    event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="questions")
-    text = models.CharField("question", max_length=200)
-    kind = models.CharField("answer", max_length=10, choices=Kind.choices, default=Kind.SHORT)
-    choices = models.TextField(blank=True, help_text="For choices: one a line.")
-    help_text = models.CharField(max_length=300, blank=True)
+    event = models.ForeignKey(
+        Event, on_delete=models.CASCADE, related_name="questions", verbose_name=_("event")
+    )
+    text = models.CharField(_("question"), max_length=200)
+    kind = models.CharField(_("answer"), max_length=10, choices=Kind.choices, default=Kind.SHORT)
+    choices = models.TextField(_("choices"), blank=True)
+    help_text = models.CharField(_("help text"), max_length=300, blank=True)
     is_required = models.BooleanField(
-        "required", default=False, help_text="Nobody can register without an answer."
+        _("required"), default=False, help_text=_("No one can register without an answer.")
     )
     sessions = models.ManyToManyField(
         Session,
         blank=True,
         related_name="questions",
-        help_text="Asked only of those who choose one of these. None: asked of everyone.",
+        verbose_name=_("sessions"),
+        help_text=_(
+            "We only ask people who choose one of these sessions. If you check none, we ask "
+            "everyone."
+        ),
     )
     is_asked = models.BooleanField(
-        "asked", default=True, help_text="Untick it to ask no more; answers so far stay."
+        _("asked"),
+        default=True,
+        help_text=_("Uncheck this to stop asking. Answers so far are kept."),
     )
-    position = models.PositiveSmallIntegerField(default=0, help_text="Lower comes first.")
+    position = models.PositiveSmallIntegerField(
+        _("position"), default=0, help_text=_("Lower comes first.")
+    )
 
     class Meta:
         ordering = ["position", "pk"]
+        verbose_name = _("question")
+        verbose_name_plural = _("questions")
 
     def __str__(self) -> str:
         return self.text

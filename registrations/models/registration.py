@@ -11,6 +11,8 @@ from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from events.links import absolute
 from events.models import Event, Session, Track
@@ -120,34 +122,42 @@ class Registration(Searchable):
     class Approval(models.TextChoices):
         """The organizers' decision. If the event doesn't require approval: always approved."""
 
-        APPROVED = "approved", "Approved"
-        PENDING = "pending", "Waits for your yes"
-        DECLINED = "declined", "Declined"
+        APPROVED = "approved", _("Approved")
+        PENDING = "pending", _("Waiting for approval")
+        DECLINED = "declined", _("Declined")
 
-    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="registrations")
-    name = models.CharField(max_length=100, validators=[validate_plain_line, validate_no_link])
-    email = models.EmailField(max_length=EMAIL_LENGTH, validators=[validate_address])
+    event = models.ForeignKey(
+        Event, on_delete=models.PROTECT, related_name="registrations", verbose_name=_("event")
+    )
+    name = models.CharField(
+        _("name"), max_length=100, validators=[validate_plain_line, validate_no_link]
+    )
+    email = models.EmailField(_("email"), max_length=EMAIL_LENGTH, validators=[validate_address])
     email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False)
     email_since = models.DateTimeField(default=timezone.now, editable=False)
-    organization = models.CharField(max_length=150, blank=True, validators=[validate_plain_line])
-    us_state = models.CharField("state", max_length=2, blank=True, choices=US_STATES)
-    time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
+    organization = models.CharField(
+        _("organization"), max_length=150, blank=True, validators=[validate_plain_line]
+    )
+    us_state = models.CharField(
+        pgettext_lazy("of the USA", "state"), max_length=2, blank=True, choices=US_STATES
+    )
+    time_zone = models.CharField(_("time zone"), max_length=64, validators=[validate_time_zone])
     # Of their own page, emails and calendar.
     language = models.CharField(
-        max_length=10, choices=settings.LANGUAGES, default=settings.LANGUAGE_CODE
+        _("language"), max_length=10, choices=settings.LANGUAGES, default=settings.LANGUAGE_CODE
     )
     strategies = models.ManyToManyField(
-        Track, blank=True, related_name="interested", verbose_name="strategies of interest"
+        Track, blank=True, related_name="interested", verbose_name=_("strategies of interest")
     )
     # Values of `NEED_KINDS`.
-    needs = models.JSONField("access needs", default=list, blank=True)
+    needs = models.JSONField(_("access needs"), default=list, blank=True)
     needs_other = models.CharField(
-        "another need", max_length=200, blank=True, validators=[validate_plain_line]
+        _("another need"), max_length=200, blank=True, validators=[validate_plain_line]
     )
     wants_doors_email = models.BooleanField(
-        "a mail when doors open",
+        _("email when sessions open"),
         default=False,
-        help_text="One more mail at the moment when a session's doors open.",
+        help_text=_("They get one more email when each session is about to start."),
     )
     unsubscribed_at = models.DateTimeField(null=True, blank=True, editable=False)
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
@@ -159,7 +169,11 @@ class Registration(Searchable):
     # Only an organizer can restore it then.
     canceled_by_organizer = models.BooleanField(default=False, editable=False)
     approval = models.CharField(
-        max_length=10, choices=Approval.choices, default=Approval.APPROVED, editable=False
+        _("approval"),
+        max_length=10,
+        choices=Approval.choices,
+        default=Approval.APPROVED,
+        editable=False,
     )
     decided_at = models.DateTimeField(null=True, blank=True, editable=False)
     # When the personal data was erased. The row stays, for the statistics.
@@ -174,6 +188,8 @@ class Registration(Searchable):
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        verbose_name = _("registration")
+        verbose_name_plural = _("registrations")
         permissions = [("view_sensitive_data", "Can see people's access needs and answers")]
         indexes = [
             models.Index(name="registrations_of_an_address", fields=["event", "email_key"]),
@@ -207,7 +223,7 @@ class Registration(Searchable):
         ]
 
     def __str__(self) -> str:
-        return "Erased" if self.erased_at else f"{self.name} <{self.email}>"
+        return gettext("Erased") if self.erased_at else f"{self.name} <{self.email}>"
 
     def get_absolute_url(self) -> str:
         return reverse("me", args=[self.token])
@@ -306,16 +322,22 @@ class Seat(models.Model):
     """
 
     class State(models.TextChoices):
-        SEATED = "seated", "Seated"
-        WAITING = "waiting", "On the waiting list"
+        SEATED = "seated", _("Has a spot")
+        WAITING = "waiting", _("On the waitlist")
 
     registration = models.ForeignKey(Registration, on_delete=models.CASCADE, related_name="seats")
-    session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="seats")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.SEATED)
+    session = models.ForeignKey(
+        Session, on_delete=models.PROTECT, related_name="seats", verbose_name=_("session")
+    )
+    state = models.CharField(
+        _("status"), max_length=10, choices=State.choices, default=State.SEATED
+    )
     seated_at = models.DateTimeField(default=timezone.now, editable=False)
     # Who has waited longest is promoted first.
     waiting_since = models.DateTimeField(null=True, blank=True, editable=False)
-    attended = models.BooleanField(default=False, help_text="Tick it when the person was there.")
+    attended = models.BooleanField(
+        _("attended"), default=False, help_text=_("Check this if the person was there.")
+    )
     # When the join link was first fetched while it led to Zoom, maybe only by a mail scanner.
     link_fetched_at = models.DateTimeField(null=True, editable=False)
     # When the person first went from their join page to Zoom.
@@ -327,7 +349,8 @@ class Seat(models.Model):
 
     class Meta:
         ordering = ["session__starts_at", "pk"]
-        verbose_name = "place"
+        verbose_name = _("spot")
+        verbose_name_plural = _("spots")
         constraints = [
             models.UniqueConstraint(
                 name="one_seat_per_registration_and_session", fields=["registration", "session"]
@@ -347,7 +370,8 @@ class Seat(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.registration.name} in {self.session.title}"
+        values = {"name": self.registration.name, "session": self.session.title}
+        return gettext("%(name)s in %(session)s") % values
 
     @property
     def had_spot(self) -> bool:

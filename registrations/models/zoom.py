@@ -3,6 +3,8 @@
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from events.models import Meeting, Session
 from events.search import Searchable, SearchKeyField, search_index
@@ -30,9 +32,9 @@ class PersonalLink(models.Model):
     """
 
     class State(models.TextChoices):
-        WANTED = "wanted", "Not issued yet"
-        ISSUED = "issued", "Issued"
-        REFUSED = "refused", "Refused by Zoom"
+        WANTED = "wanted", _("Not issued yet")
+        ISSUED = "issued", _("Issued")
+        REFUSED = "refused", _("Refused by Zoom")
 
     seat = models.OneToOneField(
         Seat, on_delete=models.SET_NULL, null=True, related_name="personal_link"
@@ -79,7 +81,9 @@ class Attendance(Searchable):
     no seat, an organizer can say who it was.
     """
 
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="attendances")
+    session = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="attendances", verbose_name=_("session")
+    )
     seat = models.ForeignKey(
         Seat, on_delete=models.SET_NULL, null=True, blank=True, related_name="attendances"
     )
@@ -87,14 +91,15 @@ class Attendance(Searchable):
     participant = models.CharField(max_length=100)
     registrant_id = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=200, blank=True)
-    email = models.CharField(max_length=254, blank=True)
+    email = models.CharField(_("email"), max_length=254, blank=True)
     joined_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)
     search_key = SearchKeyField("name", "email")
 
     class Meta:
         ordering = ["joined_at", "pk"]
-        verbose_name_plural = "attendance"
+        verbose_name = _("attendance entry")
+        verbose_name_plural = _("attendance")
         indexes = [search_index("attendances_search", "search_key")]
         constraints = [
             models.UniqueConstraint(
@@ -103,4 +108,5 @@ class Attendance(Searchable):
         ]
 
     def __str__(self) -> str:
-        return f"{self.name or 'Someone'} in {self.session}"
+        values = {"name": self.name or gettext("Someone"), "session": self.session}
+        return gettext("%(name)s in %(session)s") % values

@@ -32,7 +32,7 @@ from django.utils import timezone
 
 from events.models import Event, Meeting, ZoomReport
 from registrations import signup
-from registrations.formatting import counted, moment, people
+from registrations.formatting import moment
 from registrations.models import (
     AccessNeed,
     Answer,
@@ -317,13 +317,16 @@ def _events() -> list[Any]:
 
 
 class ErasurePlan(NamedTuple):
-    """When an event's people are erased, as text. `is_soon`: within a week, or overdue."""
+    """When an event's people are erased; the times as text. `is_soon`: within a week, or overdue.
+
+    `days_left` is None if it's due, or not planned.
+    """
 
     event: Event
-    people: str
+    people: int
     ended: str
     when: str
-    left: str
+    days_left: int | None
     is_soon: bool
 
 
@@ -334,12 +337,11 @@ def erasure_plans(now: dt.datetime) -> list[ErasurePlan]:
 
 def _plan(event: Any, now: dt.datetime) -> ErasurePlan:
     is_planned, time_left = event.erase_at < NEVER, event.erase_at - now
-    left = counted(time_left.days, "day", "days") if time_left.days else "less than a day"
     return ErasurePlan(
         event=event,
-        people=people(event.people),
+        people=event.people,
         ended=moment(event.last_ended_at, event.zone) if is_planned else "",
         when=moment(event.erase_at, event.zone) if is_planned else "",
-        left=left if is_planned and event.erase_at > now else "",
+        days_left=time_left.days if is_planned and event.erase_at > now else None,
         is_soon=time_left <= WARNING_PERIOD,
     )

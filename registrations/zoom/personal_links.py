@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from events.addresses import ascii_address
 from events.models import Event, Meeting, MeetingQuerySet
@@ -279,7 +280,7 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
     """Save each person's link, or why there is none, and release the emails that waited for it."""
     now = timezone.now()
     issued: list[tuple[int, str, str]] = []
-    unnamed = zoom_client.TryLater("Zoom said nothing of this address.")
+    unnamed = zoom_client.TryLater(_("Zoom didn't say anything about this address."))
     for link in links:
         outcome = outcomes.get(_key(link), unnamed)
         if isinstance(outcome, zoom_client.TryLater | zoom_client.MeetingFull):
@@ -287,7 +288,9 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
             _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
             continue
         is_host = getattr(outcome, "code", None) == zoom_client.HOST_CANNOT_REGISTER
-        problem = "Zoom registered this person, but gave no link. A host has to approve them."
+        problem = _(
+            "Zoom registered this person but gave us no link. A host has to approve them in Zoom."
+        )
         if isinstance(outcome, zoom_client.ZoomError):
             problem = str(outcome)
         elif 0 < len(outcome.join_url) <= MAX_URL_LENGTH:

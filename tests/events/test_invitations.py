@@ -77,7 +77,7 @@ def test_page_of_zoom_that_lets_no_one_in_is_rejected(url):
     "text", ["", "zoom 123", "http://zoom.us/j/1", "javascript:a", "https://["]
 )
 def test_text_without_a_link_is_rejected(text):
-    with pytest.raises(ValidationError, match="Paste the whole https:// link"):
+    with pytest.raises(ValidationError, match="Paste the whole link, starting with https://"):
         read_invitation(text)
 
 

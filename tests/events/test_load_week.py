@@ -299,8 +299,7 @@ def test_command_reports_an_existing_week() -> None:
     load("--starting", "2021-10-16")
     before = all_rows()
     assert load("--starting", "2021-10-16") == (
-        "Drop LWOP Strategy Week is there already, at /drop-lwop-2021-10-16/, "
-        "and was left as it is.\n"
+        "Drop LWOP Strategy Week already exists, at /drop-lwop-2021-10-16/. Nothing was changed.\n"
     )
     assert all_rows() == before
 
@@ -311,8 +310,8 @@ def test_command_without_a_date_creates_the_next_week_once_the_last_is_over() ->
     before = all_rows()
     with time_machine.travel(utc("2026-11-23T20:00"), tick=False):
         assert load() == (
-            "Drop LWOP Strategy Week is there already, at /drop-lwop-2026-11-28/, "
-            "and was left as it is.\n"
+            "Drop LWOP Strategy Week already exists, at /drop-lwop-2026-11-28/. "
+            "Nothing was changed.\n"
         )
     assert all_rows() == before
     with time_machine.travel(utc("2026-12-06T20:00"), tick=False):

@@ -247,7 +247,7 @@ def test_waitlist_is_counted_separately(week, opening):
     full_opening(week, opening)
     (tally,) = access_needs.tallies(access_needs.active_needs(timezone.now()))
     assert (tally.requested, tally.waiting) == (1, 1)
-    assert tally.rest == "1 of people on the waiting list"
+    assert tally.rest == "1 from people on the waitlist"
     arranged()
     (tally,) = access_needs.tallies(access_needs.active_needs(timezone.now()))
     assert (tally.requested, tally.arranged, tally.confirmed, tally.waiting) == (0, 1, 0, 1)
@@ -452,10 +452,10 @@ def test_list_shows_open_needs_by_session(organizer, week, opening, later):
     sign_up(week, "Dan D", needs=["asl"], sessions=[later])
     arranged(seat__registration__name="Dan D")
     page = organizer.get(LIST).content.decode()
-    assert page.count("1 still open</b> for ") == 2
-    assert "1 arranged, to be confirmed" in page
-    assert "1 of people on the waiting list" in page
-    assert "On the waiting list" in page
+    assert page.count("1 to arrange</b> for ") == 2
+    assert "1 arranged but not confirmed yet" in page
+    assert "1 from people on the waitlist" in page
+    assert "On the waitlist" in page
     assert "Large print &amp; O&#x27;Brien" in page
     assert page.count(day(opening.starts_at, opening.event.zone)) == 1
     assert page.count(short_day(opening)) == 2
@@ -476,12 +476,12 @@ def test_actions_lead_from_requested_to_confirmed(organizer, week, opening):
     asl, captions = AccessNeed.objects.order_by("kind")
     assert "1 need marked as arranged." in act(organizer, "arrange", asl)
     page = act(organizer, "confirm", asl, captions)
-    assert "A mail is on its way to 1 person." in page
-    assert "1 need left out: not arranged yet" in page
+    assert "An email is on its way to 1 person." in page
+    assert "1 need was skipped: not arranged yet" in page
     assert needs(alice) == {("asl", "opening", "confirmed"), ("captions", "opening", "requested")}
     page = act(organizer, "confirm", asl)
     assert "on its way" not in page
-    assert "1 need to be arranged again." in act(organizer, "reopen", asl, captions)
+    assert "1 need set back to requested." in act(organizer, "reopen", asl, captions)
     assert needs(alice) == {("asl", "opening", "requested"), ("captions", "opening", "requested")}
     assert alice.mails.filter(kind="access").count() == 1
 
@@ -525,7 +525,7 @@ def test_list_takes_the_same_queries_for_any_number_of_needs(
 def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
     sign_up(week, needs=["captions", "asl"], sessions=[opening])
     arranged(kind="captions")
-    notice = f"1 access need still open</b> for {day(opening.starts_at, opening.event.zone)}"
+    notice = f"1 access need to arrange</b> for {day(opening.starts_at, opening.event.zone)}"
     ahead = opening.starts_at - dt.timedelta(days=7)
     user = organizer.get("/admin/").wsgi_request.user
     for moment, is_shown in [
@@ -539,7 +539,10 @@ def test_first_page_shows_open_needs_of_the_next_week(organizer, week, opening):
     arranged()
     with time_machine.travel(ahead, tick=False):
         organizer.force_login(user)
-        assert "2 arranged, but not confirmed" in organizer.get("/admin/").content.decode()
+        assert (
+            "2 access needs arranged but not confirmed yet"
+            in organizer.get("/admin/").content.decode()
+        )
         access_needs.confirm(needs=all_needs())
         assert "See who needs what" not in organizer.get("/admin/").content.decode()
 

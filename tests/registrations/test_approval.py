@@ -622,14 +622,14 @@ def four(someone) -> list[Registration]:
 def test_list_says_how_everyone_stands_and_finds_them(admin_client, four):
     page = admin_client.get(PEOPLE).content.decode()
     shown = re.findall(r'field-coming[^>]*>(?:<b class="badge">)?([^<]+)', page)
-    assert sorted(shown) == ["Canceled", "Declined", "Waits for your yes", "Yes"]
+    assert sorted(shown) == ["Canceled", "Coming", "Declined", "Waiting for approval"]
     found = {"yes": ["Bob"], "pending": ["Alice"], "declined": ["Charlie"], "canceled": ["Dora"]}
     assert {word: listed(admin_client, f"?coming={word}") for word in found} == found
 
 
 def test_list_counts_those_who_wait_and_leads_to_them(admin_client, week, four):
     page = admin_client.get(PEOPLE).content.decode()
-    assert f'<b class="warning">1 person</b> waits for your yes to {week.name}' in page
+    assert f'<b class="warning">1 person</b> is waiting for approval for {week.name}' in page
     link = re.search(r'href="(\?event__id__exact=\d+&amp;coming=pending)"', page)[1]
     assert listed(admin_client, link.replace("&amp;", "&")) == ["Alice"]
     sign_up(week, "Erin E")
@@ -639,22 +639,22 @@ def test_list_counts_those_who_wait_and_leads_to_them(admin_client, week, four):
 @pytest.mark.once
 def test_list_says_nothing_when_nobody_waits(admin_client, someone):
     someone("approved")
-    assert "for your yes to" not in admin_client.get(PEOPLE).content.decode()
+    assert "waiting for approval for" not in admin_client.get(PEOPLE).content.decode()
 
 
 @pytest.mark.once
 def test_approving_in_bulk_says_how_many(admin_client, four):
     shown = act(admin_client, Registration, "approve", *four)
     assert "2 people approved. Their links are on the way." in shown
-    assert "2 left out: approved already, or canceled." in shown
+    assert "2 were skipped: already approved, or canceled." in shown
     assert listed(admin_client, "?coming=yes") == ["Alice", "Bob", "Charlie"]
 
 
 @pytest.mark.once
 def test_declining_in_bulk_says_how_many(admin_client, four):
     shown = act_surely(admin_client, "decline", *four)
-    assert "3 people declined. Links they had no longer work" in shown
-    assert "1 left out: declined already." in shown
+    assert "3 people declined. Any links they had no longer work" in shown
+    assert "1 was skipped: already declined." in shown
     assert listed(admin_client, "?coming=declined") == ["Alice", "Bob", "Charlie"]
     assert set(Registration.objects.values_list("approval", flat=True)) == {"declined"}
 
@@ -665,14 +665,14 @@ def test_approving_from_the_filtered_list_leaves_nobody_out(admin_client, week):
     fields = {"action": "approve", "_selected_action": [alice.pk]}
     page = admin_client.post(f"{PEOPLE}?coming=pending", fields, follow=True).content.decode()
     assert "1 person approved." in page
-    assert "left out" not in page
+    assert "skipped" not in page
 
 
 @pytest.mark.once
 def test_declining_is_asked_once_more_only_where_links_would_end(admin_client, four):
     alice, bob, *_others = four
     asked = act(admin_client, Registration, "decline", alice, bob)
-    assert "Decline 1 person who had your yes?" in asked
+    assert "Decline 1 person who was approved?" in asked
     assert "Bob B" in asked
     assert "Alice A" not in asked
     assert listed(admin_client, "?coming=declined") == ["Charlie"]
@@ -722,7 +722,7 @@ def test_page_of_someone_who_was_never_asked_for_has_no_buttons(admin_client, so
     for person in (alice, bob):
         assert 'name="do"' not in admin_client.get(path(person)).content.decode()
     Registration.objects.update(decided_at=None)
-    assert "Not asked for" in admin_client.get(path(alice)).content.decode()
+    assert "Not required" in admin_client.get(path(alice)).content.decode()
 
 
 @pytest.mark.once
@@ -775,8 +775,8 @@ def test_saving_a_page_takes_back_nothing_that_was_decided_meanwhile(
 @pytest.mark.parametrize(
     ("word", "shown"),
     [
-        ("approved", "New links go to right@example.org"),
-        ("pending", "We tell right@example.org that you look at the registration first."),
+        ("approved", "New links are on their way to right@example.org"),
+        ("pending", "We'll tell right@example.org that you review each registration first."),
         ("declined", None),
     ],
 )
@@ -806,7 +806,7 @@ def test_renewing_links_is_asked_once_more(admin_client, week):
     listed = reverse("admin:registrations_registration_changelist")
     chosen = {"action": "renew_links", "_selected_action": [alice.pk, bob.pk], "select_across": "1"}
     page = unescape(admin_client.post(listed, chosen).content.decode())
-    assert "Take the links of 1 person away?" in page
+    assert "Replace the links of 1 person?" in page
     assert f'name="_selected_action" value="{bob.pk}"' in page
     assert 'name="select_across" value="1"' in page
     assert f"<li>{bob}" not in page
@@ -822,7 +822,7 @@ def test_links_in_wrong_hands_are_renewed_in_bulk(admin_client, week):
     tokens = dict(Registration.objects.values_list("pk", "token"))
     shown = act_surely(admin_client, "renew_links", alice, bob, charlie)
     assert "New links are on their way to 2 people" in shown
-    assert "1 left out: declined, or canceled." in shown
+    assert "1 was skipped: declined or canceled." in shown
     now = dict(Registration.objects.values_list("pk", "token"))
     assert {pk for pk in now if now[pk] != tokens[pk]} == {alice.pk, charlie.pk}
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
@@ -835,9 +835,9 @@ def test_links_are_renewed_once_however_often_it_is_pressed(admin_client, someon
     pressed = {"action": "renew_links", "_selected_action": [alice.pk], "sure": sure_of(page)}
     shown = [admin_client.post(PEOPLE, pressed, follow=True).text for _time in range(2)]
     once = Registration.objects.get().token
-    assert "What you chose has changed since. Please look again." in shown[1]
-    assert "What you chose has changed since." not in page + shown[0]
-    assert "Take the links of 1 person away?" in shown[1]
+    assert "Your selection has changed. Please check it again." in shown[1]
+    assert "Your selection has changed." not in page + shown[0]
+    assert "Replace the links of 1 person?" in shown[1]
     assert (once == alice.token, alice.mails.filter(kind="links").count()) == (False, 2)
     assert Registration.objects.get().token == once
     assert sure_of(shown[1]) != sure_of(page)

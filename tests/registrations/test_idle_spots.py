@@ -361,7 +361,7 @@ def test_admin_says_what_correcting_an_address_gave_back(admin_client, small):
     bounce(bob)
     tasks.queue_due_mails()
     assert waitlist(small) == ["Bob"]
-    assert f"{small} is full: they had a place there, and are now first in line." in save_email(
+    assert f"{small} is full. They lost their spot there and are now first in line." in save_email(
         admin_client, bob
     )
     signup.cancel(registration=alice.registration)
@@ -373,9 +373,9 @@ def test_admin_says_that_someone_has_their_spot_back(admin_client, small):
     bounce(alice)
     tasks.queue_due_mails()
     page = admin_client.get(f"/admin/registrations/registration/{alice.registration_id}/change/")
-    assert "On the waiting list: their place went to the next in line" in page.text
+    assert "On the waitlist: their spot went to the next person in line" in page.text
     signup.cancel(registration=bob.registration)
-    assert f"They have their place in {small} back." in save_email(admin_client, alice)
+    assert f"They have their spot in {small} back." in save_email(admin_client, alice)
 
 
 def save_email(admin_client: Client, seat: Seat) -> str:
@@ -488,17 +488,17 @@ def invented(small: Session) -> list[Seat]:
 def test_organizers_find_spots_of_people_who_may_not_exist(admin_client, invented, small):
     shown = admin_client.get("/admin/").text
     link = f"{SEATS_PAGE}?session={small.pk}&amp;state__exact=seated&amp;idle=any"
-    assert f'<a href="{link}">2 places may be unused</a>' in shown
-    assert f'<a href="{link}">2 places may be unused</a>' in admin_client.get(SEATS_PAGE).text
+    assert f'<a href="{link}">2 spots may be unused</a>' in shown
+    assert f'<a href="{link}">2 spots may be unused</a>' in admin_client.get(SEATS_PAGE).text
     for value, names in {"any": "AB", "bounced": "A", "unused": "AB"}.items():
         found = admin_client.get(f"{SEATS_PAGE}?state__exact=seated&idle={value}")
         rows = found.context["cl"].result_list
         assert {seat.registration.name[0] for seat in rows} == set(names)
     visited(invented[1])
-    assert f'<a href="{link}">1 place may be unused</a>' in admin_client.get("/admin/").text
+    assert f'<a href="{link}">1 spot may be unused</a>' in admin_client.get("/admin/").text
     visited(invented[0])
     # It is still known that their email came back.
-    assert "1 place may be unused" in admin_client.get("/admin/").text
+    assert "1 spot may be unused" in admin_client.get("/admin/").text
 
 
 def test_freeing_spots_promotes_who_waits_and_says_so(admin_client, invented, small):
@@ -506,15 +506,15 @@ def test_freeing_spots_promotes_who_waits_and_says_so(admin_client, invented, sm
     shown = free(admin_client, *invented, query=query)
     assert (seated(small), waitlist(small)) == ({"Charlie", "Dora"}, ["Alice", "Bob"])
     assert (
-        "2 people moved to the end of the line. Their places go to the first in it. "
-        "Their own page says so, and 1 person gets an email."
+        "2 people moved to the end of the waitlist. Their spots go to the first people on it. "
+        "Their own pages say so. 1 person gets an email."
     ) in shown
-    assert "left out" not in shown
+    assert "skipped" not in shown
     assert [mail.registration.name for mail in OutgoingMail.objects.filter(state="waiting")] == [
         *("Bob Adams", "Dora Adams", "Charlie Adams")
     ]
     listed = admin_client.get(SEATS_PAGE).text
-    assert "<b>Number 1 in line</b>, had a place" in listed
+    assert "<b>Number 1 in line</b>, had a spot" in listed
     assert "Email came back" in listed
     assert "You had a spot here, but it went to the next person in line." in my_page(invented[1])
 
@@ -523,8 +523,11 @@ def test_only_as_many_spots_are_freed_as_people_wait_for(admin_client, invented,
     signup.cancel(registration=Registration.objects.get(name="Dora Adams"))
     shown = free(admin_client, *invented)
     assert (seated(small), waitlist(small)) == ({"Alice", "Charlie"}, ["Bob"])
-    assert "1 person moved to the end of the line. Their place goes to the first in it." in shown
-    assert "1 left out: they wait already" in shown
+    assert (
+        "1 person moved to the end of the waitlist. Their spot goes to the first person on it."
+        in shown
+    )
+    assert "1 was skipped: they&#x27;re on the waitlist already" in shown
     assert promoted(invented[0]) == promoted(invented[1]) == 0
 
 

@@ -73,22 +73,21 @@ def run_command(capsys) -> tuple[object, str]:
 
 def test_page_says_that_all_is_well(admin, week, alive):
     page = shown(admin.get(PAGE))
-    assert "All is well. Worker and beat are alive" in page
-    assert "A worker alive last sign: 7 seconds ago (Oct 1, 2026, 8:59 AM PDT)" in page
-    assert "What waits Nothing." in page
-    assert "What failed, and why Nothing in the last 14 days." in page
+    assert "All is well. The worker and the scheduler are running" in page
+    assert "Worker running last seen: 7 seconds ago (Oct 1, 2026, 8:59 AM PDT)" in page
+    assert "Waiting No emails are waiting." in page
+    assert "What failed and why Nothing failed in the last 14 days." in page
 
 
 def test_page_starts_with_the_complaints_and_shows_what_failed(admin, troubled):
     page = shown(admin.get(PAGE))
-    assert page.index("1 mail waits for more than a quarter of an hour.") < page.index("As of")
-    assert "A worker silent last sign: never" in page
+    assert page.index("1 email has been waiting for more than 15 minutes.") < page.index("As of")
+    assert "Worker not running last seen: never" in page
     assert (
-        "Links and schedule 1 email , the oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)"
-        in page
+        "Links and schedule 1 email , oldest queued 2 hours ago (Oct 1, 2026, 7:00 AM PDT)" in page
     )
     assert "1 email ConnectionRefusedError: [Errno 111] Connection refused" in page
-    assert "1 email No reason was given. 1 email 550 No such user" in page
+    assert "1 email No reason given. 1 email 550 No such user" in page
     assert "All is well" not in page
 
 
@@ -118,7 +117,7 @@ def test_test_emails_are_listed_like_others(admin, week, alive, capsys):
         key="test/2", kind="test", state="failed", last_error="550 No such user"
     )
     page = shown(admin.get(PAGE))
-    assert "Test announcement 1 email , the oldest queued just now" in page
+    assert "Test announcement 1 email , oldest queued just now" in page
     assert "1 email 550 No such user" in page
     code, out = run_command(capsys)
     assert code == 0
@@ -146,10 +145,13 @@ def test_page_works_without_an_event(admin):
 
 
 def test_first_page_shows_complaints_only_if_there_are_any(admin, week, alive):
-    assert "The site needs you" not in admin.get("/admin/").content.decode()
+    assert "The site needs your attention" not in admin.get("/admin/").content.decode()
     Heartbeat.objects.filter(process="beat").delete()
     page = shown(admin.get("/admin/"))
-    assert "The site needs you The beat has given no sign for a minute or more: start it." in page
+    assert (
+        "The site needs your attention The email scheduler (Celery's beat) hasn't been running for "
+        "a minute or more. Start it."
+    ) in page
 
 
 def test_first_page_shows_complaints_only_with_permission_to_see_emails(
@@ -157,7 +159,7 @@ def test_first_page_shows_complaints_only_with_permission_to_see_emails(
 ):
     user = django_user_model.objects.create_user("v", "v@example.org", "x", is_staff=True)
     client.force_login(user)
-    assert "The site needs you" not in client.get("/admin/").content.decode()
+    assert "The site needs your attention" not in client.get("/admin/").content.decode()
 
 
 # The command
@@ -168,29 +170,29 @@ def test_command_exits_with_0_when_all_is_well(week, alive, capsys):
     assert (code, out) == (
         0,
         """\
-Mail on Oct 1, 2026, 9:00 AM PDT
+Email status on Oct 1, 2026, 9:00 AM PDT
 All is well.
 
-Who is alive, by their last sign
-  A worker  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
-  The beat  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+Last seen
+  Worker     7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
+  Scheduler  7 seconds ago (Oct 1, 2026, 8:59 AM PDT)
 
-Mails so far
+Emails so far
   Waiting           0
   Paused            0
   Sent              0
   Failed            0
   Came back         0
-  Reported as spam  0
+  Marked as spam    0
   No longer needed  0
 
-What waits, and the oldest since when
+Waiting, and when the oldest was queued
   nothing
 
-What failed in the last 14 days, and why
+What failed in the last 14 days and why
   nothing
 
-What the last tries came to, of mails that wait
+What went wrong in the last tries of waiting emails
   nothing
 """,
     )
@@ -201,34 +203,34 @@ def test_command_exits_with_1_when_there_are_complaints(troubled, capsys):
     assert (code, out) == (
         1,
         """\
-Mail on Oct 1, 2026, 9:00 AM PDT
-The beat has given no sign for a minute or more: start it. Without it nobody can tell whether a \
-worker is alive.
-1 mail waits because the mail server cannot be used. The last try came to: \
+Email status on Oct 1, 2026, 9:00 AM PDT
+The email scheduler (Celery's beat) hasn't been running for a minute or more. Start it. Without it \
+we can't tell whether a worker is running.
+1 email is waiting because we can't use the mail server. The last try said: \
 ConnectionRefusedError: [Errno 111] Connection refused
-1 mail waits for more than a quarter of an hour.
+1 email has been waiting for more than 15 minutes.
 
-Who is alive, by their last sign
-  A worker  never
-  The beat  never
+Last seen
+  Worker     never
+  Scheduler  never
 
-Mails so far
+Emails so far
   Waiting           1
   Paused            0
   Sent              0
   Failed            1
   Came back         1
-  Reported as spam  0
+  Marked as spam    0
   No longer needed  0
 
-What waits, and the oldest since when
+Waiting, and when the oldest was queued
   1 email: Links and schedule  2 hours ago (Oct 1, 2026, 7:00 AM PDT)
 
-What failed in the last 14 days, and why
-  1 email  no reason was given
+What failed in the last 14 days and why
+  1 email  no reason given
   1 email  550 No such user
 
-What the last tries came to, of mails that wait
+What went wrong in the last tries of waiting emails
   1 email  ConnectionRefusedError: [Errno 111] Connection refused
 """,
     )
@@ -285,13 +287,13 @@ def test_worker_is_reported_when_it_has_been_silent_for_too_long(
     worker.update(seen_at=NOW - silent_after + dt.timedelta(seconds=1))
     assert complaints() == []
     worker.update(seen_at=NOW - silent_after)
-    assert complaints() == ["No worker has given a sign for a minute or more: start one."]
+    assert complaints() == ["No worker has been running for a minute or more. Start one."]
 
 
 def test_unreachable_mail_server_is_reported_at_once(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
     (complaint,) = complaints()
-    assert complaint.startswith("1 mail waits because the mail server cannot be used.")
+    assert complaint.startswith("1 email is waiting because we can't use the mail server.")
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_unreachable_mail_server_is_reported_at_once(week, alive):
     [
         (
             f"{RENDER_FAILED_PREFIX}KeyError('name')",
-            ["1 mail waits because of a fault of ours: see the worker's log."],
+            ["1 email is waiting because of an error in this site. See the worker's log."],
         ),
         ("Postmark API response 422 (Unprocessable Entity)", []),
         ("452 4.2.2 Mailbox full", []),
@@ -317,7 +319,7 @@ def test_unreachable_server_is_quoted_among_many_other_errors(week, alive):
         waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
     waiting_mail(week, last_error=REFUSED)
     assert complaints() == [
-        "1 mail waits because the mail server cannot be used. The last try came to: "
+        "1 email is waiting because we can't use the mail server. The last try said: "
         "ConnectionRefusedError: [Errno 111] Connection refused"
     ]
 
@@ -337,7 +339,7 @@ def test_full_mailbox_is_not_reported(week, alive):
 def test_email_that_was_never_attempted_is_late(week, alive):
     hours_ago = NOW - dt.timedelta(hours=5)
     waiting_mail(week, created_at=hours_ago, due_at=hours_ago)
-    assert complaints() == ["1 mail waits for more than a quarter of an hour."]
+    assert complaints() == ["1 email has been waiting for more than 15 minutes."]
 
 
 @pytest.mark.parametrize(("sent_minutes_ago", "late"), [(1, 0), (20, 1)])
@@ -352,7 +354,7 @@ def test_announcement_is_late_only_if_no_email_is_sent(week, alive, sent_minutes
 def test_many_failures_in_a_day_are_reported(week, alive):
     for number in range(5):
         waiting_mail(week, f"P{number} X", state="failed", last_error="550 No such user")
-    assert complaints() == ["5 mails of the last day failed or came back, 0 were sent."]
+    assert complaints() == ["In the last day, 5 emails failed or came back (0 sent)."]
 
 
 def test_failing_erasure_is_reported_a_day_later(week, alive):
@@ -368,8 +370,8 @@ def test_failing_erasure_is_reported_a_day_later(week, alive):
     minute = dt.timedelta(minutes=1)
     assert complaints(due + erasure.OVERDUE - minute) == []
     assert complaints(due + erasure.OVERDUE) == [
-        "The personal data of 2 people should have been erased by itself more than a day ago, and "
-        "was not: the worker's log says why."
+        "The personal data of 2 people should have been erased more than a day ago. The worker's "
+        "log says why it wasn't."
     ]
     erasure.erase_expired(due + erasure.OVERDUE)
     assert complaints(due + erasure.OVERDUE) == []

@@ -481,7 +481,7 @@ def test_kind_cannot_change_once_people_have_answered(organizer, week):
     sign_up(week, answers={question: ["Meat"]})
     found = admin_errors(organizer.post(page_of(question), entered(week, kind="short")))
     assert list(found) == ["kind"]
-    assert "Untick “asked”" in found["kind"][0]
+    assert "Uncheck “asked”" in found["kind"][0]
     question.refresh_from_db()
     assert question.kind == "choices"
 
@@ -493,7 +493,7 @@ def test_chosen_choice_cannot_be_removed(organizer, week, kind, given):
     found = admin_errors(
         organizer.post(page_of(question), entered(week, kind=kind, choices="Fish\nVegan"))
     )
-    assert found == {"choices": ["People have chosen this, so it has to stay as it is: “Meat”"]}
+    assert found == {"choices": ["People have chosen this, so it can't change: “Meat”"]}
     more = entered(week, kind=kind, choices="Fish\nMeat\nVegan")
     assert organizer.post(page_of(question), more).status_code == 302
     question.refresh_from_db()
@@ -504,8 +504,8 @@ def test_answered_question_cannot_be_deleted(organizer, week):
     question = ask(week, text=HOSTILE)
     sign_up(week, answers={question: "a"})
     page = organizer.get(f"/admin/registrations/question/{question.pk}/delete/").content.decode()
-    assert "was answered by 1 person" in page
-    assert "untick “asked”" in page
+    assert "1 person answered" in page
+    assert "uncheck “asked”" in page
     assert "<script>alert" not in page
     organizer.post(f"/admin/registrations/question/{question.pk}/delete/", {"post": "yes"})
     action = {"action": "delete_selected", "_selected_action": [question.pk], "post": "yes"}
@@ -538,7 +538,7 @@ def test_answers_are_counted_for_organizers(organizer, week):
     assert questions.tally(text) == []
     page = organizer.get(f"/admin/registrations/question/{text.pk}/answers/").content.decode()
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in page
-    assert "Answered by 1 person" in page
+    assert "1 person answered" in page
     assert "not counted" not in page
     page = organizer.get(f"/admin/registrations/question/{one.pk}/answers/").content.decode()
     assert "<dt>2</dt><dd>Meat</dd>" in page

@@ -447,11 +447,11 @@ def test_tally_counts_the_progress_of_people(personal, opening):
         without_link=3,
         reasons=Counter(
             {
-                EmailStatus.CAME_BACK.label: 1,
-                EmailStatus.REFUSED.label: 1,
-                EmailStatus.ON_ITS_WAY.label: 1,
-                LinkStatus.REFUSED.label: 1,
-                LinkStatus.WANTED.label: 1,
+                str(EmailStatus.CAME_BACK.label): 1,
+                str(EmailStatus.REFUSED.label): 1,
+                str(EmailStatus.ON_ITS_WAY.label): 1,
+                str(LinkStatus.REFUSED.label): 1,
+                str(LinkStatus.WANTED.label): 1,
             }
         ),
     )
@@ -517,11 +517,11 @@ def test_people_can_be_filtered_and_searched(week, four, asked, expected):
 def test_seat_shows_the_last_error_of_what_its_status_is_about(week, opening):
     alice = mailed(sign_up(week), "failed")
     alice.mails.update(last_error="550 No such user")
-    assert seat_of(alice, opening).reasons == {EmailStatus.REFUSED.label: "550 No such user"}
+    assert seat_of(alice, opening).reasons == {str(EmailStatus.REFUSED.label): "550 No such user"}
     mail(alice, state="waiting", last_error="451 Later")
-    assert seat_of(alice, opening).reasons == {EmailStatus.ON_ITS_WAY.label: "451 Later"}
+    assert seat_of(alice, opening).reasons == {str(EmailStatus.ON_ITS_WAY.label): "451 Later"}
     mail(alice, state="bounced", last_error="Mailbox full")
-    assert seat_of(alice, opening).reasons == {EmailStatus.CAME_BACK.label: "Mailbox full"}
+    assert seat_of(alice, opening).reasons == {str(EmailStatus.CAME_BACK.label): "Mailbox full"}
 
 
 # Fixing
@@ -715,7 +715,7 @@ def test_page_names_who_has_no_working_link_and_why(admin_client, week, opening)
     page = shown(answer)
     assert f"Next: {opening.title}" in page
     assert "9:00 AM to 1:00 PM P" in page
-    assert "1 person has no working link for it, of 2 people who come." in page
+    assert "1 person without a working link, out of 2 people registered." in page
     assert "1: Mail refused" in page
     assert "Bob O'Brien & Co Mail refused: 550 No such user" in page
     assert f'href="{path(bob)}"' in answer.content.decode()
@@ -737,7 +737,7 @@ def test_page_names_fifty_people_and_links_to_the_others(admin_client, week, ope
     assert len(lacking(opening)) == MAX_NAMED + 3
     answer = admin_client.get(page_of(week))
     assert names(row.person for row in answer.context["named"]) == lacking(opening)[:MAX_NAMED]
-    assert "And 3 people more: see them all in the table" in shown(answer)
+    assert "And 3 more people: see them all in the table" in shown(answer)
     others = admin_client.get(page_of(week) + link(answer, "see them all in the table"))
     assert len(others.context["rows"]) == MAX_NAMED + 3
     assert others.context["session"] == opening
@@ -745,10 +745,10 @@ def test_page_names_fifty_people_and_links_to_the_others(admin_client, week, ope
 
 @pytest.mark.once
 def test_page_is_calm_when_nobody_lacks_a_link(admin_client, week):
-    assert "0 people come yet." in shown(admin_client.get(page_of(week)))
+    assert "0 people registered so far." in shown(admin_client.get(page_of(week)))
     mailed(sign_up(week))
     page = shown(admin_client.get(page_of(week)))
-    assert "1 person comes, and nobody lacks a working link." in page
+    assert "1 person registered, with a working link" in page
     assert "No working link for the next session" not in page
 
 
@@ -770,8 +770,8 @@ def test_pending_people_are_counted_separately(admin_client, week):
     for name in ("Alice A", "Bob B"):
         sign_up(week, name)
     page = shown(admin_client.get(page_of(week)))
-    assert "2 people wait for your yes and are not counted here: see who" in page
-    assert "0 people come yet." in page
+    assert "2 people are waiting for approval and aren't counted here: see who" in page
+    assert "0 people registered so far." in page
 
 
 @pytest.mark.once
@@ -782,8 +782,8 @@ def test_page_of_a_past_week_has_no_button(admin_client, admin_user, week):
         # The sign-in has run out meanwhile.
         admin_client.force_login(admin_user)
         answer = admin_client.get(page_of(week))
-    assert "No session is to come" in shown(answer)
-    assert "Mend all" not in shown(answer)
+    assert "No upcoming sessions" in shown(answer)
+    assert "Fix all" not in shown(answer)
     assert table(answer) == [("Alice Adams", ["Attended"] * 6)]
     assert answer.context["rows"][0].reasons == []
 
@@ -793,7 +793,7 @@ def test_event_without_sessions_has_a_page(admin_client):
     event = Event.objects.create(name="New", slug="new", host="Us")
     page = shown(admin_client.get(page_of(event)))
     assert "No session is public yet." in page
-    assert "Nobody fits." in page
+    assert "No matches" in page
 
 
 @pytest.mark.once
@@ -839,15 +839,18 @@ def test_table_of_one_session_shows_details(admin_client, personal, opening):
     Seat.objects.filter(registration__in=[alice, dora]).update(link_fetched_at=fetched_at)
     answer = admin_client.get(page_of(personal), {"session": opening.pk})
     assert table(answer) == [
-        ("Alice Adams", ["Mail accepted", "Zoom link there", "Opened Oct 16, 8:52 AM", "Attended"]),
-        ("Bob B", ["Mail came back", "No personal link yet", "Not opened", "Not seen"]),
+        (
+            "Alice Adams",
+            ["Email accepted", "Has a Zoom link", "Opened Oct 16, 8:52 AM", "Attended"],
+        ),
+        ("Bob B", ["Email came back", "No personal link yet", "Not opened", "Not seen"]),
         (
             "Dora D",
-            ["Mail accepted", "No personal link yet", "Link fetched Oct 16, 8:45 AM", "Not seen"],
+            ["Email accepted", "No personal link yet", "Link fetched Oct 16, 8:45 AM", "Not seen"],
         ),
     ]
     assert answer.context["columns"] == [
-        ("Mail", ""),
+        ("Email", ""),
         ("Zoom link", ""),
         ("Join page", ""),
         ("Attended", ""),
@@ -861,7 +864,7 @@ def test_table_has_pages_that_keep_the_filter(admin_client, week, opening):
     asked = {"session": opening.pk, "state": "no-link", "q": "n"}
     first = admin_client.get(page_of(week), asked)
     assert [name for name, _cells in table(first)] == lacking(opening)[:PER_PAGE]
-    assert f"{PER_PAGE + 6} people in Opening session" in shown(first)
+    assert f"{PER_PAGE + 6} people: Opening session" in shown(first)
     assert not link(first, "‹ Previous page")
     then = admin_client.get(page_of(week) + link(first, "Next page ›"))
     assert [name for name, _cells in table(then)] == lacking(opening)[PER_PAGE:]
@@ -890,8 +893,8 @@ def test_malformed_ids_are_not_found(admin_client, week, odd):
 def test_status_of_each_meeting_is_shown(admin_client, week, opening, second):
     Meeting.objects.filter(session=second).update(join_url="")
     first, then, *_others = admin_client.get(page_of(week)).context["sessions"]
-    assert (first[0], first[2]) == (opening, ("there", "Link pasted", False, False))
-    assert (then[0], then[2]) == (second, ("missing", "No Zoom link yet", True, False))
+    assert (first[0], first[2]) == (opening, ("Ready", "Link pasted", False, False))
+    assert (then[0], then[2]) == (second, ("Missing", "No Zoom link yet", True, False))
 
 
 @pytest.mark.once
@@ -910,9 +913,9 @@ def test_figures_of_a_session_link_to_its_people(admin_client, week, opening):
     page = admin_client.get(page_of(week)).content.decode()
     cells = re.findall(r'<td class="number" data-column="([^"]*)">(.*?)</td>', page)[:6]
     assert [(name, re.sub(r"<.*?>", "", figure)) for name, figure in cells] == [
-        ("Seated", "2"),
-        ("Links issued", "2"),
-        ("Mails accepted", "1"),
+        ("Have a spot", "2"),
+        ("Have a Zoom link", "2"),
+        ("Emails accepted", "1"),
         ("Came back", "1"),
         ("Opened", "0"),
         ("Attended", "0"),
@@ -920,7 +923,7 @@ def test_figures_of_a_session_link_to_its_people(admin_client, week, opening):
     urls = {
         name: html.unescape(found[1]) for name, figure in cells if (found := LINK.search(figure))
     }
-    assert [*urls] == ["Seated", "Came back"]
+    assert [*urls] == ["Have a spot", "Came back"]
     answer = admin_client.get(page_of(week) + urls["Came back"])
     assert [name for name, _cells in table(answer)] == ["Bob B"]
 
@@ -933,22 +936,22 @@ def test_button_says_what_it_did_and_logs_it(admin_client, week):
     url = f"{page_of(week)}?state=no-link"
     answer = admin_client.post(url)
     words = (
-        "The links are on their way again to 1 person. 1 person was mailed within the last ten "
-        "minutes: for them, try again later. 1 person is left in peace: our mail is spam to them."
+        "We're emailing links to 1 person again. 1 person got this email in the last 10 minutes. "
+        "Try again later. 1 person marked our email as spam, so we aren't emailing them."
     )
     assert (answer.status_code, answer["Location"]) == (302, url)
     assert shown_messages(answer) == [words]
     entry = LogEntry.objects.get()
-    assert (entry.get_edited_object(), entry.change_message) == (week, f"Mend all. {words}")
-    assert shown_messages(admin_client.post(url))[-1].startswith("1 person was mailed")
+    assert (entry.get_edited_object(), entry.change_message) == (week, f"Fix all. {words}")
+    assert shown_messages(admin_client.post(url))[-1].startswith("1 person got this email")
 
 
 @pytest.mark.once
 def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
     assert shown_messages(admin_client.post(page_of(personal))) == [
-        "Zoom is asked again for 1 personal link. Every meeting is compared with Zoom within a "
-        "minute."
+        "We're asking Zoom for 1 personal link again. Every meeting is checked against Zoom within "
+        "a minute."
     ]
 
 
@@ -956,7 +959,7 @@ def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
 def test_button_says_that_there_was_nothing_to_do(admin_client, week):
     sign_up(week)
     assert shown_messages(admin_client.post(page_of(week))) == [
-        "There was nothing to mend: what is missing is on its way already."
+        "There's nothing to fix: what's missing is already on its way."
     ]
 
 
@@ -964,8 +967,8 @@ def test_button_says_that_there_was_nothing_to_do(admin_client, week):
 def test_viewers_see_the_board_without_the_button(viewer, week):
     alice = long_ago(mailed(sign_up(week), "failed"))
     page = viewer.get(page_of(week))
-    assert "1 person has no working link" in shown(page)
-    assert "Mend all" not in shown(page)
+    assert "1 person without a working link" in shown(page)
+    assert "Fix all" not in shown(page)
     assert viewer.post(page_of(week)).status_code == 403
     assert waiting_kinds(alice) == []
 
@@ -1003,10 +1006,10 @@ def first_page(client) -> str:
 @pytest.mark.once
 def test_first_page_shows_readiness(admin_client, week, opening):
     alice = sign_up(week)
-    see = "See who has a working link, and who came"
+    see = "See who has a working link and who came"
     assert f"1 person has no working link for {opening.title}. {see}" in first_page(admin_client)
     mailed(alice)
-    assert f"Nobody lacks a working link for {opening.title}. {see}" in first_page(admin_client)
+    assert f"Everyone has a working link for {opening.title}. {see}" in first_page(admin_client)
     with time_machine.travel(week.sessions.last().ends_at + HOUR):
         assert "working link" not in first_page(admin_client)
 
@@ -1049,6 +1052,6 @@ def test_button_works_on_a_phone(new_page, live_server, admin_client, personal, 
         violations = found.response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []
         assert overflow(page) == 0
-    page.get_by_role("button", name="Mend all").click()
-    page.get_by_text("The links are on their way again to 1 person.").wait_for()
+    page.get_by_role("button", name="Fix all").click()
+    page.get_by_text("We're emailing links to 1 person again.").wait_for()
     assert waiting_kinds(alice) == ["links"]

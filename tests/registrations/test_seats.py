@@ -457,7 +457,7 @@ SEATS_PAGE = "/admin/registrations/seat/"
 def test_organizers_see_the_waitlist_in_order(admin_client, small, django_assert_max_num_queries):
     register(small, "Alice", "Bob", "Charlie", "Dora")
     page = admin_client.get(f"{SEATS_PAGE}?session={small.pk}").text
-    assert "2 of 2 places taken" in page
+    assert "2 of 2 spots taken" in page
     assert "2 waiting" in page
     assert page.index("Number 1 in line") < page.index("Number 2 in line")
     found = admin_client.get(f"{SEATS_PAGE}?q=dora").text
@@ -470,26 +470,28 @@ def test_organizers_see_the_waitlist_in_order(admin_client, small, django_assert
 def test_organizers_overrule_the_waitlist(admin_client, small):
     alice, _bob, _charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     page = do(admin_client, "give_place", dora, alice)
-    assert "1 person called." in page
-    assert "1 left out: they have a place already." in page
+    assert "1 person now has a spot" in page
+    assert "1 was skipped: they already have a spot." in page
     assert seated(small) == {"Alice", "Bob", "Dora"}
     assert "1 person moved to the end" in do(admin_client, "move_to_waiting", alice)
     assert waitlist(small) == ["Charlie", "Alice"]
-    assert "1 place taken." in do(admin_client, "take_out", dora)
+    assert "1 spot freed." in do(admin_client, "take_out", dora)
     assert seated(small) == {"Bob", "Charlie"}
     history = admin_client.get(
         f"/admin/registrations/registration/{dora.registration_id}/history/"
     ).text
-    assert f"Given a place. ({small.title})" in history
-    assert f"Taken out of {small.title}." in history
+    assert f"Got a spot in {small.title}." in history
+    assert f"Removed from {small.title}." in history
 
 
 def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
     *_others, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
     shown = do(admin_client, "give_place", charlie, dora)
-    assert "1 person called. The link is on its way" in shown
-    assert "1 person given a place: they get their links once you approve them." in shown
+    assert (
+        "1 person now has a spot, even if the session is full. Their link is on its way." in shown
+    )
+    assert "1 person now has a spot. They&#x27;ll get their link once you approve them." in shown
     assert list(OutgoingMail.objects.filter(kind="promoted")) == [
         charlie.registration.mails.get(kind="promoted")
     ]
@@ -502,8 +504,8 @@ def test_no_one_is_removed_from_a_session_that_is_over(admin_client, admin_user,
     with time_machine.travel(small.ends_at, tick=False):
         admin_client.force_login(admin_user)
         shown = do(admin_client, "take_out", alice, bob)
-    assert "2 left out: the session is over." in shown
-    assert "taken. Their links" not in shown
+    assert "2 were skipped: the session is over." in shown
+    assert "freed. Their link" not in shown
     assert Seat.objects.filter(attended=True).count() == 2
 
 

@@ -108,7 +108,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
     fits(organizer)
     asked = Question.objects.get(text="What do you bring?")
     organizer.goto(f"{ADMIN}/question/{asked.pk}/answers/")
-    says(organizer, "Answered by 1 person")
+    says(organizer, "1 person answered")
     says(organizer, "Food; Law")
 
     organizer.goto(f"{ADMIN}/registration/")
@@ -126,7 +126,7 @@ def test_need_from_requested_to_confirmed(organizer, week, opening):
     alice = sign_up(week, needs=["asl"], sessions=[opening])
     OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
     organizer.goto("/admin/")
-    says(organizer, "1 access need still open")
+    says(organizer, "1 access need to arrange")
     fits(organizer)
     organizer.get_by_role("link", name="See who needs what").click()
     organizer.get_by_role("textbox", name="Note").fill("Dora signs")
@@ -136,10 +136,10 @@ def test_need_from_requested_to_confirmed(organizer, week, opening):
     says(organizer, "1 need marked as arranged.")
     expect(organizer.get_by_role("textbox", name="Note")).to_have_value("Dora signs")
     organizer.goto("/admin/")
-    says(organizer, "1 arranged, but not confirmed")
+    says(organizer, "1 access need arranged but not confirmed yet")
     organizer.get_by_role("link", name="See who needs what").click()
     do(organizer, "Confirm to the people by mail", "Alice Adams")
-    says(organizer, "A mail is on its way to 1 person.")
+    says(organizer, "An email is on its way to 1 person.")
     fits(organizer)
     organizer.goto("/admin/")
     expect(organizer.get_by_role("link", name="See who needs what")).to_have_count(0)
@@ -157,9 +157,9 @@ def test_places_are_given_taken_and_made(organizer, week, opening):
         sign_up(week, name, sessions=[opening])
 
     def hold(capacity: int) -> None:
-        """Set the number of places, and let the sweep call who fits."""
+        """Set the number of spots, and let the sweep promote people."""
         organizer.goto(f"/admin/events/session/{opening.pk}/change/")
-        organizer.get_by_label("Places:").fill(str(capacity))
+        organizer.get_by_label("Spots:").fill(str(capacity))
         organizer.get_by_role("button", name="Save", exact=True).click()
         says(organizer, "was changed successfully")
         seats.promote_all_waiting(timezone.now())
@@ -169,26 +169,26 @@ def test_places_are_given_taken_and_made(organizer, week, opening):
         return "".join(seat.registration.name[0] for seat in found)
 
     organizer.goto("/admin/")
-    says(organizer, "2 people wait for a place")
+    says(organizer, "2 people are on a waitlist")
     organizer.get_by_role("link", name=f"2 for {opening}").click()
     expect(organizer.locator("#result_list tbody tr")).to_have_count(2)
     says(organizer, "Number 2 in line")
     fits(organizer)
     hold(2)
     assert seated() == "AB"
-    # Whoever has a place keeps it.
+    # Everyone who has a spot keeps it.
     hold(1)
     assert seated() == "AB"
 
     organizer.goto(f"{ADMIN}/seat/")
-    says(organizer, "2 of 1 place taken")
-    do(organizer, "Move to the end of the waiting list", "Alice A")
-    says(organizer, "1 person moved.")
-    do(organizer, "Give a place: they get their link", "Charlie C")
-    says(organizer, "1 person called.")
+    says(organizer, "2 of 1 spot taken")
+    do(organizer, "Free their spots and move them to the end of the waitlist", "Alice A")
+    says(organizer, "1 person moved to the end of the waitlist.")
+    do(organizer, "Give them a spot and email their link", "Charlie C")
+    says(organizer, "1 person now has a spot")
     assert seated() == "BC"
     organizer.goto("/admin/")
-    says(organizer, "1 person waits for a place")
+    says(organizer, "1 person is on a waitlist")
 
 
 def test_what_ends_is_said_before(organizer, week, opening):
@@ -200,15 +200,15 @@ def test_what_ends_is_said_before(organizer, week, opening):
     organizer.goto(list_of_people)
     organizer.get_by_role("link", name="When is data erased?").click()
     says(organizer, "2 people")
-    says(organizer, "What goes, and what stays")
+    says(organizer, "What's erased and what stays")
     fits(organizer)
 
     organizer.goto(list_of_people)
-    do(organizer, "Take their links away, and mail new ones", "Alice")
-    says(organizer, "Take the links of 1 person away?")
+    do(organizer, "Replace their links and email new ones…", "Alice")
+    says(organizer, "Replace the links of 1 person?")
     fits(organizer)
     assert Registration.objects.filter(token=old).exists()
-    press(organizer, "Yes, mail new links")
+    press(organizer, "Yes, email new links")
     says(organizer, "New links are on their way to 1 person.")
     assert not Registration.objects.filter(token=old).exists()
     assert Registration.objects.filter(token=bob.token).exists()
@@ -217,11 +217,11 @@ def test_what_ends_is_said_before(organizer, week, opening):
     signup.decline(registrations=[bob])
     signup.approve(registrations=[bob])
     organizer.goto(f"{list_of_people}{bob.pk}/change/")
-    says(organizer, "If you decline, their links end, and no mail tells them.")
+    says(organizer, "If you decline, their links stop working. We won't email them.")
     fits(organizer)
     press(organizer, "Decline")
     says(organizer, "1 person declined.")
-    says(organizer, "they may still know a meeting's ID and passcode")
+    says(organizer, "they may still know a meeting ID and passcode")
 
 
 def test_pages_fit_and_pass_the_accessibility_rules(open_as_organizer, week, opening):
@@ -259,7 +259,7 @@ def test_pages_fit_and_pass_the_accessibility_rules(open_as_organizer, week, ope
     ):
         page.goto(path)
         check()
-    for action in ("Take their links away, and mail new ones", "Erase their personal data…"):
+    for action in ("Replace their links and email new ones…", "Erase their personal data…"):
         page.goto(f"{ADMIN}/registration/")
         do(page, action, "Bob B")
         expect(page.get_by_role("heading", name=re.compile(r"\?$"))).to_be_visible()
@@ -277,4 +277,4 @@ def test_first_page_says_nothing_of_places_to_who_may_not_see_them(
     for user, is_said in ((admin_user, True), (helper, False)):
         client.force_login(user)
         page = client.get("/admin/").content.decode()
-        assert ("<b>1 person</b> waits for a place" in page) == is_said
+        assert ("<b>1 person</b> is on a waitlist" in page) == is_said

@@ -26,7 +26,7 @@ def saturday(text: str) -> dt.date:
 class Command(BaseCommand):
     help = (
         "Create the Drop LWOP Coalition's Strategy Week: its strategies, six sessions and "
-        "agendas. A week that is there already is left as it is."
+        "agendas. If the week already exists, nothing changes."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,8 +34,8 @@ class Command(BaseCommand):
             "--starting",
             type=saturday,
             metavar="YYYY-MM-DD",
-            help="The Saturday of the kickoff. Without it: the first Saturday at least two weeks "
-            "from today, unless a week is still to come or under way.",
+            help="The Saturday of the kickoff. Default: the first Saturday at least two weeks "
+            "from today, unless a week is upcoming or under way.",
         )
 
     def handle(self, *args: Any, starting: dt.date | None, **options: Any) -> None:
@@ -49,4 +49,4 @@ class Command(BaseCommand):
         if created:
             self.stdout.write(f"Created {event}, starting on {starting:%A %Y-%m-%d}, at {address}")
         else:
-            self.stdout.write(f"{event} is there already, at {address}, and was left as it is.")
+            self.stdout.write(f"{event} already exists, at {address}. Nothing was changed.")

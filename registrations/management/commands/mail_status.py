@@ -13,36 +13,40 @@ from registrations.formatting import ago_and_when, current_zone, mails, moment
 
 class Command(BaseCommand):
     help = (
-        "Tell whether mail flows: what waits, what failed and why, and whether worker and beat "
-        "are alive. The exit status is 1 when something needs looking at, and 0 otherwise."
+        "Show whether email is being sent: what's waiting, what failed and why, and whether the "
+        "worker and the scheduler (beat) are running. The exit status is 1 if something needs "
+        "attention, and 0 otherwise."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         zone = current_zone(now)
         status = monitoring.mail_status(now)
-        self.stdout.write(f"Mail on {moment(now, zone)}")
+        self.stdout.write(f"Email status on {moment(now, zone)}")
         self.stdout.write("\n".join(status.complaints or ["All is well."]))
         self.section(
-            "Who is alive, by their last sign",
-            ((process.label, ago_and_when(at, now, zone)) for process, at in status.seen.items()),
+            "Last seen",
+            (
+                (str(process.label), ago_and_when(at, now, zone))
+                for process, at in status.seen.items()
+            ),
         )
         self.section(
-            "Mails so far", ((label, f"{count:,}") for label, count in status.counts.items())
+            "Emails so far", ((label, f"{count:,}") for label, count in status.counts.items())
         )
         self.section(
-            "What waits, and the oldest since when",
+            "Waiting, and when the oldest was queued",
             (
                 (f"{mails(each.count)}: {each.kind}", ago_and_when(each.since, now, zone))
                 for each in status.waiting
             ),
         )
         self.section(
-            f"What failed in the last {monitoring.FAILED_WITHIN.days} days, and why",
-            ((mails(count), error or "no reason was given") for error, count in status.failures),
+            f"What failed in the last {monitoring.FAILED_WITHIN.days} days and why",
+            ((mails(count), error or "no reason given") for error, count in status.failures),
         )
         self.section(
-            "What the last tries came to, of mails that wait",
+            "What went wrong in the last tries of waiting emails",
             ((mails(count), error) for error, count in status.troubles),
         )
         if status.complaints:

@@ -31,8 +31,8 @@ HOUR = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime(2020, 10, 16, 16, tzinfo=dt.UTC)
 PAST = {"starts_at": LONG_AGO, "ends_at": LONG_AGO + HOUR}
 NO_CREDENTIALS = (
-    "The site has no Zoom credentials. Whoever runs it sets ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and "
-    "ZOOM_CLIENT_SECRET; until then paste the links."
+    "The site has no Zoom credentials. The person who runs your site has to set "
+    "ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET. Until then, paste the links."
 )
 
 
@@ -135,7 +135,7 @@ def test_organizer_can_choose_to_have_meetings_created(admin_client, week, crede
     form = form_of(admin_client, path(week))
     filled = {**form, "zoom_mode": "personal", "zoom_waiting_room": "on"}
     answer = admin_client.post(path(week), filled, follow=True)
-    assert "The meetings are made at Zoom within a minute or so." in page_text(answer)
+    assert "We'll create the Zoom meetings in about a minute." in page_text(answer)
     week.refresh_from_db()
     assert (week.zoom_mode, week.zoom_waiting_room) == ("personal", True)
 
@@ -144,7 +144,7 @@ def test_going_back_to_pasted_links_explains_what_happens_to_the_links(admin_cli
     link = first(shared).join_url
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "stay at Zoom, and their links stay as they are" in page_text(answer)
+    assert "stay in Zoom with the same links" in page_text(answer)
     assert "turn registration off" not in page_text(answer)
     assert first(shared).join_url == link
 
@@ -153,14 +153,14 @@ def test_going_back_from_personal_links_explains_that_zoom_asks_to_register(admi
     Event.objects.update(zoom_mode="personal")
     form = form_of(admin_client, path(shared))
     answer = admin_client.post(path(shared), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "turn registration off at Zoom" in page_text(answer)
+    assert "Turn off registration in Zoom" in page_text(answer)
 
 
 def test_going_back_without_any_meeting_explains_nothing(admin_client, week, credentials):
     Event.objects.update(zoom_mode="shared")
     form = form_of(admin_client, path(week))
     answer = admin_client.post(path(week), {**form, "zoom_mode": "pasted"}, follow=True)
-    assert "stay at Zoom" not in page_text(answer)
+    assert "stay in Zoom" not in page_text(answer)
 
 
 def test_viewers_see_the_pages(viewer, shared):
@@ -176,7 +176,7 @@ def test_created_meeting_is_read_only(admin_client, shared):
     page = admin_client.get(path(session)).content.decode()
     for shown in (session.join_url, session.meeting.meeting_id, session.meeting.passcode):
         assert shown.replace("&", "&amp;") in page
-    assert "At Zoom, in step" in page
+    assert "Up to date" in page
     fields = form_of(admin_client, path(session))
     assert {name for name in fields if name.startswith("meeting-0-")} == {
         "meeting-0-id",
@@ -198,7 +198,7 @@ def test_saving_dial_in_numbers_changes_nothing_else_of_the_meeting(admin_client
         answer = admin_client.post(path(session), form, follow=True)
     finally:
         pre_save.disconnect(worker, sender=Meeting)
-    assert "Of a new phone number people are told" in page_text(answer)
+    assert "people get an email about a new phone number" in page_text(answer)
     meeting = first(shared).meeting
     assert meeting.dial_in == "+1 669 900 6833"
     assert (meeting.join_url, meeting.attempts) == ("https://zoom.us/j/99", 7)
@@ -208,16 +208,16 @@ def test_saving_a_session_shows_the_status_of_its_meeting(admin_client, week, cr
     Meeting.objects.all().delete()
     Event.objects.update(zoom_mode="shared")
     session = first(week)
-    assert "Not made yet: within a minute" in text(admin_client, path(session))
+    assert "We'll create it within a minute" in text(admin_client, path(session))
     form = {**form_of(admin_client, path(session)), "meeting-INITIAL_FORMS": "0"}
     answer = admin_client.post(path(session), form, follow=True)
-    assert f"The Zoom meeting of “{session}”. Not made yet: within a minute." in page_text(answer)
+    assert f"Zoom meeting for “{session}”: We'll create it within a minute" in page_text(answer)
     assert not Meeting.objects.filter(session=session).exists()
 
 
 def test_new_session_has_no_link_field_when_meetings_are_created(admin_client, shared):
     page = admin_client.get(f"{path(Session, 'add')}?event={shared.pk}").content.decode()
-    assert "Not made yet: within a minute after you save" in page
+    assert "create it within a minute after you save" in page
     assert "meeting-0-join_url" not in page
 
 
@@ -243,19 +243,23 @@ def in_memory(meeting: dict, session: dict) -> Session:
 @pytest.mark.parametrize(
     ("meeting", "session", "text"),
     [
-        ({}, {}, "At Zoom, in step"),
-        ({}, {"title": "Renamed"}, "Being put in step"),
-        ({"synced_spec": None}, {}, "Being put in step"),
-        ({"problem": "No captions."}, {}, "At Zoom, with a problem"),
-        ({}, {"canceled_at": NOW}, "At Zoom, deleted there soon: the session is canceled"),
-        ({}, PAST, "At Zoom: the session is over"),
-        ({"state": "gone"}, {}, "Deleted at Zoom by someone"),
-        ({"state": "wanted"}, {}, "Not made yet: within a minute"),
-        ({"state": "pasted"}, {}, "Not made yet: within a minute"),
-        ({"state": "wanted", "problem": "No."}, {}, "Not made yet: it is tried again by itself"),
-        ({"state": "wanted"}, {"status": "draft"}, "Not made yet: when the session is published"),
-        ({"state": "wanted"}, {"canceled_at": NOW}, "None: the session is canceled"),
-        ({"state": "wanted"}, PAST, "None: the session is over"),
+        ({}, {}, "Up to date"),
+        ({}, {"title": "Renamed"}, "Updating"),
+        ({"synced_spec": None}, {}, "Updating"),
+        ({"problem": "No captions."}, {}, "Created, with a problem"),
+        ({}, {"canceled_at": NOW}, "The session is canceled. We'll delete the Zoom meeting soon"),
+        ({}, PAST, "The session is over"),
+        ({"state": "gone"}, {}, "Someone deleted this meeting in Zoom"),
+        ({"state": "wanted"}, {}, "We'll create it within a minute"),
+        ({"state": "pasted"}, {}, "We'll create it within a minute"),
+        (
+            {"state": "wanted", "problem": "No."},
+            {},
+            "Not created yet. We'll try again automatically",
+        ),
+        ({"state": "wanted"}, {"status": "draft"}, "We'll create it when you publish the session"),
+        ({"state": "wanted"}, {"canceled_at": NOW}, "The session is canceled"),
+        ({"state": "wanted"}, PAST, "The session is over"),
     ],
 )
 def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, session, text):
@@ -267,14 +271,14 @@ def test_meeting_status_says_where_a_meeting_stands(credentials, meeting, sessio
 def test_meeting_status_while_zoom_is_away(credentials):
     ZoomAccount.objects.create(problem="Away.", resumes_at=timezone.now() + HOUR)
     text = zoom_status.meeting_status(in_memory({"state": "wanted"}, {}), timezone.now()).text
-    assert text == "Not made yet: as soon as Zoom can be reached again"
+    assert text == "We'll create it when we can reach Zoom again"
 
 
 @pytest.mark.parametrize(
     ("state", "text"),
     [
-        ("made", "At Zoom, but not kept in step: the site has no Zoom credentials"),
-        ("wanted", "Not made: the site has no Zoom credentials"),
+        ("made", "Created, but not updated: the site has no Zoom credentials"),
+        ("wanted", "Not created: the site has no Zoom credentials"),
     ],
 )
 def test_meeting_status_without_credentials(state, text):
@@ -297,24 +301,24 @@ def test_organizer_recreates_a_meeting_that_was_deleted_at_zoom(admin_client, ma
     zoom_account.delete_by_hand(session.meeting.zoom_id)
     sync_now()
     shown = text(admin_client, path(session))
-    assert "Deleted at Zoom by someone" in shown
-    assert "join links, which are of this site, go on working" in shown
-    assert "Make it anew at Zoom" in shown
+    assert "Someone deleted this meeting in Zoom" in shown
+    assert "The join links in our emails keep working" in shown
+    assert "Create a new meeting" in shown
 
     answer = admin_client.post(button(session), {"do": "remake"}, follow=True)
-    assert "The meeting is made anew at Zoom within a minute." in page_text(answer)
-    assert str(LogEntry.objects.get()) == f"Changed “{session}” — Zoom meeting made anew."
+    assert "We'll create a new Zoom meeting within a minute." in page_text(answer)
+    assert str(LogEntry.objects.get()) == f"Changed “{session}” — New Zoom meeting created."
     sync_now()
     again = first(made)
     assert again.meeting.zoom_id in zoom_account.meetings
     assert again.join_url not in {"", session.join_url}
-    assert "Make it anew" not in text(admin_client, path(session))
+    assert "Create a new meeting" not in text(admin_client, path(session))
 
 
 def test_existing_meeting_is_not_recreated(admin_client, shared):
     before = first(shared).meeting
     answer = admin_client.post(button(first(shared)), {"do": "remake"}, follow=True)
-    assert "Nothing was done: this meeting is not gone from Zoom." in page_text(answer)
+    assert "Nothing was done: this meeting is still in Zoom." in page_text(answer)
     assert first(shared).meeting.zoom_id == before.zoom_id
     assert not LogEntry.objects.exists()
 
@@ -325,13 +329,13 @@ def test_zooms_error_is_shown_and_an_organizer_can_try_again(admin_client, share
     )
     assert "A problem with Zoom User does not exist: x@y.z." in text(admin_client, path(session))
     answer = admin_client.post(button(session), {"do": "try"}, follow=True)
-    assert "Zoom is asked again within a minute." in page_text(answer)
+    assert "We'll try again within a minute." in page_text(answer)
     assert first(shared).meeting.due_at <= timezone.now()
 
 
 def test_buttons_need_permission_to_change_sessions(viewer, shared):
     session = change(first(shared), state="gone", problem="Gone.")
-    assert "Make it anew at Zoom" not in text(viewer, path(session))
+    assert "Create a new meeting" not in text(viewer, path(session))
     assert viewer.post(button(session), {"do": "remake"}).status_code == 403
     assert first(shared).meeting.state == "gone"
 
@@ -360,16 +364,16 @@ UNMADE = {"state": "wanted", "join_url": ""}
 @pytest.mark.parametrize(
     ("meeting", "session", "label"),
     [
-        ({}, {}, "there"),
-        (UNMADE, {}, "being made"),
-        (UNMADE, {"status": "draft"}, "not made yet"),
-        ({"state": "gone"}, {}, "deleted at Zoom"),
-        ({"problem": "No."}, {}, "there, with a problem"),
-        ({**UNMADE, "problem": "No."}, {}, "not made: a problem"),
-        ({"state": "gone"}, {"canceled_at": NOW}, "not needed"),
-        (UNMADE, PAST, "not needed"),
-        ({"started_at": timezone.now()}, {}, "running now"),
-        ({"started_at": LONG_AGO, "ended_at": NOW}, PAST, "ended"),
+        ({}, {}, "Ready"),
+        (UNMADE, {}, "Being created"),
+        (UNMADE, {"status": "draft"}, "Not created yet"),
+        ({"state": "gone"}, {}, "Deleted in Zoom"),
+        ({"problem": "No."}, {}, "Ready, with a problem"),
+        ({**UNMADE, "problem": "No."}, {}, "Not created: a problem"),
+        ({"state": "gone"}, {"canceled_at": NOW}, "-"),
+        (UNMADE, PAST, "-"),
+        ({"started_at": timezone.now()}, {}, "Running now"),
+        ({"started_at": LONG_AGO, "ended_at": NOW}, PAST, "Ended"),
     ],
 )
 def test_list_shows_the_status_of_each_link(credentials, meeting, session, label):
@@ -382,24 +386,24 @@ def test_running_session_is_highlighted_in_the_list(credentials):
 
 
 def test_list_shows_that_the_site_has_no_credentials():
-    assert list_text(in_memory(UNMADE, {})) == "no Zoom credentials"
+    assert list_text(in_memory(UNMADE, {})) == "No Zoom credentials"
 
 
 def test_list_says_nothing_of_what_runs_where_links_are_pasted():
     session = in_memory({"started_at": timezone.now()}, {})
     session.event.zoom_mode = Event.ZoomMode.PASTED
-    assert list_text(session) == "there"
+    assert list_text(session) == "Ready"
 
 
 @pytest.mark.parametrize(
     ("started", "ended", "expected"),
     [
-        (None, None, "At Zoom: the session is over"),
+        (None, None, "The session is over"),
         (NOW - HOUR, None, "Running since 10:00 AM"),
-        (NOW - 31 * HOUR, None, "At Zoom: the session is over"),
+        (NOW - 31 * HOUR, None, "The session is over"),
         (NOW - HOUR, NOW, "Ended at 11:00 AM"),
         # A rehearsal.
-        (NOW - 3 * HOUR, NOW - 3 * HOUR, "At Zoom: the session is over"),
+        (NOW - 3 * HOUR, NOW - 3 * HOUR, "The session is over"),
     ],
 )
 def test_status_says_since_when_a_meeting_is_running_or_has_ended(started, ended, expected):
@@ -431,9 +435,9 @@ def test_filter_finds_sessions_that_need_attention(admin_client, shared, setting
 
 
 def test_list_of_events_shows_the_status_of_the_links(admin_client, shared):
-    assert "complete" in text(admin_client, path(Event, "changelist"))
+    assert "Ready" in text(admin_client, path(Event, "changelist"))
     session = change(first(shared), state="wanted", join_url="")
-    assert "1 not made yet" in text(admin_client, path(Event, "changelist"))
+    assert "1 not created yet" in text(admin_client, path(Event, "changelist"))
     change(session, problem="No.")
     assert "1 needs attention" in text(admin_client, path(Event, "changelist"))
 
@@ -466,18 +470,18 @@ def test_rejected_credentials_are_shown_on_every_page_about_events(
     since = ZoomAccount.objects.get().problem_since.astimezone(shared.zone)
     for url in pages(shared):
         shown = text(admin_client, url)
-        assert f"No way to Zoom since {since:%A, %B} {since.day}" in shown
-        assert "Zoom does not accept our credentials" in shown
-        assert "The site goes on with the links it has, and people can register." in shown
+        assert f"We can't reach Zoom since {since:%A, %B} {since.day}" in shown
+        assert "Zoom doesn't accept our credentials" in shown
+        assert "People can still register, and the links we have keep working." in shown
     settings.ZOOM_CLIENT_SECRET = secret
     sync_now()
-    assert "No way to Zoom" not in text(admin_client, "/admin/")
+    assert "We can't reach Zoom" not in text(admin_client, "/admin/")
 
 
 def test_unreachable_zoom_is_shown(admin_client, shared, zoom_account):
     zoom_account.down()
     sync_now()
-    assert "Zoom did not answer." in text(admin_client, "/admin/")
+    assert "Zoom didn't answer." in text(admin_client, "/admin/")
 
 
 def test_events_that_need_missing_credentials_are_shown(admin_client, week):
@@ -485,7 +489,7 @@ def test_events_that_need_missing_credentials_are_shown(admin_client, week):
         assert "No Zoom credentials" not in text(admin_client, url)
     Event.objects.update(zoom_mode="shared")
     for url in pages(week):
-        assert f"Nobody makes or changes the meetings of {week} ." in text(admin_client, url)
+        assert f"We can't create or change the meetings of: {week} ." in text(admin_client, url)
 
 
 def test_notices_need_permission_to_view_events(client, django_user_model, shared):
@@ -493,7 +497,7 @@ def test_notices_need_permission_to_view_events(client, django_user_model, share
     user = django_user_model.objects.create_user("other", "o@example.org", "x", is_staff=True)
     client.force_login(user)
     shown = text(client, "/admin/")
-    assert "No way to Zoom" not in shown
+    assert "We can't reach Zoom" not in shown
     assert "Test mode" not in shown
 
 
@@ -540,8 +544,8 @@ def test_recreating_a_meeting_on_a_phone(new_page, live_server, admin_client, sh
     found = Axe().run(page, {"include": shown}, {"preload": False}).response["violations"]
     assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
     assert overflow(page) == 0
-    page.get_by_role("button", name="Make it anew at Zoom").click()
-    expect(page.get_by_text("The meeting is made anew at Zoom within a minute.")).to_be_visible()
+    page.get_by_role("button", name="Create a new meeting").click()
+    expect(page.get_by_text("We'll create a new Zoom meeting within a minute.")).to_be_visible()
     assert first(shared).meeting.state == "wanted"
 
 

@@ -19,8 +19,7 @@ def test_incomplete_credentials_are_an_error(settings):
         (
             Error,
             "events.E001",
-            "Zoom's credentials are not whole: ZOOM_ACCOUNT_ID and ZOOM_CLIENT_SECRET must be set "
-            "as well.",
+            "Zoom's credentials are incomplete: set ZOOM_ACCOUNT_ID and ZOOM_CLIENT_SECRET, too.",
         )
     ]
     settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_SECRET = "secret"
@@ -36,7 +35,7 @@ def test_events_that_need_credentials_are_named(week, settings, django_assert_nu
         (
             Warning,
             "events.W001",
-            f"The site has no Zoom credentials, so nobody makes the meetings of: {week.name}.",
+            f"The site has no Zoom credentials, so it can't create the meetings of: {week.name}.",
         )
     ]
     with django_assert_num_queries(0):
@@ -61,7 +60,7 @@ def test_credentials_are_checked_at_zoom(zoom_account, settings):
         (
             Error,
             "events.E002",
-            "Zoom does not accept our credentials: Invalid client_id or client_secret",
+            "Zoom doesn't accept our credentials: Invalid client_id or client_secret",
         )
     ]
     zoom_account.down()

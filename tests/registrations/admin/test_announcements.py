@@ -150,8 +150,14 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"audience": "session"}, {"session": ["Choose the session whose people you mean."]}),
-        ({"audience": "track"}, {"track": ["Choose the strategy whose people you mean."]}),
+        (
+            {"audience": "session"},
+            {"session": ["Choose a session. Its people will get the announcement."]},
+        ),
+        (
+            {"audience": "track"},
+            {"track": ["Choose a strategy. Its people will get the announcement."]},
+        ),
         ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
         (
             {"subject": "For {person}"},
@@ -167,7 +173,7 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
         ),
         (
             {"body": "\ue000name\ue000"},
-            {"body": ["There is an invisible character in this text. Type it anew."]},
+            {"body": ["This text has an invisible character. Please retype it."]},
         ),
         (
             {"body": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
@@ -240,7 +246,9 @@ def test_started_announcement_is_read_only(admin_client, week, started):
     assert (page.status_code, b'name="subject"' in page.content) == (200, False)
     answer = admin_client.post(change_url(started), filled(week, subject="Late"))
     assert answer["Location"] == review_url(started)
-    assert said(answer) == ["It has been started meanwhile, so your edits were not saved."]
+    assert said(answer) == [
+        "Sending started while you were editing, so your changes weren't saved."
+    ]
     started.refresh_from_db()
     assert (started.subject, started.state) == ("News", "sending")
 
@@ -316,9 +324,9 @@ def test_list_shows_the_progress_of_each_announcement(admin_client, announce, pe
     model_admin = admin_client.get(LIST).context["cl"].model_admin
     assert [model_admin.progress(row) for row in rows] == [
         "Starting",
-        '<b class="warning">Sent to nobody</b>',
+        '<b class="warning">Sent to no one</b>',
         '<b class="warning">Sent to 3, 1 failed</b>',
-        '<b class="warning">Sent to nobody, 4 failed</b>',
+        '<b class="warning">Sent to no one, 4 failed</b>',
         "Sent",
         "Stopped at 1 of 4",
         "Paused at 1 of 4",
@@ -360,9 +368,9 @@ def test_review_shows_how_many_people_get_it_and_who_is_left_out(admin_client, d
     unsubscribe.unsubscribe(registration=people[0])
     people[1].mails.update(state="bounced", sent_at=timezone.now())
     page = text(admin_client.get(review_url(draft)))
-    assert "2 people would get it now. Everyone who is registered." in page
-    assert "1 person wants no announcements" in page
-    assert "1 person whose newest mail did not get there" in page
+    assert "2 people would get it now. Everyone who's registered." in page
+    assert "1 person who doesn't want announcements" in page
+    assert "1 person our email doesn't reach" in page
 
 
 @pytest.mark.once
@@ -372,7 +380,7 @@ def test_review_shows_the_limits_of_the_audience(admin_client, announce, week):
         audience="session", session=session, organization="Families United", us_state="OH"
     )
     page = text(admin_client.get(review_url(announcement)))
-    expected = f"People in one session: {session}; only of Families United, in Ohio."
+    expected = f"People in one session: {session}; organization: Families United; state: Ohio."
     assert expected in page
 
 
@@ -442,7 +450,7 @@ def test_unsafe_markdown_is_escaped(admin_client, announce, people):
 @pytest.mark.once
 def test_preview_without_recipients_shows_a_made_up_person(admin_client, draft):
     page = admin_client.get(review_url(draft))
-    assert "0 people Nobody fits, so there is nobody to send it to now." in text(page)
+    assert "0 people No one matches, so there's no one to send it to." in text(page)
     assert "now" not in buttons(page)
     mail = admin_client.get(f"{review_url(draft)}mail/").content.decode()
     assert "Siobhán O&#x27;Brien &amp; Co" in mail
@@ -469,7 +477,7 @@ def test_unknown_button_is_a_bad_request(admin_client, draft):
 @pytest.mark.once
 def test_sending_now_starts_with_the_next_periodic_run(admin_client, draft, people):
     answer = press(admin_client, draft, "now", people="4")
-    assert said(answer) == ["It goes out to 4 people within seconds."]
+    assert said(answer) == ["We'll start sending it to 4 people within seconds."]
     page = admin_client.get(review_url(draft))
     assert (page.context["progress_text"], page["Refresh"]) == ("Starting", "5")
     assert buttons(page) == ["take back"]
@@ -484,8 +492,8 @@ def test_changed_number_of_people_is_shown_before_sending(admin_client, draft, p
     answer = press(admin_client, draft, "now", **({} if seen is None else {"people": seen}))
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
-        "Nothing was sent yet: meanwhile it would go to 4 people. "
-        "If that is right, press the button again."
+        "Nothing was sent yet: it would now go to 4 people. "
+        "If that's right, press the button again."
     ]
     assert draft.state == "draft"
 
@@ -509,7 +517,8 @@ def test_announcement_edited_since_the_review_is_not_sent(admin_client, draft, p
     answer = press(admin_client, draft, do, people="4", send_at=later)
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
-        "Nothing was sent yet: the text or its audience was changed meanwhile. Look at it again."
+        "Nothing was sent yet: someone just changed the text or the recipients. Please check it "
+        "again."
     ]
     assert draft.state == "draft"
 
@@ -517,7 +526,7 @@ def test_announcement_edited_since_the_review_is_not_sent(admin_client, draft, p
 @pytest.mark.once
 def test_announcement_without_recipients_is_not_sent(admin_client, draft):
     answer = press(admin_client, draft, "now", people="0")
-    assert said(answer) == ["Nothing was sent: it would go to nobody now."]
+    assert said(answer) == ["Nothing was sent: no one would get it right now."]
     assert draft.state == "draft"
 
 
@@ -527,7 +536,9 @@ def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft
         admin_client.force_login(admin_user)
         answer = press(admin_client, draft, "later", send_at="2026-10-16T09:30")
         page = admin_client.get(review_url(draft))
-    assert said(answer) == ["It goes out on Oct 16, 2026, 9:30 AM PDT, to those who fit then."]
+    assert said(answer) == [
+        "We'll send it on Oct 16, 2026, 9:30 AM PDT to everyone who matches then."
+    ]
     assert draft.send_at == dt.datetime(2026, 10, 16, 16, 30, tzinfo=dt.UTC)
     assert draft.state == "scheduled"
     assert page.context["progress_text"] == "Scheduled for Oct 16, 2026, 9:30 AM PDT"
@@ -539,10 +550,10 @@ def test_sending_later_uses_the_events_time_zone(admin_client, admin_user, draft
 @pytest.mark.parametrize(
     ("send_at", "expected"),
     [
-        ("", "Choose the day and the hour."),
+        ("", "Choose a day and time."),
         ("soon", "Write it like 2026-10-16T09:00."),
-        ("2020-10-16T09:00", "This moment has passed. Choose a later one, or send it now."),
-        ("9999-12-31T23:59", "This is more than a year ahead. Is it the right year?"),
+        ("2020-10-16T09:00", "This time has passed. Choose a later one, or send it now."),
+        ("9999-12-31T23:59", "This is more than a year away. Is it the right year?"),
     ],
 )
 def test_invalid_time_is_explained_at_the_field(admin_client, draft, send_at, expected):
@@ -574,7 +585,7 @@ def test_button_for_another_state_shows_a_friendly_message(admin_client, draft, 
     answer = press(admin_client, draft, do)
     assert answer["Location"] == review_url(draft)
     assert said(answer) == [
-        "Nothing was done: this announcement has moved on meanwhile. Here is how it stands now."
+        "Nothing was done: this announcement has just changed. Here's its status now."
     ]
     assert draft.state == "draft"
 
@@ -712,7 +723,7 @@ def test_progress_page_refreshes(admin_client, started):
     assert page["Refresh"] == "5"
     assert '<progress class="bar" max="4" value="2"' in page.content.decode()
     assert "Sent 1 Waiting 2 Failed 1 No longer needed 0" in text(page)
-    assert "2 emails still to go, a moment left." in text(page)
+    assert "2 emails to go, a moment left." in text(page)
     assert buttons(page) == ["pause", "again"]
 
 
@@ -773,7 +784,7 @@ def test_page_of_a_sent_announcement_does_not_refresh(admin_client, started):
 
 @pytest.mark.once
 def test_pausing_resuming_and_stopping(admin_client, started):
-    said_then = "What was on its way just now may still arrive."
+    said_then = "A few emails that were already on their way may still arrive."
     assert said(press(admin_client, started, "pause")) == [f"Paused. {said_then}"]
     assert (started.state, set(started.mails.values_list("state", flat=True))) == (
         "paused",
@@ -796,9 +807,9 @@ def test_failed_emails_are_sent_again_but_not_spam_complaints(admin_client, star
     for mail, state in zip(started.mails.all(), states, strict=True):
         sent_at = None if state == "failed" else timezone.now()
         OutgoingMail.objects.filter(pk=mail.pk).update(state=state, sent_at=sent_at)
-    assert "Send the 2 failed ones again" in text(admin_client.get(review_url(started)))
+    assert "Resend 2 failed emails" in text(admin_client.get(review_url(started)))
     assert said(press(admin_client, started, "again")) == [
-        "2 emails will be tried again within seconds."
+        "2 emails will be sent again within seconds."
     ]
     assert sorted(started.mails.values_list("state", flat=True)) == [
         "complained",
@@ -842,7 +853,7 @@ def test_names_are_hidden_from_people_who_may_not_view_registrations(
     for url in (review_url(draft), f"{review_url(draft)}?person={people[1].pk}"):
         page = viewer.get(url)
         shown = page.content.decode() + viewer.get(page.context["html_url"]).content.decode()
-        assert "As someone made up would get it" in shown
+        assert "Preview with a sample person" in shown
         assert "4 people would get it now." in text(page)
         assert (page.context["previous"], page.context["following"]) == (None, None)
         assert not re.search("(alice|bob)( |@)", shown, re.IGNORECASE)
@@ -870,7 +881,7 @@ def test_names_are_shown_to_people_who_may_view_registrations(
     looker = django_user_model.objects.get(username="viewer")
     looker.user_permissions.add(Permission.objects.get(codename="view_registration"))
     page = viewer.get(f"{review_url(draft)}?person={people[1].pk}")
-    assert "As Bob B gets it" in text(page)
+    assert "Preview for Bob B" in text(page)
 
 
 @pytest.mark.once

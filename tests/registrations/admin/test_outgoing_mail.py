@@ -113,7 +113,7 @@ def test_invalid_text_is_explained_at_the_field(admin_client, week, changes, exp
 def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
     text = MailText.objects.create(event=week, kind="links")
     assert errors(admin_client, week) == {
-        "kind": ["This event has words of its own for this kind. Change those instead."]
+        "kind": ["This event already has a text for this kind. Change that one instead."]
     }
     url = f"{LIST}{text.pk}/change/"
     assert admin_client.post(url, filled(week, subject="Mine")).status_code == 302
@@ -122,12 +122,12 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
 @pytest.mark.once
 def test_form_shows_the_default_texts_and_the_placeholders(admin_client, week):
     form = admin_client.get(f"{ADD}?event={week.pk}&kind=doors").context["adminform"].form
-    assert form.fields["subject"].help_text == f"Empty: “{MailKind.DOORS.spec.subject}”"
+    assert form.fields["subject"].help_text == f"If empty: “{MailKind.DOORS.spec.subject}”"
     opening = form.fields["opening"].help_text
     assert html.escape(str(MailKind.DOORS.spec.opening)) in opening
-    assert "“Hello &lt;name&gt;,” stands before it" in opening
+    assert "“Hello &lt;name&gt;,” is added before it" in opening
     unchosen = admin_client.get(f"{ADD}?event={week.pk}").content.decode()
-    assert "“Hello &lt;name&gt;,” stands before it" in unchosen
+    assert "“Hello &lt;name&gt;,” is added before it" in unchosen
     assert re.findall(r"<code>([^<]+)</code> ([^<]+)", opening) == [
         ("{name}", html.escape("the person's name")),
         ("{event}", html.escape("the event's name")),
@@ -234,7 +234,7 @@ def test_viewers_see_previews_and_cannot_write_texts(viewer, week):
 def test_own_page_is_hidden_from_viewers(viewer, admin_user, week):
     alice = sign_up(week)
     page = viewer.get(path(alice)).content.decode()
-    assert '<div class="readonly">hidden</div>' in page
+    assert '<div class="readonly">Hidden</div>' in page
     assert alice.token not in page
     viewer.force_login(admin_user)
     assert f'href="{alice.get_absolute_url()}"' in viewer.get(path(alice)).content.decode()
@@ -263,7 +263,7 @@ def in_states(week, *states: str) -> list[OutgoingMail]:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Reported as spam")],
+    [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Marked as spam")],
 )
 def test_email_that_was_not_delivered_is_highlighted(admin_client, week, state, words):
     in_states(week, state)
@@ -313,8 +313,8 @@ def test_outbox_takes_the_same_queries_for_1_session_as_for_4(admin_client, week
 def test_only_failed_emails_are_sent_again(admin_client, week):
     mails = in_states(week, "failed", "bounced", "complained", "sent", "dropped")
     said = act(admin_client, OutgoingMail, "send_again", *mails)
-    assert "2 emails will be tried again within seconds." in said
-    assert "3 left out: only what failed or came back is sent again, and" in said
+    assert "2 emails will be sent again within seconds." in said
+    assert "3 were skipped: only emails that failed or came back can be resent, and" in said
     for mail in mails:
         mail.refresh_from_db()
     states = [mail.state for mail in mails]
@@ -339,7 +339,7 @@ def test_sending_again_needs_permission_to_change_registrations(viewer, week, dj
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Reported as spam")],
+    [("failed", "Failed"), ("bounced", "Came back"), ("complained", "Marked as spam")],
 )
 def test_unreachable_people_are_highlighted_and_can_be_filtered(admin_client, week, state, words):
     in_states(week, state, "sent", "waiting")
@@ -358,15 +358,15 @@ def test_waiting_email_does_not_hide_that_the_last_one_failed(admin_client, week
 def test_filters_show_counts(admin_client, week):
     in_states(week, "failed", "sent")
     page = admin_client.get(f"{PEOPLE}?_facets=True").content.decode()
-    assert "The newest mail did not get there (1)" in page
+    assert "Our emails aren&#x27;t arriving (1)" in page
 
 
 def test_list_of_people_shows_who_wants_no_announcements(admin_client, week):
     alice = sign_up(week)
-    assert "announcements: no" not in admin_client.get(PEOPLE).content.decode()
+    assert "No announcements" not in admin_client.get(PEOPLE).content.decode()
     unsubscribe.unsubscribe(registration=alice)
-    assert "announcements: no" in admin_client.get(PEOPLE).content.decode()
-    assert "no, since" in admin_client.get(path(alice)).content.decode()
+    assert "No announcements" in admin_client.get(PEOPLE).content.decode()
+    assert "No, since" in admin_client.get(path(alice)).content.decode()
 
 
 @pytest.mark.once
@@ -402,7 +402,7 @@ def test_page_of_a_person_shows_their_seats(admin_client, week):
     alice = sign_up(week)
     alice.seats.update(state="waiting", waiting_since=timezone.now())
     page = admin_client.get(path(alice)).content.decode()
-    assert page.count("On the waiting list") == week.sessions.count()
+    assert page.count("On the waitlist") == week.sessions.count()
 
 
 def test_page_of_a_person_takes_the_same_queries_for_1_seat_and_mail_as_for_6(admin_client, week):

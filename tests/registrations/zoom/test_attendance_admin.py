@@ -32,7 +32,7 @@ def test_attendance_page_shows_who_and_how_long(admin_client, opening, alice):
     for shown in (
         *("Alice A.", "Alice Adams", "Opening session", ">95<"),
         *("Oct 16, 2021, 9:00 AM PDT", ">10:35 AM<"),
-        *("no name", "b@example.org", ">unknown<", "not known"),
+        *("No name", "b@example.org", ">unknown<", "not known"),
     ):
         assert shown in text
 
@@ -84,7 +84,7 @@ def test_organizer_chooses_among_the_people_of_the_session(admin_client, event, 
     assert list(choices(admin_client.get(path(unknown)))) == [
         ("", "Choose a person"),
         ("Not seen yet", [seat("Alice A"), seat("carl C"), seat("Zoe Z")]),
-        ("Seen already", [seat("Bob B")]),
+        ("Already seen", [seat("Bob B")]),
     ]
 
 
@@ -93,7 +93,10 @@ def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     report("joined")
     seat = alice.seats.get(session=opening)
     answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
-    assert "Alice Adams was there: 1 entry is theirs now." in answer.content.decode()
+    assert (
+        "1 entry matched to Alice Adams, who now counts as having attended."
+        in answer.content.decode()
+    )
     assert (only_row().seat, attended()) == (seat, [("Alice Adams", "opening")])
 
 
@@ -102,7 +105,7 @@ def test_changed_match_says_that_the_tick_stays(admin_client, opening, alice, bo
     report("joined", email=alice.email)
     seat = bob.seats.get(session=opening)
     answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
-    assert "stays ticked as attended" in answer.content.decode()
+    assert "is still checked as attended" in answer.content.decode()
     assert only_row().seat == seat
     assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
 
