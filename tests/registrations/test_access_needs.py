@@ -192,6 +192,7 @@ def test_organizer_changes_requested_needs(organizer, week, opening):
         "name": alice.name,
         "email": alice.email,
         "time_zone": alice.time_zone,
+        "language": alice.language,
         "needs": ["captions"],
         "needs_other": "Large print",
     }

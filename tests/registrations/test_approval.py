@@ -633,7 +633,10 @@ def test_list_counts_those_who_wait_and_leads_to_them(admin_client, week, four):
     link = re.search(r'href="(\?event__id__exact=\d+&amp;coming=pending)"', page)[1]
     assert listed(admin_client, link.replace("&amp;", "&")) == ["Alice"]
     sign_up(week, "Erin E")
-    assert '<b class="warning">2 people</b> wait for' in admin_client.get(PEOPLE).content.decode()
+    assert (
+        '<b class="warning">2 people</b> are waiting for approval'
+        in admin_client.get(PEOPLE).content.decode()
+    )
 
 
 @pytest.mark.once

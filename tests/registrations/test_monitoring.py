@@ -149,8 +149,8 @@ def test_first_page_shows_complaints_only_if_there_are_any(admin, week, alive):
     Heartbeat.objects.filter(process="beat").delete()
     page = shown(admin.get("/admin/"))
     assert (
-        "The site needs your attention The email scheduler (Celery's beat) hasn't been running for "
-        "a minute or more. Start it."
+        "The site needs your attention The email scheduler (Celery&#x27;s beat) hasn&#x27;t been "
+        "running for a minute or more. Start it."
     ) in page
 
 

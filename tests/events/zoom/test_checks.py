@@ -68,7 +68,7 @@ def test_credentials_are_checked_at_zoom(zoom_account, settings):
         (
             Warning,
             "events.W003",
-            "Zoom could not be asked whether it takes the credentials: Zoom did not answer.",
+            "We couldn't ask Zoom whether it accepts the credentials: Zoom didn't answer.",
         )
     ]
 

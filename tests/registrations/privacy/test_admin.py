@@ -58,7 +58,7 @@ def test_organizer_erases_people_after_confirming(admin_client, week, dulcinea):
     entry = LogEntry.objects.exclude(object_id=None).get()
     assert (entry.object_repr, entry.get_change_message()) == ("Erased", "Erased.")
     again = act(admin_client, "erase", dulcinea, sure=sure)
-    assert "They are erased already." in again.content.decode()
+    assert "Their data is already erased." in again.content.decode()
 
 
 def test_only_the_people_on_the_confirmation_page_are_erased(admin_client, week, dulcinea):
@@ -120,7 +120,7 @@ def test_retention_page_shows_event_date_and_number(admin_client, admin_user, we
     assert "are erased in" not in page
     assert "to be erased in <b>89 days</b>" in page
     erasure.erase(registration=dulcinea)
-    assert "There&#x27;s no personal data to erase." in admin_client.get(RETENTION).content.decode()
+    assert "There's no personal data to erase." in admin_client.get(RETENTION).content.decode()
 
 
 @pytest.mark.once

@@ -32,7 +32,7 @@ def test_attendance_page_shows_who_and_how_long(admin_client, opening, alice):
     for shown in (
         *("Alice A.", "Alice Adams", "Opening session", ">95<"),
         *("Oct 16, 2021, 9:00 AM PDT", ">10:35 AM<"),
-        *("No name", "b@example.org", ">unknown<", "not known"),
+        *("No name", "b@example.org", ">Unmatched<", "Unknown"),
     ):
         assert shown in text
 
