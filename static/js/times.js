@@ -4,6 +4,9 @@
 const [language] = document.documentElement.lang.split("-");
 const { hours: hoursText, labels: labelsJson } = document.getElementById("times").dataset;
 const labels = JSON.parse(labelsJson);
+// AREAS and NOT_PLACES in events/timezones.py.
+const AREA = "Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific";
+const PLACE = new RegExp(`^(?:${AREA})/(?:.*/)?((?!North$|South$|West$)[^/]+)$`);
 const select = document.querySelector("select[name=time_zone]");
 
 const format = (moment, options) => new Intl.DateTimeFormat(language, options).format(moment);
@@ -29,12 +32,9 @@ function label(moment, timeZone) {
   const names = [0, 6].map((month) => zoneName(new Date(Date.UTC(year, month, 2)), timeZone, "short"));
   const written = labels[names.join("/")];
   if (written) return written[names.indexOf(zoneName(moment, timeZone, "short"))];
-  const [area, ...places] = timeZone.split("/");
-  if (!places.length || area === "Etc") {
-    return zoneName(moment, timeZone, "shortOffset").replace(/^GMT(\+0)?$/, "UTC");
-  }
-  const place = labels[timeZone] ?? places.at(-1).replaceAll("_", " ");
-  return fill(labels.time, { place });
+  const [, place] = timeZone.match(PLACE) ?? [];
+  if (place) return fill(labels.time, { place: labels[timeZone] ?? place.replaceAll("_", " ") });
+  return zoneName(moment, timeZone, "shortOffset").replace(/^GMT(\+0)?$/, "UTC");
 }
 
 function hours(starts, ends, timeZone) {
