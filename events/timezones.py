@@ -1,11 +1,12 @@
-"""Time zones: all that exist, and the common ones that forms offer."""
+"""Time zones: all that exist, the common ones that forms offer, and how times name them."""
 
+import datetime as dt
 import zoneinfo
 from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 # An event's, unless an organizer chooses another.
@@ -36,6 +37,31 @@ COMMON_TIME_ZONES: list[tuple[str, Any]] = [
     ("UTC", "UTC"),
 ]
 
+# By the abbreviations in January and July: a zone that has them, and its short name. Other
+# countries use the same abbreviations for other times.
+US_CLOCKS: dict[str, tuple[str, Any]] = {
+    "PST/PDT": ("America/Los_Angeles", _("Pacific")),
+    "MST/MDT": ("America/Denver", _("Mountain")),
+    "CST/CDT": ("America/Chicago", _("Central")),
+    "EST/EDT": ("America/New_York", _("Eastern")),
+    "AKST/AKDT": ("America/Anchorage", _("Alaska")),
+    "HST/HST": ("Pacific/Honolulu", _("Hawaii")),
+}
+US_MAINLAND = ("PST/PDT", "MST/MDT", "CST/CDT", "EST/EDT")
+# Marked here so that a language can write them its own way.
+US_ABBREVIATIONS = (
+    *(gettext_noop("PST"), gettext_noop("PDT"), gettext_noop("MST"), gettext_noop("MDT")),
+    *(gettext_noop("CST"), gettext_noop("CDT"), gettext_noop("EST"), gettext_noop("EDT")),
+    *(gettext_noop("AKST"), gettext_noop("AKDT"), gettext_noop("HST")),
+)
+# The first parts of the zones that are named after a place.
+AREAS = {
+    *("Africa", "America", "Antarctica", "Asia", "Atlantic"),
+    *("Australia", "Europe", "Indian", "Pacific"),
+}
+# Old names of Australian zones.
+NOT_PLACES = {"North", "South", "West"}
+
 
 @cache
 def all_time_zones() -> frozenset[str]:
@@ -57,4 +83,71 @@ def offered_time_zones(*extra: str) -> list[tuple[str, Any]]:
     """Choices for a form: the common zones, and those of `extra` that exist."""
     common = {name for name, _label in COMMON_TIME_ZONES}
     others = [name for name in extra if name not in common and name in all_time_zones()]
-    return COMMON_TIME_ZONES + [(name, name.replace("_", " ")) for name in others]
+    return COMMON_TIME_ZONES + [(name, zone_title(name)) for name in others]
+
+
+def zone_title(name: str) -> str:
+    """Pacific (Los Angeles); America/Detroit; Etc/GMT+5 (GMT-5)"""
+    title = str(dict(COMMON_TIME_ZONES).get(name, name.replace("_", " ")))
+    # Their signs are the wrong way around.
+    is_reversed = name.startswith("Etc/GMT") and name in all_time_zones()
+    return (
+        f"{title} ({_offset(dt.datetime.now(zoneinfo.ZoneInfo(name)))})" if is_reversed else title
+    )
+
+
+def time_label(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+    """How a time names its zone: PDT in the US; Manila time; GMT-5. Rules as in times.js."""
+    local = moment.astimezone(zone)
+    if us_clock(zone.key, local.year):
+        return gettext(str(local.tzname()))
+    place = place_name(zone.key)
+    return gettext("%(place)s time") % {"place": place} if place else _offset(local)
+
+
+def short_label(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+    """Pacific; Manila; GMT-5"""
+    local = moment.astimezone(zone)
+    if clock := us_clock(zone.key, local.year):
+        return str(US_CLOCKS[clock][1])
+    return place_name(zone.key) or _offset(local)
+
+
+@cache
+def us_clock(name: str, year: int) -> str | None:
+    """The key in US_CLOCKS of a zone whose clocks agree with it all year, such as Toronto's."""
+    clock = "/".join(abbreviation for abbreviation, _utcoffset in _winter_and_summer(name, year))
+    if clock not in US_CLOCKS:
+        return None
+    reference = _winter_and_summer(US_CLOCKS[clock][0], year)
+    return clock if _winter_and_summer(name, year) == reference else None
+
+
+def _winter_and_summer(name: str, year: int) -> list[tuple[str, dt.timedelta | None]]:
+    zone = zoneinfo.ZoneInfo(name)
+    moments = [dt.datetime(year, month, 1, tzinfo=zone) for month in (1, 7)]
+    return [(str(moment.tzname()), moment.utcoffset()) for moment in moments]
+
+
+def place_name(name: str) -> str:
+    """The place that a zone is named after: São Paulo. Otherwise empty."""
+    place = place_in_name(name)
+    if name.partition("/")[0] not in AREAS or place in NOT_PLACES:
+        return ""
+    # "Arizona (Phoenix)" names the place in parentheses.
+    title = str(dict(COMMON_TIME_ZONES).get(name, place))
+    return title.rpartition("(")[2].removesuffix(")")
+
+
+def place_in_name(name: str) -> str:
+    """Sao Paulo"""
+    return name.rpartition("/")[2].replace("_", " ")
+
+
+def _offset(local: dt.datetime) -> str:
+    """GMT+5:30; UTC"""
+    minutes = int((local.utcoffset() or dt.timedelta()).total_seconds()) // 60
+    if not minutes:
+        return "UTC"
+    hours, rest = divmod(abs(minutes), 60)
+    return f"GMT{'-' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, ngettext_lazy, pgettext
 
 from events.models import Event
+from events.timezones import time_label
 
 # By a unit's seconds.
 AGO = {
@@ -23,7 +24,7 @@ def moment(when: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
     local = when.astimezone(zone)
     # Translators: Django's format characters.
     pattern = pgettext("date format", "M j, Y, g:i A")
-    return f"{date_format(local, pattern)} {local.tzname()}"
+    return f"{date_format(local, pattern)} {time_label(local, zone)}"
 
 
 def current_zone(now: dt.datetime) -> zoneinfo.ZoneInfo:

@@ -147,7 +147,6 @@ class RegistrationForm(forms.ModelForm):
         fields["us_state"].choices = [("", _("Choose a state")), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [(each.pk, str(each)) for each in self._strategies]
-        fields["time_zone"].initial = event.zone.key
         if self.instance.pk:
             self.initial["time_zone"] = self.instance.zone.key
         fields["time_zone"].widget = self._time_zone_widget(event)
@@ -157,8 +156,8 @@ class RegistrationForm(forms.ModelForm):
     def _time_zone_widget(self, event: Event) -> forms.Select:
         time_zone = str(self.data.get("time_zone") or self.initial.get("time_zone") or "")
         offered = offered_time_zones(event.zone.key, time_zone)
-        if self.is_bound and time_zone not in dict(offered):
-            offered = [("", gettext("Choose a time zone")), *offered]
+        if time_zone not in dict(offered):
+            offered = [("", gettext("Choose your time zone")), *offered]
         # In a blank form, register.js selects the browser's time zone.
         is_blank = not self.is_bound and self.instance.pk is None
         return forms.Select(choices=offered, attrs={"data-fresh": is_blank})

@@ -1,20 +1,32 @@
 """Filters that show days and times in a given time zone."""
 
 import datetime as dt
+import json
 import zoneinfo
 
 from django import template
 from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from events.models import Revision, Session, SessionSnapshot
-from events.timezones import COMMON_TIME_ZONES
+from events.timezones import (
+    COMMON_TIME_ZONES,
+    US_CLOCKS,
+    US_MAINLAND,
+    place_in_name,
+    place_name,
+    short_label,
+    time_label,
+    us_clock,
+    zone_title,
+)
 
 register = template.Library()
 
 # Django's "A" shows these. Marked here so that a language can write them its own way.
 HALVES_OF_DAY = (gettext_noop("AM"), gettext_noop("PM"))
+NO_BREAK = "\xa0"
 
 
 @register.filter
@@ -32,17 +44,76 @@ def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
 
 
 @register.filter
-def hours(session: Session | Revision | SessionSnapshot, zone: dt.tzinfo) -> str:
+def hours(session: Session | Revision | SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     """9:00 AM to 1:00 PM PDT, with the weekday of the end if it is another day."""
     starts, ends = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
     end = clock(ends, zone)
     if starts.date() != ends.date():
         end = f"{end} ({date_format(ends, 'l')})"
-    values = {"start": clock(starts, zone), "end": end, "zone": starts.tzname()}
+    values = {"start": clock(starts, zone), "end": end, "zone": time_label(starts, zone)}
     return _("%(start)s to %(end)s %(zone)s") % values
+
+
+@register.simple_tag
+def hours_text() -> str:
+    """For times.js: {start} to {end} {zone}"""
+    return _("%(start)s to %(end)s %(zone)s") % {
+        "start": "{start}",
+        "end": "{end}",
+        "zone": "{zone}",
+    }
 
 
 @register.filter
 def zone_name(zone: zoneinfo.ZoneInfo) -> str:
     """Pacific (Los Angeles)"""
-    return str(dict(COMMON_TIME_ZONES).get(zone.key, zone.key.replace("_", " ")))
+    return zone_title(zone.key)
+
+
+@register.filter
+def clocks(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+    """6 PM Pacific · 7 Mountain · 8 Central · 9 Eastern: the given zone, then the US mainland's.
+
+    A zone where it is another day names that: 12 AM Eastern (Sun).
+    """
+    local = moment.astimezone(zone)
+    own = us_clock(zone.key, local.year)
+    others = [zoneinfo.ZoneInfo(US_CLOCKS[clock][0]) for clock in US_MAINLAND if clock != own]
+    parts, half = [], None
+    for each in (zone, *others):
+        there = moment.astimezone(each)
+        # Translators: the times 6 PM and 6, in the letters of Django's `date` filter.
+        letters = _("f") if half == (there.hour < 12) else _("f A")
+        half = there.hour < 12
+        part = f"{date_format(there, letters)} {short_label(there, each)}"
+        part += f" ({date_format(there, 'D')})" if there.date() != local.date() else ""
+        parts.append(part.replace(" ", NO_BREAK))
+    return " · ".join(parts)
+
+
+@register.simple_tag
+def time_labels() -> str:
+    """For times.js: how US abbreviations are written, and places that zones spell differently.
+
+    {"PST/PDT": ["PST", "PDT"], "America/Bogota": "Bogotá", "time": "{place} time"}
+    """
+    labels = {clock: [_(abbreviation) for abbreviation in clock.split("/")] for clock in US_CLOCKS}
+    names = [name for name, _title in COMMON_TIME_ZONES if name != "UTC"]
+    places = {name: place_name(name) for name in names if place_name(name) != place_in_name(name)}
+    time = _("%(place)s time") % {"place": "{place}"}
+    return json.dumps({**labels, **places, "time": time}, ensure_ascii=False)
+
+
+@register.simple_tag
+def time_until(moment: dt.datetime, now: dt.datetime, zone: dt.tzinfo) -> str:
+    """in 45 minutes; in 3 hours; tomorrow; in 20 days. Days are those of the zone's calendar."""
+    minutes = max(1, round((moment - now).total_seconds() / 60))
+    days = (moment.astimezone(zone).date() - now.astimezone(zone).date()).days
+    if minutes < 60:
+        return ngettext("in %(count)d minute", "in %(count)d minutes", minutes) % {"count": minutes}
+    if days == 0 or minutes < 12 * 60:
+        count = round(minutes / 60)
+        return ngettext("in %(count)d hour", "in %(count)d hours", count) % {"count": count}
+    if days == 1:
+        return _("tomorrow")
+    return ngettext("in %(count)d day", "in %(count)d days", days) % {"count": days}

@@ -19,6 +19,7 @@ from events.links import absolute
 from events.models import Event, Revision, Session
 from events.palette import COLORS, DARK_COLORS
 from events.templatetags.times import clock, day
+from events.timezones import time_label
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
 from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
@@ -140,7 +141,7 @@ class Composer:
 def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language: str) -> str:
     """tomorrow at 9:00 AM PDT"""
     local = moment.astimezone(zone)
-    time = f"{clock(moment, zone)} {local.tzname()}"
+    time = f"{clock(moment, zone)} {time_label(moment, zone)}"
     match (local.date() - today).days:
         case 0:
             return _("today at %(time)s") % {"time": time}

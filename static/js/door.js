@@ -1,4 +1,4 @@
-// Counts down until the session opens, and then gets the page again: the server decides what is next.
+// Counts down the last hour until the session opens, and then gets the page again: the server decides what is next.
 
 const countdown = document.getElementById("countdown");
 const announcement = document.getElementById("countdown-announcement");
@@ -13,15 +13,8 @@ function remaining() {
 }
 
 function digits(seconds) {
-  const [days, hours, minutes, rest] = [
-    Math.floor(seconds / 86400),
-    Math.floor(seconds / 3600) % 24,
-    Math.floor(seconds / 60) % 60,
-    seconds % 60,
-  ];
   const two = (number) => String(number).padStart(2, "0");
-  if (days) return `${days} d ${hours} h ${two(minutes)} min`;
-  return hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${two(minutes)}:${two(rest)}`;
+  return `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
 }
 
 // Screen readers announce these moments, not every second.
@@ -45,7 +38,8 @@ function reload() {
 function tick() {
   const seconds = Math.ceil(remaining());
   if (seconds <= 0) return reload();
-  countdown.textContent = digits(seconds);
+  // Before the last hour, the server says in how many hours or days.
+  if (seconds <= 3600) countdown.textContent = digits(seconds);
   announce(seconds);
   setTimeout(tick, 1000 * (remaining() - seconds + 1));
 }

@@ -1,53 +1,95 @@
-// Adds the visitor's own time next to each session's time, if their time zone differs.
+// Shows each session's time in the visitor's time zone, or in the one chosen in the form, and the
+// event's below it. If the browser doesn't know one of the two, the page stays as it is.
 
 const [language] = document.documentElement.lang.split("-");
+const { hours: hoursText, labels: labelsJson } = document.getElementById("times").dataset;
+const labels = JSON.parse(labelsJson);
+// AREAS and NOT_PLACES in events/timezones.py.
+const AREA = "Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific";
+const PLACE = new RegExp(`^(?:${AREA})/(?:.*/)?((?!North$|South$|West$)[^/]+)$`);
+const select = document.querySelector("select[name=time_zone]");
+
+const format = (moment, options) => new Intl.DateTimeFormat(language, options).format(moment);
+const fill = (text, values) => text.replace(/{(\w+)}/g, (_match, name) => values[name]);
 
 function clock(moment, timeZone) {
   const options = { hour: "numeric", minute: "2-digit", hour12: true, timeZone };
-  return new Intl.DateTimeFormat(language, options).format(moment).replace(/\s/g, "\u00a0");
+  return format(moment, options).replace(/\s/g, "\u00a0");
 }
 
 function day(moment, timeZone) {
-  const options = { weekday: "long", month: "long", day: "numeric", timeZone };
-  return new Intl.DateTimeFormat(language, options).format(moment);
+  return format(moment, { weekday: "long", month: "long", day: "numeric", timeZone });
 }
 
-function zoneName(moment) {
-  // As in the US: "es" alone has no names for the zones there.
-  const format = new Intl.DateTimeFormat(`${language}-US`, { timeZoneName: "short" });
-  const parts = format.formatToParts(moment);
+function zoneName(moment, timeZone, timeZoneName) {
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone, timeZoneName }).formatToParts(moment);
   return parts.find((part) => part.type === "timeZoneName").value;
 }
 
-function looksTheSame(moment, timeZone) {
-  try {
-    return day(moment) === day(moment, timeZone) && clock(moment) === clock(moment, timeZone);
-  } catch {
-    return false; // This browser doesn't know the time zone.
+// As `time_label` in events/timezones.py.
+function label(moment, timeZone) {
+  const year = moment.getUTCFullYear();
+  const names = [0, 6].map((month) => zoneName(new Date(Date.UTC(year, month, 2)), timeZone, "short"));
+  const written = labels[names.join("/")];
+  if (written) return written[names.indexOf(zoneName(moment, timeZone, "short"))];
+  const [, place] = timeZone.match(PLACE) ?? [];
+  if (place) return fill(labels.time, { place: labels[timeZone] ?? place.replaceAll("_", " ") });
+  return zoneName(moment, timeZone, "shortOffset").replace(/^GMT(\+0)?$/, "UTC");
+}
+
+function hours(starts, ends, timeZone) {
+  const weekday = format(ends, { weekday: "long", timeZone });
+  const note = day(starts, timeZone) === day(ends, timeZone) ? "" : ` (${weekday})`;
+  const end = `${clock(ends, timeZone)}${note}`;
+  return fill(hoursText, { start: clock(starts, timeZone), end, zone: label(starts, timeZone) });
+}
+
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+function secondLine(time) {
+  const next = time.nextElementSibling;
+  if (next?.matches(".yours")) return next;
+  const line = document.createElement("span");
+  line.className = "yours";
+  time.after(line);
+  return line;
+}
+
+function showDate(time, moment, timeZone) {
+  const box = time.closest(".slot, .session")?.querySelector(".slot__date");
+  if (!box) return;
+  const [weekday, number, month] = [{ weekday: "short" }, { day: "numeric" }, { month: "short" }];
+  const bold = document.createElement("b");
+  bold.textContent = format(moment, { ...number, timeZone });
+  const texts = [weekday, month].map((options) => format(moment, { ...options, timeZone }));
+  box.replaceChildren(`${capitalized(texts[0])} `, bold, ` ${texts[1]}`);
+}
+
+function show(time, timeZone) {
+  const [starts, ends, eventZone] = [time.dateTime, time.dataset.ends, time.dataset.zone];
+  const moments = [new Date(starts), new Date(ends)];
+  const [mine, theirs] = [timeZone, eventZone].map((zone) => hours(...moments, zone));
+  const [myDay, theirDay] = [timeZone, eventZone].map((zone) => day(moments[0], zone));
+  time.firstChild.data = `${capitalized(myDay)}, `;
+  time.querySelector(".when__hours").textContent = mine;
+  const also = myDay === theirDay ? theirs : `${theirDay}, ${theirs}`;
+  secondLine(time).textContent = mine === theirs && myDay === theirDay ? "" : also;
+  if (myDay !== theirDay) showDate(time, moments[0], timeZone);
+}
+
+function showAll() {
+  const timeZone = select ? select.value : Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!timeZone) return;
+  for (const time of document.querySelectorAll("time[data-ends]")) {
+    try {
+      show(time, timeZone);
+    } catch {
+      return;
+    }
   }
 }
 
-function dayUnlessSame(moment, timeZone) {
-  try {
-    return day(moment) === day(moment, timeZone) ? "" : `${day(moment)}, `;
-  } catch {
-    return `${day(moment)}, `;
-  }
-}
-
-for (const time of document.querySelectorAll("time[data-ends]")) {
-  const starts = new Date(time.dateTime);
-  const ends = new Date(time.dataset.ends);
-  const { zone } = time.dataset;
-  if (looksTheSame(starts, zone) && looksTheSame(ends, zone)) continue;
-  const endDay = day(starts) === day(ends) ? "" : ` (${day(ends).split(",")[0]})`;
-  const yours = document.createElement("span");
-  yours.className = "yours";
-  const values = {
-    starts: `${dayUnlessSame(starts, zone)}${clock(starts)}`,
-    ends: `${clock(ends)}${endDay}`,
-    zone: zoneName(starts),
-  };
-  yours.textContent = time.dataset.yours.replace(/{(\w+)}/g, (_match, name) => values[name]);
-  time.after(" ", yours);
-}
+select?.addEventListener("change", showAll);
+// Browsers may restore what was chosen before.
+addEventListener("pageshow", showAll);
+showAll();

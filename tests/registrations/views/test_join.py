@@ -1,6 +1,7 @@
 """The link in the email: it waits, leads to Zoom, or explains why not."""
 
 import datetime as dt
+import re
 
 import pytest
 import time_machine
@@ -70,6 +71,23 @@ def test_join_page_counts_down_until_the_doors_open(visit_join_page):
     assert answer.context["status"].seconds_to_doors == 60
     assert 'data-seconds="60"' in answer.content.decode()
     assert answer["Refresh"] == "62"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("left", "text"),
+    [
+        (dt.timedelta(days=5), "In 5 days"),
+        (dt.timedelta(hours=3), "In 3 hours"),
+        (dt.timedelta(minutes=60), "In 1 hour"),
+        # Counted down by the script, and hidden without it.
+        (dt.timedelta(minutes=59), None),
+    ],
+)
+def test_join_page_says_how_long_it_is_until_the_last_hour(visit_join_page, left, text):
+    page = visit_join_page(-15 * MINUTE - left).content.decode()
+    shown = re.search(r'data-done="One moment"( hidden)?>([^<]*)</p>', page)
+    assert (None if shown[1] else shown[2]) == text
 
 
 @pytest.mark.once
