@@ -116,16 +116,17 @@ def short_label(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
 @cache
 def us_clock(name: str, year: int) -> str | None:
     """The key in US_CLOCKS of a zone whose clocks agree with it all year, such as Toronto's."""
-    clock = "/".join(abbreviation for abbreviation, _utcoffset in _winter_and_summer(name, year))
-    if clock not in US_CLOCKS:
-        return None
-    reference = _winter_and_summer(US_CLOCKS[clock][0], year)
-    return clock if _winter_and_summer(name, year) == reference else None
+    seasons = _seasons(name, year)
+    clock = "/".join(abbreviation for abbreviation, _utcoffset in seasons[:2])
+    is_us = clock in US_CLOCKS and seasons == _seasons(US_CLOCKS[clock][0], year)
+    return clock if is_us else None
 
 
-def _winter_and_summer(name: str, year: int) -> list[tuple[str, dt.timedelta | None]]:
+def _seasons(name: str, year: int) -> list[tuple[str, dt.timedelta | None]]:
+    """In winter, summer and the next winter, since a place may stop changing its clocks."""
     zone = zoneinfo.ZoneInfo(name)
-    moments = [dt.datetime(year, month, 1, tzinfo=zone) for month in (1, 7)]
+    days = (dt.date(year, 1, 2), dt.date(year, 7, 2), dt.date(min(year + 1, dt.MAXYEAR), 1, 2))
+    moments = [dt.datetime.combine(day, dt.time(), zone) for day in days]
     return [(str(moment.tzname()), moment.utcoffset()) for moment in moments]
 
 

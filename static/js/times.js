@@ -29,9 +29,9 @@ function zoneName(moment, timeZone, timeZoneName) {
 // As `time_label` in events/timezones.py.
 function label(moment, timeZone) {
   const year = moment.getUTCFullYear();
-  const names = [0, 6].map((month) => zoneName(new Date(Date.UTC(year, month, 2)), timeZone, "short"));
-  const written = labels[names.join("/")];
-  if (written) return written[names.indexOf(zoneName(moment, timeZone, "short"))];
+  const names = [0, 6, 12].map((month) => zoneName(new Date(Date.UTC(year, month, 2)), timeZone, "short"));
+  const written = labels[`${names[0]}/${names[1]}`];
+  if (written && names[2] === names[0]) return written[names.indexOf(zoneName(moment, timeZone, "short"))];
   const [, place] = timeZone.match(PLACE) ?? [];
   if (place) return fill(labels.time, { place: labels[timeZone] ?? place.replaceAll("_", " ") });
   return zoneName(moment, timeZone, "shortOffset").replace(/^GMT(\+0)?$/, "UTC");
