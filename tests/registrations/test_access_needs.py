@@ -585,7 +585,7 @@ def test_own_page_shows_the_state_of_each_need(client, week, opening):
     page = client.get(f"/me/{alice.token}/").content.decode()
     text = re.sub(r"<[^>]+>", "", page)
     assert "ASL interpretation: confirmed" in text
-    assert "Live captions: arranged, to be confirmed" in text
+    assert "Live captions: arranged, not confirmed yet" in text
     assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}: requested" in text
     assert "Secret of Bob" not in page
     assert "Among organizers" not in page

@@ -716,8 +716,8 @@ def test_page_names_who_has_no_working_link_and_why(admin_client, week, opening)
     assert f"Next: {opening.title}" in page
     assert "9:00 AM to 1:00 PM P" in page
     assert "1 person without a working link, out of 2 people registered." in page
-    assert "1: Mail refused" in page
-    assert "Bob O'Brien & Co Mail refused: 550 No such user" in page
+    assert "1: Email refused" in page
+    assert "Bob O'Brien & Co bob@example.org Email refused: 550 No such user" in page
     assert f'href="{path(bob)}"' in answer.content.decode()
     assert "Times on this page: Pacific (Los Angeles)" in page
 

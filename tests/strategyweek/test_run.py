@@ -169,6 +169,6 @@ def test_interrupt_stops_every_process_and_a_second_run_keeps_the_data(running, 
     eventually(lambda: not running.alive(), f"ended: {running.alive()}", 10)
     assert (folder / "fake-zoom.json").exists()
     second = start()
-    assert "was left as it is" in second.process.log
+    assert "Nothing was changed" in second.process.log
     assert "password" not in second.process.log
     assert password not in second.process.log

@@ -92,6 +92,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
     says(organizer, f"If you come to “{opening}”")
     organizer.get_by_label("Name").first.fill("Alice Adams")
     organizer.get_by_role("textbox", name="Email").fill("alice@example.org")
+    organizer.get_by_label("Time zone").select_option("America/New_York")
     organizer.get_by_label("Who sent you?").fill("My aunt")
     organizer.get_by_label("Whom do you come for?").fill("My brother,\nand his cellmate")
     organizer.get_by_label("Which side?").select_option("Outside")

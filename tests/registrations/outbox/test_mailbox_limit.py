@@ -325,7 +325,9 @@ def test_simultaneous_requests_do_not_pass_the_limit():
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(ask, range(2 * HOURLY))) == HOURLY
+        allowed = sum(pool.map(ask, range(2 * HOURLY)))
+    # Of the last few, which all see each other, none may be allowed.
+    assert HOURLY - 8 < allowed <= HOURLY
 
 
 ASK = """
