@@ -97,6 +97,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     says(page, "Full. We'll put you on the waitlist")
     page.get_by_label("Name").first.fill("Alice Adams")
     page.get_by_role("textbox", name="Email").fill("alice@example.org")
+    page.get_by_label("Time zone").select_option("America/New_York")
     page.get_by_label("What do you bring?").fill("Blue songs")
     page.get_by_label("ASL interpretation").check()
     fits(page)
