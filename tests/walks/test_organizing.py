@@ -114,7 +114,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
 
     organizer.goto(f"{ADMIN}/registration/")
     with organizer.expect_download() as download:
-        do(organizer, "Export as CSV, for a spreadsheet", "Alice")
+        do(organizer, "Export as CSV for a spreadsheet", "Alice")
     table = Path(download.value.path()).read_text(encoding="utf-8-sig")
     (alice,) = csv.DictReader(io.StringIO(table, newline=""))
     texts = list(Question.objects.values_list("text", flat=True))
@@ -139,7 +139,7 @@ def test_need_from_requested_to_confirmed(organizer, week, opening):
     organizer.goto("/admin/")
     says(organizer, "1 access need arranged but not confirmed yet")
     organizer.get_by_role("link", name="See who needs what").click()
-    do(organizer, "Confirm to the people by mail", "Alice Adams")
+    do(organizer, "Email people what's arranged", "Alice Adams")
     says(organizer, "An email is on its way to 1 person.")
     fits(organizer)
     organizer.goto("/admin/")
