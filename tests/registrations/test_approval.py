@@ -419,7 +419,7 @@ def test_decisions_take_the_same_queries_for_3_people_as_for_30(week, django_ass
     for count in (3, 30):
         people = [sign_up(week, f"P{count}x{number} X") for number in range(count)]
         # The people, the approval, their seats, earlier links emails, the emails; a savepoint.
-        with django_assert_num_queries(7):
+        with django_assert_num_queries(8):
             assert signup.approve(registrations=people) == count
         # The people, the decision, their spots, the sessions, the waitlists, their tokens, their
         # unsent emails; two savepoints.
