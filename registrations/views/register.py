@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.cache import caches
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, render
@@ -35,20 +36,24 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
-    if not mailbox_limit.allow(form.cleaned_data["email"]):
+    if not register_person(request, context["event"], form.cleaned_data):
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
-    # Organizers also register people here, such as those who called.
-    verified_at = timezone.now() if request.user.is_staff else None
-    signup.register(
-        event=context["event"],
-        verified_at=verified_at,
-        language=get_language(),
-        **form.cleaned_data,
-    )
     context["email"] = form.cleaned_data["email"]
     context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])
     return render(request, "registrations/registered.html", context)
+
+
+# One transaction, because its commit is what takes longest.
+@transaction.atomic
+def register_person(request: HttpRequest, event: Event, data: dict[str, Any]) -> bool:
+    """Returns False if the mailbox has had too many emails."""
+    if not mailbox_limit.allow(data["email"]):
+        return False
+    # Organizers also register people here, such as those who called.
+    verified_at = timezone.now() if request.user.is_staff else None
+    signup.register(event=event, verified_at=verified_at, language=get_language(), **data)
+    return True
 
 
 def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:
