@@ -14,7 +14,7 @@ from registrations import joining
 from registrations.models import Registration, Seat
 
 
-# The form needs no CSRF token: whoever can send it knows the secret in its address, and the browser
+# The form needs no CSRF token: only someone with the secret address can send it, and the browser
 # inside a mail app may block the cookie. Its redirect may go through any number of hosts at Zoom or
 # elsewhere, and browsers apply form-action to each of them.
 @csrf_exempt
