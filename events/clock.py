@@ -1,15 +1,32 @@
 """The database's time, which all processes share. A process's own clock may jump.
 
-Leases and what is due are measured by it. In SQL, it is `Now()`.
+Leases and what is due are measured by it. In SQL, it is this module's `Now()`.
 """
 
 import datetime as dt
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models.functions import Now
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import functions
 from django.db.models.sql import Query
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class Now(functions.Now):
+    """The database's time. On SQLite with six digits, of which it knows three.
+
+    SQLite compares times as text. Django's own has three digits there, and times from Python have
+    six: ".123000", due now, would come after ".123".
+    """
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, Any]:
+        template = "STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f000', 'NOW')"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 def database_time() -> dt.datetime:

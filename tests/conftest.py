@@ -21,7 +21,6 @@ from django.conf import settings as django_settings
 from django.core.cache import caches
 from django.db import connection
 from django.db.models import DateTimeField, Value
-from django.db.models.functions import Now
 from django.test import Client, override_settings
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebError
@@ -29,6 +28,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from events import clock
+from events.clock import Now
 from events.models import Event, Session
 from strategyweek import celery_app
 from tests import people

@@ -16,13 +16,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from events import schedule
-from events.clock import database_time
+from events.clock import Now, database_time
 from events.models import Event, Meeting, Session, ZoomAccount, split_emails
 from events.zoom import client as zoom_client
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
-from django.db.models.functions import Now
 
 from events.background import for_each_logging_errors
+from events.clock import Now
 from events.models import Event, Revision, Session, SessionSnapshot
 from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat

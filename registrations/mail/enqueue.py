@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from events.clock import database_time
+from events.clock import Now, database_time
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail, Registration, Seat
 from registrations.outbox import mail_queue

@@ -2,8 +2,8 @@
 
 import django.contrib.postgres.indexes
 import django.db.models.deletion
-import django.db.models.functions.datetime
 import django.utils.timezone
+import events.clock
 import events.search
 import events.timezones
 import registrations.mail_kinds
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
             name='MailThrottle',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('free_at', models.DateTimeField(default=django.db.models.functions.datetime.Now)),
+                ('free_at', models.DateTimeField(default=events.clock.Now)),
             ],
         ),
         migrations.CreateModel(
@@ -155,7 +155,7 @@ class Migration(migrations.Migration):
                 ('message', models.JSONField(editable=False, null=True)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('paused', 'Paused'), ('sent', 'Sent'), ('failed', 'Failed'), ('bounced', 'Came back'), ('complained', 'Marked as spam'), ('dropped', 'No longer needed')], default='waiting', max_length=10, verbose_name='status')),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='tries')),
-                ('due_at', models.DateTimeField(default=django.db.models.functions.datetime.Now, verbose_name='next try')),
+                ('due_at', models.DateTimeField(default=events.clock.Now, verbose_name='next try')),
                 ('claimed_at', models.DateTimeField(editable=False, null=True)),
                 ('last_error', models.TextField(blank=True, verbose_name='last error')),
                 ('provider_id', models.CharField(blank=True, max_length=200)),

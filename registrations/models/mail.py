@@ -5,11 +5,11 @@ from typing import TypeAlias
 
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from events.clock import Now
 from events.models import Event, Revision, Session, Track
 from registrations import mail_kinds
 from registrations.mail_kinds import MailKind, MailPriority

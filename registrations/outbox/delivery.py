@@ -13,10 +13,10 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.db import Error, connection, transaction
 from django.db.models import F
-from django.db.models.functions import Now
 from django.db.utils import InterfaceError, InternalError, OperationalError
 
 from events import clock
+from events.clock import Now
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue, throttle
 from registrations.outbox.connection import (

@@ -7,10 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, CharField, Exists, Expression, F, OuterRef, Value, When
-from django.db.models.functions import Cast, Coalesce, Concat, Now
+from django.db.models.functions import Cast, Coalesce, Concat
 from django.utils import timezone
 
 from events import background
+from events.clock import Now
 from registrations.mail_kinds import MailKind
 from registrations.models import Announcement, OutgoingMail, OutgoingMailQuerySet
 from registrations.models.registration import RegistrationQuerySet

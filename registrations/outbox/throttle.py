@@ -4,8 +4,8 @@ import datetime as dt
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
+from events.clock import Now
 from registrations.models import MailThrottle
 
 MINUTE = dt.timedelta(minutes=1)

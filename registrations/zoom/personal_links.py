@@ -15,12 +15,12 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Lower, Now
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.addresses import ascii_address
-from events.clock import database_time
+from events.clock import Now, database_time
 from events.models import Event, Meeting, MeetingQuerySet
 from events.zoom import client as zoom_client
 from events.zoom import sync
