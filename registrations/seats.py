@@ -36,6 +36,9 @@ class SeatCounts(NamedTuple):
 def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
     """The counts of the sessions that have a limited capacity, by session id."""
     limited = [session.pk for session in sessions if session.capacity is not None]
+    if not limited:
+        # Building a query takes a few milliseconds, even one that is known to be empty.
+        return {}
     seats = Seat.objects.occupying().filter(session__in=limited).order_by()
     rows = seats.values_list("session").annotate(
         seated=Count("pk", filter=Q(state=Seat.State.SEATED)),
@@ -73,11 +76,13 @@ def with_waitlist_position(seats: SeatQuerySet) -> Any:
 
 def lock_sessions(ids: Iterable[int]) -> list[Session]:
     """Lock sessions until the transaction ends, always in the same order, and return them."""
+    if not (chosen := set(ids)):
+        return []
     sessions = Session.objects.select_for_update(of=("self",), no_key=True)
-    return list(sessions.filter(pk__in=set(ids)).select_related("event").order_by("pk"))
+    return list(sessions.filter(pk__in=chosen).select_related("event").order_by("pk"))
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def assign(*, registration: Registration, sessions: Iterable[Session]) -> list[Seat]:
     """Give someone a seat in each session: a spot, or if it is full, the end of the waitlist."""
     return Seat.objects.bulk_create(_new_seats(registration, list(sessions)))

@@ -35,7 +35,7 @@ class AddressTaken(Exception):
     """Another active registration for the event has this address."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def register(
     *,
     event: Event,

@@ -29,8 +29,8 @@ def queue_confirmation(
     """
     registrations = list(registrations)
     waiting = _waiting_for_links(registrations) if kind == MailKind.LINKS else set()
-    # Read once: thousands of rows that each ask for it take longer.
-    now = database_time()
+    # Thousands of rows that each ask for it take longer than reading it once.
+    now = Now() if len(registrations) == 1 else database_time()
     mail_queue.queue(
         OutgoingMail(
             key=f"{kind}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",

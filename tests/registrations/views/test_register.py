@@ -251,7 +251,7 @@ def test_registering_takes_the_same_queries_however_many_are_registered(
     # Event, sessions, questions, strategies; two transactions' two each; the mailbox's limit; the
     # registration and the look whether it is ours; seats and their transaction's two, strategies,
     # the time, outbox.
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(13):
         client.post(f"/{week.slug}/register/", fields)
 
 
