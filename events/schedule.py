@@ -36,7 +36,7 @@ def edit_session(session_id: int) -> Iterator[Session]:
             session.revised_at = now
             session.save(update_fields=["revision", "revised_at", "updated_at"])
         # The edit may have fixed what Zoom rejected: retry now.
-        rejected = Meeting.objects.filter(session=session, asked_at=None).exclude(problem="")
+        rejected = Meeting.objects.filter(session=session, call_started_at=None).exclude(problem="")
         rejected.update(due_at=now)
         transaction.on_commit(lambda: wake_workers("events.tasks.sync_meetings"))
 

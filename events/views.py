@@ -56,7 +56,7 @@ def visible_events(request: HttpRequest) -> EventQuerySet:
 @briefly_cached
 def home(request: HttpRequest) -> HttpResponse:
     event = Event.objects.current(timezone.now())
-    return event_page(request, event) if event else render(request, "events/none.html")
+    return event_page(request, event) if event else render(request, "events/no_event.html")
 
 
 @require_safe

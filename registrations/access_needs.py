@@ -101,7 +101,7 @@ def _ids(needs: Iterable[AccessNeed]) -> list[int]:
     return [need.pk for need in needs]
 
 
-class Tally(NamedTuple):
+class NeedTally(NamedTuple):
     """A session's needs, counted by state. People on its waitlist are counted separately."""
 
     session: Session
@@ -143,7 +143,7 @@ class Tally(NamedTuple):
         return "; ".join(text % {"count": count} for count, text in texts if count)
 
 
-def tallies(needs: QuerySet[AccessNeed]) -> list[Tally]:
+def tallies(needs: QuerySet[AccessNeed]) -> list[NeedTally]:
     """The needs of each session that has any, the next session first."""
     seated = Q(seat__state=Seat.State.SEATED)
     rows = (
@@ -156,10 +156,10 @@ def tallies(needs: QuerySet[AccessNeed]) -> list[Tally]:
     )
     counts = {pk: found for pk, *found in rows}
     sessions = Session.objects.filter(pk__in=counts).select_related("event")
-    return [Tally(session, *counts[session.pk]) for session in sessions]
+    return [NeedTally(session, *counts[session.pk]) for session in sessions]
 
 
-def upcoming(now: dt.datetime) -> list[Tally]:
+def upcoming(now: dt.datetime) -> list[NeedTally]:
     """Sessions that start within a week and have needs to arrange or confirm."""
     soon = active_needs(now).filter(seat__session__starts_at__lte=now + dt.timedelta(days=7))
     return [tally for tally in tallies(soon) if tally.requested or tally.arranged]

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 class MailPriority(models.IntegerChoices):
     """Lower ones are sent first."""
 
-    AT_ONCE = 0
-    SOON = 1
-    IN_TURN = 2
+    URGENT = 0
+    NORMAL = 1
+    BULK = 2
 
 
 class Shows(Enum):
@@ -52,7 +52,7 @@ class KindSpec:
     subject: str | Promise = ""
     opening: str | Promise = ""
     placeholders: tuple[str, ...] = BASIC
-    priority: MailPriority = MailPriority.SOON
+    priority: MailPriority = MailPriority.NORMAL
     shows: Shows = Shows.NONE
     # It has the join links of all the person's sessions, or of the one that it's about.
     carries_links: bool = False
@@ -95,7 +95,7 @@ class MailKind(StrEnum):
             "before we send any links. You don't need to do anything: we'll email your links once "
             "you're approved."
         ),
-        priority=MailPriority.AT_ONCE,
+        priority=MailPriority.URGENT,
         shows=Shows.ALL,
         superseded_by_links=True,
     )
@@ -108,7 +108,7 @@ class MailKind(StrEnum):
             "to join."
         ),
         placeholders=(*BASIC, "when"),
-        priority=MailPriority.AT_ONCE,
+        priority=MailPriority.URGENT,
         shows=Shows.ALL,
         carries_links=True,
         has_calendar=True,
@@ -120,7 +120,7 @@ class MailKind(StrEnum):
         _("You have a spot: {session} {when}"),
         _("A spot opened up, and it's yours: you were next on the waitlist."),
         placeholders=ABOUT_SESSION,
-        priority=MailPriority.AT_ONCE,
+        priority=MailPriority.URGENT,
         shows=Shows.ITS_SESSION,
         carries_links=True,
         has_calendar=True,
@@ -157,7 +157,7 @@ class MailKind(StrEnum):
         _("You're no longer signed up: {session} {when}"),
         _("You're no longer signed up for this session."),
         placeholders=ABOUT_SESSION,
-        priority=MailPriority.IN_TURN,
+        priority=MailPriority.BULK,
         superseded_by_links=True,
     )
     DOORS = KindSpec(
@@ -210,10 +210,10 @@ class MailKind(StrEnum):
         _("Thank-you"),
         _("Thank you for being part of {event}"),
         _("Thank you for being part of {event}. What you shared will carry this work forward."),
-        priority=MailPriority.IN_TURN,
+        priority=MailPriority.BULK,
         preview_at="ends_at",
     )
-    ANNOUNCEMENT = KindSpec("announcement", _("Announcement"), priority=MailPriority.IN_TURN)
+    ANNOUNCEMENT = KindSpec("announcement", _("Announcement"), priority=MailPriority.BULK)
     ACCESS = KindSpec(
         "access",
         _("Arrangements confirmed"),
@@ -223,8 +223,8 @@ class MailKind(StrEnum):
         shows=Shows.ALL,
         waits_for_edits=True,
     )
-    ACCOUNT = KindSpec("account", _("Account"), priority=MailPriority.AT_ONCE, is_stored=True)
-    TEST = KindSpec("test", _("Test announcement"), priority=MailPriority.AT_ONCE, is_stored=True)
+    ACCOUNT = KindSpec("account", _("Account"), priority=MailPriority.URGENT, is_stored=True)
+    TEST = KindSpec("test", _("Test announcement"), priority=MailPriority.URGENT, is_stored=True)
 
 
 # As functions, so that migrations don't list the kinds.

@@ -137,7 +137,7 @@ def _stuck(
         yield text % {"count": f"{unrendered:,}"}
     # An announcement may take long while any email is sent, and so may a full mailbox.
     is_rejection = Q(last_error__regex=r"^[45][0-9][0-9] ")
-    not_late = Q(priority=OutgoingMail.Priority.IN_TURN) | is_rejection
+    not_late = Q(priority=OutgoingMail.Priority.BULK) | is_rejection
     if not sent.filter(sent_at__gt=now - LATE_AFTER).exists():
         not_late = Q(due_at__gt=now - LATE_AFTER) & not_late
     if late := waiting.filter(created_at__lt=now - LATE_AFTER).exclude(not_late).count():

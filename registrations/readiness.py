@@ -257,7 +257,7 @@ def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
     emails = OutgoingMail.objects.filter(
         Q(session=None) | Q(session=OuterRef("session")),
         Q(created_at__gte=OuterRef("seated_at")),
-        Q(created_at__gte=OuterRef("registration__email_since")),
+        Q(created_at__gte=OuterRef("registration__email_changed_at")),
         registration=OuterRef("registration"),
         state=OutgoingMail.State.SENT,
         kind__in=LINK_KINDS,
@@ -325,5 +325,5 @@ def _resend_links(event: Event) -> tuple[int, int, int]:
     emailed = signup.resend_links(registrations=event.registrations.filter(pk__in=resendable))
     queued = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS, created_at__gte=now)
     bounced = event.registrations.filter(pk__in=came_back)
-    bounced.filter(pk__in=queued.values("registration")).update(email_since=now)
+    bounced.filter(pk__in=queued.values("registration")).update(email_changed_at=now)
     return emailed, len(resendable) - emailed, len(people[EmailStatus.SPAM])

@@ -20,7 +20,7 @@ from registrations.zoom import personal_links
 
 logger = logging.getLogger(__name__)
 
-# A spot that opens within this time before the start is late; see Event.late_places.
+# A spot that opens within this time before the start is late; see Event.late_spots.
 LATE_WINDOW = dt.timedelta(hours=1)
 # A spot of someone who may not exist; see `SeatQuerySet.with_idle_flags`.
 IDLE = Q(has_bounced=True) | Q(is_unused=True)
@@ -229,7 +229,7 @@ def promote_waiting(*, sessions: Iterable[int]) -> int:
 
 def is_waitlist_closed(session: Session, now: dt.datetime) -> bool:
     """Whether it's too late for anyone to be promoted from the waitlist."""
-    keeps_late_spots = session.event.late_places == Event.LatePlaces.KEEP
+    keeps_late_spots = session.event.late_spots == Event.LateSpots.KEEP
     return keeps_late_spots and now > session.starts_at - LATE_WINDOW
 
 

@@ -252,12 +252,12 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     seats.lock_sessions(registration.seats.values_list("session", flat=True))
     registration.email = email.strip()
     registration.email_key = email_key(email)
-    registration.email_since = timezone.now()
+    registration.email_changed_at = timezone.now()
     registration.token = new_token()
     _require_free_address(registration)
     try:
         with transaction.atomic():
-            registration.save(update_fields=["email", "email_key", "email_since", "token"])
+            registration.save(update_fields=["email", "email_key", "email_changed_at", "token"])
     except IntegrityError as error:
         raise AddressTaken from error
     personal_links.readdress(registration=registration)

@@ -94,7 +94,7 @@ class EventAdmin(admin.ModelAdmin):
                 "description": gettext_lazy("Times on this page are in the event's time zone."),
             },
         ),
-        (gettext_lazy("Approval and spots"), {"fields": ["requires_approval", "late_places"]}),
+        (gettext_lazy("Approval and spots"), {"fields": ["requires_approval", "late_spots"]}),
         (
             gettext_lazy("Zoom"),
             {

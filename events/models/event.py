@@ -90,7 +90,7 @@ class Event(models.Model):
             _("Personal links: we create the meetings, and each person gets their own link"),
         )
 
-    class LatePlaces(models.TextChoices):
+    class LateSpots(models.TextChoices):
         """What happens to a spot that opens less than an hour before a session starts."""
 
         PROMOTE = "promote", _("It still goes to the first person on the waitlist")
@@ -168,11 +168,11 @@ class Event(models.Model):
             "When you uncheck it, people who are waiting still need your approval."
         ),
     )
-    late_places = models.CharField(
+    late_spots = models.CharField(
         _("spots that open late"),
         max_length=10,
-        choices=LatePlaces.choices,
-        default=LatePlaces.PROMOTE,
+        choices=LateSpots.choices,
+        default=LateSpots.PROMOTE,
         help_text=_(
             "This is for the last hour before a session, and after it starts. Before that, a spot "
             "that opens goes to the first person on the waitlist right away."

@@ -86,14 +86,14 @@ class Meeting(models.Model):
     # Text for organizers: Zoom's own message if there was one.
     problem = models.TextField(blank=True, editable=False)
     # Set while the outcome of a call is unknown: the next attempt first reads what is at Zoom.
-    asked_at = models.DateTimeField(null=True, editable=False)
+    call_started_at = models.DateTimeField(null=True, editable=False)
     attempts = models.PositiveIntegerField(default=0, editable=False)
     due_at = models.DateTimeField(default=timezone.now, editable=False)
     checked_at = models.DateTimeField(null=True, editable=False)
     started_at = models.DateTimeField("started", null=True, editable=False)
     ended_at = models.DateTimeField("ended", null=True, editable=False)
     # When Zoom's list of participants was last read.
-    counted_at = models.DateTimeField(null=True, editable=False)
+    attendance_read_at = models.DateTimeField(null=True, editable=False)
 
     objects = MeetingQuerySet.as_manager()
 

@@ -97,7 +97,7 @@ class RateLimited(TryLater):
     """Zoom had too many calls."""
 
 
-class Rejected(ZoomError):
+class ZoomRejected(ZoomError):
     """Zoom rejected the call; a retry would fail too. `code` is Zoom's, or the HTTP status."""
 
     def __init__(self, message: str, *, code: int) -> None:
@@ -105,15 +105,15 @@ class Rejected(ZoomError):
         self.code = code
 
 
-class MeetingFull(Rejected):
+class MeetingFull(ZoomRejected):
     """The meeting has no room for another registrant, until someone's link is canceled."""
 
 
-class NotFound(Rejected):
+class NotFound(ZoomRejected):
     """The meeting does not exist at Zoom."""
 
 
-class Meeting(NamedTuple):
+class ZoomMeeting(NamedTuple):
     """A meeting as it is at Zoom. Lists leave out `passcode` ("") and `options` ({})."""
 
     id: int
@@ -126,7 +126,7 @@ class Meeting(NamedTuple):
     options: Mapping[str, Any]
 
 
-class Person(NamedTuple):
+class NewRegistrant(NamedTuple):
     """Someone to register."""
 
     email: str
@@ -167,7 +167,7 @@ def is_configured() -> bool:
 # Meetings
 
 
-def create_meeting(host: str, spec: Json) -> Meeting:
+def create_meeting(host: str, spec: Json) -> ZoomMeeting:
     """Create a meeting for this host: an email address, or "me" for the owner of the credentials.
 
     `spec` is the JSON of the meeting's fields. Docs: Meetings, "Create a meeting".
@@ -177,7 +177,7 @@ def create_meeting(host: str, spec: Json) -> Meeting:
     return _read(_meeting, created)
 
 
-def get_meeting(meeting_id: int) -> Meeting:
+def get_meeting(meeting_id: int) -> ZoomMeeting:
     """Raises NotFound. Docs: Meetings, "Get a meeting"."""
     return _read(_meeting, _call("light", "get", f"/meetings/{meeting_id}"))
 
@@ -192,7 +192,7 @@ def delete_meeting(meeting_id: int) -> None:
     _call("light", "delete", f"/meetings/{meeting_id}")
 
 
-def list_meetings(host: str, *, page_size: int = ROWS_PER_PAGE) -> list[Meeting]:
+def list_meetings(host: str, *, page_size: int = ROWS_PER_PAGE) -> list[ZoomMeeting]:
     """This host's unexpired meetings, with only the first 250 characters of each agenda.
 
     Docs: Meetings, "List meetings".
@@ -215,11 +215,11 @@ def _user_path(host: str, suffix: str) -> str:
     return f"/users/{quote(host, safe='@')}/{suffix}"
 
 
-def _meeting(fields: Json) -> Meeting:
+def _meeting(fields: Json) -> ZoomMeeting:
     meeting_id = parsing.integer(fields.get("id"), 0)
     if not meeting_id:
         raise ValueError("no meeting ID")
-    return Meeting(
+    return ZoomMeeting(
         id=meeting_id,
         topic=parsing.text(fields.get("topic")),
         starts_at=parsing.time(fields.get("start_time")),
@@ -234,7 +234,7 @@ def _meeting(fields: Json) -> Meeting:
 # Registrants
 
 
-def add_registrant(meeting_id: int, person: Person) -> Registrant:
+def add_registrant(meeting_id: int, person: NewRegistrant) -> Registrant:
     """Register and approve one person. Repeating the call for the same address is harmless.
 
     Docs: Meetings, "Add a meeting registrant".
@@ -245,7 +245,7 @@ def add_registrant(meeting_id: int, person: Person) -> Registrant:
     return _read(_registrant, {"email": person.email, **added})
 
 
-def add_registrants(meeting_id: int, people: Sequence[Person]) -> list[Registrant]:
+def add_registrants(meeting_id: int, people: Sequence[NewRegistrant]) -> list[Registrant]:
     """Register up to REGISTRANTS_PER_CALL people. If Zoom rejects one, it registers none.
 
     Docs: Meetings, "Perform batch registration".
@@ -285,7 +285,7 @@ def _registrant(fields: Json) -> Registrant:
     return Registrant(registrant_id, email, join_url)
 
 
-def _person_fields(person: Person) -> Json:
+def _person_fields(person: NewRegistrant) -> Json:
     first, _space, last = person.name.strip().rpartition(" ")
     first, last = (first, last) if first else (last, "")
     return {
@@ -447,13 +447,13 @@ def parse_response(response: requests.Response) -> Json:
         raise RateLimited(message or _("Zoom got too many calls."), retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
         text = _("The Zoom app is missing a scope: %(message)s") % {"message": message}
-        raise Rejected(text, code=code)
+        raise ZoomRejected(text, code=code)
     if status == 401:
         raise SettingsError(_credentials_rejected(message or status))
     if response.ok or status >= 500:
         text = _("Zoom is having problems (%(status)s).") % {"status": status}
         raise TryLater(f"{text} {message}".strip(), may_be_done=True)
-    error = {MEETING_NOT_FOUND: NotFound, MEETING_FULL: MeetingFull}.get(code, Rejected)
+    error = {MEETING_NOT_FOUND: NotFound, MEETING_FULL: MeetingFull}.get(code, ZoomRejected)
     raise error(message or _("Zoom answered %(status)s.") % {"status": status}, code=code)
 
 
@@ -514,7 +514,7 @@ def new_token() -> tuple[str, int]:
     )
     try:
         content = parse_response(response)
-    except Rejected as error:
+    except ZoomRejected as error:
         raise SettingsError(_credentials_rejected(error)) from error
     token = content.get("access_token")
     if not isinstance(token, str) or not token:

@@ -2,9 +2,9 @@
 
 Nothing is queued: after each edit and every few seconds, a query finds the meetings that differ
 from their session. A claim is a lease. Before a call that creates or changes something,
-`Meeting.asked_at` is recorded, and before one that deletes, the state DELETING. Until its answer,
-the outcome of that call is unknown, and the next attempt first reads what is at Zoom. No call is
-made inside a transaction.
+`Meeting.call_started_at` is recorded, and before one that deletes, the state DELETING. Until its
+answer, the outcome of that call is unknown, and the next attempt first reads what is at Zoom. No
+call is made inside a transaction.
 """
 
 import datetime as dt
@@ -168,13 +168,15 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
     if zoom_id is None or meeting.state == Meeting.State.WANTED:
         if session.takes_place:
             return functools.partial(_create, meeting, session)
-        return functools.partial(_undo_create, meeting, session) if meeting.asked_at else None
+        return (
+            functools.partial(_undo_create, meeting, session) if meeting.call_started_at else None
+        )
     if session.canceled_at:
         settled_at = session.canceled_at + session.event.settle_time
         return functools.partial(_delete, meeting) if settled_at <= now else None
     if meeting.state == Meeting.State.DELETING:
         return functools.partial(_undo_delete, meeting, session, zoom_id)
-    if meeting.asked_at or not is_synced(session):
+    if meeting.call_started_at or not is_synced(session):
         return functools.partial(_update, meeting, session, zoom_id)
     is_near = session.starts_at - now < NEAR_START
     interval = CHECK_INTERVAL_NEAR_START if is_near else CHECK_INTERVAL
@@ -201,20 +203,20 @@ def _attempt(step: Step, meeting: Meeting) -> None:
             step()
     except zoom_client.TryLater as error:
         # While the outcome of a call is unknown, a look at Zoom's lists is due soon.
-        is_unknown = error.may_be_done or meeting.asked_at
+        is_unknown = error.may_be_done or meeting.call_started_at
         pause = LISTING_DELAY if is_unknown else _growing_pause(meeting.attempts)
         due_at = error.retry_at or database_time() + pause
-        changes = {} if error.may_be_done else {"asked_at": meeting.asked_at}
+        changes = {} if error.may_be_done else {"call_started_at": meeting.call_started_at}
         _record(meeting, problem=str(error), due_at=due_at, **changes)
     except zoom_client.SettingsError as error:
         _record(meeting, problem=str(error), due_at=database_time())
     except zoom_client.NotFound:
         _record(meeting, due_at=database_time())
         mark_gone(meeting.zoom_id or 0)
-    except zoom_client.Rejected as error:
+    except zoom_client.ZoomRejected as error:
         logger.warning("Zoom rejected meeting %s: %s", meeting.pk, error)
         due_at = database_time() + REJECTED_RETRY_DELAY
-        _record(meeting, problem=str(error), due_at=due_at, asked_at=None)
+        _record(meeting, problem=str(error), due_at=due_at, call_started_at=None)
 
 
 def _growing_pause(failures: int) -> dt.timedelta:
@@ -232,7 +234,13 @@ def _record(meeting: Meeting, **changes: Any) -> bool:
 
 def _record_success(meeting: Meeting, **changes: Any) -> None:
     now = database_time()
-    success = {"problem": "", "asked_at": None, "attempts": 0, "due_at": now, "checked_at": now}
+    success = {
+        "problem": "",
+        "call_started_at": None,
+        "attempts": 0,
+        "due_at": now,
+        "checked_at": now,
+    }
     _record(meeting, **success | changes)
 
 
@@ -240,10 +248,10 @@ def _create(meeting: Meeting, session: Session) -> None:
     """Create a meeting, unless an earlier attempt did and its response was lost."""
     found, synced_spec = None, None
     # While Zoom fails, try a call that reads first: Zoom counts those that create by the day.
-    if meeting.asked_at or ZoomAccount.objects.exclude(failures=0).exists():
+    if meeting.call_started_at or ZoomAccount.objects.exclude(failures=0).exists():
         found = _find_earlier_attempt(session)
     if found is None:
-        if not _record(meeting, asked_at=Now()):
+        if not _record(meeting, call_started_at=Now()):
             return
         found = zoom_client.create_meeting(_host(session), spec(session))
         synced_spec = {**_current_spec(session), "captions": False}
@@ -263,7 +271,7 @@ def _create(meeting: Meeting, session: Session) -> None:
         _delete(meeting)
 
 
-def _find_earlier_attempt(session: Session) -> zoom_client.Meeting | None:
+def _find_earlier_attempt(session: Session) -> zoom_client.ZoomMeeting | None:
     """The meeting that an attempt without a response created, if it did."""
     for listed in zoom_client.list_meetings(_host(session)):
         if _tag(session) in listed.agenda:
@@ -278,7 +286,7 @@ def _undo_create(meeting: Meeting, session: Session) -> None:
     _record_success(meeting)
 
 
-def _join_details(found: zoom_client.Meeting) -> dict[str, str]:
+def _join_details(found: zoom_client.ZoomMeeting) -> dict[str, str]:
     digits = str(found.id)
     spaced = f"{digits[:3]} {digits[3:-4]} {digits[-4:]}"
     return {"join_url": found.join_url, "meeting_id": spaced, "passcode": found.passcode}
@@ -288,12 +296,12 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
     """Send Zoom the current data, if it differs: Zoom allows a hundred updates a day."""
     current, host = _current_spec(session), _host(session)
     is_outdated = {**(meeting.synced_spec or {}), "captions": current["captions"]} != current
-    if meeting.asked_at or is_outdated:
+    if meeting.call_started_at or is_outdated:
         # After a lost response it is unknown what Zoom has.
-        is_unknown = meeting.asked_at or not meeting.synced_spec
+        is_unknown = meeting.call_started_at or not meeting.synced_spec
         found = zoom_client.get_meeting(zoom_id) if is_unknown else None
         if found is None or not _matches(found, session):
-            _record(meeting, asked_at=Now())
+            _record(meeting, call_started_at=Now())
             zoom_client.update_meeting(host, zoom_id, spec(session))
     # A setting of the host: not sent again with every edit, unless it was rejected.
     has_captions = (meeting.synced_spec or {}).get("captions") and not meeting.problem
@@ -301,7 +309,7 @@ def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
     if current["captions"] and not has_captions:
         try:
             zoom_client.enable_captions(host)
-        except (zoom_client.Rejected, zoom_client.SettingsError) as error:
+        except (zoom_client.ZoomRejected, zoom_client.SettingsError) as error:
             # The meeting works without captions too.
             text = _("The meeting is ready, but we couldn't turn on captions: %(error)s")
             problem = text % {"error": error}
@@ -326,7 +334,7 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
         _record_success(meeting, **changes, **_join_details(found))
 
 
-def _matches(found: zoom_client.Meeting, session: Session) -> bool:
+def _matches(found: zoom_client.ZoomMeeting, session: Session) -> bool:
     wanted = spec(session)
     options = wanted["settings"].items()
     # Zoom ignores a start in the past.
@@ -381,7 +389,7 @@ def recreate(*, meeting: Meeting) -> bool:
         return False
     with schedule.edit_session(meeting.session_id):
         gone = Meeting.objects.filter(pk=meeting.pk, state=Meeting.State.GONE)
-        reset = {"problem": "", "asked_at": None, "attempts": 0, "due_at": database_time()}
+        reset = {"problem": "", "call_started_at": None, "attempts": 0, "due_at": database_time()}
         return bool(gone.update(state=Meeting.State.WANTED, **reset, **NOT_MADE))
 
 
@@ -390,7 +398,7 @@ def retry_now(*, event: Event) -> None:
     now = database_time()
     ZoomAccount.objects.update(resumes_at=now)
     # A call that may be running belongs to its worker.
-    is_running = Q(asked_at__gt=now - _lease(), due_at__gt=now + LISTING_DELAY)
+    is_running = Q(call_started_at__gt=now - _lease(), due_at__gt=now + LISTING_DELAY)
     meetings = Meeting.objects.filter(session__event=event).exclude(is_running)
     # Without synced_spec, the update first reads what Zoom has.
     meetings.filter(problem__gt="", state=Meeting.State.MADE).update(synced_spec=None)
@@ -406,7 +414,7 @@ def tracking_account_health() -> Iterator[None]:
     try:
         yield
     except zoom_client.ZoomError as error:
-        if isinstance(error, zoom_client.Rejected):
+        if isinstance(error, zoom_client.ZoomRejected):
             _resume()
         elif not (isinstance(error, zoom_client.TryLater) and error.retry_at):
             _pause(error)
@@ -435,7 +443,9 @@ def _resume() -> None:
 # Registrants: used by registrations.zoom. These use no database, so threads may call them.
 
 
-def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> RegistrationResults:
+def register_people(
+    zoom_id: int, people: Sequence[zoom_client.NewRegistrant]
+) -> RegistrationResults:
     """Register up to REGISTRANTS_PER_CALL people for a meeting. Keys are lowercase addresses.
 
     Zoom registers all or none. If one person is the reason for none, each gets a call.
@@ -443,7 +453,7 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
     try:
         added = zoom_client.add_registrants(zoom_id, people)
         return {registrant.email.lower(): registrant for registrant in added}
-    except (zoom_client.Rejected, zoom_client.TryLater) as error:
+    except (zoom_client.ZoomRejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
     results: dict[str, zoom_client.Registrant | zoom_client.ZoomError] = {}
@@ -453,7 +463,7 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
             # Once the meeting is full, the others aren't asked for.
             registrant = full or zoom_client.add_registrant(zoom_id, person)
             results[person.email.lower()] = registrant
-        except (zoom_client.Rejected, zoom_client.TryLater) as error:
+        except (zoom_client.ZoomRejected, zoom_client.TryLater) as error:
             if not _is_about_one_person(error):
                 if isinstance(error, zoom_client.TryLater):
                     # Some of them are registered by now.
@@ -464,13 +474,13 @@ def register_people(zoom_id: int, people: Sequence[zoom_client.Person]) -> Regis
     return results
 
 
-def _is_about_one_person(error: zoom_client.Rejected | zoom_client.TryLater) -> bool:
+def _is_about_one_person(error: zoom_client.ZoomRejected | zoom_client.TryLater) -> bool:
     """Whether Zoom may accept other people for this meeting.
 
     A rejection is about one person (its host, someone blocked, a bad address, a code that we don't
     know) unless the code says otherwise. A code like an HTTP status is about the whole call.
     """
-    if isinstance(error, zoom_client.Rejected):
+    if isinstance(error, zoom_client.ZoomRejected):
         return error.code not in ABOUT_THE_CALL and not 400 <= error.code < 500
     return bool(error.retry_at and error.retry_at > timezone.now() + MAX_RATE_LIMIT_WAIT)
 
@@ -495,7 +505,7 @@ def revoke(
         zoom_client.cancel_registrants(zoom_id, registrants)
     except zoom_client.NotFound:
         logger.info("Meeting %s was deleted at Zoom, and its links with it", zoom_id)
-    except (zoom_client.Rejected, zoom_client.TryLater) as error:
+    except (zoom_client.ZoomRejected, zoom_client.TryLater) as error:
         if not _is_about_one_person(error):
             raise
         if len(registrants) == 1:
@@ -521,7 +531,7 @@ def _runs_of_session(zoom_id: int, session: Session) -> list[int | str]:
     runs = []
     try:
         runs = zoom_client.past_runs(zoom_id)
-    except zoom_client.Rejected as error:
+    except zoom_client.ZoomRejected as error:
         if error.code != zoom_client.SCOPE_MISSING:
             raise
         logger.warning("Only the last run of meeting %s can be read. %s", zoom_id, error)

@@ -23,6 +23,7 @@ from events.templatetags.times import zone_name
 from registrations.admin.shared import fingerprint, page_response
 from registrations.formatting import moment
 from registrations.mail import announcements, previews
+from registrations.mail.announcements import SendingProgress
 from registrations.models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
 
@@ -79,9 +80,7 @@ def content_fingerprint(announcement: Announcement) -> str:
     return fingerprint(forms.model_to_dict(announcement))
 
 
-def progress_text(
-    announcement: Announcement, progress: announcements.Progress, now: dt.datetime
-) -> str:
+def progress_text(announcement: Announcement, progress: SendingProgress, now: dt.datetime) -> str:
     """Describe the state. "Sent" means that no email is waiting."""
     values = {
         "sent": f"{progress.sent:,}",
@@ -110,7 +109,7 @@ def progress_text(
             return _("Draft")
 
 
-def went_wrong(announcement: Announcement, progress: announcements.Progress) -> bool:
+def went_wrong(announcement: Announcement, progress: SendingProgress) -> bool:
     """Whether sending is over and some people, or all, did not get it."""
     is_over = announcement.state == State.SENDING and not progress.waiting
     return is_over and bool(progress.failed or not progress.sent)
@@ -372,7 +371,7 @@ def context_before(request: HttpRequest, announcement: Announcement) -> dict[str
     }
 
 
-def context_after(announcement: Announcement, progress: announcements.Progress) -> dict[str, Any]:
+def context_after(announcement: Announcement, progress: SendingProgress) -> dict[str, Any]:
     """Return what the page shows once an announcement was started."""
     # Emails that are no longer needed aren't missing, but those of a stopped announcement are.
     if announcement.state == State.STOPPED:

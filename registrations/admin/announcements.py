@@ -26,7 +26,7 @@ from registrations.admin import announcement_review as review
 from registrations.admin import mail_text_validation as validation
 from registrations.admin.shared import admin_path
 from registrations.formatting import moment
-from registrations.mail.announcements import Progress
+from registrations.mail.announcements import SendingProgress
 from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
 from registrations.us_states import US_STATES
@@ -228,7 +228,7 @@ class AnnouncementAdmin(admin.ModelAdmin):
     def progress(self, announcement: Any) -> str:
         sent, waiting = announcement.mails_sent, announcement.mails_waiting
         total, failed = announcement.mails_total, announcement.mails_failed
-        progress = Progress(total, sent, waiting, failed, dropped=0, time_left=None)
+        progress = SendingProgress(total, sent, waiting, failed, dropped=0, time_left=None)
         text = review.progress_text(announcement, progress, timezone.now())
         return warning(text) if review.went_wrong(announcement, progress) else text
 

@@ -125,7 +125,7 @@ def preview_page(
     model_admin: ModelAdmin, request: HttpRequest, event_id: str, kind: str
 ) -> HttpResponse:
     """Show a kind of email with the saved texts."""
-    return preview_response(model_admin, request, *event_and_kind(event_id, kind))
+    return mail_text_preview(model_admin, request, *event_and_kind(event_id, kind))
 
 
 def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> HttpResponse:
@@ -139,10 +139,10 @@ def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> Ht
     saved = MailText.objects.filter(event=event, kind=kind).first()
     form = model_admin.get_form(request, saved)(request.POST, instance=saved)
     if not form.is_valid():
-        return preview_response(model_admin, request, event, kind, errors=form.errors)
+        return mail_text_preview(model_admin, request, event, kind, errors=form.errors)
     texts = MailTexts(form.cleaned_data["subject"], form.cleaned_data["opening"])
     request.session[UNSAVED] = [event.pk, kind, *texts]
-    return preview_response(model_admin, request, event, kind, texts)
+    return mail_text_preview(model_admin, request, event, kind, texts)
 
 
 def preview_html(
@@ -167,7 +167,7 @@ def event_and_kind(event_id: str, kind: str) -> tuple[Event, MailKind]:
     return event, known_kind
 
 
-def preview_response(
+def mail_text_preview(
     model_admin: ModelAdmin,
     request: HttpRequest,
     event: Event,

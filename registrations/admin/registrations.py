@@ -45,7 +45,7 @@ NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = (
 )
 
 
-class RegistrationForm(shared.VersionedForm):
+class RegistrationAdminForm(shared.VersionedForm):
     class Meta:
         field_classes = {"email": AddressField}
 
@@ -76,7 +76,7 @@ class RegistrationForm(shared.VersionedForm):
         return email
 
 
-class RegistrationChangeForm(RegistrationForm):
+class RegistrationChangeForm(RegistrationAdminForm):
     needs = NeedsField(label=gettext_lazy("Access needs"))
 
 
@@ -415,7 +415,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if not shared.may_see_sensitive_data(request):
-            kwargs["form"] = RegistrationForm
+            kwargs["form"] = RegistrationAdminForm
         return super().get_form(request, *args, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -47,7 +47,7 @@ IdleFilter = choice_filter(
 @admin.action(
     description=gettext_lazy("Give them a spot and email their link"), permissions=["change"]
 )
-def give_place(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
+def give_spot(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
     done, left = apply_to_each(request, queryset, seats.promote, _("Got a spot in %(session)s."))
     if admitted := sum(seat.registration.is_admitted for seat in done):
         text = counted(
@@ -154,7 +154,7 @@ class SeatAdmin(ChangeOnlyAdmin):
     list_select_related = ["registration", "session__event"]
     search_fields = ["registration__search_key__contains"]
     ordering = ["session__starts_at", F("waiting_since").asc(nulls_last=True), "pk"]
-    actions = [give_place, move_to_waiting, take_out]
+    actions = [give_spot, move_to_waiting, take_out]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seat]:
         rows: Any = super().get_queryset(request)

@@ -189,7 +189,7 @@ def _move(
 
 
 @dataclass(frozen=True)
-class Progress:
+class SendingProgress:
     """How many emails of an announcement were sent. `time_left` is None if it's unknown."""
 
     total: int
@@ -200,7 +200,7 @@ class Progress:
     time_left: dt.timedelta | None
 
 
-def progress(announcement: Announcement, now: dt.datetime) -> Progress:
+def progress(announcement: Announcement, now: dt.datetime) -> SendingProgress:
     """Count the emails of an announcement that was started."""
     counts = announcement.mails.aggregate(
         total=Count("pk"),
@@ -214,4 +214,4 @@ def progress(announcement: Announcement, now: dt.datetime) -> Progress:
     if recent and announcement.started_at:
         window = min(PACE_WINDOW, now - announcement.started_at)
         time_left = window / recent * counts["waiting"]
-    return Progress(time_left=time_left, **counts)
+    return SendingProgress(time_left=time_left, **counts)

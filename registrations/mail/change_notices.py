@@ -28,12 +28,12 @@ COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
-    revised = Session.objects.filter(revised_at__isnull=False, seats__in=_behind())
+    revised = Session.objects.filter(revised_at__isnull=False, seats__in=_outdated_seats())
     events = Event.objects.published().filter(sessions__in=revised).distinct()
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
-def _behind() -> QuerySet[Seat]:
+def _outdated_seats() -> QuerySet[Seat]:
     """Seats whose people have not been notified of the session's current revision."""
     seats = Seat.objects.filter(registration__in=Registration.objects.admitted())
     return seats.filter(notified_revision__lt=F("session__revision"))
@@ -41,7 +41,7 @@ def _behind() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    revised = event.sessions.filter(revised_at__isnull=False, seats__in=_behind())
+    revised = event.sessions.filter(revised_at__isnull=False, seats__in=_outdated_seats())
     # The lock keeps out edits, and another run of this.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
@@ -56,7 +56,7 @@ def _queue_changes_of(event: Event, now: dt.datetime) -> None:
         all_settled = all_settled and (settled or not with_news)
     # Only a session that starts soon doesn't wait for one email about all sessions.
     if due := news if all_settled else urgent:
-        _queue_schedule_update(event, _behind().filter(due))
+        _queue_schedule_update(event, _outdated_seats().filter(due))
 
 
 def _skip_readers_of_notices(session: Session) -> None:
@@ -69,7 +69,9 @@ def _skip_readers_of_notices(session: Session) -> None:
         sent_at__isnull=False,
         claimed_at__gte=session.revised_at + COMMIT_MARGIN,
     )
-    readers = _behind().filter(session=session, registration__in=sent.values("registration"))
+    readers = _outdated_seats().filter(
+        session=session, registration__in=sent.values("registration")
+    )
     readers.update(notified_revision=session.revision)
 
 
@@ -78,7 +80,9 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
     history, with_news = earlier_revisions(session), Q()
     by_number = {each.revision.number: each for each in history}
     for state in Seat.State:
-        behind = _compared(_behind().filter(session=session, state=state), session, history, state)
+        behind = _with_differences(
+            _outdated_seats().filter(session=session, state=state), session, history, state
+        )
         for number, has_news in set(behind.values_list("changed_from", "has_news")):
             seats = behind.filter(changed_from=number, has_news=has_news)
             if number is not None:
@@ -100,22 +104,22 @@ def is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
     return any(each.starts_at - STARTS_SOON < now < each.ends_at for each in versions)
 
 
-class Earlier(NamedTuple):
+class EarlierRevision(NamedTuple):
     """A revision that was replaced, and which seats may have been shown it by an email."""
 
     revision: Revision
     shown: Q
 
     @property
-    def known(self) -> Q:
+    def known_to(self) -> Q:
         """Seats whose people were notified of this revision, or have seen it since."""
         number = self.revision.number
         return Q(notified_revision=number) | Q(notified_revision__lt=number) & self.shown
 
 
-def earlier_revisions(session: Session) -> list[Earlier]:
+def earlier_revisions(session: Session) -> list[EarlierRevision]:
     """The replaced revisions that someone may believe to be current, the newest first."""
-    behind = _behind().filter(session=session)
+    behind = _outdated_seats().filter(session=session)
     oldest = behind.aggregate(oldest=Min("notified_revision"))["oldest"]
     if oldest is None:
         return []
@@ -123,7 +127,7 @@ def earlier_revisions(session: Session) -> list[Earlier]:
     revisions = list(session.revisions.filter(number__gte=oldest - 1))
     since = [session.created_at, *(each.replaced_at for each in revisions)]
     return [
-        Earlier(each, _shown_between(session, began, each.replaced_at))
+        EarlierRevision(each, _shown_between(session, began, each.replaced_at))
         for each, began in zip(revisions, since, strict=False)
         if each.number >= oldest
     ][::-1]
@@ -143,25 +147,31 @@ def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> 
     return Q(registration__in=mails.values("registration"))
 
 
-def _compared(
-    seats: QuerySet[Seat], session: Session, history: list[Earlier], state: Seat.State
+def _with_differences(
+    seats: QuerySet[Seat], session: Session, history: list[EarlierRevision], state: Seat.State
 ) -> Any:
     """Compare what people know with what is current; all the seats are in this state.
 
     Annotates `changed_from`, the newest revision they know that differs in what a notice is for,
     and `has_news`, whether there is no such revision but something new in the schedule.
     """
-    current = known(session, state)
-    changed = [each for each in history if is_change(known(each.revision, state), current)]
-    news = [each for each in history if is_news(known(each.revision, state), current)]
+    current = visible_snapshot(session, state)
+    changed = [
+        each for each in history if is_change(visible_snapshot(each.revision, state), current)
+    ]
+    news = [
+        each
+        for each in history
+        if is_schedule_update(visible_snapshot(each.revision, state), current)
+    ]
     changed_from = Case(
-        *(When(each.known, then=Value(each.revision.number)) for each in changed),
+        *(When(each.known_to, then=Value(each.revision.number)) for each in changed),
         default=None,
         output_field=IntegerField(),
     )
     has_news = Case(
         When(changed_from__isnull=False, then=False),
-        *(When(each.known, then=True) for each in news),
+        *(When(each.known_to, then=True) for each in news),
         default=False,
         output_field=BooleanField(),
     )
@@ -169,15 +179,18 @@ def _compared(
 
 
 def _queue_notice(
-    session: Session, earlier: Earlier, seats: QuerySet[Seat], state: Seat.State, now: dt.datetime
+    session: Session,
+    earlier: EarlierRevision,
+    seats: QuerySet[Seat],
+    state: Seat.State,
+    now: dt.datetime,
 ) -> None:
     """Queue a notice of what changed since the earlier revision, replacing any unsent notice.
 
     Readers of an unsent notice still know what was before that, unless another email showed them
     the earlier revision. A notice that a worker has claimed is sent. All seats are in this state.
     """
-    was = earlier.revision
-    if max(session.ends_at, was.ends_at) <= now:
+    if max(session.ends_at, earlier.revision.ends_at) <= now:
         return
     kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
@@ -192,14 +205,14 @@ def _queue_notice(
     # From now on no worker claims them.
     list(unsent.select_for_update().values_list("pk"))
     readers = {
-        before: people.filter(mails__in=unsent.filter(was=before))
-        for before in session.revisions.filter(pk__in=unsent.values("was"))
+        before: people.filter(mails__in=unsent.filter(old_revision=before))
+        for before in session.revisions.filter(pk__in=unsent.values("old_revision"))
     }
     others = people.exclude(pk__in=unsent.values("registration"))
-    for before, group in [(was, others), *readers.items()]:
-        if not is_change(known(before, state), known(session, state)):
-            before, group = was, group & people_in(seats.filter(earlier.shown))
-        mail_queue.queue_all(group, key=key, kind=kind, session=session, was=before)
+    for before, group in [(earlier.revision, others), *readers.items()]:
+        if not is_change(visible_snapshot(before, state), visible_snapshot(session, state)):
+            before, group = earlier.revision, group & people_in(seats.filter(earlier.shown))
+        mail_queue.queue_all(group, key=key, kind=kind, session=session, old_revision=before)
     unsent.update(state=OutgoingMail.State.DROPPED)
 
 
@@ -218,7 +231,7 @@ def people_in(seats: QuerySet[Seat]) -> RegistrationQuerySet:
     return Registration.objects.admitted().filter(pk__in=seats.values("registration"))
 
 
-def known(version: Session | Revision, state: str) -> SessionSnapshot:
+def visible_snapshot(version: Session | Revision, state: str) -> SessionSnapshot:
     """What people whose seats are in this state may know of the session."""
     snapshot = version.snapshot()
     # Without a seat: no way to join, and no agenda.
@@ -234,6 +247,6 @@ def is_change(before: SessionSnapshot, now: SessionSnapshot) -> bool:
     return not before.takes_place or basics[0] != basics[1] or joining_changed
 
 
-def is_news(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+def is_schedule_update(before: SessionSnapshot, now: SessionSnapshot) -> bool:
     """Whether the detailed schedule has something new."""
     return now.takes_place and (before.agenda, before.joining) != (now.agenda, now.joining)

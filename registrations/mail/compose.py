@@ -34,8 +34,8 @@ class MailContext:
     """What an email is about, apart from who gets it.
 
     `sessions` are those in which the person has a seat, canceled ones too, and `waiting` those
-    whose waitlist they are on. `session` is the one that the email is about, and `was` what it
-    was before. `needs` are the session and the text of each access need that it confirms.
+    whose waitlist they are on. `session` is the one that the email is about, and `old_revision`
+    what it was before. `needs` are the session and the text of each access need that it confirms.
     """
 
     kind: MailKind
@@ -44,7 +44,7 @@ class MailContext:
     zone: zoneinfo.ZoneInfo
     sessions: tuple[Session, ...]
     session: Session | None = None
-    was: Revision | None = None
+    old_revision: Revision | None = None
     announcement: Announcement | None = None
     waiting: tuple[Session, ...] = ()
     needs: tuple[tuple[int, str], ...] = ()

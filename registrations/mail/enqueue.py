@@ -101,7 +101,7 @@ def _sent_calendar_entries(
         registration__in=registration_ids,
         kind__in=[kind for kind in MailKind if kind.spec.has_calendar],
         claimed_at__isnull=False,
-        created_at__gte=F("registration__email_since"),
+        created_at__gte=F("registration__email_changed_at"),
     )
     for person, session, sent_at in mails.values_list("registration", "session", "sent_at"):
         entries.setdefault(person, []).append((session, sent_at))

@@ -106,20 +106,20 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
 
     People on the waitlist only get what the public sees.
     """
-    session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
-    if session is None or was is None or session not in context.sessions + context.waiting:
+    session, old_revision = context.session, context.old_revision
+    if session is None or old_revision is None or session not in context.sessions + context.waiting:
         return None
-    state = Seat.State.WAITING if is_waitlisted else Seat.State.SEATED
-    before, now = change_notices.known(was, state), change_notices.known(session, state)
+    state = Seat.State.WAITING if context.is_waitlisted else Seat.State.SEATED
+    before, now = (change_notices.visible_snapshot(each, state) for each in (old_revision, session))
     differences = _differences(before, now, context.zone)
     if not session.takes_place or not differences or session.ends_at <= composer.now:
         return None
     return composer.compose(
         context,
-        sessions={"asked" if is_waitlisted else "full": [session]},
+        sessions={"asked" if context.is_waitlisted else "full": [session]},
         variables={"differences": differences, "back_on": not before.takes_place},
-        special_texts=CHANGED_TEXTS[before.takes_place, is_waitlisted],
-        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
+        special_texts=CHANGED_TEXTS[before.takes_place, context.is_waitlisted],
+        calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
     )
 
 
@@ -133,15 +133,15 @@ CHANGED_TEXTS = {
 
 
 def _differences(
-    was: SessionSnapshot, now: SessionSnapshot, zone: zoneinfo.ZoneInfo
+    before: SessionSnapshot, now: SessionSnapshot, zone: zoneinfo.ZoneInfo
 ) -> tuple[tuple[str, str, str], ...]:
     """What a change notice lists: a label, what was, and what is now."""
     pairs = [
-        (_("Title"), was.title, now.title),
-        (_("Time"), _day_and_hours(was, zone), _day_and_hours(now, zone)),
-        (_("How to join without the link"), joining_text(was.joining), joining_text(now.joining)),
+        (_("Title"), before.title, now.title),
+        (_("Time"), _day_and_hours(before, zone), _day_and_hours(now, zone)),
+        (_("How to join without the link"), *map(joining_text, (before.joining, now.joining))),
     ]
-    if not was.takes_place:
+    if not before.takes_place:
         pairs.insert(0, (_("Status"), _("Canceled"), _("Back on")))
     return tuple(
         (label, before or _("Not set yet"), after or _("Not available"))
@@ -156,20 +156,20 @@ def _day_and_hours(snapshot: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
 
 def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """The canceled session, removed from calendars, and the other sessions still to come."""
-    session, was, is_waitlisted = context.session, context.was, context.is_waitlisted
-    if session is None or was is None or session not in context.sessions + context.waiting:
+    session, old_revision = context.session, context.old_revision
+    if session is None or old_revision is None or session not in context.sessions + context.waiting:
         return None
     if session.takes_place:
         return None
-    before = was.snapshot()
+    before = old_revision.snapshot()
     was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
         sessions={"row": _to_come(context.sessions, composer.now)},
         variables={"title": session.title, "was": before, "was_when": was_when},
-        special_texts=default_texts.CANCELED_ON_WAITLIST if is_waitlisted else None,
+        special_texts=default_texts.CANCELED_ON_WAITLIST if context.is_waitlisted else None,
         starts_at=before.starts_at,
-        calendar=session_invitation(session, is_waitlisted=is_waitlisted),
+        calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
     )
 
 

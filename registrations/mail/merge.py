@@ -169,6 +169,6 @@ def _zoom_link_blocks(language: str) -> dict[str, str]:
     """By extension, the block with someone's own Zoom link, in the current language."""
     context = {"own_url": ZOOM_URL, **COLORS}
     return {
-        extension: render_to_string(f"mails/parts/own_link.{extension}", context)
+        extension: render_to_string(f"mails/blocks/own_link.{extension}", context)
         for extension in ("txt", "html")
     }

@@ -67,7 +67,7 @@ def sample(
         sessions=tuple(sessions[1:] if on_waitlist else sessions),
         waiting=(session,) if on_waitlist else (),
         session=session,
-        was=_earlier_revision(session, moved=kind == MailKind.CHANGED),
+        old_revision=_earlier_revision(session, moved=kind == MailKind.CHANGED),
         announcement=_sample_announcement(event) if kind == MailKind.ANNOUNCEMENT else None,
         needs=((session.pk, _("Live captions")), (session.pk, _("The agenda in large print"))),
     )

@@ -48,8 +48,8 @@ def _remind(kind: MailKind, session: Session, now: dt.datetime) -> None:
                 registration__in=reminders.values("registration")
             )
             people = people.exclude(pk__in=expected.values("registration"))
-        included = _including(session, reminders)
-        people = people.exclude(pk__in=included.values("registration"))
+        covering = _covering(session, reminders)
+        people = people.exclude(pk__in=covering.values("registration"))
     _queue(people, kind, session)
 
 
@@ -63,7 +63,7 @@ def _reminders_of(kind: MailKind, session: Session) -> QuerySet[OutgoingMail]:
     return reminders.exclude(state=OutgoingMail.State.DROPPED)
 
 
-def _including(session: Session, reminders: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail]:
+def _covering(session: Session, reminders: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail]:
     """Of these reminders of an earlier session that day, those that include this session too.
 
     They were written after the person got the seat, while the session was to take place that day.
@@ -94,7 +94,7 @@ def _seats_to_remind(kind: MailKind, session: Session) -> QuerySet[Seat]:
     outdated = Q()
     for earlier in earlier_revisions(session):
         if is_change(earlier.revision.snapshot(), current):
-            outdated |= earlier.known
+            outdated |= earlier.known_to
     due_at = session.day_reminder_at if kind == MailKind.DAY else session.hour_reminder_at
     notified_since = OutgoingMail.objects.filter(
         session=session, kind=MailKind.CHANGED, created_at__gte=due_at

@@ -47,7 +47,7 @@ class _Batch:
         )
         is_personal = any(event.has_personal_links for event in self._events.values())
         self._zoom_urls = _zoom_urls(people) if is_personal else {}
-        self._revisions = Revision.objects.in_bulk({mail.was_id for mail in mails})
+        self._revisions = Revision.objects.in_bulk({mail.old_revision_id for mail in mails})
         self._announcements = Announcement.objects.in_bulk({mail.announcement_id for mail in mails})
         self._needs = _needs({m.registration_id for m in mails if m.kind == MailKind.ACCESS})
         self._composer = Composer(database_time(), default_texts.texts_of(self._events))
@@ -91,7 +91,7 @@ class _Batch:
             zone=person.zone,
             sessions=tuple(each for each in own if seats[each.pk] == Seat.State.SEATED),
             session=self._sessions.get(mail.session_id or 0),
-            was=self._revisions.get(mail.was_id or 0),
+            old_revision=self._revisions.get(mail.old_revision_id or 0),
             announcement=self._announcements.get(mail.announcement_id or 0),
             waiting=tuple(each for each in own if seats[each.pk] != Seat.State.SEATED),
             needs=tuple((pk, unlinked(str(need))) for pk, need in self._needs.get(mail.key, ())),

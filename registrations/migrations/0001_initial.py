@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100, validators=[registrations.validators.validate_plain_line, registrations.validators.validate_no_link], verbose_name='name')),
                 ('email', models.EmailField(max_length=254, validators=[registrations.validators.validate_address], verbose_name='email')),
                 ('email_key', models.CharField(editable=False, max_length=254)),
-                ('email_since', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('email_changed_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('organization', models.CharField(blank=True, max_length=150, validators=[registrations.validators.validate_plain_line], verbose_name='organization')),
                 ('us_state', models.CharField(blank=True, choices=[('AL', 'Alabama'), ('AK', 'Alaska'), ('AZ', 'Arizona'), ('AR', 'Arkansas'), ('CA', 'California'), ('CO', 'Colorado'), ('CT', 'Connecticut'), ('DE', 'Delaware'), ('DC', 'District of Columbia'), ('FL', 'Florida'), ('GA', 'Georgia'), ('HI', 'Hawaii'), ('ID', 'Idaho'), ('IL', 'Illinois'), ('IN', 'Indiana'), ('IA', 'Iowa'), ('KS', 'Kansas'), ('KY', 'Kentucky'), ('LA', 'Louisiana'), ('ME', 'Maine'), ('MD', 'Maryland'), ('MA', 'Massachusetts'), ('MI', 'Michigan'), ('MN', 'Minnesota'), ('MS', 'Mississippi'), ('MO', 'Missouri'), ('MT', 'Montana'), ('NE', 'Nebraska'), ('NV', 'Nevada'), ('NH', 'New Hampshire'), ('NJ', 'New Jersey'), ('NM', 'New Mexico'), ('NY', 'New York'), ('NC', 'North Carolina'), ('ND', 'North Dakota'), ('OH', 'Ohio'), ('OK', 'Oklahoma'), ('OR', 'Oregon'), ('PA', 'Pennsylvania'), ('PR', 'Puerto Rico'), ('RI', 'Rhode Island'), ('SC', 'South Carolina'), ('SD', 'South Dakota'), ('TN', 'Tennessee'), ('TX', 'Texas'), ('UT', 'Utah'), ('VT', 'Vermont'), ('VA', 'Virginia'), ('WA', 'Washington'), ('WV', 'West Virginia'), ('WI', 'Wisconsin'), ('WY', 'Wyoming'), ('AS', 'American Samoa'), ('GU', 'Guam'), ('MP', 'Northern Mariana Islands'), ('VI', 'U.S. Virgin Islands')], max_length=2, verbose_name='state')),
                 ('time_zone', models.CharField(max_length=64, validators=[events.timezones.validate_time_zone], verbose_name='time zone')),
@@ -151,7 +151,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=200)),
                 ('kind', models.CharField(choices=registrations.mail_kinds.choices, max_length=20, verbose_name='kind')),
-                ('priority', models.PositiveSmallIntegerField(choices=[(0, 'At Once'), (1, 'Soon'), (2, 'In Turn')], default=0)),
+                ('priority', models.PositiveSmallIntegerField(choices=[(0, 'Urgent'), (1, 'Normal'), (2, 'Bulk')], default=0)),
                 ('message', models.JSONField(editable=False, null=True)),
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('paused', 'Paused'), ('sent', 'Sent'), ('failed', 'Failed'), ('bounced', 'Came back'), ('complained', 'Marked as spam'), ('dropped', 'No longer needed')], default='waiting', max_length=10, verbose_name='status')),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='tries')),
@@ -165,7 +165,7 @@ class Migration(migrations.Migration):
                 ('delivered_at', models.DateTimeField(editable=False, null=True)),
                 ('announcement', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='mails', to='registrations.announcement', verbose_name='announcement')),
                 ('session', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='events.session', verbose_name='session')),
-                ('was', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='events.revision')),
+                ('old_revision', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='events.revision')),
                 ('registration', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='mails', to='registrations.registration', verbose_name='registration')),
             ],
             options={
@@ -223,7 +223,7 @@ class Migration(migrations.Migration):
                 ('join_url', models.CharField(blank=True, max_length=1000)),
                 ('problem', models.TextField(blank=True)),
                 ('is_host', models.BooleanField(default=False)),
-                ('asked_at', models.DateTimeField(null=True)),
+                ('call_started_at', models.DateTimeField(null=True)),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('issued_at', models.DateTimeField(null=True)),
                 ('meeting', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='personal_links', to='events.meeting')),
@@ -234,8 +234,8 @@ class Migration(migrations.Migration):
             name='Attendance',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uuid', models.CharField(max_length=100)),
-                ('participant', models.CharField(max_length=100)),
+                ('instance_uuid', models.CharField(max_length=100)),
+                ('participant_id', models.CharField(max_length=100)),
                 ('registrant_id', models.CharField(blank=True, max_length=100)),
                 ('name', models.CharField(blank=True, max_length=200)),
                 ('email', models.CharField(blank=True, max_length=254, verbose_name='email')),
@@ -291,7 +291,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='outgoingmail',
-            index=models.Index(condition=models.Q(('was__isnull', False)), fields=['was'], name='mails_of_was'),
+            index=models.Index(condition=models.Q(('old_revision__isnull', False)), fields=['old_revision'], name='mails_of_old_revision'),
         ),
         migrations.AddIndex(
             model_name='outgoingmail',
@@ -383,7 +383,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='attendance',
-            constraint=models.UniqueConstraint(fields=('uuid', 'participant'), name='one_attendance_per_presence'),
+            constraint=models.UniqueConstraint(fields=('instance_uuid', 'participant_id'), name='one_attendance_per_presence'),
         ),
         migrations.AddIndex(
             model_name='accessneed',

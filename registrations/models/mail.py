@@ -120,7 +120,7 @@ class OutgoingMail(models.Model):
 
     key = models.CharField(max_length=200)
     kind = models.CharField(_("kind"), max_length=20, choices=mail_kinds.choices)
-    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.AT_ONCE)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.URGENT)
     registration = models.ForeignKey(
         "registrations.Registration",
         on_delete=models.CASCADE,
@@ -139,7 +139,7 @@ class OutgoingMail(models.Model):
         related_name="+",
         verbose_name=_("session"),
     )
-    was = models.ForeignKey(
+    old_revision = models.ForeignKey(
         Revision, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
     )
     announcement = models.ForeignKey(
@@ -196,7 +196,7 @@ class OutgoingMail(models.Model):
             models.Index(name=name, fields=fields, condition=condition)
             for name, fields, condition in [
                 ("mails_of_session", ["session"], Q(session__isnull=False)),
-                ("mails_of_was", ["was"], Q(was__isnull=False)),
+                ("mails_of_old_revision", ["old_revision"], Q(old_revision__isnull=False)),
                 ("mails_of_announcement", ["announcement"], Q(announcement__isnull=False)),
                 ("mails_in_turn", ["priority", "attempts", "due_at", "id"], Q(state="waiting")),
                 ("mails_with_a_message", ["id"], Q(message__isnull=False)),

@@ -58,7 +58,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         emails = OutgoingMail.objects.filter(registration=OuterRef("pk"))
         came_back = emails.filter(
             Q(state=state.COMPLAINED) | is_current_bounce(state.BOUNCED),
-            created_at__gte=OuterRef("email_since"),
+            created_at__gte=OuterRef("email_changed_at"),
         ).order_by("-state")
         ended = emails.filter(state__in=[state.SENT, state.FAILED]).order_by("-pk")
         outcomes = (Subquery(mails.values("state")[:1]) for mails in (came_back, ended))
@@ -74,7 +74,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
             is_current_bounce(OutgoingMail.State.BOUNCED, OutgoingMail.State.FAILED),
             registration=OuterRef("pk"),
             is_hard_bounce=True,
-            created_at__gte=OuterRef("email_since"),
+            created_at__gte=OuterRef("email_changed_at"),
         )
         # An email that the mail server refused at once was never sent.
         hard = hard.annotate(since=Coalesce("sent_at", "created_at"))
@@ -91,7 +91,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         """Unverified people who were emailed over a day ago."""
         emailed = OutgoingMail.objects.filter(
             registration=OuterRef("pk"),
-            created_at__gte=OuterRef("email_since"),
+            created_at__gte=OuterRef("email_changed_at"),
             sent_at__lt=now - UNUSED_AFTER,
         )
         return self.unverified().filter(Exists(emailed))
@@ -134,7 +134,7 @@ class Registration(Searchable):
     )
     email = models.EmailField(_("email"), max_length=EMAIL_LENGTH, validators=[validate_address])
     email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False)
-    email_since = models.DateTimeField(default=timezone.now, editable=False)
+    email_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     organization = models.CharField(
         _("organization"), max_length=150, blank=True, validators=[validate_plain_line]
     )

@@ -49,7 +49,7 @@ class PersonalLink(models.Model):
     # Refused because this person hosts the meeting: they get in by signing in to Zoom.
     is_host = models.BooleanField(default=False)
     # When a call to register it began whose answer isn't recorded yet.
-    asked_at = models.DateTimeField(null=True)
+    call_started_at = models.DateTimeField(null=True)
     # When a worker may next claim it.
     due_at = models.DateTimeField(default=timezone.now)
     issued_at = models.DateTimeField(null=True)
@@ -77,8 +77,8 @@ class PersonalLink(models.Model):
 class Attendance(Searchable):
     """Someone's stay in a session's meeting, from joining to leaving, as reported by Zoom.
 
-    `uuid` is Zoom's ID of the meeting's instance, and `participant` of the stay in it. If it has
-    no seat, an organizer can say who it was.
+    `instance_uuid` is Zoom's ID of the meeting's instance, `participant_id` of the stay in it. If
+    it has no seat, an organizer can say who it was.
     """
 
     session = models.ForeignKey(
@@ -87,8 +87,8 @@ class Attendance(Searchable):
     seat = models.ForeignKey(
         Seat, on_delete=models.SET_NULL, null=True, blank=True, related_name="attendances"
     )
-    uuid = models.CharField(max_length=100)
-    participant = models.CharField(max_length=100)
+    instance_uuid = models.CharField(max_length=100)
+    participant_id = models.CharField(max_length=100)
     registrant_id = models.CharField(max_length=100, blank=True)
     name = models.CharField(max_length=200, blank=True)
     email = models.CharField(_("email"), max_length=254, blank=True)
@@ -103,7 +103,7 @@ class Attendance(Searchable):
         indexes = [search_index("attendances_search", "search_key")]
         constraints = [
             models.UniqueConstraint(
-                name="one_attendance_per_presence", fields=["uuid", "participant"]
+                name="one_attendance_per_presence", fields=["instance_uuid", "participant_id"]
             )
         ]
 

@@ -33,7 +33,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class MailRejected:
     """The server answered no, permanently or for now."""
 
     answer: str
@@ -59,7 +59,7 @@ class RenderFailed:
     error: Exception
 
 
-Outcome = Accepted | Rejected | ConnectionFailed | RenderFailed
+Outcome = Accepted | MailRejected | ConnectionFailed | RenderFailed
 
 
 class MailConnection:
@@ -82,10 +82,10 @@ class MailConnection:
         except smtplib.SMTPDataError as error:
             return self._rejected(error.smtp_code, error.smtp_error)
         except AnymailRecipientsRefused as error:
-            return Rejected(str(error), permanent=True)
+            return MailRejected(str(error), permanent=True)
         except AnymailAPIError as error:
             if error.status_code in MESSAGE_REJECTED_STATUSES:
-                return Rejected(str(error), permanent=False)
+                return MailRejected(str(error), permanent=False)
             return self._failed(error, had_mail=_may_have_arrived(error))
         except OSError as error:
             return self._failed(error, had_mail=True)
@@ -107,7 +107,9 @@ class MailConnection:
         text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
         if code == 421:
             return self._failed(smtplib.SMTPServerDisconnected(text), had_mail=False)
-        return Rejected(f"{code} {text}", permanent=code >= 500 and not SENDER_REJECTED.match(text))
+        return MailRejected(
+            f"{code} {text}", permanent=code >= 500 and not SENDER_REJECTED.match(text)
+        )
 
     def _failed(self, error: Exception, *, had_mail: bool) -> ConnectionFailed:
         self.close()

@@ -23,8 +23,8 @@ from registrations.outbox.connection import (
     Accepted,
     ConnectionFailed,
     MailConnection,
+    MailRejected,
     Outcome,
-    Rejected,
     RenderFailed,
     has_no_such_address,
 )
@@ -213,11 +213,11 @@ class DeliveryRun:
             case Accepted(provider_id):
                 sent = partial(_update_sent, mail, self._clock.now(), provider_id[:200])
                 self._persist(sent, [mail.pk], mail.due_at)
-            case Rejected(answer, permanent=True):
+            case MailRejected(answer, permanent=True):
                 is_absent = bool(has_no_such_address(answer))
                 failed = {"state": OutgoingMail.State.FAILED, "is_hard_bounce": is_absent}
                 self._record([mail], last_error=answer, **failed)
-            case Rejected(answer):
+            case MailRejected(answer):
                 self._retry_later(mail, answer)
             case ConnectionFailed(error, had_mail):
                 logger.warning(

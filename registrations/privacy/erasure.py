@@ -48,7 +48,7 @@ from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
 KEPT = {
-    *("id", "event", "email_since", "created_at"),
+    *("id", "event", "email_changed_at", "created_at"),
     *("canceled_at", "canceled_by_organizer", "approval", "decided_at"),
 }
 # `erase_expired` runs every ten minutes, so anyone left after this failed many times.

@@ -34,11 +34,11 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.personallink": {
         **dict.fromkeys(("seat", "meeting"), _PARENT),
         "join_url": _CREDENTIAL,
-        **dict.fromkeys(("zoom_id", "is_host", "asked_at", "due_at"), _OURS),
+        **dict.fromkeys(("zoom_id", "is_host", "call_started_at", "due_at"), _OURS),
     },
     "registrations.attendance": {
         **dict.fromkeys(("session", "seat"), _PARENT),
-        "uuid": "Zoom's ID of the whole meeting.",
+        "instance_uuid": "Zoom's ID of the whole meeting.",
         "registrant_id": "Listed with the personal link.",
         "search_key": _SEARCH_KEY,
     },
@@ -55,7 +55,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.outgoingmail": {
         "registration": _PARENT,
         "message": "Only of emails that belong to no registration.",
-        "was": "What the session was before, which is about the session.",
+        "old_revision": "What the session was before, which is about the session.",
         **dict.fromkeys(
             ("key", "priority", "attempts", "due_at", "claimed_at", "provider_id"), _OURS
         ),

@@ -138,8 +138,8 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
             participant.user_id,
             Attendance(
                 session=session,
-                uuid=parsing.text(uuid, 100),
-                participant=parsing.text(participant.user_id, 100),
+                instance_uuid=parsing.text(uuid, 100),
+                participant_id=parsing.text(participant.user_id, 100),
                 registrant_id=parsing.text(participant.registrant_id, 100),
                 name=parsing.text(participant.name, 200),
                 email=parsing.text(participant.email, 254),
@@ -154,11 +154,13 @@ def save_participants(session: Session, uuid: str, participants: Sequence[Partic
         Attendance.objects.bulk_create(
             [row for row in ordered if _known_times(row) == known],
             update_conflicts=True,
-            unique_fields=["uuid", "participant"],
+            unique_fields=["instance_uuid", "participant_id"],
             update_fields=known,
         )
-    seat_of = {row.participant: row.seat_id for row in ordered}
-    stays = Attendance.objects.filter(uuid=parsing.text(uuid, 100), participant__in=seat_of)
+    seat_of = {row.participant_id: row.seat_id for row in ordered}
+    stays = Attendance.objects.filter(
+        instance_uuid=parsing.text(uuid, 100), participant_id__in=seat_of
+    )
     _tick_present(session, stays, seat_of)
 
 
@@ -169,7 +171,7 @@ def _tick_present(
 
     `seat_of` has seats, by participant, of stays that were saved without one.
     """
-    present = stays.filter(_is_during(session)).values_list("participant", "seat")
+    present = stays.filter(_is_during(session)).values_list("participant_id", "seat")
     seats = [seat or seat_of.get(participant) for participant, seat in present]
     attended = {seat for seat in seats if seat}
     Seat.objects.filter(pk__in=attended, attended=False).update(attended=True)
@@ -233,14 +235,14 @@ def complete_ended() -> None:
     for meeting in _incomplete(now):
         if sync.is_paused():
             return
-        before, row = meeting.counted_at, Meeting.objects.filter(pk=meeting.pk)
-        if not row.filter(counted_at=before).update(counted_at=now):
+        before, row = meeting.attendance_read_at, Meeting.objects.filter(pk=meeting.pk)
+        if not row.filter(attendance_read_at=before).update(attendance_read_at=now):
             # Another worker was faster.
             continue
         try:
             complete(meeting)
         except zoom_client.TryLater:
-            row.update(counted_at=before)
+            row.update(attendance_read_at=before)
         except zoom_client.ZoomError as error:
             logger.warning("No participant list of Zoom meeting %s: %s", meeting.zoom_id, error)
 
@@ -255,8 +257,10 @@ def _incomplete(now: dt.datetime) -> QuerySet[Meeting]:
     ended = meetings.annotate(
         last_end=Greatest(Coalesce("ended_at", session_end), session_end)
     ).filter(last_end__gt=now - LIST_READY_UNTIL, last_end__lte=now - LIST_READY_AFTER)
-    complete = Q(counted_at__gte=F("last_end") + LIST_READY_AFTER)
-    return ended.exclude(complete, counted_at__isnull=False).select_related("session__event")
+    complete = Q(attendance_read_at__gte=F("last_end") + LIST_READY_AFTER)
+    return ended.exclude(complete, attendance_read_at__isnull=False).select_related(
+        "session__event"
+    )
 
 
 def complete(meeting: Meeting) -> None:

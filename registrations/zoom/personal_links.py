@@ -1,8 +1,8 @@
 """Personal links: in events that use them, each seat is a registrant of its meeting at Zoom.
 
 A database query finds the seats that need a link, and a claim is a lease, as in the outbox. Before
-people are registered, `asked_at` is saved. If the answer is lost, the next try first reads who is
-registered, so no one is registered twice. Zoom accepts an address three times a day; it
+people are registered, `call_started_at` is saved. If the answer is lost, the next try first reads
+who is registered, so no one is registered twice. Zoom accepts an address three times a day; it
 names the time of the next try, and `due_at` keeps it.
 """
 
@@ -77,8 +77,8 @@ def sync_links_soon() -> None:
 
 def try_again(*, event: Event) -> int:
     """Retry the links that Zoom refused or that wait for a later try. Returns how many."""
-    # Links whose call is under way have an `asked_at`.
-    links = PersonalLink.objects.filter(seat__session__event=event, asked_at=None)
+    # Links whose call is under way have an `call_started_at`.
+    links = PersonalLink.objects.filter(seat__session__event=event, call_started_at=None)
     failed = links.exclude(state=PersonalLink.State.ISSUED)
     count = failed.update(state=PersonalLink.State.WANTED, due_at=Now(), problem="")
     sync_links_soon()
@@ -112,7 +112,7 @@ def wanted_seats(now: dt.datetime) -> SeatQuerySet:
 def detach(links: PersonalLinkQuerySet) -> None:
     """Detach links from their seats. They are revoked at Zoom, and the seats may get new ones."""
     # A link whose call is under way keeps its lease: its worker has yet to record the outcome.
-    links.filter(asked_at=None).update(due_at=Now())
+    links.filter(call_started_at=None).update(due_at=Now())
     links.update(seat=None)
 
 
@@ -152,7 +152,7 @@ def _issue_missing(end: float) -> bool:
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for meeting in _upcoming_meetings():
             error = _issue_of_meeting(meeting, pool, end)
-            if error and not isinstance(error, zoom_client.Rejected):
+            if error and not isinstance(error, zoom_client.ZoomRejected):
                 break
     return time.monotonic() >= end
 
@@ -192,7 +192,7 @@ def _start_calls(meeting: Meeting, pool: ThreadPoolExecutor, end: float) -> Call
     except zoom_client.ZoomError as error:
         _postpone(links, error)
         raise
-    _update(links, asked_at=timezone.now())
+    _update(links, call_started_at=timezone.now())
     size = zoom_client.REGISTRANTS_PER_CALL
     chunks = [links[start : start + size] for start in range(0, len(links), size)]
     return {
@@ -210,7 +210,7 @@ def _finish_calls(calls: Calls, following: Calls, end: float) -> zoom_client.Zoo
     failure = None
     for call in as_completed(calls):
         if call.cancelled():
-            _update(calls[call], asked_at=None, due_at=Now())
+            _update(calls[call], call_started_at=None, due_at=Now())
             continue
         try:
             with sync.tracking_account_health():
@@ -263,14 +263,14 @@ def _claim(links: PersonalLinkQuerySet, limit: int) -> list[PersonalLink]:
     return claimed
 
 
-def _person(link: PersonalLink) -> zoom_client.Person:
+def _person(link: PersonalLink) -> zoom_client.NewRegistrant:
     name = link.seat.registration.name if link.seat else link.email
-    return zoom_client.Person(ascii_address(link.email), name)
+    return zoom_client.NewRegistrant(ascii_address(link.email), name)
 
 
 def _match_existing_registrants(links: Sequence[PersonalLink]) -> Sequence[PersonalLink]:
     """Record the people whom an earlier, unanswered try registered, and return the others."""
-    if not any(link.asked_at for link in links):
+    if not any(link.call_started_at for link in links):
         return links
     with sync.tracking_account_health():
         registered = sync.registrants_by_email(links[0].zoom_id)
@@ -287,7 +287,7 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
         outcome = outcomes.get(_key(link), unnamed)
         if isinstance(outcome, zoom_client.TryLater | zoom_client.MeetingFull):
             due_at = getattr(outcome, "retry_at", None) or Now() + REJECTED_DELAY
-            _update([link], problem=str(outcome), due_at=due_at, asked_at=None)
+            _update([link], problem=str(outcome), due_at=due_at, call_started_at=None)
             continue
         is_host = getattr(outcome, "code", None) == zoom_client.HOST_CANNOT_REGISTER
         problem = _(
@@ -299,7 +299,7 @@ def _record(links: Sequence[PersonalLink], outcomes: sync.RegistrationResults) -
             issued.append((link.pk, outcome.id, outcome.join_url))
             continue
         refused = {"state": PersonalLink.State.REFUSED, "problem": problem, "is_host": is_host}
-        _update([link], asked_at=None, **refused)
+        _update([link], call_started_at=None, **refused)
     if issued:
         _record_issued(issued, now)
     _release_waiting_emails(links)
@@ -316,7 +316,7 @@ def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> 
     moment = connection.ops.adapt_datetimefield_value(now)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table} SET state = 'issued', problem = '', asked_at = NULL, "  # noqa: S608
+            f"UPDATE {table} SET state = 'issued', problem = '', call_started_at = NULL, "  # noqa: S608
             "registrant_id = given.column2, join_url = given.column3, issued_at = %s, due_at = %s "
             f"FROM (VALUES {rows}) AS given WHERE id = given.column1",
             [moment, moment, *(value for row in issued for value in row)],
@@ -325,12 +325,12 @@ def _record_issued(issued: Sequence[tuple[int, str, str]], now: dt.datetime) -> 
 
 def _postpone(links: Sequence[PersonalLink], error: zoom_client.ZoomError) -> None:
     """A call failed for all of these links: save why, and when to try again."""
-    changes: dict[str, Any] = {"problem": str(error), "due_at": Now(), "asked_at": None}
+    changes: dict[str, Any] = {"problem": str(error), "due_at": Now(), "call_started_at": None}
     if isinstance(error, zoom_client.TryLater):
         changes["due_at"] = error.retry_at or Now() + RECHECK_DELAY
         if error.may_be_done:
-            del changes["asked_at"]
-    elif isinstance(error, zoom_client.Rejected):
+            del changes["call_started_at"]
+    elif isinstance(error, zoom_client.ZoomRejected):
         changes["due_at"] = Now() + REJECTED_DELAY
         logger.warning("Zoom rejected registrants of meeting %s: %s", links[0].zoom_id, error)
         if isinstance(error, zoom_client.NotFound):
@@ -377,7 +377,7 @@ def _revoke_some(meeting: Meeting) -> bool:
         if link.registrant_id
     ]
     # Tries that were never answered may have registered these.
-    unanswered = {_key(link) for link in links if link.asked_at and not link.registrant_id}
+    unanswered = {_key(link) for link in links if link.call_started_at and not link.registrant_id}
     try:
         with sync.tracking_account_health():
             registered = sync.registrants_by_email(zoom_id) if unanswered else {}

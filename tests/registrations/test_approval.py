@@ -98,7 +98,7 @@ def test_registration_is_pending(week):
     assert (alice.approval, alice.decided_at, alice.seats.count()) == ("pending", None, 6)
     assert (alice.is_admitted, alice.is_pending) == (False, True)
     assert queued(alice) == [("received", "waiting")]
-    assert alice.mails.get().priority == OutgoingMail.Priority.AT_ONCE
+    assert alice.mails.get().priority == OutgoingMail.Priority.URGENT
 
 
 def test_event_without_approval_admits_at_once(week):

@@ -283,7 +283,7 @@ def test_unlimited_session_takes_no_ones_spot(opening):
 
 def test_no_spot_is_freed_when_it_is_too_late_to_promote_anyone(small):
     alice, *_others = register(small, "Alice", "Bob", "Charlie")
-    Event.objects.update(late_places=Event.LatePlaces.KEEP)
+    Event.objects.update(late_spots=Event.LateSpots.KEEP)
     bounce(alice)
     with time_machine.travel(small.starts_at - 59 * MINUTE):
         seats.free_bounced(timezone.now())

@@ -150,7 +150,7 @@ def registered(week: Event, names: list[str]) -> list[Registration]:
     """People without a seat and an email, since yesterday."""
     since = timezone.now() - DAY
     return Registration.objects.bulk_create(
-        Registration(event=week, name=name, email_key=name, email_since=since, time_zone="UTC")
+        Registration(event=week, name=name, email_key=name, email_changed_at=since, time_zone="UTC")
         for name in names
     )
 
@@ -216,10 +216,10 @@ def test_unreached_people_are_the_same_as_on_other_pages(week, opening):
         Seat(registration=person, session=opening, seated_at=begun) for person in people
     )
     for person, (first, then, corrected) in zip(people, histories, strict=True):
-        person.email_since = begun + corrected * MINUTE
+        person.email_changed_at = begun + corrected * MINUTE
         mail(person, state=first, created_at=begun + 10 * MINUTE)
         mail(person, state=then, created_at=begun + 20 * MINUTE)
-    Registration.objects.bulk_update(people, ["email_since"])
+    Registration.objects.bulk_update(people, ["email_changed_at"])
     unreached = set(Registration.objects.unreachable().values_list("pk", flat=True))
     valid = {0: slice(0, 2), 15: slice(1, 2), 25: slice(0)}
     works = {
@@ -532,7 +532,7 @@ def long_ago(person: Registration) -> Registration:
     then = timezone.now() - HOUR
     person.mails.update(created_at=then)
     person.seats.update(seated_at=then)
-    Registration.objects.filter(pk=person.pk).update(email_since=then)
+    Registration.objects.filter(pk=person.pk).update(email_changed_at=then)
     return person
 
 
@@ -598,9 +598,9 @@ def test_fix_run_twice_sends_one_email(week):
 
 def test_fix_skips_people_who_reported_spam(week):
     alice = long_ago(mailed(sign_up(week), "complained"))
-    since = Registration.objects.get().email_since
+    since = Registration.objects.get().email_changed_at
     assert readiness.fix(event=week) == fixed(reported_spam=1)
-    assert (waiting_kinds(alice), Registration.objects.get().email_since) == ([], since)
+    assert (waiting_kinds(alice), Registration.objects.get().email_changed_at) == ([], since)
 
 
 def test_fix_skips_people_who_were_emailed_recently(week, opening):

@@ -156,16 +156,16 @@ def test_canceled_session_promotes_no_one_until_it_is_restored(small):
 @pytest.mark.parametrize(
     ("minutes_before", "setting", "is_promoted"),
     [
-        (61, Event.LatePlaces.KEEP, True),
-        (59, Event.LatePlaces.KEEP, False),
-        (-10, Event.LatePlaces.KEEP, False),
-        (59, Event.LatePlaces.PROMOTE, True),
-        (-10, Event.LatePlaces.PROMOTE, True),
+        (61, Event.LateSpots.KEEP, True),
+        (59, Event.LateSpots.KEEP, False),
+        (-10, Event.LateSpots.KEEP, False),
+        (59, Event.LateSpots.PROMOTE, True),
+        (-10, Event.LateSpots.PROMOTE, True),
     ],
 )
 def test_late_spot_follows_the_setting(small, minutes_before, setting, is_promoted):
     alice, _bob, charlie = register(small, "Alice", "Bob", "Charlie")
-    Event.objects.update(late_places=setting)
+    Event.objects.update(late_spots=setting)
     with time_machine.travel(small.starts_at - dt.timedelta(minutes=minutes_before)):
         signup.cancel(registration=alice.registration)
         tasks.queue_due_mails()
@@ -469,7 +469,7 @@ def test_organizers_see_the_waitlist_in_order(admin_client, small, django_assert
 
 def test_organizers_overrule_the_waitlist(admin_client, small):
     alice, _bob, _charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
-    page = do(admin_client, "give_place", dora, alice)
+    page = do(admin_client, "give_spot", dora, alice)
     assert "1 person now has a spot" in page
     assert "1 was skipped: they already have a spot." in page
     assert seated(small) == {"Alice", "Bob", "Dora"}
@@ -487,7 +487,7 @@ def test_organizers_overrule_the_waitlist(admin_client, small):
 def test_spot_for_a_pending_person_promises_no_link(admin_client, small):
     *_others, charlie, dora = register(small, "Alice", "Bob", "Charlie", "Dora")
     Registration.objects.filter(pk=dora.registration_id).update(approval="pending")
-    shown = do(admin_client, "give_place", charlie, dora)
+    shown = do(admin_client, "give_spot", charlie, dora)
     assert (
         "1 person now has a spot, even if the session is full. Their link is on its way." in shown
     )
@@ -515,5 +515,5 @@ def test_viewer_cannot_overrule_the_waitlist(client, django_user_model, small):
     client.force_login(viewer)
     *_others, charlie = register(small, "Alice", "Bob", "Charlie")
     assert "Number 1 in line" in client.get(SEATS_PAGE).text
-    do(client, "give_place", charlie)
+    do(client, "give_spot", charlie)
     assert waitlist(small) == ["Charlie"]

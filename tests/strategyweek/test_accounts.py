@@ -115,7 +115,7 @@ def queue(**changes: Any) -> OutgoingMail:
 
 def test_account_email_is_sent_first_and_its_text_deleted(mailoutbox):
     mail = queue(html="<p>ABCD-EFGH</p>")
-    assert mail.priority == OutgoingMail.Priority.AT_ONCE
+    assert mail.priority == OutgoingMail.Priority.URGENT
     delivery.deliver_due(writer.writer_for)
     (sent,) = mailoutbox
     assert (sent.to, sent.subject, sent.body) == (["alice@example.org"], "Your code", "ABCD-EFGH")

@@ -608,7 +608,7 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
     announcement = Announcement.objects.create(event=week, subject=title[:150], body=PASTED)
     announcement.subject = announcement.subject.replace("{name} %s", "")
     announcement.save()
-    more = {"registration": alice, "session": session, "was": session.revisions.get()}
+    more = {"registration": alice, "session": session, "old_revision": session.revisions.get()}
     mail_queue.queue(
         [
             OutgoingMail(key="1", kind="changed", **more),

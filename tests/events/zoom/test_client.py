@@ -16,7 +16,7 @@ from tests.fake_zoom import FakeZoom
 pytestmark = pytest.mark.once
 
 START = dt.datetime(2030, 10, 16, 9, tzinfo=dt.timezone(dt.timedelta(hours=-7)))
-MARIA = zoom_client.Person("maria@example.org", "María Luz Pérez")
+MARIA = zoom_client.NewRegistrant("maria@example.org", "María Luz Pérez")
 
 
 def meeting_spec(**changes) -> zoom_client.Json:
@@ -33,7 +33,7 @@ def meeting_spec(**changes) -> zoom_client.Json:
 
 
 @pytest.fixture
-def meeting(zoom_account: FakeZoom) -> zoom_client.Meeting:
+def meeting(zoom_account: FakeZoom) -> zoom_client.ZoomMeeting:
     return zoom_client.create_meeting("me", meeting_spec())
 
 
@@ -74,7 +74,9 @@ def test_captions_are_a_setting_of_the_host(zoom_account):
 
 
 def test_each_registrant_gets_a_personal_link(zoom_account, meeting):
-    people = [zoom_client.Person(f"p{number}@example.org", f"P {number}") for number in range(30)]
+    people = [
+        zoom_client.NewRegistrant(f"p{number}@example.org", f"P {number}") for number in range(30)
+    ]
     added = zoom_client.add_registrants(meeting.id, people)
     assert [each.email for each in added] == [each.email for each in people]
     assert len({each.join_url for each in added}) == len({each.id for each in added}) == 30
@@ -97,21 +99,23 @@ def test_canceled_registrant_is_no_longer_listed(zoom_account, meeting):
     ],
 )
 def test_names_are_split_and_cut_to_zooms_limits(zoom_account, meeting, name, first, last):
-    zoom_client.add_registrant(meeting.id, zoom_client.Person("a@example.org", name))
+    zoom_client.add_registrant(meeting.id, zoom_client.NewRegistrant("a@example.org", name))
     registrant = zoom_account.meetings[meeting.id].registrants["a@example.org"]
     assert (registrant.first_name, registrant.last_name) == (first, last)
 
 
 def test_rejected_address_raises_zooms_message(zoom_account, meeting):
-    with pytest.raises(zoom_client.Rejected, match="Validation Failed") as rejected:
-        zoom_client.add_registrant(meeting.id, zoom_client.Person("x" * 130 + "@example.org", "X"))
+    with pytest.raises(zoom_client.ZoomRejected, match="Validation Failed") as rejected:
+        zoom_client.add_registrant(
+            meeting.id, zoom_client.NewRegistrant("x" * 130 + "@example.org", "X")
+        )
     assert rejected.value.code == 300
 
 
 def test_registration_for_an_unlicensed_host_is_rejected(zoom_account):
     zoom_account.add_user("free@example.org", licensed=False)
     unpaid = zoom_client.create_meeting("free@example.org", meeting_spec())
-    with pytest.raises(zoom_client.Rejected, match="Paid"):
+    with pytest.raises(zoom_client.ZoomRejected, match="Paid"):
         zoom_client.add_registrant(unpaid.id, MARIA)
 
 
@@ -260,7 +264,7 @@ def test_missing_scope_raises_zooms_message():
     response = requests.Response()
     response.status_code = 400
     response.raw = io.BytesIO(b'{"code": 4711, "message": "No scopes:x."}')
-    with pytest.raises(zoom_client.Rejected, match="No scopes:x"):
+    with pytest.raises(zoom_client.ZoomRejected, match="No scopes:x"):
         zoom_client.parse_response(response)
 
 
@@ -364,7 +368,7 @@ def test_participants_with_any_field_wrong_are_read(answers, field, value):
 @pytest.mark.parametrize("value", GARBAGE)
 @pytest.mark.parametrize("field", ["code", "message", "reason", "errors"])
 def test_error_with_any_field_wrong_is_an_error_of_ours(field, value):
-    with pytest.raises(zoom_client.Rejected) as rejected:
+    with pytest.raises(zoom_client.ZoomRejected) as rejected:
         zoom_client.parse_response(answer({field: value}, status=400))
     assert isinstance(rejected.value.code, int)
     str(rejected.value).encode()
@@ -393,9 +397,9 @@ def test_deeply_nested_answer_means_try_later():
 def test_all_threads_together_stay_below_the_rate_limit(zoom_account, settings):
     settings.ZOOM_PLAN = zoom_account.account.plan = "pro"
     meeting = zoom_client.create_meeting("me", meeting_spec())
-    people = [zoom_client.Person(f"p{number}@example.org", "P") for number in range(15)]
+    people = [zoom_client.NewRegistrant(f"p{number}@example.org", "P") for number in range(15)]
 
-    def register(person: zoom_client.Person) -> None:
+    def register(person: zoom_client.NewRegistrant) -> None:
         zoom_client.add_registrants(meeting.id, [person])
 
     threads = [threading.Thread(target=register, args=[person]) for person in people]

@@ -175,7 +175,7 @@ def test_worker_that_dies_while_creating_causes_no_second_meeting(shared, zoom_a
     zoom_id = session.meeting.zoom_id
     # The state if the process is killed before it can record the response.
     Meeting.objects.filter(session=session).update(
-        state="wanted", zoom_id=None, synced_spec=None, asked_at=timezone.now()
+        state="wanted", zoom_id=None, synced_spec=None, call_started_at=timezone.now()
     )
     sync_now(2)
     assert first(shared).meeting.zoom_id == zoom_id
@@ -541,7 +541,7 @@ def test_setting_that_zoom_forces_is_sent_again_once_and_then_reported(shared, z
 
 def test_missing_scope_does_not_pause_other_calls(shared, zoom_account, monkeypatch):
     def update_without_scope(host, meeting_id, spec):
-        raise zoom_client.Rejected("The Zoom app lacks a scope: x", code=4711)
+        raise zoom_client.ZoomRejected("The Zoom app lacks a scope: x", code=4711)
 
     sync_now()
     edit(first(shared), title="Other")

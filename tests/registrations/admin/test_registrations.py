@@ -130,7 +130,7 @@ def test_new_event_uses_the_zone_chosen_in_its_form(admin_client):
         "doors_open_minutes": "15",
         "remind_minutes_before": "60",
         "settle_minutes": "10",
-        "late_places": "promote",
+        "late_spots": "promote",
         "erase_after_days": "90",
         "zoom_mode": "pasted",
         "registration_opens_at_0": "10/16/2027",

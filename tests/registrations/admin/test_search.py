@@ -42,11 +42,15 @@ def with_person(week: Event, name: str) -> None:
     details: dict[str, Any] = {"organization": f"Casa {name}", "needs": ["asl"]}
     person = sign_up(week, name, email="x@example.org", sessions=[week.sessions.first()], **details)
     seat = person.seats.get()
-    Attendance.objects.create(session=seat.session, seat=seat, uuid="u", participant="1")
+    Attendance.objects.create(
+        session=seat.session, seat=seat, instance_uuid="u", participant_id="1"
+    )
 
 
 def attending(week: Event, name: str) -> None:
-    Attendance.objects.create(session=week.sessions.first(), uuid="u", participant="1", name=name)
+    Attendance.objects.create(
+        session=week.sessions.first(), instance_uuid="u", participant_id="1", name=name
+    )
 
 
 def with_need(week: Event, name: str) -> None:
@@ -220,9 +224,9 @@ def test_attendance_from_zoom_is_found(organizer, week):
 
 def test_erasing_empties_the_keys(week):
     person = sign_up(week, "José Müller", organization="Ünal", needs_other="Sits with Zoë")
-    stay: dict[str, Any] = {"session": week.sessions.first(), "uuid": "u"}
-    Attendance.objects.create(**stay, participant="1", name=person.name)
-    Attendance.objects.create(**stay, participant="2", seat=person.seats.first(), name="Zoë")
+    stay: dict[str, Any] = {"session": week.sessions.first(), "instance_uuid": "u"}
+    Attendance.objects.create(**stay, participant_id="1", name=person.name)
+    Attendance.objects.create(**stay, participant_id="2", seat=person.seats.first(), name="Zoë")
     erasure.erase(registration=person)
     keys = Registration.objects.values_list("search_key", "organization_search_key")
     assert list(keys) == [("", "")]
@@ -242,7 +246,9 @@ def two_thousand_people(session: Session) -> None:
     )
     seats = Seat.objects.bulk_create(Seat(registration=each, session=session) for each in people)
     Attendance.objects.bulk_create(
-        Attendance(session=session, seat=seat, uuid="u", participant=str(seat.pk), name="Anna")
+        Attendance(
+            session=session, seat=seat, instance_uuid="u", participant_id=str(seat.pk), name="Anna"
+        )
         for seat in seats
     )
     AccessNeed.objects.bulk_create(AccessNeed(seat=seat, kind="asl", text="A") for seat in seats)

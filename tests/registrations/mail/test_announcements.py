@@ -288,7 +288,7 @@ def test_progress_counts_emails_and_estimates_the_time_left(started, smtp):
     OutgoingMail.objects.filter(pk=bob.pk).update(state="sent", sent_at=moment)
     failed.update(state="failed")
     progress = announcements.progress(started, moment)
-    assert progress == announcements.Progress(
+    assert progress == announcements.SendingProgress(
         total=4, sent=1, waiting=2, failed=1, dropped=0, time_left=dt.timedelta(seconds=60)
     )
 

@@ -585,7 +585,7 @@ def test_links_that_overtook_a_notice_are_corrected_when_it_is_undone(two, openi
     rename(opening, before)
     settled()
     (mail,) = OutgoingMail.objects.filter(kind="changed", state="waiting")
-    assert (mail.registration, mail.was.title) == (two[0], "Mistake")
+    assert (mail.registration, mail.old_revision.title) == (two[0], "Mistake")
 
 
 def test_notice_that_shows_a_newer_edit_announces_it(two, opening, settled, clock):
@@ -742,7 +742,7 @@ def test_undone_edit_is_announced_even_if_the_notice_before_it_was_not_sent(
     rename(opening, before)
     settled()
     (mail,) = OutgoingMail.objects.filter(kind="changed", state="waiting")
-    assert (mail.registration, mail.was.title) == (two[0], "Mistake")
+    assert (mail.registration, mail.old_revision.title) == (two[0], "Mistake")
 
 
 def test_editing_that_fails_keeps_nothing(week, opening):

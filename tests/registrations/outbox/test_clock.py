@@ -94,7 +94,7 @@ def test_emails_handed_back_after_a_jump_are_due_at_once(people, smtp):
 
 
 def test_emails_that_yielded_to_more_urgent_ones_are_due_at_once(week, people, smtp):
-    OutgoingMail.objects.update(priority=OutgoingMail.Priority.IN_TURN)
+    OutgoingMail.objects.update(priority=OutgoingMail.Priority.BULK)
     rendered = []
 
     def sign_zora_up(mail):

@@ -344,7 +344,7 @@ def test_run_hands_back_what_it_has_claimed_when_the_data_cannot_be_loaded(peopl
 def test_run_yields_its_batch_to_more_urgent_emails(week, smtp):
     for number in range(5):
         sign_up(week, f"P{number} X")
-    OutgoingMail.objects.update(priority=OutgoingMail.Priority.IN_TURN)
+    OutgoingMail.objects.update(priority=OutgoingMail.Priority.BULK)
     rendered = []
 
     def sign_zora_up(mail):
@@ -402,7 +402,7 @@ def test_links_that_wait_for_their_slot_stay_ahead_of_announcements(
     """There is a slot every 15 seconds, so some runs end without one."""
     settings.MAIL_PER_MINUTE = 4
     announced = OutgoingMail.objects.filter(registration__in=people[2:])
-    announced.update(priority=OutgoingMail.Priority.IN_TURN)
+    announced.update(priority=OutgoingMail.Priority.BULK)
     with time_machine.travel(timezone.now(), tick=False) as clock:
         monkeypatch.setattr(time, "sleep", clock.shift)
         delivery.deliver_due(plain, batch_size=2)

@@ -45,11 +45,11 @@ def person_everywhere(week: Event, name: str = NAME, email: str = EMAIL) -> Regi
         last_error=f"550 {email} is unknown",
         provider_id=f"{email}/1",
     )
-    about = {"uuid": f"u{person.pk}", "session": seat.session, "joined_at": timezone.now()}
+    about = {"instance_uuid": f"u{person.pk}", "session": seat.session, "joined_at": timezone.now()}
     person_at_zoom = {"name": name, "email": email, "registrant_id": "registrant-7"}
-    Attendance.objects.create(**about, participant="1", seat=seat, **person_at_zoom)
-    Attendance.objects.create(**about, participant="2", name=name.upper())
-    Attendance.objects.create(**about, participant="3", email=email.upper())
+    Attendance.objects.create(**about, participant_id="1", seat=seat, **person_at_zoom)
+    Attendance.objects.create(**about, participant_id="2", name=name.upper())
+    Attendance.objects.create(**about, participant_id="3", email=email.upper())
     Meeting.objects.filter(session=seat.session).update(zoom_id=81234567890)
     ZoomReport.objects.create(
         key=str(person.pk),

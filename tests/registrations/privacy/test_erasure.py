@@ -59,7 +59,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 def test_nothing_is_left_after_erasing(week, dulcinea, admin_user):
     need = dulcinea.seats.last().access_needs.get(kind="other")
-    presence = Attendance.objects.get(participant="1")
+    presence = Attendance.objects.get(participant_id="1")
     for thing in (dulcinea, dulcinea.seats.first(), presence, Answer.objects.get(), need):
         logged(admin_user, thing)
     need.delete()
@@ -485,7 +485,7 @@ def test_everyone_in_the_event_is_erased_once(week, dulcinea, admin_user):
     signup.decline(registrations=[declined])
     # Not matched to anyone.
     Attendance.objects.create(
-        session=week.sessions.first(), uuid="x", participant="9", name="Maria Windmill"
+        session=week.sessions.first(), instance_uuid="x", participant_id="9", name="Maria Windmill"
     )
     now = end_of(week) + 90 * DAY
     erasure.erase_expired(now)

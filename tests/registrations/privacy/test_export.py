@@ -107,7 +107,7 @@ def test_new_fields_are_exported_and_erased_unless_listed():
         "unsubscribed_at",
         "verified_at",
     }
-    history = {"email_since", "created_at", "canceled_at", "approval", "decided_at"}
+    history = {"email_changed_at", "created_at", "canceled_at", "approval", "decided_at"}
     history |= {"canceled_by_organizer"}
     assert set(export.exported_fields(Registration)) == details | history
     erased = {field.name for field in erasure.erased_fields()}

@@ -151,11 +151,11 @@ def test_waitlist_position_moves_up(client, third_in_line, opening):
     assert "You're number 2 in line." in row
 
 
-@pytest.mark.parametrize(("late_places", "is_closed"), [("keep", True), ("promote", False)])
+@pytest.mark.parametrize(("late_spots", "is_closed"), [("keep", True), ("promote", False)])
 def test_waitlist_says_when_it_is_too_late_to_be_promoted(
-    client, third_in_line, opening, late_places, is_closed
+    client, third_in_line, opening, late_spots, is_closed
 ):
-    Event.objects.update(late_places=late_places)
+    Event.objects.update(late_spots=late_spots)
     for before, is_shown in ((61 * MINUTE, False), (59 * MINUTE, is_closed)):
         row = row_at(client, third_in_line, opening.starts_at - before, opening)
         assert ("it's too close to the start to offer more spots" in row) is is_shown
@@ -220,7 +220,7 @@ def test_my_page_says_when_to_refresh(client, alice, opening):
         with time_machine.travel(moment, tick=False):
             page = client.get(own(alice)).content.decode()
         seconds = re.search(r'data-seconds="(\d+)"', page)
-        assert bool(seconds) is ("js/me.js" in page)
+        assert bool(seconds) is ("js/my_page.js" in page)
         refreshes[moment] = int(seconds[1]) if seconds else None
     assert refreshes == moments
 

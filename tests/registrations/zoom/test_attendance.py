@@ -87,7 +87,7 @@ def test_personal_link_takes_precedence_over_the_address(opening, alice, bob):
     save_report("joined", registrant_id="bobs", email=alice.email)
     save_report("joined", email=alice.email, participant_uuid="B")
     attendance.apply_reports()
-    seats = Attendance.objects.order_by("participant")
+    seats = Attendance.objects.order_by("participant_id")
     assert [each.seat.registration for each in seats] == [bob, alice]
 
 
@@ -164,7 +164,7 @@ def test_joining_again_is_a_second_stay(alice):
 def test_same_participant_number_in_another_instance_is_someone_else(alice):
     report("joined", participant_uuid="", email=alice.email)
     report("joined", participant_uuid="", user_name="Bob", uuid="/another")
-    assert list(Attendance.objects.values_list("name", "participant").order_by("pk")) == [
+    assert list(Attendance.objects.values_list("name", "participant_id").order_by("pk")) == [
         ("Alice A.", "16778240"),
         ("Bob", "16778240"),
     ]
@@ -193,7 +193,7 @@ def test_organizers_match_is_kept_when_the_person_leaves(opening, alice, bob):
 def test_long_names_are_truncated(alice):
     report("joined", user_name="x" * 300, registrant_id="y" * 300, participant_uuid="z" * 300)
     row = only_row()
-    lengths = [len(row.name), len(row.registrant_id), len(row.participant)]
+    lengths = [len(row.name), len(row.registrant_id), len(row.participant_id)]
     assert lengths == [200, 100, 100]
 
 
@@ -304,7 +304,7 @@ def test_report_locked_by_a_hanging_worker_blocks_no_other(transactional_db, eve
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '2s'")
         attendance.apply_reports()
-        assert only_row().participant == "B"
+        assert only_row().participant_id == "B"
     finally:
         done.set()
         other.join()
@@ -362,9 +362,9 @@ def test_organizer_matches_an_attendance(opening, alice):
 
 def test_match_covers_the_same_name_and_address_in_the_session(event, opening, alice, bob):
     seat = alice.seats.get(session=opening)
-    here = {"session": opening, "uuid": UUID, "name": "A. A.", "email": "a@home.example"}
+    here = {"session": opening, "instance_uuid": UUID, "name": "A. A.", "email": "a@home.example"}
     first, *_others = (
-        Attendance.objects.create(participant=str(number), **{**here, **fields})
+        Attendance.objects.create(participant_id=str(number), **{**here, **fields})
         for number, fields in enumerate(
             [
                 {},
@@ -390,7 +390,9 @@ def test_match_covers_the_same_name_and_address_in_the_session(event, opening, a
 @pytest.mark.parametrize("fields", [{"name": "iPhone"}, {"email": "shared@example.org"}, {}])
 def test_match_covers_no_others_without_both_name_and_address(opening, alice, fields):
     first, _second = (
-        Attendance.objects.create(session=opening, uuid=UUID, participant=number, **fields)
+        Attendance.objects.create(
+            session=opening, instance_uuid=UUID, participant_id=number, **fields
+        )
         for number in "12"
     )
     assert attendance.match(attendance=first, seat=alice.seats.get(session=opening)) == 1
@@ -568,7 +570,7 @@ def test_list_is_retried_after_an_outage_but_not_after_a_rejection(ended, zoom_a
         assert not Attendance.objects.exists()
         attendance.complete_ended()
         assert Attendance.objects.exists()
-        Meeting.objects.update(counted_at=None)
+        Meeting.objects.update(attendance_read_at=None)
         zoom_account.account.plan = "free"
         attendance.complete_ended()
         attendance.complete_ended()
@@ -602,7 +604,7 @@ def test_all_runs_during_the_session_are_read(opening, alice, bob, zoom_account,
 @pytest.mark.once
 def test_last_run_is_read_without_the_scope_to_list_runs(ended, week, monkeypatch):
     def past_runs(meeting_id: int) -> None:
-        raise zoom_client.Rejected("The Zoom app lacks a scope.", code=4711)
+        raise zoom_client.ZoomRejected("The Zoom app lacks a scope.", code=4711)
 
     monkeypatch.setattr(zoom_client, "past_runs", past_runs)
     alice = sign_up(week)

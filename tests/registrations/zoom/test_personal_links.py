@@ -140,7 +140,7 @@ def test_links_whose_call_had_not_begun_are_released_after_an_error(personal, zo
     Seat.objects.bulk_create(Seat(registration=person, session=session) for person in people)
     zoom_account.fail("lost answer", call="add_registrants", times=None)
     personal_links.sync_links()
-    released = PersonalLink.objects.filter(asked_at=None, due_at__lte=timezone.now())
+    released = PersonalLink.objects.filter(call_started_at=None, due_at__lte=timezone.now())
     assert released.count() == 360 - 30 * zoom_account.count("add_registrants")
 
 
@@ -149,7 +149,11 @@ def test_batch_of_a_killed_worker_is_completed(personal, zoom_account):
     sync_now()
     issued = {link.pk: link.join_url for link in PersonalLink.objects.all()}
     PersonalLink.objects.update(
-        state="wanted", registrant_id="", join_url="", issued_at=None, asked_at=timezone.now()
+        state="wanted",
+        registrant_id="",
+        join_url="",
+        issued_at=None,
+        call_started_at=timezone.now(),
     )
     sync_now()
     assert {link.pk: link.join_url for link in PersonalLink.objects.all()} == issued
@@ -239,16 +243,16 @@ def test_any_refusal_of_one_person_affects_only_that_person(
     add = zoom_client.add_registrant
 
     def reject_all(zoom_id, people):
-        raise zoom_client.Rejected("No.", code=batch_code)
+        raise zoom_client.ZoomRejected("No.", code=batch_code)
 
     def reject_one(zoom_id, person):
         if person.email.startswith("host"):
-            raise zoom_client.Rejected("Not this person.", code=code)
+            raise zoom_client.ZoomRejected("Not this person.", code=code)
         return add(zoom_id, person)
 
     monkeypatch.setattr(zoom_client, "add_registrants", reject_all)
     monkeypatch.setattr(zoom_client, "add_registrant", reject_one)
-    people = [zoom_client.Person(f"{name}@example.org", name) for name in ("host", "maria")]
+    people = [zoom_client.NewRegistrant(f"{name}@example.org", name) for name in ("host", "maria")]
     outcomes = sync.register_people(meeting.id, people)
     assert str(outcomes["host@example.org"]) == "Not this person."
     assert isinstance(outcomes["maria@example.org"], zoom_client.Registrant)
@@ -256,7 +260,7 @@ def test_any_refusal_of_one_person_affects_only_that_person(
 
 def test_rejection_of_the_whole_call_is_not_recorded_as_a_persons(personal, monkeypatch):
     def reject(zoom_id, people):
-        raise zoom_client.Rejected("Zoom answered 403.", code=403)
+        raise zoom_client.ZoomRejected("Zoom answered 403.", code=403)
 
     monkeypatch.setattr(zoom_client, "add_registrants", reject)
     alice = sign_up(personal)
@@ -269,7 +273,7 @@ def test_address_over_the_daily_limit_waits_and_the_others_get_links(personal, z
     session = personal.sessions.first()
     zoom_id = Meeting.objects.get(session=session).zoom_id
     for _often in range(3):
-        added = zoom_client.add_registrant(zoom_id, zoom_client.Person(alice.email, "Alice"))
+        added = zoom_client.add_registrant(zoom_id, zoom_client.NewRegistrant(alice.email, "Alice"))
     zoom_client.cancel_registrants(zoom_id, [added])
     sync_now()
     assert {link.state for link in links_of(bob)} == {"issued"}
