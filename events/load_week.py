@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
+from events import languages
 from events.models import AgendaItem, Event, Meeting, Session
 
 WEEK = tomllib.loads(Path(__file__).with_name("drop_lwop_2021.toml").read_text("utf-8"))
@@ -45,7 +46,12 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
     # get_or_create, because two servers may start at the same time.
     event, created = Event.objects.get_or_create(
         slug=f"{SLUG_PREFIX}{starting}",
-        defaults={**week["event"], "status": Event.Status.PUBLISHED},
+        defaults={
+            **_texts(week["event"], "name", "summary", "introduction"),
+            "host": week["event"]["host"],
+            "time_zone": week["event"]["time_zone"],
+            "status": Event.Status.PUBLISHED,
+        },
     )
     if created:
         _create_content(event, starting, week)
@@ -70,20 +76,24 @@ def unfinished_week(now: dt.datetime) -> Event | None:
 
 def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> None:
     tracks = {
-        name: event.tracks.create(name=name, description=description, position=position)
-        for position, (name, description) in enumerate(week["tracks"].items(), start=1)
+        planned["name"]: event.tracks.create(
+            position=position, **_texts(planned, "name", "description")
+        )
+        for position, planned in enumerate(week["tracks"], start=1)
     }
     speakers = {
-        name: event.speakers.create(name=name, affiliation=affiliation)
-        for name, affiliation in week["speakers"].items()
+        name: event.speakers.create(**_texts({"name": name, **planned}, "name", "affiliation"))
+        for name, planned in week["speakers"].items()
     }
     for planned in week["sessions"]:
         day = starting + dt.timedelta(days=planned["day"])
         session = event.sessions.create(
             track=tracks[planned["track"]] if "track" in planned else None,
+            kind=planned["kind"],
+            slug=planned["slug"],
             starts_at=dt.datetime.combine(day, planned["starts"], ZONE),
             ends_at=dt.datetime.combine(day, planned["ends"], ZONE),
-            **{name: planned[name] for name in ("kind", "title", "slug", "summary")},
+            **_texts(planned, "title", "summary"),
         )
         Meeting.objects.create(session=session)
         agenda = AgendaItem.objects.bulk_create(
@@ -91,10 +101,15 @@ def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> No
                 session=session,
                 position=10 * position,
                 minutes=item["minutes"],
-                title=item["title"],
-                description=item.get("description", ""),
+                **_texts(item, "title", "description"),
             )
             for position, item in enumerate(planned["agenda"], start=1)
         )
         for item, planned_item in zip(agenda, planned["agenda"], strict=True):
             item.speakers.add(*(speakers[name] for name in planned_item.get("speakers", [])))
+
+
+def _texts(planned: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The columns of these fields. Without a suffix, a text is in English."""
+    texts = {**planned, **{f"{name}_en": planned.get(name) for name in names}}
+    return {column: texts.get(column) for column in languages.columns(*names)}

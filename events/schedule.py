@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from events.background import wake_workers
 from events.clock import database_time
-from events.models import Meeting, Revision, Session, SessionSnapshot
+from events.models import Meeting, Revision, Session
 
 
 @contextmanager
@@ -23,14 +23,15 @@ def edit_session(session_id: int) -> Iterator[Session]:
     """
     with transaction.atomic():
         session = Session.objects.select_for_update(no_key=True).get(pk=session_id)
-        before = _snapshot(session_id)
+        old = _with_details(session_id)
+        before = old.snapshot()
         yield session
         now = database_time()
-        if _snapshot(session_id) != before:
+        if _with_details(session_id).snapshot() != before:
             Revision.objects.get_or_create(
                 session=session,
                 number=session.revision,
-                defaults={**before._asdict(), "replaced_at": now},
+                defaults={**before._asdict(), **old.titles(), "replaced_at": now},
             )
             session.revision += 1
             session.revised_at = now
@@ -41,8 +42,8 @@ def edit_session(session_id: int) -> Iterator[Session]:
         transaction.on_commit(lambda: wake_workers("events.tasks.sync_meetings"))
 
 
-def _snapshot(session_id: int) -> SessionSnapshot:
-    return Session.objects.with_details().get(pk=session_id).snapshot()
+def _with_details(session_id: int) -> Session:
+    return Session.objects.with_details().get(pk=session_id)
 
 
 def cancel_session(*, session: Session) -> bool:

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events import languages
 from events.models import Event, Session, Track
 from events.timezones import offered_time_zones
 from registrations import questions
@@ -146,7 +147,9 @@ class RegistrationForm(forms.ModelForm):
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
         fields["us_state"].choices = [("", _("Choose a state")), *US_STATES]
         # A callable, so they are only fetched if they are shown or chosen.
-        fields["strategies"].choices = lambda: [(each.pk, str(each)) for each in self._strategies]
+        fields["strategies"].choices = lambda: [
+            (each.pk, languages.marked(each, "name")) for each in self._strategies
+        ]
         if self.instance.pk:
             self.initial["time_zone"] = self.instance.zone.key
         fields["time_zone"].widget = self._time_zone_widget(event)

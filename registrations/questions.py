@@ -9,10 +9,12 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils.html import format_html_join
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import languages
 from events.models import Event, Session
 from registrations.models import Answer, Question, Registration
 from registrations.validators import validate_visible, validate_visible_lines
@@ -40,9 +42,35 @@ def applies(question: Question, session_ids: set[int]) -> bool:
     return not only or bool(only & session_ids)
 
 
-def choices(question: Question) -> list[str]:
-    """The choices as the organizers wrote them, one per line."""
-    return [line.strip() for line in question.choices.splitlines() if line.strip()]
+def lines(text: str | None) -> list[str]:
+    """The choices that organizers wrote, one per line."""
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
+def choices(question: Question) -> list[tuple[str, str]]:
+    """The choices: as they are stored, in the main language, and as they are shown."""
+    with languages.in_main_language():
+        stored = lines(question.choices)
+    shown = lines(question.choices)
+    return list(zip(stored, shown if len(shown) == len(stored) else stored, strict=True))
+
+
+def in_each_language(question: Question) -> dict[str, list[str]]:
+    """The choices in each language in which they are written, by the column's name."""
+    written = {name: lines(getattr(question, name)) for name in languages.columns("choices")}
+    return {name: found for name, found in written.items() if found}
+
+
+def _shown(question: Question, value: str) -> str:
+    """A chosen choice as it is shown.
+
+    It may have been stored in another language, if the choices were only written in that one then.
+    """
+    offered = choices(question)
+    for written in ([stored for stored, _label in offered], *in_each_language(question).values()):
+        if value in written[: len(offered)]:
+            return offered[written.index(value)][1]
+    return value
 
 
 def field_name(question: Question) -> str:
@@ -50,8 +78,12 @@ def field_name(question: Question) -> str:
 
 
 def version(question: Question) -> str:
-    """A hash that changes with the question's text or kind. Forms send back the one they had."""
-    content = f"{question.kind}\n{question.text}\n{question.help_text}"
+    """A hash that changes with the question's text or kind. Forms send back the one they had.
+
+    It's the same in every language, in case someone switches in between.
+    """
+    with languages.in_main_language():
+        content = f"{question.kind}\n{question.text}\n{question.help_text}"
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -91,9 +123,12 @@ def form_fields(questions: Iterable[Question], sessions: list[Session]) -> dict[
 def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
     titles = get_text_list([f"“{session.title}”" for session in sessions], _("or"))
     condition = _("If you come to %(sessions)s") % {"sessions": titles} if sessions else ""
+    help_text = languages.marked(question, "help_text")
     shared: dict[str, Any] = {
-        "label": question.text,
-        "help_text": f"{condition}\n{question.help_text}".strip(),
+        "label": languages.marked(question, "text"),
+        "help_text": format_html_join(
+            "\n", "{}", ((each,) for each in (condition, help_text) if each)
+        ),
         "required": question.is_required,
         "error_messages": {
             "required": _("Please answer this question."),
@@ -101,15 +136,21 @@ def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
         },
         "bound_field_class": partial(BoundQuestion, question=question, sessions=sessions),
     }
-    pairs = [(choice, choice) for choice in choices(question)]
+    offered, language = choices(question), languages.other_language(question, "choices")
     match question.kind:
         case Question.Kind.LONG:
             return LongText(max_length=2000, validators=[validate_visible_lines], **shared)
         case Question.Kind.CHOICE:
-            return forms.ChoiceField(choices=[("", _("Choose an answer")), *pairs], **shared)
+            # An option can't contain the element that would mark it.
+            one = forms.Select(attrs={"lang": language} if language else {})
+            pairs = [("", _("Choose an answer")), *offered]
+            return forms.ChoiceField(choices=pairs, widget=one, **shared)
         case Question.Kind.CHOICES:
-            widget = forms.CheckboxSelectMultiple
-            return forms.MultipleChoiceField(choices=pairs, widget=widget, **shared)
+            pairs = [
+                (value, languages.marked(question, "choices", text)) for value, text in offered
+            ]
+            many = forms.CheckboxSelectMultiple
+            return forms.MultipleChoiceField(choices=pairs, widget=many, **shared)
         case Question.Kind.YES_NO:
             no_answer = [] if question.is_required else [("", _("No answer"))]
             return forms.TypedChoiceField(
@@ -148,11 +189,17 @@ def take_answers(
 
 def initial_values(registration: Registration) -> dict[str, Any]:
     """A registration's answers, as the initial values of a form."""
-    answers = registration.answers.values_list("question", "value")
-    return {
-        f"question_{pk}": ("yes" if value else "no") if isinstance(value, bool) else value
-        for pk, value in answers
-    }
+    answers = registration.answers.select_related("question")
+    return {field_name(each.question): _initial(each) for each in answers}
+
+
+def _initial(answer: Answer) -> Any:
+    value = answer.value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    with languages.in_main_language():
+        chosen = _chosen(answer.question, value)
+    return chosen if isinstance(value, list) else chosen[0]
 
 
 def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
@@ -181,13 +228,14 @@ def delete_inapplicable(*, registration: Registration) -> None:
 
 def answer_text(answer: Answer) -> str:
     """An answer as text, such as `Yes` or `Legislation; Resentencing`."""
-    return "; ".join(_chosen(answer.value))
+    return "; ".join(_chosen(answer.question, answer.value))
 
 
-def _chosen(value: Value) -> list[str]:
+def _chosen(question: Question, value: Value) -> list[str]:
+    """What was chosen or written, as it is shown."""
     if isinstance(value, bool):
         return [_("Yes") if value else _("No")]
-    return value if isinstance(value, list) else [value]
+    return [_shown(question, each) for each in (value if isinstance(value, list) else [value])]
 
 
 def answers_that_count(question: Question) -> QuerySet[Answer]:
@@ -202,6 +250,9 @@ def tally(question: Question) -> list[tuple[str, int]]:
     if question.kind in (Question.Kind.SHORT, Question.Kind.LONG):
         return []
     values = answers_that_count(question).order_by().values_list("value", flat=True)
-    counts = Counter(chain.from_iterable(map(_chosen, values)))
-    offered = [_("Yes"), _("No")] if question.kind == Question.Kind.YES_NO else choices(question)
+    counts = Counter(chain.from_iterable(_chosen(question, value) for value in values))
+    if question.kind == Question.Kind.YES_NO:
+        offered = [_("Yes"), _("No")]
+    else:
+        offered = [shown for _stored, shown in choices(question)]
     return [(choice, counts[choice]) for choice in offered]

@@ -13,7 +13,10 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy
 
 env = environ.Env()
 
@@ -99,6 +102,8 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "anymail",
+    # Adds the columns of organizers' texts to the models, which admin pages name.
+    "modeltranslation",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -399,6 +404,16 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 # Each by its own name, so that its readers recognize it.
 LANGUAGES = [("en", "English"), ("es", "Español")]
+# Organizers' own texts: see events/languages.py. A text in one language is shown to everyone.
+MODELTRANSLATION_FALLBACK_LANGUAGES = tuple(code for code, _name in LANGUAGES)
+
+
+def in_language(label: Any, code: str) -> Any:
+    """Title (Spanish)"""
+    return format_lazy("{} ({})", label, gettext_lazy(LANG_INFO[code]["name"]))
+
+
+MODELTRANSLATION_BUILD_LOCALIZED_VERBOSE_NAME = in_language
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "strategyweek.formats"

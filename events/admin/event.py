@@ -16,6 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events.admin.shared import (
+    EACH_LANGUAGE,
+    TextsAdmin,
+    TextsForm,
     by_id,
     counted,
     in_event_time,
@@ -24,6 +27,7 @@ from events.admin.shared import (
     warning,
     without_times,
 )
+from events.languages import columns
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
@@ -34,7 +38,7 @@ from events.zoom import status as zoom_status
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(forms.ModelForm):
+class EventForm(TextsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without fields.
@@ -59,29 +63,39 @@ class EventForm(forms.ModelForm):
         return mode
 
 
-class TrackInline(admin.TabularInline):
+class TrackInline(admin.StackedInline):
     model = Track
+    form = TextsForm
     extra = 0
+    fields = [columns("name"), columns("description"), "position"]
 
 
 class SpeakerInline(admin.TabularInline):
     model = Speaker
+    form = TextsForm
     extra = 0
+    fields = columns("name", "affiliation")
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):
+class EventAdmin(TextsAdmin):
     form = EventForm
     list_display = ["name", "state", "begins", "session_count", "links"]
     list_filter = ["status"]
-    search_fields = ["name", "host"]
+    search_fields = [*columns("name"), "host"]
     get_search_results = search_texts
-    prepopulated_fields = {"slug": ["name"]}
+    prepopulated_fields = {"slug": [columns("name")[0]]}
     radio_fields = {"zoom_mode": admin.VERTICAL}
     inlines = [TrackInline, SpeakerInline]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "status", "host", "contact_email"]}),
-        (gettext_lazy("Public texts"), {"fields": ["summary", "introduction"]}),
+        (
+            None,
+            {
+                "fields": [columns("name"), "slug", "status", "host", "contact_email"],
+                "description": EACH_LANGUAGE,
+            },
+        ),
+        (gettext_lazy("Public texts"), {"fields": [columns("summary"), columns("introduction")]}),
         (
             gettext_lazy("Times"),
             {

@@ -18,6 +18,9 @@ from django.utils.translation import gettext_lazy
 
 from events import schedule
 from events.admin.shared import (
+    EACH_LANGUAGE,
+    TextsAdmin,
+    TextsForm,
     buttons_view,
     by_id,
     counted,
@@ -32,6 +35,7 @@ from events.admin.shared import (
     without_times,
 )
 from events.invitations import is_zoom, read_invitation
+from events.languages import columns
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
 from events.templatetags.times import clock, day, hours
 from events.zoom import sync
@@ -165,10 +169,12 @@ class SyncedMeetingInline(MeetingInline):
         return _("Started %(day)s, %(start)s, ended %(end)s") % values
 
 
-class AgendaInline(admin.TabularInline):
+class AgendaInline(admin.StackedInline):
     model = AgendaItem
+    form = TextsForm
     verbose_name_plural = gettext_lazy("detailed agenda, for attendees only")
     extra = 0
+    fields = [("position", "minutes"), columns("title"), columns("description"), "speakers"]
     formfield_overrides = {
         models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
         models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
@@ -225,18 +231,27 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 
 @admin.register(Session)
-class SessionAdmin(admin.ModelAdmin):
+class SessionAdmin(TextsAdmin):
     list_display = ["title", "link", "when", "kind", "state"]
     list_filter = ["event", ZoomLinkFilter, "kind", "status"]
     list_select_related = ["event", "meeting"]
-    search_fields = ["title", "summary"]
+    search_fields = columns("title", "summary")
     get_search_results = search_texts
-    prepopulated_fields = {"slug": ["title"]}
+    prepopulated_fields = {"slug": [columns("title")[0]]}
     readonly_fields = ["canceled"]
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     actions = [cancel, restore]
     fieldsets = [
-        (None, {"fields": ["event", "title", "slug", "kind", "track", "summary"]}),
+        (
+            None,
+            {
+                "fields": [
+                    *("event", columns("title"), "slug", "kind", "track"),
+                    columns("summary"),
+                ],
+                "description": EACH_LANGUAGE,
+            },
+        ),
         (
             gettext_lazy("Status"),
             {

@@ -5,10 +5,11 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from django.contrib import messages
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
-from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -17,10 +18,12 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
+from modeltranslation.translator import translator
 
-from events import parsing, schedule
+from events import languages, parsing, schedule
 from events.models import Event, Session
 from events.search import search_key, typed_words
 from events.templatetags.times import zone_name
@@ -71,12 +74,66 @@ def search_texts(
     """Use as `get_search_results` of lists without search keys. It reads the texts of all rows."""
     fields = model_admin.get_search_fields(request)
     keys = [
-        (pk, search_key(" ".join(map(str, texts))))
+        (pk, search_key(" ".join(text or "" for text in texts)))
         for pk, *texts in model_admin.model._base_manager.values_list("pk", *fields)
     ]
     words = list(map(search_key, typed_words(search_term)))
     found = [pk for pk, key in keys if all(word in key for word in words)]
     return queryset.filter(pk__in=found), False
+
+
+# For the descriptions of forms.
+EACH_LANGUAGE = gettext_lazy(
+    "Write in one language or in each. Where one is missing, people see the other, with a note."
+)
+
+
+class TextsForm(forms.ModelForm):
+    """A form with the texts of a model in each language; see events/languages.py.
+
+    A required text may be in any of them.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for shown in self._texts().values():
+            for name in shown[1:]:
+                # It's next to the first one, which has the same.
+                self.fields[name].help_text = ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        for name, shown in self._texts().items():
+            is_required = not self._meta.model._meta.get_field(name).blank
+            if is_required and not any(cleaned.get(each) or each in self.errors for each in shown):
+                text = _("Write this in at least one language.")
+                self.add_error(shown[0], ValidationError(text, code="required"))
+        return cleaned
+
+    def _texts(self) -> dict[str, list[str]]:
+        """By field of the model, the form's fields for each language."""
+        names = translator.get_options_for_model(self._meta.model).all_fields
+        columns = {name: languages.columns(name) for name in names}
+        shown = {name: [each for each in columns[name] if each in self.fields] for name in names}
+        return {name: found for name, found in shown.items() if found}
+
+
+class TextsAdmin(admin.ModelAdmin):
+    """An admin of a model with texts in each language. Its log has names in the main language."""
+
+    form = TextsForm
+
+    def log_addition(self, *args: Any, **kwargs: Any) -> Any:
+        with languages.in_main_language():
+            return super().log_addition(*args, **kwargs)
+
+    def log_change(self, *args: Any, **kwargs: Any) -> Any:
+        with languages.in_main_language():
+            return super().log_change(*args, **kwargs)
+
+    def log_deletions(self, *args: Any, **kwargs: Any) -> Any:
+        with languages.in_main_language():
+            return super().log_deletions(*args, **kwargs)
 
 
 def counted(count: int, one: str, many: str, **values: object) -> str:

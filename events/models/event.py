@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from events import languages
 from events.addresses import validate_deliverable
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
@@ -337,10 +338,11 @@ class Track(models.Model):
         verbose_name_plural = _("strategies")
         constraints = [
             models.UniqueConstraint(
-                name="track_name_once_per_event",
-                fields=["event", "name"],
+                name=f"track_{name}_once_per_event",
+                fields=["event", name],
                 violation_error_message=_("This event already has a strategy with that name."),
             )
+            for name in languages.columns("name")
         ]
 
     def __str__(self) -> str:
@@ -360,10 +362,11 @@ class Speaker(models.Model):
         verbose_name_plural = _("speakers")
         constraints = [
             models.UniqueConstraint(
-                name="speaker_name_once_per_event",
-                fields=["event", "name"],
+                name=f"speaker_{name}_once_per_event",
+                fields=["event", name],
                 violation_error_message=_("This event already has a speaker with that name."),
             )
+            for name in languages.columns("name")
         ]
 
     def __str__(self) -> str:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
+from events import languages
 from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
 
@@ -231,17 +232,22 @@ class Session(models.Model):
         return lines + [f"{BY_PHONE} {number.text}" for number in meeting.dial_in_numbers()]
 
     def snapshot(self) -> "SessionSnapshot":
-        """The session as attendees see it. Fetch the session `with_details()`."""
-        return SessionSnapshot(
-            slug=self.slug,
-            title=self.title,
-            summary=self.summary,
-            starts_at=self.starts_at,
-            ends_at=self.ends_at,
-            takes_place=self.takes_place,
-            joining="\n".join(self.joining_lines()),
-            agenda="\n".join(item.as_line() for item in self.agenda.all()),
-        )
+        """The session as attendees see it, in the main language. Fetch it `with_details()`."""
+        with languages.in_main_language():
+            return SessionSnapshot(
+                slug=self.slug,
+                title=self.title,
+                summary=self.summary,
+                starts_at=self.starts_at,
+                ends_at=self.ends_at,
+                takes_place=self.takes_place,
+                joining="\n".join(self.joining_lines()),
+                agenda="\n".join(item.as_line() for item in self.agenda.all()),
+            )
+
+    def titles(self) -> dict[str, str | None]:
+        """The title in each language, by the name of its column."""
+        return {name: getattr(self, name) for name in languages.columns("title")}
 
     def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
         """Each agenda item with its start time. Items follow each other without breaks."""
@@ -254,7 +260,11 @@ class Session(models.Model):
 
 
 class SessionSnapshot(NamedTuple):
-    """A session as attendees see it. If two snapshots are equal, there is nothing to announce."""
+    """A session as attendees see it. If two snapshots are equal, there is nothing to announce.
+
+    Its texts are in the main language: a new translation isn't announced. Some sessions have no
+    text in the main language: theirs is in another one.
+    """
 
     slug: str
     title: str
@@ -274,7 +284,10 @@ def joining_text(joining: str) -> str:
 
 
 class Revision(models.Model):
-    """A session as attendees saw it before an edit. Written by `schedule.edit_session`."""
+    """A session as attendees saw it before an edit. Written by `schedule.edit_session`.
+
+    A notice shows its title in the reader's language. The other texts are only compared.
+    """
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
@@ -300,7 +313,9 @@ class Revision(models.Model):
         return f"{self.title}, revision {self.number}"
 
     def snapshot(self) -> SessionSnapshot:
-        return SessionSnapshot(*(getattr(self, name) for name in SessionSnapshot._fields))
+        """What `Session.snapshot` was then."""
+        with languages.in_main_language():
+            return SessionSnapshot(*(getattr(self, name) for name in SessionSnapshot._fields))
 
 
 class AgendaItem(models.Model):
@@ -331,6 +346,7 @@ class AgendaItem(models.Model):
         return self.title
 
     def as_line(self) -> str:
-        speakers = ", ".join(map(str, self.speakers.all()))
+        # The database orders them by their names in the current language.
+        speakers = ", ".join(sorted(map(str, self.speakers.all())))
         parts = (f"{self.minutes} min", self.title, speakers, self.description)
         return " | ".join(filter(None, parts))

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from events import schedule
+from events import languages, schedule
 from events.clock import Now, database_time
 from events.models import Event, Meeting, Session, ZoomAccount, split_emails
 from events.zoom import client as zoom_client
@@ -77,7 +77,8 @@ def spec(session: Session) -> zoom_client.Json:
     """What the session's meeting should be at Zoom, as the JSON that Zoom takes."""
     event = session.event
     seconds = int((session.ends_at - session.starts_at).total_seconds())
-    topic = " ".join(f"{session.title} · {event.name}".split())
+    with languages.in_main_language():
+        topic = " ".join(f"{session.title} · {event.name}".split())
     return {
         "topic": topic[: zoom_client.MAX_TOPIC_CHARACTERS],
         "type": SCHEDULED_MEETING,

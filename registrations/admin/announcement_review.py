@@ -9,18 +9,25 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import languages
 from events.admin.shared import by_id, counted, render_now, show_result
 from events.templatetags.times import zone_name
-from registrations.admin.shared import fingerprint, page_response
+from registrations.admin.shared import (
+    fingerprint,
+    page_response,
+    preview_language,
+    preview_languages,
+)
 from registrations.formatting import moment
 from registrations.mail import announcements, previews
 from registrations.mail.announcements import SendingProgress
@@ -77,7 +84,8 @@ def to_whom(announcement: Announcement) -> str:
 
 def content_fingerprint(announcement: Announcement) -> str:
     """Return a text that differs when the content or the audience was edited."""
-    return fingerprint(forms.model_to_dict(announcement))
+    with languages.in_main_language():
+        return fingerprint(forms.model_to_dict(announcement))
 
 
 def progress_text(announcement: Announcement, progress: SendingProgress, now: dt.datetime) -> str:
@@ -140,7 +148,8 @@ def mail_html(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
     """Return the email as one of the people gets it, for the frame in the page."""
     announcement = find_announcement(model_admin, request, object_id)
     person = preview_person(request, announcement, request.GET.get("person"))
-    mail = previews.announcement_preview(announcement, person)
+    with translation.override(preview_language(request, person.language)):
+        mail = previews.announcement_preview(announcement, person)
     return previews.preview_response(str(mail.alternatives[0][0]))
 
 
@@ -197,7 +206,8 @@ def send_test(
     person = preview_person(request, announcement, request.POST.get("person"))
     email = getattr(request.user, "email", "")
     if email:
-        announcements.send_test(announcement=announcement, person=person, email=email)
+        with translation.override(preview_language(request, person.language)):
+            announcements.send_test(announcement=announcement, person=person, email=email)
         messages.success(request, _("A test is on its way to %(email)s.") % {"email": email})
     else:
         text: str = _("Your account has no email address to send a test to.")
@@ -209,7 +219,8 @@ def send_test(
             advice = _("Ask the person who made your account to add one.")
             text = f"{text} {advice}"
         messages.error(request, text)
-    return redirect(f"{review_url(announcement)}?person={person.pk}")
+    language = preview_language(request, person.language)
+    return redirect(f"{review_url(announcement)}?person={person.pk}&in={language}")
 
 
 @transaction.atomic
@@ -357,18 +368,35 @@ def context_before(request: HttpRequest, announcement: Announcement) -> dict[str
     # A made-up person has no neighbors.
     neighbors = rows if person.pk else rows.none()
     before = neighbors.filter(pk__lt=person.pk)
+    readers = dict(rows.order_by().values_list("language").annotate(Count("pk")))
+    language = preview_language(request, person.language)
+    with translation.override(language):
+        mail = previews.announcement_preview(announcement, person)
     return {
-        "count": rows.count(),
+        "count": sum(readers.values()),
+        "is_untranslated": not all(is_written(announcement, code) for code in readers),
+        "readers": [
+            (name, readers[code], is_written(announcement, code))
+            for code, name in preview_languages()
+            if code in readers
+        ],
         "left_out": announcements.left_out(announcement),
         "zone_name": zone_name(announcement.event.zone),
         "person": person,
         "number": before.count() + 1,
         "previous": before.last(),
         "following": neighbors.filter(pk__gt=person.pk).first(),
-        "mail": previews.announcement_preview(announcement, person),
-        "html_url": f"{review_url(announcement)}mail/?person={person.pk}",
+        "mail": mail,
+        "html_url": f"{review_url(announcement)}mail/?person={person.pk}&in={language}",
+        "language": language,
+        "languages": preview_languages(),
         "fingerprint": content_fingerprint(announcement),
     }
+
+
+def is_written(announcement: Announcement, code: str) -> bool:
+    """Whether the announcement is written in that language."""
+    return all(getattr(announcement, languages.column(each, code)) for each in ("subject", "body"))
 
 
 def context_after(announcement: Announcement, progress: SendingProgress) -> dict[str, Any]:

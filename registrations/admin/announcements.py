@@ -16,10 +16,21 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, render_now, search_texts, warning, with_default_event
+from events.admin.shared import (
+    EACH_LANGUAGE,
+    TextsAdmin,
+    TextsForm,
+    by_id,
+    render_now,
+    search_texts,
+    warning,
+    with_default_event,
+)
+from events.languages import columns
 from events.models import Event
 from events.templatetags.times import zone_name
 from registrations.admin import announcement_review as review
@@ -37,7 +48,7 @@ Audience = Announcement.Audience
 SESSION_AUDIENCES = {Audience.SESSION, Audience.WAITING, Audience.NOT_ATTENDED}
 
 
-class AnnouncementForm(forms.ModelForm):
+class AnnouncementForm(TextsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
@@ -55,10 +66,12 @@ class AnnouncementForm(forms.ModelForm):
             )
         fields["us_state"].choices = [("", _("Any")), *US_STATES]
         validate = partial(validation.validate_text, kind=MailKind.ANNOUNCEMENT)
-        fields["subject"].validators += [validation.validate_line, validate]
-        fields["body"].validators += [validate, validation.validate_markdown]
-        fields["body"].widget.attrs["rows"] = 16
-        fields["body"].help_text = format_html(
+        for name in columns("subject"):
+            fields[name].validators += [validation.validate_line, validate]
+        for name in columns("body"):
+            fields[name].validators += [validate, validation.validate_markdown]
+            fields[name].widget.attrs["rows"] = 16
+        fields[columns("body")[0]].help_text = format_html(
             _(
                 "Leave an empty line between paragraphs. <b>**bold**</b>, <i>*italic*</i>, "
                 "[link text](https://...), and - at the start of a line for a list. "
@@ -67,8 +80,8 @@ class AnnouncementForm(forms.ModelForm):
             placeholders=validation.placeholders(MailKind.ANNOUNCEMENT),
         )
 
-    def clean(self) -> None:
-        super().clean()
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
         self._clean_narrowing(
             "session",
             Audience.SESSION,
@@ -91,6 +104,7 @@ class AnnouncementForm(forms.ModelForm):
                 "strategy."
             ),
         )
+        return cleaned
 
     def _clean_narrowing(
         self,
@@ -122,19 +136,23 @@ class AnnouncementList(ChangeList):
 
 
 @admin.register(Announcement)
-class AnnouncementAdmin(admin.ModelAdmin):
+class AnnouncementAdmin(TextsAdmin):
     form = AnnouncementForm
     list_display = ["subject", "progress", "sent", "recipients", "event", "written"]
     list_filter = ["event", "state"]
     list_select_related = ["event", "session", "track"]
-    search_fields = ["subject", "body"]
+    search_fields = columns("subject", "body")
     get_search_results = search_texts
     fieldsets = [
         (
             gettext_lazy("Message"),
             {
-                "fields": ["event", "subject", "body"],
-                "description": gettext_lazy("Saving sends nothing. You see a preview first."),
+                "fields": ["event", columns("subject"), columns("body")],
+                "description": format_lazy(
+                    "{} {}",
+                    gettext_lazy("Saving sends nothing. You see a preview first."),
+                    EACH_LANGUAGE,
+                ),
             },
         ),
         (

@@ -12,6 +12,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import languages
 from events.admin.shared import counted
 from registrations.admin.shared import log_bulk_action, may_see_sensitive_data
 from registrations.models import Question, Registration, Seat
@@ -77,7 +78,8 @@ class Echo:
 def csv_of(ids: list[int], *, sensitive: bool = True) -> Iterator[str]:
     """Yield the people as lines of CSV, without erased ones.
 
-    `sensitive` adds the access needs, and a column per question.
+    `sensitive` adds the access needs, and a column per question. The headings are in the reader's
+    language; the cells are in the main one, so that exports can be compared.
     """
     found = Registration.objects.filter(pk__in=ids, erased_at=None).order_by("created_at", "pk")
     questions = list(Question.objects.filter(event__in=found.order_by().values("event")))
@@ -86,7 +88,8 @@ def csv_of(ids: list[int], *, sensitive: bool = True) -> Iterator[str]:
     yield writer.writerow(map(escape_formula, (*map(str, COLUMNS), *more)))
     rows = found.select_related("event").prefetch_related("seats__session", "answers")
     for person in rows.iterator(chunk_size=ROWS_AT_A_TIME):
-        cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]
+        with languages.in_main_language():
+            cells = [*_cells(person), *(_sensitive_cells(person, questions) if sensitive else ())]
         yield writer.writerow(map(escape_formula, cells))
 
 
@@ -113,5 +116,6 @@ def _sensitive_cells(person: Registration, questions: list[Question]) -> Iterato
     answers = {answer.question_id: answer for answer in person.answers.all()}
     yield "; ".join(person.need_summary)
     for question in questions:
-        answer = answers.get(question.pk)
+        if answer := answers.get(question.pk):
+            answer.question = question
         yield answer_text(answer) if answer else ""

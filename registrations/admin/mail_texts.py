@@ -10,16 +10,31 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils import translation
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, default_event, with_default_event
+from events.admin.shared import (
+    EACH_LANGUAGE,
+    TextsAdmin,
+    TextsForm,
+    by_id,
+    default_event,
+    with_default_event,
+)
+from events.languages import columns
 from events.models import Event
 from registrations.admin import mail_text_validation as validation
-from registrations.admin.shared import admin_path, page_response
+from registrations.admin.shared import (
+    admin_path,
+    page_response,
+    preview_language,
+    preview_languages,
+)
 from registrations.mail import previews
-from registrations.mail_kinds import MailKind, MailTexts
+from registrations.mail_kinds import MailKind
 from registrations.models import MailText
 
 KINDS = [kind for kind in MailKind if kind.spec.subject]
@@ -33,7 +48,7 @@ def kind_of(value: Any) -> MailKind | None:
     return MailKind(value) if value in KINDS else None
 
 
-class MailTextForm(forms.ModelForm):
+class MailTextForm(TextsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
@@ -41,15 +56,18 @@ class MailTextForm(forms.ModelForm):
         if not fields:
             return
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
-        fields["opening"].help_text = format_html("{}", GREETING)
+        subjects, openings = columns("subject"), columns("opening")
+        fields[openings[0]].help_text = format_html("{}", GREETING)
         kind = kind_of(self.data.get("kind") or self.instance.kind or self.initial.get("kind", ""))
         if kind is None:
             return
         validate = partial(validation.validate_text, kind=kind)
-        fields["subject"].validators += [validation.validate_line, validate]
-        fields["opening"].validators.append(validate)
-        fields["subject"].help_text = _("If empty: “%(text)s”") % {"text": kind.spec.subject}
-        fields["opening"].help_text = format_html(
+        for name in subjects:
+            fields[name].validators += [validation.validate_line, validate]
+        for name in openings:
+            fields[name].validators.append(validate)
+        fields[subjects[0]].help_text = _("If empty: “%(text)s”") % {"text": kind.spec.subject}
+        fields[openings[0]].help_text = format_html(
             _(
                 "If empty: “{text}”<br>{greeting} The links come after it. Leave an empty line "
                 "between paragraphs. In “{kind}” you can use these, here and in the subject:"
@@ -61,18 +79,19 @@ class MailTextForm(forms.ModelForm):
             placeholders=validation.placeholders(kind),
         )
 
-    def clean(self) -> None:
-        super().clean()
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
         event, kind = self.cleaned_data.get("event"), self.cleaned_data.get("kind")
         others = MailText.objects.filter(event=event, kind=kind).exclude(pk=self.instance.pk)
         if event and kind and others.exists():
             self.add_error(
                 "kind", _("This event already has a text for this kind. Change that one instead.")
             )
+        return cleaned
 
 
 @admin.register(MailText)
-class MailTextAdmin(admin.ModelAdmin):
+class MailTextAdmin(TextsAdmin):
     form = MailTextForm
     list_display = ["kind", "event", "subject", "own_opening"]
     empty_value_display = gettext_lazy("default")
@@ -82,11 +101,15 @@ class MailTextAdmin(admin.ModelAdmin):
         (
             None,
             {
-                "fields": ["event", "kind", "subject", "opening"],
-                "description": gettext_lazy(
-                    "Links, times and the schedule are added automatically. We use the default "
-                    "text where yours could be wrong: for people on a waitlist, and when a "
-                    "canceled session is back on."
+                "fields": ["event", "kind", columns("subject"), columns("opening")],
+                "description": format_lazy(
+                    "{} {}",
+                    gettext_lazy(
+                        "Links, times and the schedule are added automatically. We use the default "
+                        "text where yours could be wrong: for people on a waitlist, and when a "
+                        "canceled session is back on."
+                    ),
+                    EACH_LANGUAGE,
                 ),
             },
         )
@@ -130,8 +153,10 @@ def preview_page(
 
 def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> HttpResponse:
     """Show a kind of email with the texts from the form, without saving them."""
-    # Someone reloaded the page by its address, without the form's texts.
     if request.method != "POST":
+        if shown := unsaved_text(request):
+            return mail_text_preview(model_admin, request, shown.event, MailKind(shown.kind), shown)
+        # Someone reloaded the page by its address, in another session.
         return redirect("admin:registrations_mailtext_changelist")
     if not (model_admin.has_change_permission(request) or model_admin.has_add_permission(request)):
         raise PermissionDenied
@@ -140,9 +165,19 @@ def unsaved_preview_page(model_admin: MailTextAdmin, request: HttpRequest) -> Ht
     form = model_admin.get_form(request, saved)(request.POST, instance=saved)
     if not form.is_valid():
         return mail_text_preview(model_admin, request, event, kind, errors=form.errors)
-    texts = MailTexts(form.cleaned_data["subject"], form.cleaned_data["opening"])
-    request.session[UNSAVED] = [event.pk, kind, *texts]
-    return mail_text_preview(model_admin, request, event, kind, texts)
+    texts = {name: form.cleaned_data[name] for name in columns("subject", "opening")}
+    request.session[UNSAVED] = {"event": event.pk, "kind": kind, **texts}
+    return mail_text_preview(model_admin, request, event, kind, unsaved_text(request))
+
+
+def unsaved_text(request: HttpRequest) -> MailText | None:
+    """What someone has just written, without saving it."""
+    kept = request.session.get(UNSAVED)
+    if not isinstance(kept, dict):
+        return None
+    names = ("kind", *columns("subject", "opening"))
+    event = by_id(Event.objects.all(), pk=str(kept.get("event")))
+    return MailText(event=event, **{name: kept.get(name) for name in names}) if event else None
 
 
 def preview_html(
@@ -150,11 +185,12 @@ def preview_html(
 ) -> HttpResponse:
     """Return the email itself, for the frame in a preview."""
     event, known_kind = event_and_kind(event_id, kind)
-    *about, subject, opening = request.session.get(UNSAVED, [0, "", "", ""])
-    is_unsaved = "unsaved" in request.GET and about == [event.pk, known_kind]
-    texts = MailTexts(subject, opening) if is_unsaved else None
+    texts = unsaved_text(request) if "unsaved" in request.GET else None
+    if texts and (texts.event, texts.kind) != (event, known_kind):
+        texts = None
     try:
-        mail = previews.sample(known_kind, event, texts)
+        with translation.override(preview_language(request)):
+            mail = previews.sample(known_kind, event, texts)
     except LookupError as error:
         raise Http404 from error
     return previews.preview_response(str(mail.alternatives[0][0]))
@@ -172,12 +208,13 @@ def mail_text_preview(
     request: HttpRequest,
     event: Event,
     kind: MailKind,
-    unsaved_texts: MailTexts | None = None,
+    unsaved: MailText | None = None,
     errors: Any = None,
 ) -> HttpResponse:
-    mail, trouble = None, ""
+    mail, trouble, language = None, "", preview_language(request)
     try:
-        mail = None if errors else previews.sample(kind, event, unsaved_texts)
+        with translation.override(language):
+            mail = None if errors else previews.sample(kind, event, unsaved)
     except LookupError as error:
         trouble = str(error.args[0])
     html_url = reverse("admin:registrations_mailtext_preview_html", args=[event.pk, kind])
@@ -191,8 +228,10 @@ def mail_text_preview(
         mail=mail,
         trouble=trouble,
         errors=errors,
-        unsaved=unsaved_texts is not None,
-        html_url=f"{html_url}?unsaved=yes" if unsaved_texts else html_url,
+        unsaved=unsaved is not None,
+        html_url=f"{html_url}?in={language}{'&unsaved=yes' if unsaved else ''}",
+        language=language,
+        languages=preview_languages(),
         kinds=kinds_of(event),
         shown=kind,
         may_write=model_admin.has_add_permission(request),

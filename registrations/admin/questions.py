@@ -13,10 +13,19 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, search_texts, with_default_event
+from events.admin.shared import (
+    EACH_LANGUAGE,
+    TextsAdmin,
+    TextsForm,
+    by_id,
+    search_texts,
+    with_default_event,
+)
+from events.languages import columns
 from events.models import Event, Session
 from registrations import questions
 from registrations.admin.shared import admin_path, may_see_sensitive_data, page_response
@@ -26,16 +35,19 @@ from registrations.validators import validate_visible, validate_visible_lines
 PER_PAGE = 100
 
 
-class QuestionForm(forms.ModelForm):
+class QuestionForm(TextsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         fields: dict[str, Any] = self.fields
         # People who may only view questions get a form without fields.
         if not fields:
             return
-        for name in ("text", "help_text"):
+        for name in columns("text", "help_text"):
             fields[name].validators.append(validate_visible)
-        fields["choices"].help_text = _("For one or several choices: write each on its own line.")
+        fields[columns("choices")[0]].help_text = _(
+            "For one or several choices: write each on its own line, in the same order in each "
+            "language."
+        )
         # Only a new question has this field. It must belong to an existing event.
         if "event" in fields:
             widget = fields["event"].widget
@@ -67,25 +79,39 @@ class QuestionForm(forms.ModelForm):
             )
         return kind
 
-    def clean_choices(self) -> str:
+    def clean(self) -> dict[str, Any]:
         """Check that there is one choice per line, and that every choice in use stays."""
-        text: str = self.cleaned_data["choices"].replace("\r\n", "\n")
-        validate_visible_lines(text)
-        lines = questions.choices(Question(choices=text))
-        if self.cleaned_data.get("kind") in {Question.Kind.CHOICE, Question.Kind.CHOICES}:
-            if len(lines) < 2:
-                raise ValidationError(_("Write at least two choices, one per line."))
-            if len({line.casefold() for line in lines}) < len(lines):
-                raise ValidationError(_("Two choices are the same."))
-            longest = questions.LONGEST_CHOICE
-            if max(map(len, lines)) > longest:
-                text = _("A choice can have at most %(most)s characters.")
-                raise ValidationError(text % {"most": longest})
-            if gone := self._choices_in_use() - {*lines}:
-                text = _("People have chosen this, so it can't change: %(choices)s")
-                choices = ", ".join(f"“{choice}”" for choice in sorted(gone))
-                raise ValidationError(text % {"choices": choices})
-        return "\n".join(lines)
+        cleaned = super().clean()
+        written = {}
+        for name in columns("choices"):
+            try:
+                validate_visible_lines(cleaned.get(name) or "")
+            except ValidationError as error:
+                self.add_error(name, error)
+                continue
+            if found := questions.lines(cleaned.get(name)):
+                written[name] = found
+            cleaned[name] = "\n".join(found) or None
+        if cleaned.get("kind") in {Question.Kind.CHOICE, Question.Kind.CHOICES}:
+            self._check_choices(written)
+        return cleaned
+
+    def _check_choices(self, written: dict[str, list[str]]) -> None:
+        """Check the choices in each language, by the name of their field."""
+        for name, lines in written.items():
+            if problem := problem_of(lines):
+                self.add_error(name, problem)
+        first, *others = columns("choices")
+        if not written:
+            self.add_error(first, _("Write at least two choices, one per line."))
+        for name in others:
+            if name in written and first in written and len(written[name]) != len(written[first]):
+                text = _("Write as many choices as in the other language, in the same order.")
+                self.add_error(name, text)
+        if gone := self._choices_in_use() - {line for lines in written.values() for line in lines}:
+            text = _("People have chosen this, so it can't change: %(choices)s")
+            choices = ", ".join(f"“{choice}”" for choice in sorted(gone))
+            self.add_error(next(iter(written), first), text % {"choices": choices})
 
     def _choices_in_use(self) -> set[str]:
         if not self.instance.pk:
@@ -95,24 +121,43 @@ class QuestionForm(forms.ModelForm):
         return set(itertools.chain.from_iterable(lists))
 
 
+def problem_of(choices: list[str]) -> str:
+    """What's wrong with the choices in one language, or ""."""
+    longest = questions.LONGEST_CHOICE
+    if len(choices) < 2:
+        return _("Write at least two choices, one per line.")
+    if len({choice.casefold() for choice in choices}) < len(choices):
+        return _("Two choices are the same.")
+    if max(map(len, choices)) > longest:
+        return _("A choice can have at most %(most)s characters.") % {"most": longest}
+    return ""
+
+
 @admin.register(Question)
-class QuestionAdmin(admin.ModelAdmin):
+class QuestionAdmin(TextsAdmin):
     form = QuestionForm
     list_display = ["text", "event", "kind", "is_required", "is_asked", "position", "answered"]
     list_filter = ["event", "is_asked"]
     list_select_related = ["event"]
     ordering = ["-event", "position", "pk"]
-    search_fields = ["text"]
+    search_fields = columns("text")
     get_search_results = search_texts
     formfield_overrides = {models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple}}
     fieldsets = [
         (
             None,
             {
-                "fields": ["event", "text", "help_text", "kind", "choices", "is_required"],
-                "description": gettext_lazy(
-                    "People see this when they register and when they change their registration. "
-                    "Keep it short: each question makes some people give up."
+                "fields": [
+                    *("event", columns("text"), columns("help_text")),
+                    *("kind", columns("choices"), "is_required"),
+                ],
+                "description": format_lazy(
+                    "{} {}",
+                    gettext_lazy(
+                        "People see this when they register and when they change their "
+                        "registration. Keep it short: each question makes some people give up."
+                    ),
+                    EACH_LANGUAGE,
                 ),
             },
         ),

@@ -17,6 +17,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import languages
 from events.admin.shared import buttons_view, counted, save_entered_fields, show_result, warning
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
@@ -409,8 +410,12 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         pending = Registration.objects.active().filter(approval=Approval.PENDING)
-        waiting = pending.order_by("event").values_list("event", "event__name")
-        context = {"waiting": waiting.annotate(count=Count("pk"))}
+        by_event = pending.order_by("event").values("event", *languages.columns("event__name"))
+        waiting = [
+            (row["event"], languages.shown(row, "event__name"), row["count"])
+            for row in by_event.annotate(count=Count("pk"))
+        ]
+        context = {"waiting": waiting}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:

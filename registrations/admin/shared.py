@@ -18,12 +18,14 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from events import languages
 from events.admin.shared import search_stored_keys
 from registrations.models import Registration
 
@@ -128,6 +130,17 @@ def page_response(
     """Render a template below admin/registrations/, with what the admin's base needs."""
     context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
     return TemplateResponse(request, f"admin/registrations/{template}", context)
+
+
+def preview_language(request: HttpRequest, otherwise: str = "") -> str:
+    """The language that someone chose for a preview, with a link or a form."""
+    chosen = request.GET.get("in") or request.POST.get("in") or otherwise
+    return chosen if chosen in languages.codes() else translation.get_language()
+
+
+def preview_languages() -> list[tuple[str, str]]:
+    """The languages to choose from: code and name."""
+    return [(code, languages.names([code])) for code in languages.codes()]
 
 
 def person_link(registration: Registration, text: object) -> SafeString:

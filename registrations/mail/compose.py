@@ -14,6 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from events import languages
 from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
@@ -24,7 +25,7 @@ from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
 from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
 from registrations.mail_kinds import MailKind, MailTexts
-from registrations.models import Announcement
+from registrations.models import Announcement, MailText
 
 MAX_TITLE_IN_SUBJECT = 40
 
@@ -62,7 +63,7 @@ class Composer:
     """
 
     def __init__(
-        self, now: dt.datetime, own_texts: Mapping[tuple[int, str], MailTexts] | None = None
+        self, now: dt.datetime, own_texts: Mapping[tuple[int, str], MailText] | None = None
     ) -> None:
         self.now = now
         self.blocks = BlockRenderer()
@@ -87,16 +88,6 @@ class Composer:
         """
         event, forms = context.event, tuple(form for form, shown in sessions.items() if shown)
         content, method = calendar
-        template = _render_templates(
-            context.kind,
-            _with_key(event),
-            context.zone,
-            self._texts(context, special_texts, starts_at),
-            tuple((variables or {}).items()),
-            forms,
-            method,
-            tuple((headers or {}).items()),
-        )
         blocks = {
             sessions_field(form, extension): self.blocks.sessions(
                 f"{form}.{extension}", sessions[form], context.zone
@@ -104,16 +95,28 @@ class Composer:
             for form in forms
             for extension in ("txt", "html")
         }
+        template = _render_templates(
+            context.kind,
+            _with_key(event),
+            context.zone,
+            self._texts(context, special_texts, starts_at),
+            tuple((variables or {}).items()),
+            forms,
+            languages.other_languages("".join(blocks.values())),
+            method,
+            tuple((headers or {}).items()),
+        )
         shown = [each.pk for form in forms for each in sessions[form]]
         zoom_link_sessions = shown if event.has_personal_links else []
         return template.with_blocks(blocks, calendar=content, zoom_link_sessions=zoom_link_sessions)
 
     def _texts(
         self, context: MailContext, special: MailTexts | None, starts_at: dt.datetime | None
-    ) -> tuple[str, str]:
+    ) -> tuple[str, str, str]:
         """Subject and opening, the organizers' own or the default, with placeholders filled.
 
-        Organizers write theirs for the usual case, so a special one has texts of ours.
+        And the opening's language, if it's another one. Organizers write theirs for the usual
+        case, so a special one has texts of ours.
         """
         event, session = context.event, context.session
         default = special or context.kind.spec.texts
@@ -129,8 +132,12 @@ class Composer:
         }
         # The end of a long subject, which says when, is cut off on phones.
         in_subject = values | {"session": Truncator(title).chars(MAX_TITLE_IN_SUBJECT)}
-        texts = [mine or ours for mine, ours in zip(own or default, default, strict=True)]
-        return default_texts.fill(texts[0], in_subject), default_texts.fill(texts[1], values)
+        subject, opening = default
+        return (
+            default_texts.fill((own and own.subject) or subject, in_subject),
+            default_texts.fill((own and own.opening) or opening, values),
+            languages.other_language(own, "opening") if own else "",
+        )
 
     def _when(self, moment: dt.datetime, context: MailContext) -> str:
         today = self.now.astimezone(context.zone).date()
@@ -151,8 +158,9 @@ def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language
 
 
 def _with_key(event: Event) -> Keyed[Event]:
-    shown = (get_language(), event.pk, event.slug, event.name, event.host, event.contact_email)
-    return Keyed((*shown, event.time_zone, event.doors_open_minutes), event)
+    shown = (get_language(), event.pk, event.slug, event.host, event.contact_email)
+    names = languages.texts(event, "name")
+    return Keyed((*shown, *names, event.time_zone, event.doors_open_minutes), event)
 
 
 # Some hundred kilobytes per kind, for each of the readers' time zones.
@@ -161,16 +169,18 @@ def _render_templates(
     kind: MailKind,
     keyed: Keyed[Event],
     zone: zoneinfo.ZoneInfo,
-    texts: tuple[str, str],
+    texts: tuple[str, str, str],
     variables: tuple[tuple[str, Any], ...],
     forms: tuple[str, ...],
+    languages_of_blocks: tuple[str, ...],
     method: str,
     headers: tuple[tuple[str, str], ...],
 ) -> MergeTemplate:
-    event, (subject, opening) = keyed.value, texts
+    event, (subject, opening, opening_language) = keyed.value, texts
     shared = {
         "name": NAME,
         "subject": subject.replace(NAME, "…"),
+        "opening_language": opening_language,
         "paragraphs": [each.strip() for each in opening.split("\n\n") if each.strip()],
         "event": event,
         "zone": zone,
@@ -185,11 +195,15 @@ def _render_templates(
         blocks = {form: mark_safe(sessions_field(form, extension)) for form in forms}  # noqa: S308
         return render_to_string(f"mails/{kind}.{extension}", {**shared, **blocks})
 
+    html = render("html")
+    if others := {*languages_of_blocks, *languages.other_languages(html)}:
+        shared["language_note"] = languages.note_in_email(sorted(others))
+        html = render("html")
     return MergeTemplate(
         # Titles may contain line breaks, headers may not.
         subject=" ".join(subject.split()),
         text=render("txt"),
-        html=render("html").replace(NAME, HTML_NAME),
+        html=html.replace(NAME, HTML_NAME),
         reply_to=(ascii_address(event.contact_email),) if event.contact_email else (),
         headers=dict(headers),
         method=method,

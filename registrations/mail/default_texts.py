@@ -72,10 +72,10 @@ NO_SESSION = MailTexts(
 )
 
 
-def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailTexts]:
+def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailText]:
     """Organizers' own texts, by event and kind. Where they are empty, the default is used."""
     written = MailText.objects.filter(event__in=event_ids)
-    return {(text.event_id, text.kind): MailTexts(text.subject, text.opening) for text in written}
+    return {(text.event_id, text.kind): text for text in written}
 
 
 def fill(text: str | Promise, values: Mapping[str, str]) -> str:

@@ -7,12 +7,14 @@ A function returns None if its email is no longer needed.
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
+from events import languages
 from events.calendars import invitation, removed_entry
-from events.models import Session, SessionSnapshot
+from events.models import Revision, Session, SessionSnapshot
 from events.models.session import joining_text
 from events.templatetags.times import day, hours
 from registrations.mail import change_notices, default_texts, markdown
@@ -111,7 +113,8 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     state = Seat.State.WAITING if context.is_waitlisted else Seat.State.SEATED
     before, now = (change_notices.visible_snapshot(each, state) for each in (old_revision, session))
-    differences = _differences(before, now, context.zone)
+    titles = _title_difference(old_revision, session)
+    differences = _differences(before, now, titles, context.zone)
     if not session.takes_place or not differences or session.ends_at <= composer.now:
         return None
     return composer.compose(
@@ -132,22 +135,39 @@ CHANGED_TEXTS = {
 }
 
 
+class Difference(NamedTuple):
+    """What a change notice lists. The languages are set where a text isn't in the reader's."""
+
+    label: str
+    was: str
+    now: str
+    was_language: str = ""
+    now_language: str = ""
+
+
 def _differences(
-    before: SessionSnapshot, now: SessionSnapshot, zone: zoneinfo.ZoneInfo
-) -> tuple[tuple[str, str, str], ...]:
-    """What a change notice lists: a label, what was, and what is now."""
-    pairs = [
-        (_("Title"), before.title, now.title),
-        (_("Time"), _day_and_hours(before, zone), _day_and_hours(now, zone)),
-        (_("How to join without the link"), *map(joining_text, (before.joining, now.joining))),
+    before: SessionSnapshot, now: SessionSnapshot, titles: Difference, zone: zoneinfo.ZoneInfo
+) -> tuple[Difference, ...]:
+    listed = [
+        titles,
+        Difference(_("Time"), _day_and_hours(before, zone), _day_and_hours(now, zone)),
+        Difference(
+            _("How to join without the link"), *map(joining_text, (before.joining, now.joining))
+        ),
     ]
     if not before.takes_place:
-        pairs.insert(0, (_("Status"), _("Canceled"), _("Back on")))
+        listed.insert(0, Difference(_("Status"), _("Canceled"), _("Back on")))
     return tuple(
-        (label, before or _("Not set yet"), after or _("Not available"))
-        for label, before, after in pairs
-        if before != after
+        each._replace(was=each.was or _("Not set yet"), now=each.now or _("Not available"))
+        for each in listed
+        if each.was != each.now
     )
+
+
+def _title_difference(before: Revision, now: Session) -> Difference:
+    """In the reader's language: a title may have changed in another one only."""
+    languages_shown = [languages.other_language(each, "title") for each in (before, now)]
+    return Difference(_("Title"), before.title, now.title, *languages_shown)
 
 
 def _day_and_hours(snapshot: SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
@@ -161,12 +181,17 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if session.takes_place:
         return None
-    before = old_revision.snapshot()
+    before = old_revision.snapshot()._replace(title=old_revision.title)
     was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
         sessions={"row": _to_come(context.sessions, composer.now)},
-        variables={"title": session.title, "was": before, "was_when": was_when},
+        variables={
+            "title": session.title,
+            "title_language": languages.other_language(session, "title"),
+            "was": before,
+            "was_when": was_when,
+        },
         special_texts=default_texts.CANCELED_ON_WAITLIST if context.is_waitlisted else None,
         starts_at=before.starts_at,
         calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
@@ -197,8 +222,9 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     for session in _to_come(context.sessions, composer.now):
         if needs := tuple(text for pk, text in context.needs if pk == session.pk):
             shown = session.snapshot()
-            shown = shown._replace(joining=joining_text(shown.joining))
-            arranged.append((shown, join_url(TOKEN, session), needs))
+            shown = shown._replace(title=session.title, joining=joining_text(shown.joining))
+            language = languages.other_language(session, "title")
+            arranged.append((shown, language, join_url(TOKEN, session), needs))
     if not arranged:
         return None
     return composer.compose(
@@ -227,6 +253,7 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
         sessions={},
         variables={
             "body": body,
+            "body_language": languages.other_language(announcement, "body"),
             # nh3 has sanitized it.
             "body_html": mark_safe(markdown.to_html(body)),  # noqa: S308
             "unsubscribe_url": UNSUBSCRIBE_URL,

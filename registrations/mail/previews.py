@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts, kinds
 from registrations.mail.compose import Composer, MailContext
-from registrations.mail_kinds import MailKind, MailTexts
-from registrations.models import TOKEN_LENGTH, Announcement, Registration
+from registrations.mail_kinds import MailKind
+from registrations.models import TOKEN_LENGTH, Announcement, MailText, Registration
 from registrations.outbox.prebuilt import PersonalMail
 
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
@@ -32,7 +32,7 @@ def preview_response(html: str) -> HttpResponse:
 
 
 def sample_attendee(event: Event) -> Registration:
-    """A made-up person, with a name that's easy to get wrong."""
+    """A made-up person who reads in the current language, with a name that's easy to get wrong."""
     return Registration(
         pk=0,
         event=event,
@@ -45,12 +45,13 @@ def sample_attendee(event: Event) -> Registration:
 
 
 def sample(
-    kind: MailKind, event: Event, texts: MailTexts | None = None, *, on_waitlist: bool = False
+    kind: MailKind, event: Event, texts: MailText | None = None, *, on_waitlist: bool = False
 ) -> PersonalMail:
     """An email of this kind to a made-up attendee of a real event, at a suitable time.
 
-    `texts` are an organizer's that aren't saved yet. With `on_waitlist` the attendee is on the
-    waitlist of the first session. Raises LookupError for an event without sessions.
+    It's in the current language. `texts` are an organizer's that aren't saved yet. With
+    `on_waitlist` the attendee is on the waitlist of the first session. Raises LookupError for an
+    event without sessions.
     """
     sessions = list(event.sessions.taking_place().with_details())
     if not sessions:
@@ -80,26 +81,31 @@ def sample(
 
 
 def announcement_preview(announcement: Announcement, person: Registration) -> PersonalMail:
-    """The announcement as this person would get it, but without their secret links."""
+    """The announcement as this person would get it, but without their secret links.
+
+    It's in the current language: organizers look at it in each.
+    """
     event, kind = announcement.event, MailKind.ANNOUNCEMENT
-    context = MailContext(
-        kind, event, person.language, person.zone, sessions=(), announcement=announcement
-    )
     reader = sample_attendee(event)
     reader.name, reader.email = person.name, person.email
+    context = MailContext(
+        kind, event, reader.language, person.zone, sessions=(), announcement=announcement
+    )
     return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)
 
 
 def _earlier_revision(session: Session, *, moved: bool) -> Revision:
     """The session as it is; or, if `moved`, an hour earlier and with another title."""
     snapshot = session.snapshot()._replace(takes_place=True)
+    titles = session.titles()
     if moved:
+        title = _("%(title)s (old title)")
+        titles = {name: text and title % {"title": text} for name, text in titles.items()}
         snapshot = snapshot._replace(
-            title=_("%(title)s (old title)") % {"title": session.title},
             starts_at=session.starts_at - dt.timedelta(hours=1),
             ends_at=session.ends_at - dt.timedelta(hours=1),
         )
-    return Revision(session=session, number=session.revision, **snapshot._asdict())
+    return Revision(session=session, number=session.revision, **{**snapshot._asdict(), **titles})
 
 
 def _sample_announcement(event: Event) -> Announcement:

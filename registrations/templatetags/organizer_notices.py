@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count
 from django.utils import timezone
 
+from events import languages
 from events.models import Event, Session
 from registrations import access_needs, monitoring, readiness, seats
 from registrations.models import AccessNeed, OutgoingMail, Registration, Seat
@@ -44,11 +45,20 @@ def waitlist(now: dt.datetime) -> dict[str, Any]:
     sessions = Session.objects.open_to_register(now)
     waiting = Seat.objects.waitlist().filter(session__in=sessions)
     by_session = waiting.order_by("session__starts_at", "session")
-    rows = by_session.values("session", "session__title").annotate(count=Count("pk"))
+    titles = languages.columns("session__title")
+    rows = by_session.values("session", *titles).annotate(count=Count("pk"))
     idle = seats.idle_counts([row["session"] for row in rows], now)
     return {
         "people": waiting.order_by().values("registration").distinct().count(),
-        "sessions": [row | {"idle": idle.get(row["session"], 0)} for row in rows],
+        "sessions": [
+            {
+                "session": row["session"],
+                "title": languages.shown(row, "session__title"),
+                "count": row["count"],
+                "idle": idle.get(row["session"], 0),
+            }
+            for row in rows
+        ],
     }
 
 

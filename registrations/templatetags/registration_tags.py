@@ -11,7 +11,7 @@ from django.utils import timezone
 from events.links import absolute
 from events.models import Event
 from registrations import questions
-from registrations.models import Registration
+from registrations.models import Question, Registration
 
 register = template.Library()
 
@@ -31,10 +31,10 @@ def events_of_lost_link(context: template.Context) -> list[Any]:
 
 
 @register.simple_tag
-def answers_of(registration: Registration) -> list[tuple[str, str]]:
+def answers_of(registration: Registration) -> list[tuple[Question, str]]:
     """Return each question that someone answered, and the answer."""
     answers = registration.answers.select_related("question")
-    return [(answer.question.text, questions.answer_text(answer)) for answer in answers]
+    return [(answer.question, questions.answer_text(answer)) for answer in answers]
 
 
 @register.simple_tag

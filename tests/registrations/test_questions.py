@@ -399,10 +399,10 @@ ADD = "/admin/registrations/question/add/"
 def entered(week: Event, **changes) -> dict:
     return {
         "event": week.pk,
-        "text": "Lunch?",
+        "text_en": "Lunch?",
         "kind": "choice",
-        "choices": "Meat\r\n\r\n  Vegan ",
-        "help_text": "",
+        "choices_en": "Meat\r\n\r\n  Vegan ",
+        "help_text_en": "",
         "is_asked": "on",
         "position": "0",
         **changes,
@@ -423,7 +423,7 @@ def test_organizer_adds_a_question(organizer, week, opening):
     answer = organizer.post(ADD, entered(week, sessions=[opening.pk], is_required="on"))
     assert answer.status_code == 302
     question = Question.objects.get()
-    assert questions.choices(question) == ["Meat", "Vegan"]
+    assert questions.lines(question.choices) == ["Meat", "Vegan"]
     assert list(question.sessions.all()) == [opening]
     assert (question.event, question.is_required) == (week, True)
 
@@ -431,16 +431,16 @@ def test_organizer_adds_a_question(organizer, week, opening):
 @pytest.mark.parametrize(
     ("changes", "at"),
     [
-        ({"choices": ""}, "choices"),
-        ({"choices": "Meat"}, "choices"),
-        ({"kind": "choices", "choices": "Meat\n\n"}, "choices"),
-        ({"choices": "Meat\nmeat"}, "choices"),
-        ({"choices": f"Meat\n{'x' * 201}"}, "choices"),
-        ({"choices": "Meat\nVe\u202egan"}, "choices"),
-        ({"text": ""}, "text"),
-        ({"text": "x" * 201}, "text"),
-        ({"text": "a\u202eb"}, "text"),
-        ({"help_text": "a\u202eb"}, "help_text"),
+        ({"choices_en": ""}, "choices_en"),
+        ({"choices_en": "Meat"}, "choices_en"),
+        ({"kind": "choices", "choices_en": "Meat\n\n"}, "choices_en"),
+        ({"choices_en": "Meat\nmeat"}, "choices_en"),
+        ({"choices_en": f"Meat\n{'x' * 201}"}, "choices_en"),
+        ({"choices_en": "Meat\nVe\u202egan"}, "choices_en"),
+        ({"text_en": ""}, "text_en"),
+        ({"text_en": "x" * 201}, "text_en"),
+        ({"text_en": "a\u202eb"}, "text_en"),
+        ({"help_text_en": "a\u202eb"}, "help_text_en"),
         ({"kind": "essay"}, "kind"),
         ({"sessions": ["0"]}, "sessions"),
         ({"position": "-1"}, "position"),
@@ -454,7 +454,7 @@ def test_invalid_question_is_reported_at_its_field(organizer, week, changes, at)
 
 @pytest.mark.once
 def test_text_questions_need_no_choices(organizer, week):
-    organizer.post(ADD, entered(week, kind="long", choices=""))
+    organizer.post(ADD, entered(week, kind="long", choices_en=""))
     assert Question.objects.get().kind == "long"
 
 
@@ -491,13 +491,13 @@ def test_chosen_choice_cannot_be_removed(organizer, week, kind, given):
     question = ask(week, kind)
     sign_up(week, answers={question: given})
     found = admin_errors(
-        organizer.post(page_of(question), entered(week, kind=kind, choices="Fish\nVegan"))
+        organizer.post(page_of(question), entered(week, kind=kind, choices_en="Fish\nVegan"))
     )
-    assert found == {"choices": ["People have chosen this, so it can't change: “Meat”"]}
-    more = entered(week, kind=kind, choices="Fish\nMeat\nVegan")
+    assert found == {"choices_en": ["People have chosen this, so it can't change: “Meat”"]}
+    more = entered(week, kind=kind, choices_en="Fish\nMeat\nVegan")
     assert organizer.post(page_of(question), more).status_code == 302
     question.refresh_from_db()
-    assert questions.choices(question) == ["Fish", "Meat", "Vegan"]
+    assert questions.lines(question.choices) == ["Fish", "Meat", "Vegan"]
 
 
 def test_answered_question_cannot_be_deleted(organizer, week):

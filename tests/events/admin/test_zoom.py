@@ -126,7 +126,7 @@ def test_without_credentials_only_pasted_links_can_be_chosen(admin_client, week,
 def test_event_can_be_edited_after_the_credentials_were_removed(admin_client, week):
     Event.objects.update(zoom_mode="shared")
     form = form_of(admin_client, path(week))
-    assert admin_client.post(path(week), {**form, "name": "Another"}).status_code == 302
+    assert admin_client.post(path(week), {**form, "name_en": "Another"}).status_code == 302
     week.refresh_from_db()
     assert (week.name, week.zoom_mode) == ("Another", "shared")
 

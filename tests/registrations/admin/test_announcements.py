@@ -112,7 +112,7 @@ def buttons(answer) -> list[str]:
 
 def filled(week, **changes) -> dict:
     """Return what a browser posts when an organizer fills in the form."""
-    fields = {"event": week.pk, "subject": "News", "body": "Hello", "audience": "all"}
+    fields = {"event": week.pk, "subject_en": "News", "body_en": "Hello", "audience": "all"}
     return {**fields, "session": "", "track": "", "organization": "", "us_state": "", **changes}
 
 
@@ -135,7 +135,7 @@ def test_saving_leads_to_the_review_and_sends_nothing(admin_client, week):
 
 @pytest.mark.once
 def test_saving_a_change_leads_to_the_review(admin_client, week, draft):
-    answer = admin_client.post(change_url(draft), filled(week, subject="Other news"))
+    answer = admin_client.post(change_url(draft), filled(week, subject_en="Other news"))
     draft.refresh_from_db()
     assert (answer["Location"], draft.subject) == (review_url(draft), "Other news")
 
@@ -158,27 +158,31 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
             {"audience": "track"},
             {"track": ["Choose a strategy. Its people will get the announcement."]},
         ),
-        ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
+        ({"subject_en": "One\ntwo"}, {"subject_en": ["Write the subject on one line."]}),
         (
-            {"subject": "For {person}"},
+            {"subject_en": "For {person}"},
             {
-                "subject": [
+                "subject_en": [
                     "There's no placeholder {person} here. You can use: {name}, {event}, {host}."
                 ]
             },
         ),
         (
-            {"body": "At {when}"},
-            {"body": ["There's no placeholder {when} here. You can use: {name}, {event}, {host}."]},
-        ),
-        (
-            {"body": "\ue000name\ue000"},
-            {"body": ["This text has an invisible character. Please retype it."]},
-        ),
-        (
-            {"body": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
+            {"body_en": "At {when}"},
             {
-                "body": [
+                "body_en": [
+                    "There's no placeholder {when} here. You can use: {name}, {event}, {host}."
+                ]
+            },
+        ),
+        (
+            {"body_en": "\ue000name\ue000"},
+            {"body_en": ["This text has an invisible character. Please retype it."]},
+        ),
+        (
+            {"body_en": "[Come](https://example.org/{name})\n\n[Or here](example.org)"},
+            {
+                "body_en": [
                     "Links can't contain a placeholder.",
                     "Write links in full, like https://example.org/, not example.org.",
                 ]
@@ -243,8 +247,8 @@ def test_form_offers_only_sessions_of_the_event(admin_client, week, draft):
 @pytest.mark.once
 def test_started_announcement_is_read_only(admin_client, week, started):
     page = admin_client.get(change_url(started))
-    assert (page.status_code, b'name="subject"' in page.content) == (200, False)
-    answer = admin_client.post(change_url(started), filled(week, subject="Late"))
+    assert (page.status_code, b'name="subject_en"' in page.content) == (200, False)
+    answer = admin_client.post(change_url(started), filled(week, subject_en="Late"))
     assert answer["Location"] == review_url(started)
     assert said(answer) == [
         "Sending started while you were editing, so your changes weren't saved."
@@ -256,7 +260,7 @@ def test_started_announcement_is_read_only(admin_client, week, started):
 @pytest.mark.once
 def test_scheduled_announcement_can_be_edited_and_stays_scheduled(admin_client, week, draft):
     announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
-    admin_client.post(change_url(draft), filled(week, subject="Better"))
+    admin_client.post(change_url(draft), filled(week, subject_en="Better"))
     draft.refresh_from_db()
     assert (draft.subject, draft.state) == ("Better", "scheduled")
 
@@ -279,7 +283,7 @@ def test_edit_during_the_start_is_not_saved(admin_client, week, draft):
     worker = threading.Thread(target=begin)
     worker.start()
     has_begun.wait()
-    answer = admin_client.post(change_url(draft), filled(week, subject="Late"))
+    answer = admin_client.post(change_url(draft), filled(week, subject_en="Late"))
     worker.join()
     draft.refresh_from_db()
     assert (answer["Location"], draft.state, draft.subject) == (
@@ -629,7 +633,7 @@ def queued_tests() -> list[OutgoingMail]:
 @pytest.mark.once
 def test_test_email_goes_to_the_organizer_as_the_shown_person_gets_it(admin_client, draft, people):
     answer = press(admin_client, draft, "test", person=people[2].pk)
-    assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}"
+    assert answer["Location"] == f"{review_url(draft)}?person={people[2].pk}&in=en"
     assert said(answer) == ["A test is on its way to admin@example.com."]
     (mail,) = queued_tests()
     assert (mail.recipient, mail.state, mail.priority) == ("admin@example.com", "waiting", 0)

@@ -38,7 +38,7 @@ def viewer(client, django_user_model):
 
 
 def filled(week, **changes) -> dict:
-    return {"event": week.pk, "kind": "links", "subject": "", "opening": "", **changes}
+    return {"event": week.pk, "kind": "links", "subject_en": "", "opening_en": "", **changes}
 
 
 def errors(client, week, **changes) -> dict:
@@ -67,7 +67,7 @@ def queries(client, url: str) -> int:
 
 @pytest.mark.once
 def test_own_texts_are_saved_and_used(admin_client, week):
-    admin_client.post(ADD, filled(week, subject="For {name}", opening="Come to {event}."))
+    admin_client.post(ADD, filled(week, subject_en="For {name}", opening_en="Come to {event}."))
     page = admin_client.get(preview(week, "links"))
     assert page.context["mail"].subject == "For Siobhán O'Brien & Co"
     assert f"Come to {week.name}." in page.context["mail"].body
@@ -77,26 +77,26 @@ def test_own_texts_are_saved_and_used(admin_client, week):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
+        ({"subject_en": "One\ntwo"}, {"subject_en": ["Write the subject on one line."]}),
         (
-            {"subject": "{session}"},
+            {"subject_en": "{session}"},
             {
-                "subject": [
+                "subject_en": [
                     "There's no placeholder {session} here. "
                     "You can use: {name}, {event}, {host}, {when}."
                 ]
             },
         ),
         (
-            {"opening": "{"},
+            {"opening_en": "{"},
             {
-                "opening": [
+                "opening_en": [
                     "There's a { without a }, or a } without a {. To show a brace, type it twice: "
                     "{{ or }}. You can use: {name}, {event}, {host}, {when}."
                 ]
             },
         ),
-        ({"kind": "doors", "subject": "{session}"}, {}),
+        ({"kind": "doors", "subject_en": "{session}"}, {}),
         *(
             (
                 {"kind": kind},
@@ -116,14 +116,14 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
         "kind": ["This event already has a text for this kind. Change that one instead."]
     }
     url = f"{LIST}{text.pk}/change/"
-    assert admin_client.post(url, filled(week, subject="Mine")).status_code == 302
+    assert admin_client.post(url, filled(week, subject_en="Mine")).status_code == 302
 
 
 @pytest.mark.once
 def test_form_shows_the_default_texts_and_the_placeholders(admin_client, week):
     form = admin_client.get(f"{ADD}?event={week.pk}&kind=doors").context["adminform"].form
-    assert form.fields["subject"].help_text == f"If empty: “{MailKind.DOORS.spec.subject}”"
-    opening = form.fields["opening"].help_text
+    assert form.fields["subject_en"].help_text == f"If empty: “{MailKind.DOORS.spec.subject}”"
+    opening = form.fields["opening_en"].help_text
     assert html.escape(str(MailKind.DOORS.spec.opening)) in opening
     assert "“Hello &lt;name&gt;,” is added before it" in opening
     unchosen = admin_client.get(f"{ADD}?event={week.pk}").content.decode()
@@ -169,7 +169,7 @@ def test_preview_explains_that_the_event_has_no_sessions(admin_client):
 
 @pytest.mark.once
 def test_unsaved_texts_are_previewed_and_not_saved(admin_client, week):
-    page = admin_client.post(UNSAVED, filled(week, opening="Unsaved <b>words</b>"))
+    page = admin_client.post(UNSAVED, filled(week, opening_en="Unsaved <b>words</b>"))
     assert "Unsaved <b>words</b>" in page.context["mail"].body
     assert "Not saved yet" in page.content.decode()
     mail = admin_client.get(page.context["html_url"]).content.decode()
@@ -181,7 +181,7 @@ def test_unsaved_texts_are_previewed_and_not_saved(admin_client, week):
 
 @pytest.mark.once
 def test_unsaved_texts_of_one_kind_are_not_used_for_another(admin_client, week):
-    admin_client.post(UNSAVED, filled(week, kind="doors", opening="At {session}"))
+    admin_client.post(UNSAVED, filled(week, kind="doors", opening_en="At {session}"))
     mail = admin_client.get(f"{preview(week, 'links')}html/?unsaved=yes")
     assert mail.status_code == 200
 
@@ -189,14 +189,14 @@ def test_unsaved_texts_of_one_kind_are_not_used_for_another(admin_client, week):
 @pytest.mark.once
 def test_unsaved_texts_replace_saved_ones_in_the_preview(admin_client, week):
     MailText.objects.create(event=week, kind="links", opening="Saved")
-    page = admin_client.post(UNSAVED, filled(week, opening="Newer"))
+    page = admin_client.post(UNSAVED, filled(week, opening_en="Newer"))
     assert "Newer" in page.context["mail"].body
     assert MailText.objects.get().opening == "Saved"
 
 
 @pytest.mark.once
 def test_invalid_unsaved_texts_are_explained(admin_client, week):
-    page = admin_client.post(UNSAVED, filled(week, subject="{nobody}"))
+    page = admin_client.post(UNSAVED, filled(week, subject_en="{nobody}"))
     assert "There's no placeholder {nobody} here." in html.unescape(page.content.decode())
     assert page.context["mail"] is None
 

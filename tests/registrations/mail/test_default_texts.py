@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import override
 
 from registrations.mail import default_texts, kinds, previews, writer
-from registrations.mail_kinds import MailKind, MailTexts
+from registrations.mail_kinds import MailKind
 from registrations.models import MailText, OutgoingMail
 from tests.people import sign_up
 
@@ -89,7 +89,9 @@ def test_every_placeholder_of_a_kind_can_be_filled(week, kind):
     text = " ".join(f"{{{name}}}" for name in kind.spec.placeholders) + " {{"
     default_texts.validate_placeholders(text, kind)
     if kind != "announcement":
-        message = previews.sample(kind, week, MailTexts(text, text))
+        message = previews.sample(
+            kind, week, MailText(event=week, kind=kind, subject=text, opening=text)
+        )
         assert message.subject.startswith("Siobhán O'Brien & Co ")
         assert message.subject.endswith(" {")
 

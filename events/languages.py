@@ -1,0 +1,93 @@
+"""The texts that organizers write in several languages.
+
+Each such field of a model, such as `title`, has a column for each language: `title_en`, `title_es`.
+`session.title` is the text in the current language or, if there is none, in another one. The
+translation.py of an app lists its fields.
+
+What is stored, compared or sent to Zoom must not depend on who happens to read or write at that
+moment: it is read `in_main_language()`, from a column, or from all of them.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.html import format_html
+from django.utils.text import get_text_list
+from django.utils.translation import get_language_info
+from django.utils.translation import gettext as _
+from modeltranslation.utils import build_localized_fieldname, get_language
+
+LANG = re.compile(r'<[^>]*\slang="([\w-]+)"')
+
+
+def codes() -> list[str]:
+    """The codes of the languages, the main one first."""
+    main = settings.LANGUAGE_CODE
+    return [main, *(code for code, _name in settings.LANGUAGES if code != main)]
+
+
+def column(name: str, code: str) -> str:
+    return build_localized_fieldname(name, code)
+
+
+def columns(*names: str) -> tuple[str, ...]:
+    """Each field's columns. As an entry of `fieldsets` they are next to each other."""
+    return tuple(column(name, code) for name in names for code in codes())
+
+
+def in_main_language() -> AbstractContextManager[None]:
+    return translation.override(settings.LANGUAGE_CODE)
+
+
+def written_in(row: Any, name: str) -> str:
+    """The language of a field's text as it is shown now, or "" if there is none."""
+    current = get_language()
+    found = (code for code in (current, *codes()) if getattr(row, column(name, code)))
+    return next(found, "")
+
+
+def texts(row: Any, *names: str) -> tuple[str | None, ...]:
+    """These fields' texts in all languages."""
+    return tuple(getattr(row, each) for each in columns(*names))
+
+
+def shown(values: Mapping[str, Any], name: str) -> str:
+    """The text to show, of a row of `QuerySet.values(*columns(name))` of another model's texts."""
+    found = (values[column(name, code)] for code in (get_language(), *codes()))
+    return next(filter(None, found), "")
+
+
+def other_language(row: Any, name: str) -> str:
+    """The language of a field's text, if that isn't the current one."""
+    code = written_in(row, name)
+    return "" if code == get_language() else code
+
+
+def marked(row: Any, name: str, text: str = "") -> str:
+    """A field's text, or this part of it, as HTML that says so if it's in another language."""
+    text, code = text or getattr(row, name), other_language(row, name)
+    return format_html('<span lang="{}">{}</span>', code, text) if code else text
+
+
+def other_languages(html: str) -> tuple[str, ...]:
+    """The languages, except the current one, that parts of this HTML are marked with."""
+    return tuple(sorted({*LANG.findall(html)} & {*codes()} - {get_language()}))
+
+
+def note_on_page(others: Iterable[str]) -> str:
+    return _("Part of this page is only in %(languages)s.") % {"languages": names(others)}
+
+
+def note_in_email(others: Iterable[str]) -> str:
+    return _("Part of this email is only in %(languages)s.") % {"languages": names(others)}
+
+
+def names(languages: Iterable[str]) -> str:
+    """The languages' names in the current language, such as "English"."""
+    return get_text_list(
+        [get_language_info(each)["name_translated"] for each in languages], _("and")
+    )

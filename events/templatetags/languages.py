@@ -1,0 +1,31 @@
+"""Marks texts that aren't in the page's language; see events/languages.py."""
+
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from events import languages
+
+register = template.Library()
+
+
+@register.simple_tag
+def lang(row: Any, name: str) -> str:
+    """The attribute for the element that shows this text: ` lang="en"`, or nothing.
+
+    Screen readers then pronounce it right.
+    """
+    code = languages.other_language(row, name)
+    return format_html(' lang="{}"', code) if code else ""
+
+
+@register.simple_block_tag
+def noting_languages(content: SafeString) -> SafeString:
+    """Say once, above the content, that some of it is only in another language."""
+    found = languages.other_languages(content)
+    if not found:
+        return content
+    note = languages.note_on_page(found)
+    return format_html('<p class="language-note">{}</p>\n{}', note, content)
