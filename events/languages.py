@@ -21,6 +21,8 @@ from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 from modeltranslation.utils import build_localized_fieldname, get_language
 
+# These write the names of languages with a capital letter: English, inglés, Englisch.
+WITH_CAPITALS = ("en", "de")
 LANG = re.compile(r'<[^>]*\slang="([\w-]+)"')
 
 
@@ -88,6 +90,7 @@ def note_in_email(others: Iterable[str]) -> str:
 
 def names(languages: Iterable[str]) -> str:
     """The languages' names in the current language, such as "English"."""
-    return get_text_list(
-        [get_language_info(each)["name_translated"] for each in languages], _("and")
-    )
+    found = [get_language_info(code)["name_translated"] for code in languages]
+    if get_language() not in WITH_CAPITALS:
+        found = [name.lower() for name in found]
+    return get_text_list(found, _("and"))

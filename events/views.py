@@ -74,6 +74,8 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "event": event,
         "zone": event.zone,
         "sessions": sessions,
+        # Such as "Estrategia": the largest letters would break it.
+        "has_long_words": any(len(word) > 8 for word in event.name.split()),
         "tracks": event.tracks.all(),
         "phase": event.registration_phase(now, open_sessions),
         "now": now,

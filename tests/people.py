@@ -49,6 +49,15 @@ def _as_of_now(rows: list[Model]) -> list[Model]:
     return rows
 
 
+def in_english(**texts: Any) -> dict[str, Any]:
+    """The columns of these texts: `Event.objects.update(**in_english(name="A week"))`."""
+    return {f"{name}_en": text for name, text in texts.items()}
+
+
+def in_spanish(**texts: Any) -> dict[str, Any]:
+    return {f"{name}_es": text for name, text in texts.items()}
+
+
 def with_links(event: Event) -> Event:
     for number, session in enumerate(event.sessions.all(), start=1):
         Meeting.objects.update_or_create(

@@ -70,11 +70,11 @@ class TrackInline(admin.StackedInline):
     fields = [columns("name"), columns("description"), "position"]
 
 
-class SpeakerInline(admin.TabularInline):
+class SpeakerInline(admin.StackedInline):
     model = Speaker
     form = TextsForm
     extra = 0
-    fields = columns("name", "affiliation")
+    fields = [columns("name", "affiliation")]
 
 
 @admin.register(Event)
