@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 import registrations.urls
 from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
@@ -54,13 +55,16 @@ def test_registration_must_close_after_it_opens(event):
         event.save()
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("model", [Track, Speaker])
-def test_track_and_speaker_names_are_unique_in_an_event(event, model):
-    model.objects.create(event=event, name="N")
-    table = model._meta.db_table
-    names = ("name_once_per_event", f"{table}.event_id", f"{table}.name")
-    with violates(*names), transaction.atomic():
+def test_track_and_speaker_names_are_unique_in_an_event(event, model, language):
+    with override(language):
         model.objects.create(event=event, name="N")
+        table = model._meta.db_table
+        name = f"name_{language}"
+        names = (f"{name}_once_per_event", f"{table}.event_id", f"{table}.{name}")
+        with violates(*names), transaction.atomic():
+            model.objects.create(event=event, name="N")
 
 
 @pytest.fixture

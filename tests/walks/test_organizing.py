@@ -69,9 +69,9 @@ def do(page: Page, action: str, *chosen: str) -> None:
 
 
 def enter_question(page: Page, kind: str, text: str, *, choices: str = "", only: str = "") -> None:
-    page.get_by_label("Question:").fill(text)
+    page.get_by_label("Question (English):").fill(text)
     page.get_by_label("Answer:").select_option(label=kind)
-    page.get_by_label("Choices:").fill(choices)
+    page.get_by_label("Choices (English):").fill(choices)
     if only:
         page.get_by_label(only).check()
     fits(page)

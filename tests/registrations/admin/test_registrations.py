@@ -121,11 +121,11 @@ def test_times_are_shown_and_entered_in_the_events_zone(admin_client, opening):
 @pytest.mark.once
 def test_new_event_uses_the_zone_chosen_in_its_form(admin_client):
     form = {
-        "name": "Next",
+        "name_en": "Next",
         "slug": "next",
         "status": "draft",
         "host": "Us",
-        "summary": "S",
+        "summary_en": "S",
         "time_zone": "America/New_York",
         "doors_open_minutes": "15",
         "remind_minutes_before": "60",
@@ -210,7 +210,7 @@ def test_editing_a_session_creates_a_revision_and_pasting_a_link_does_not(admin_
     assert (opening.meeting.join_url, opening.revision) == ("https://zoom.us/j/99", 0)
     # Calendars take the entry with the newer stamp, and with it the new meeting ID.
     assert opening.updated_at > before
-    admin_client.post(path(opening), {**form, "title": "Renamed"})
+    admin_client.post(path(opening), {**form, "title_en": "Renamed"})
     opening.refresh_from_db()
     assert (opening.title, opening.revision) == ("Renamed", 1)
 
