@@ -161,8 +161,8 @@ class EventAdmin(admin.ModelAdmin):
             messages.warning(
                 request,
                 _(
-                    "Sessions still happen at the same moment, so their times look different in "
-                    "the new time zone. Please check the list of sessions."
+                    "The sessions haven't moved, but their times look different in the new time "
+                    "zone. Please check the list of sessions."
                 ),
             )
         if change and "zoom_mode" in form.changed_data:

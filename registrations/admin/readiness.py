@@ -42,7 +42,7 @@ class Mark(NamedTuple):
 ATTENDED = Mark("✔", gettext_lazy("Attended"), "good")
 OPENED = Mark("➜", gettext_lazy("Opened"), "good")
 # Maybe only by a mail scanner.
-FETCHED = Mark("➜", gettext_lazy("Link fetched"), "quiet")
+FETCHED = Mark("➜", gettext_lazy("Link visited"), "quiet")
 READY = Mark("●", gettext_lazy("Ready"), "good")
 NO_LINK = Mark("✖", gettext_lazy("No link"), "bad")
 NOT_OPENED = Mark("–", gettext_lazy("Not opened"), "quiet")

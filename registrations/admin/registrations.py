@@ -242,7 +242,7 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
 
 def given_back_text(seat: Seat) -> str:
     if seat.state == Seat.State.SEATED:
-        return _("They have their spot in %(session)s back.") % {"session": seat.session}
+        return _("They got their spot in %(session)s back.") % {"session": seat.session}
     text = _("%(session)s is full. They lost their spot there and are now first in line.")
     return text % {"session": seat.session}
 
