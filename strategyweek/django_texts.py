@@ -34,6 +34,7 @@ ADMIN_TEXTS = (
         "Items must be selected in order to perform actions on them. No items have been changed."
     ),
     gettext_noop("Delete selected %(verbose_name_plural)s"),
+    gettext_noop("Delete multiple objects"),
     gettext_noop("Successfully deleted %(count)d %(items)s."),
     gettext_noop("Toggle sorting"),
     gettext_noop("Remove from sorting"),

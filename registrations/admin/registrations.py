@@ -321,7 +321,7 @@ def restore(
         "%(count)s registrations restored. If a session is full, they're on its waitlist.",
     )
     left = len(queryset) - len(done)
-    reason = _("not canceled, erased, or registered again.")
+    reason = _("they aren't canceled, are already erased, or have registered again.")
     show_result(request, len(done), text, left=left, reason=reason)
 
 
