@@ -233,7 +233,7 @@ def fixed_text(fixed: Fixed) -> str:
     texts = (
         _emailed_text(fixed.emailed),
         _personal_links_text(fixed.personal_links),
-        _("Every meeting is checked against Zoom within a minute.") if fixed.asks_zoom else "",
+        _("We'll check every meeting against Zoom within a minute.") if fixed.asks_zoom else "",
         _emailed_recently_text(fixed.emailed_recently),
         _reported_spam_text(fixed.reported_spam),
     )

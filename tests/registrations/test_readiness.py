@@ -950,8 +950,8 @@ def test_button_says_what_it_did_and_logs_it(admin_client, week):
 def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
     assert shown_messages(admin_client.post(page_of(personal))) == [
-        "We're asking Zoom for 1 personal link again. Every meeting is checked against Zoom within "
-        "a minute."
+        "We're asking Zoom for 1 personal link again. "
+        "We'll check every meeting against Zoom within a minute."
     ]
 
 
