@@ -107,8 +107,8 @@ class EventAdmin(admin.ModelAdmin):
                     "zoom_captions",
                 ],
                 "description": gettext_lazy(
-                    "Where the sessions' links come from. The settings below the choice are for "
-                    "meetings we create for you. Changes take about a minute."
+                    "Where the sessions' links come from. The other settings here are "
+                    "only for meetings we create for you. Changes take about a minute."
                 ),
             },
         ),

@@ -183,9 +183,9 @@ class Event(models.Model):
         default=90,
         validators=[MinValueValidator(7), MaxValueValidator(730)],
         help_text=_(
-            "This many days after the last session, names, addresses and answers are erased "
-            "automatically. We keep anonymous counts. Before then, export anything you're allowed "
-            "to keep."
+            "We erase names, addresses and answers automatically, this many days after "
+            "the last session. We keep anonymous counts. Before then, export anything "
+            "you're allowed to keep."
         ),
     )
     # Leaves organizers time to review what will be erased, and to export it.
@@ -206,7 +206,8 @@ class Event(models.Model):
         default=60,
         validators=[MaxValueValidator(12 * 60)],
         help_text=_(
-            "People get an email this long before their first session of each day. 0: no email."
+            "People get an email this long before their first session of each day. Enter 0 for no "
+            "email."
         ),
     )
     settle_minutes = models.PositiveSmallIntegerField(
@@ -225,8 +226,9 @@ class Event(models.Model):
         blank=True,
         validators=[MaxValueValidator(14 * 24)],
         help_text=_(
-            "This long after the last session, people get an email with the links to recordings "
-            "and notes that you've entered by then. If empty: no email."
+            "People get a thank-you email this long after the last session, with the "
+            "links to recordings and notes that you've entered by then. If empty: no "
+            "email."
         ),
     )
     zoom_mode = models.CharField(

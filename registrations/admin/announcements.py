@@ -138,8 +138,8 @@ class AnnouncementAdmin(admin.ModelAdmin):
             {
                 "fields": ["audience", "session", "track", "organization", "us_state"],
                 "description": gettext_lazy(
-                    "People who don't want announcements, and people our email doesn't reach, are "
-                    "skipped automatically."
+                    "We skip people who don't want announcements and people our email "
+                    "doesn't reach."
                 ),
             },
         ),

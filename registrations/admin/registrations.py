@@ -458,7 +458,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         try:
             given_back = signup.correct_email(registration=person, email=email)
         except signup.AddressTaken:
-            text = _("Someone else has just registered as %(email)s.")
+            text = _("Someone else has just registered with %(email)s.")
             messages.error(request, text % {"email": email})
         else:
             if person.is_admitted:
