@@ -45,7 +45,7 @@ class Mark:
 ATTENDED = Mark("✔", gettext_lazy("Attended"), "good")
 OPENED = Mark("➜", gettext_lazy("Opened"), "good")
 # Maybe only by a mail scanner.
-FETCHED = Mark("➜", gettext_lazy("Link fetched"), "quiet")
+FETCHED = Mark("➜", gettext_lazy("Link visited"), "quiet")
 READY = Mark("●", gettext_lazy("Ready"), "good")
 NO_LINK = Mark("✖", gettext_lazy("No link"), "bad")
 NOT_OPENED = Mark("–", gettext_lazy("Not opened"), "quiet")
@@ -243,7 +243,7 @@ def fixed_text(fixed: Fixed) -> str:
     texts = (
         _emailed_text(fixed.emailed),
         _personal_links_text(fixed.personal_links),
-        _("Every meeting is checked against Zoom within a minute.") if fixed.asks_zoom else "",
+        _("We'll check every meeting against Zoom within a minute.") if fixed.asks_zoom else "",
         _emailed_recently_text(fixed.emailed_recently),
         _reported_spam_text(fixed.reported_spam),
     )
