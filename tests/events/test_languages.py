@@ -125,6 +125,17 @@ def test_calendars_differ_in_their_texts_only(client, week):
     assert len(fixed[0]) == 3 * week.sessions.count()
 
 
+def test_calendar_of_the_spanish_page_stays_in_spanish(client, week):
+    (link,) = re.findall("<code>([^<]*)</code>", page(client, week.get_absolute_url()))
+    assert link.endswith(f"/{week.slug}/calendar.ics?in=es")
+    (link,) = re.findall("<code>([^<]*)</code>", page(client, week.get_absolute_url(), "en"))
+    assert link.endswith(f"/{week.slug}/calendar.ics")
+    for query, title in (("?in=es", "Sesión de apertura"), ("?in=xx", "Opening session")):
+        # Google's servers name no language.
+        calendar = client.get(f"/{week.slug}/calendar.ics{query}").content.decode()
+        assert f"SUMMARY:{title}" in calendar
+
+
 # What is stored, compared and sent
 
 

@@ -94,7 +94,7 @@ def test_organizer_matches_in_the_admin(admin_client, opening, alice):
     seat = alice.seats.get(session=opening)
     answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
     assert (
-        "1 entry matched to Alice Adams, who now counts as having attended."
+        "1 entry matched to Alice Adams, who&#x27;s now marked as attended."
         in answer.content.decode()
     )
     assert (only_row().seat, attended()) == (seat, [("Alice Adams", "opening")])
@@ -105,7 +105,7 @@ def test_changed_match_says_that_the_tick_stays(admin_client, opening, alice, bo
     report("joined", email=alice.email)
     seat = bob.seats.get(session=opening)
     answer = admin_client.post(path(only_row()), {"seat": seat.pk}, follow=True)
-    assert "is still checked as attended" in answer.content.decode()
+    assert "is still marked as attended" in answer.content.decode()
     assert only_row().seat == seat
     assert attended() == [("Alice Adams", "opening"), ("Bob Brown", "opening")]
 
