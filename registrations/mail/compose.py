@@ -95,6 +95,7 @@ class Composer:
             for form in forms
             for extension in ("txt", "html")
         }
+        html = "".join(blocks[sessions_field(form, "html")] for form in forms)
         template = _render_templates(
             context.kind,
             _with_key(event),
@@ -102,7 +103,7 @@ class Composer:
             self._texts(context, special_texts, starts_at),
             tuple((variables or {}).items()),
             forms,
-            languages.other_languages("".join(blocks.values())),
+            languages.other_languages(html),
             method,
             tuple((headers or {}).items()),
         )

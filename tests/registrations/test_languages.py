@@ -157,6 +157,12 @@ def test_email_says_once_what_is_in_english_only(week):
     assert ("Part of this" in text, re.findall(' lang="(..)"', page)) == (False, ["en"])
 
 
+def test_markup_in_a_title_is_no_language(week, opening):
+    Session.objects.filter(pk=opening.pk).update(**in_spanish(title='<b lang="en">Hola</b>'))
+    _subject, text, page = written(spanish(week).mails.get())
+    assert (NOTE in " ".join(text.split()), NOTE in page) == (False, False)
+
+
 def test_translation_that_was_just_added_is_in_the_next_email(week, opening):
     mail = spanish(week).mails.get()
     Session.objects.filter(pk=opening.pk).update(**in_spanish(title=None))
