@@ -16,13 +16,11 @@ from tests.registrations.readiness.people import (
     HOUR,
     MINUTE,
     board,
-    crowd,
     issue,
     lacking,
     mail,
     mailed,
     names,
-    queries,
     seat_of,
 )
 
@@ -107,18 +105,6 @@ def test_tally_counts_the_progress_of_people(personal, opening):
 
 def test_empty_session_has_a_tally(week, opening):
     assert board(week).tallies()[opening.pk] == Tally(0, 0, 0, 0, 0, 0, 0, reasons=Counter())
-
-
-def test_board_takes_the_same_queries_for_3_people_as_for_60(personal):
-    def use_board() -> None:
-        board(personal).tallies()
-        for progress in Progress:
-            list(board(personal).people(progress=progress))
-
-    crowd(personal, 3)
-    few = queries(use_board)
-    crowd(personal, 60)
-    assert queries(use_board) == few
 
 
 # Looking people up

@@ -16,7 +16,7 @@ from django.utils import timezone
 from events.models import Event, Meeting, Session
 from registrations.admin.readiness import MAX_NAMED, PER_PAGE, overview_rows
 from registrations.models import Registration, Seat
-from registrations.readiness import EmailStatus
+from registrations.readiness import EmailStatus, Progress
 from tests.browser import PHONE, overflow
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import path
@@ -392,7 +392,8 @@ def test_page_takes_the_same_queries_for_3_people_as_for_60(admin_client, person
     def each() -> list[int]:
         # None of them is issued: the one that was refused has words of its own.
         issue(Registration.objects.get(name="N1 N"), opening, "refused")
-        asked = ("", "?state=no-link", "?state=unreached", f"?session={opening.pk}")
+        states = [f"?state={progress}" for progress in Progress.values]
+        asked = ["", *states, f"?session={opening.pk}"]
         return [queries(lambda url=url: admin_client.get(page_of(personal) + url)) for url in asked]
 
     crowd(personal, 3)

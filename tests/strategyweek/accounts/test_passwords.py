@@ -29,13 +29,6 @@ from tests.strategyweek.accounts.sign_in import (
 pytestmark = pytest.mark.django_db
 
 
-def test_account_without_a_password_gets_no_reset_email(client):
-    sign_in(client)
-    OutgoingMail.objects.all().delete()
-    Client().post("/accounts/password/reset/", {"email": "alice@example.org"})
-    assert not stored().exists()
-
-
 class CountingHasher(MD5PasswordHasher):
     hashed = 0
 
