@@ -73,6 +73,8 @@ def test_worker_that_is_stopped_hands_back_what_it_has_not_sent(week, sink, work
     assert assert_served(sink, [person.email for person in people]) == []
 
 
+# On PostgreSQL twenty of them are killed, at the end of this file.
+@pytest.mark.embedded
 def test_killed_workers_double_at_most_one_email_each(week, sink, worker):
     people = crowd(week, emails(300))
     announce(week)
