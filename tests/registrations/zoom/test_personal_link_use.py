@@ -19,7 +19,7 @@ from registrations import seats, signup
 from registrations.mail import writer
 from registrations.models import OutgoingMail, PersonalLink, Seat
 from tests.people import sign_up
-from tests.registrations.zoom.test_personal_links import links_of, sync_now
+from tests.registrations.zoom.registrants import links_of, sync_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
