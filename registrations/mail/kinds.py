@@ -28,11 +28,13 @@ REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 def received(composer: Composer, context: MailContext) -> MergeTemplate:
     """What someone registered for, as the public sees it: no link and no agenda."""
-    asked, waited = (
+    without_link, waitlisted = (
         [each for each in sessions if each.takes_place]
         for sessions in (context.sessions, context.waiting)
     )
-    return composer.compose(context, sessions={"asked": asked, "waited": waited})
+    return composer.compose(
+        context, sessions={"without_link": without_link, "waitlisted": waitlisted}
+    )
 
 
 def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -50,7 +52,7 @@ def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
     calendar = (composer.blocks.calendar(context.event, shown, waiting), "PUBLISH")
     return composer.compose(
         context,
-        sessions={"row": shown, "full": shown, "asked": waiting},
+        sessions={"compact": shown, "with_agenda": shown, "waitlisted": waiting},
         special_texts=None if shown else special,
         starts_at=first.starts_at if first else None,
         calendar=calendar if first else (b"", ""),
@@ -78,7 +80,7 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     return composer.compose(
         context,
-        sessions={"ticket": to_come},
+        sessions={"with_link": to_come},
         variables={"several": len(to_come) > 1},
         starts_at=to_come[0].starts_at,
     )
@@ -98,7 +100,7 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if not session.doors_open_at <= composer.now < session.doors_email_until:
         return None
-    return composer.compose(context, sessions={"ticket": [session]})
+    return composer.compose(context, sessions={"with_link": [session]})
 
 
 def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -116,7 +118,7 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     return composer.compose(
         context,
-        sessions={"asked" if context.is_waitlisted else "full": [session]},
+        sessions={"waitlisted" if context.is_waitlisted else "with_agenda": [session]},
         variables={"differences": differences, "back_on": not before.takes_place},
         special_texts=CHANGED_TEXTS[before.takes_place, context.is_waitlisted],
         calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
@@ -165,7 +167,7 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
-        sessions={"row": _to_come(context.sessions, composer.now)},
+        sessions={"compact": _to_come(context.sessions, composer.now)},
         variables={"title": session.title, "was": before, "was_when": was_when},
         special_texts=default_texts.CANCELED_ON_WAITLIST if context.is_waitlisted else None,
         starts_at=before.starts_at,
@@ -179,7 +181,7 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
     calendar = session_invitation(session, since=composer.now)
-    return composer.compose(context, sessions={"full": [session]}, calendar=calendar)
+    return composer.compose(context, sessions={"with_agenda": [session]}, calendar=calendar)
 
 
 def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -188,7 +190,7 @@ def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if session is None or session.ends_at <= composer.now:
         return None
     calendar = invitation(removed_entry(session), EMAIL, composer.now)
-    return composer.compose(context, sessions={"asked": [session]}, calendar=calendar)
+    return composer.compose(context, sessions={"without_link": [session]}, calendar=calendar)
 
 
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -213,7 +215,9 @@ def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
     has_links = any(each.recording_url or each.notes_url for each in past)
-    return composer.compose(context, sessions={"past": past}, variables={"has_links": has_links})
+    return composer.compose(
+        context, sessions={"recording": past}, variables={"has_links": has_links}
+    )
 
 
 def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
