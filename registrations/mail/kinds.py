@@ -7,6 +7,7 @@ A function returns None if its email is no longer needed.
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
@@ -37,26 +38,52 @@ def received(composer: Composer, context: MailContext) -> MergeTemplate:
     )
 
 
-def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
-    """Every link, the detailed schedule, the calendar, and the waitlists the person is on.
-
-    An update of the schedule isn't needed if none of it is still to come.
-    """
-    shown = [each for each in context.sessions if each.status == Session.Status.PUBLISHED]
+def links(composer: Composer, context: MailContext) -> MergeTemplate:
+    """Every link, the calendar, and the waitlists the person is on."""
+    shown = _published(context.sessions)
     waiting = _to_come(context.waiting, composer.now)
-    to_come = _to_come(shown, composer.now) + waiting
-    if context.kind == MailKind.SCHEDULE and not to_come:
-        return None
     special = default_texts.ALL_ON_WAITLIST if waiting else default_texts.NO_SESSION
     first = next(iter(_to_come(shown, composer.now) or shown or waiting), None)
     calendar = (composer.blocks.calendar(context.event, shown, waiting), "PUBLISH")
     return composer.compose(
         context,
-        sessions={"compact": shown, "with_agenda": shown, "waitlisted": waiting},
+        sessions={"compact": shown, "waitlisted": waiting},
+        variables={"has_agenda": _have_agenda(_to_come(shown, composer.now))},
         special_texts=None if shown else special,
         starts_at=first.starts_at if first else None,
         calendar=calendar if first else (b"", ""),
     )
+
+
+def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """The agenda of the person's sessions; an update of it has an updated calendar, too.
+
+    Neither is needed if nothing is still to come, nor the first one if there is no agenda.
+    """
+    shown = _published(context.sessions)
+    to_come = _to_come(shown, composer.now)
+    is_update = context.kind == MailKind.SCHEDULE_UPDATE
+    if not to_come or not (is_update or _have_agenda(to_come)):
+        return None
+    calendar = b""
+    if is_update:
+        waiting = _to_come(context.waiting, composer.now)
+        calendar = composer.blocks.calendar(context.event, shown, waiting)
+    return composer.compose(
+        context,
+        sessions={"with_agenda": shown},
+        starts_at=to_come[0].starts_at,
+        calendar=(calendar, "PUBLISH" if calendar else ""),
+    )
+
+
+def _published(sessions: Iterable[Session]) -> list[Session]:
+    """Canceled ones too: people should see that they are."""
+    return [each for each in sessions if each.status == Session.Status.PUBLISHED]
+
+
+def _have_agenda(sessions: Iterable[Session]) -> bool:
+    return any(each.agenda.all() for each in sessions)
 
 
 def _to_come(sessions: Iterable[Session], now: dt.datetime) -> list[Session]:
@@ -79,10 +106,9 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if first not in to_come:
         return None
     return composer.compose(
-        context,
+        replace(context, session=to_come[0]),
         sessions={"with_link": to_come},
         variables={"several": len(to_come) > 1},
-        starts_at=to_come[0].starts_at,
     )
 
 
@@ -195,19 +221,21 @@ def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
 
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
-    arranged = []
+    arranged, about = [], []
     for session in _to_come(context.sessions, composer.now):
         if needs := tuple(text for pk, text in context.needs if pk == session.pk):
             shown = session.snapshot()
             shown = shown._replace(joining=joining_text(shown.joining))
             arranged.append((shown, join_url(TOKEN, session), needs))
+            about.append(session)
     if not arranged:
         return None
     return composer.compose(
         context,
         sessions={},
         variables={"arranged": tuple(arranged)},
-        starts_at=arranged[0][0].starts_at,
+        starts_at=about[0].starts_at,
+        about=about,
     )
 
 
@@ -246,8 +274,9 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
 # The function that composes each kind. Stored messages have none.
 COMPOSERS: dict[MailKind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
     MailKind.RECEIVED: received,
-    MailKind.LINKS: schedule,
+    MailKind.LINKS: links,
     MailKind.SCHEDULE: schedule,
+    MailKind.SCHEDULE_UPDATE: schedule,
     MailKind.DAY: reminder,
     MailKind.HOUR: reminder,
     MailKind.DOORS: doors,
