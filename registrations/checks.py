@@ -11,8 +11,8 @@ from django.core.mail import get_connection
 @checks.register
 def email_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
     error = checks.Error(
-        "EMAIL_URL is not set: every mail would end as a file on this machine.",
-        hint="Set it to your mail server, such as smtp+tls://user:password@host:587",
+        "EMAIL_URL is not set: emails would only be saved as files on this machine.",
+        hint="Set it to your email server, such as smtp+tls://user:password@host:587",
         id="registrations.E001",
     )
     return [] if settings.DEBUG or settings.EMAIL_URL else [error]
@@ -23,8 +23,8 @@ def email_provider_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
     try:
         get_connection()
     except ImproperlyConfigured as error:
-        hint = f"ANYMAIL lacks something: {error}"
-        message = "The mail provider cannot be asked to send."
+        hint = f"A django-anymail setting is missing: {error}"
+        message = "The email provider can't be used."
         return [checks.Error(message, hint=hint, id="registrations.E002")]
     return []
 
@@ -32,7 +32,7 @@ def email_provider_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register(deploy=True)
 def bounces_are_received(**kwargs: Any) -> list[checks.CheckMessage]:
     warning = checks.Warning(
-        "Nobody will hear of mails that come back: ANYMAIL_WEBHOOK_SECRET is not set.",
+        "No one will know about emails that come back: ANYMAIL_WEBHOOK_SECRET is not set.",
         hint="Set it, and have the provider report to /webhooks/mail/<provider>/tracking/",
         id="registrations.W002",
     )

@@ -121,10 +121,10 @@ def _stuck(
     if not is_sending and (errors := _most_frequent_errors(away)):
         count = away.count()
         text = ngettext(
-            "%(count)s email is waiting because we can't use the mail server. The last try said: "
-            "%(error)s",
-            "%(count)s emails are waiting because we can't use the mail server. The last try said: "
-            "%(error)s",
+            "%(count)s email is waiting because we can't use the email server. The last "
+            "try said: %(error)s",
+            "%(count)s emails are waiting because we can't use the email server. The last"
+            " try said: %(error)s",
             count,
         )
         yield text % {"count": f"{count:,}", "error": errors[0][0]}

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import chain
 from typing import NamedTuple
 
 from django.db import transaction
@@ -51,6 +50,7 @@ class LinkStatus(TextChoices):
 
 
 WORKING = (EmailStatus.ACCEPTED, LinkStatus.THERE)
+ACCEPTED, THERE = WORKING
 UNREACHED = (EmailStatus.REFUSED, EmailStatus.CAME_BACK, EmailStatus.SPAM)
 
 
@@ -98,18 +98,21 @@ class Tally(NamedTuple):
     reasons: Counter[str]
 
 
-def tally(seats: list[SeatReadiness]) -> Tally:
-    reasons = [seat.reasons for seat in seats if seat.reasons]
-    return Tally(
-        seated=len(seats),
-        issued=sum(seat.link is LinkStatus.THERE for seat in seats),
-        accepted=sum(seat.email is EmailStatus.ACCEPTED for seat in seats),
-        unreached=sum(seat.email in UNREACHED for seat in seats),
-        opened=sum(seat.opened_at is not None for seat in seats),
-        attended=sum(seat.attended for seat in seats),
-        without_link=len(reasons),
-        reasons=Counter(chain.from_iterable(reasons)),
-    )
+def tally(seats: Iterable[SeatReadiness]) -> Tally:
+    issued = accepted = unreached = opened = attended = without_link = seated = 0
+    reasons: Counter[str] = Counter()
+    # One loop, because an event has thousands of seats.
+    for seat in seats:
+        seated += 1
+        issued += seat.link is THERE
+        accepted += seat.email is ACCEPTED
+        unreached += seat.email in UNREACHED
+        opened += seat.opened_at is not None
+        attended += seat.attended
+        if seat.reasons:
+            without_link += 1
+            reasons.update(seat.reasons.keys())
+    return Tally(seated, issued, accepted, unreached, opened, attended, without_link, reasons)
 
 
 def next_session(sessions: Iterable[Session], now: dt.datetime) -> Session | None:

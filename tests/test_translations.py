@@ -39,7 +39,7 @@ def test_every_text_is_translated(language):
 
 @pytest.mark.once
 @pytest.mark.parametrize("language", catalogs())
-def test_translations_keep_placeholders_and_are_compiled(language):
+def test_translations_keep_placeholders(language):
     path = messages.FOLDER / language / "LC_MESSAGES" / "django.po"
     catalog = messages.catalog_of(path)
     for message in catalog:
@@ -48,8 +48,34 @@ def test_translations_keep_placeholders_and_are_compiled(language):
         wanted = {*PLACEHOLDER.findall(" ".join(forms(message.id)))}
         translated = forms(message.string)
         assert {*PLACEHOLDER.findall(" ".join(translated))} == wanted, message.id
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", sorted(messages.FOLDER.rglob("*.po")), ids=lambda path: path.name)
+def test_catalogs_are_compiled(path):
     compiled = path.with_suffix(".mo").read_bytes()
-    assert compiled == messages.compiled(catalog), "Run `make messages`."
+    assert compiled == messages.compiled(messages.catalog_of(path)), "Run `make messages`."
+
+
+# "Usted" in any form that is only that, English where there is a Spanish word, and quotation marks
+# that people in the US don't use.
+NOT_OUR_SPANISH = re.compile(
+    r"\b(usted|ustedes|e?-?mails?|links?|click|su cuenta|seleccione|elija|introduzca|ingrese)\b"
+    r"|[«»]",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.once
+def test_spanish_says_tu_and_uses_spanish_words():
+    found = []
+    for path in sorted(messages.FOLDER.glob("es/LC_MESSAGES/*.po")):
+        for message in messages.catalog_of(path):
+            # Without placeholders and tags.
+            spoken = re.sub(r"%\(\w+\)|\{\w*\}|<[^>]*>", "", " ".join(forms(message.string)))
+            words = [match[0] for match in NOT_OUR_SPANISH.finditer(spoken)]
+            found += [(word, message.id) for word in words if message.id]
+    assert found == []
 
 
 # Templates whose readers are developers or operators, or that have both languages.

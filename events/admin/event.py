@@ -107,8 +107,8 @@ class EventAdmin(admin.ModelAdmin):
                     "zoom_captions",
                 ],
                 "description": gettext_lazy(
-                    "Where the sessions' links come from. The settings below the choice are for "
-                    "meetings we create for you. Changes take about a minute."
+                    "Where the sessions' links come from. The other settings here are "
+                    "only for meetings we create for you. Changes take about a minute."
                 ),
             },
         ),
@@ -161,8 +161,8 @@ class EventAdmin(admin.ModelAdmin):
             messages.warning(
                 request,
                 _(
-                    "Sessions still happen at the same moment, so their times look different in "
-                    "the new time zone. Please check the list of sessions."
+                    "The sessions haven't moved, but their times look different in the new time "
+                    "zone. Please check the list of sessions."
                 ),
             )
         if change and "zoom_mode" in form.changed_data:

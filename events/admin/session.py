@@ -215,7 +215,10 @@ def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Ses
     model_admin.log_change(request, session, _("New Zoom meeting created."))
     messages.success(
         request,
-        _("We'll create a new Zoom meeting within a minute. The links people have lead to it."),
+        _(
+            "We'll create a new Zoom meeting within a minute. The links in our emails will lead "
+            "to it."
+        ),
     )
 
 
@@ -347,8 +350,8 @@ def explain_meeting(request: HttpRequest, session: Session, changed: bool) -> No
         messages.info(
             request,
             _(
-                "The links people have lead to the new Zoom link. A few minutes after your last "
-                "edit, people get an email about a new meeting ID, passcode or phone number."
+                "The links in our emails now lead to the new Zoom link. A few minutes after your "
+                "last edit, people get an email about a new meeting ID, passcode or phone number."
             ),
         )
     elif changed and not event.has_personal_links:

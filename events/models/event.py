@@ -183,8 +183,9 @@ class Event(models.Model):
         default=90,
         validators=[MinValueValidator(7), MaxValueValidator(730)],
         help_text=_(
-            "This many days after the last session, names, addresses and answers are erased "
-            "automatically. Anonymous counts stay. Before that, export what you may keep."
+            "We erase names, addresses and answers automatically, this many days after "
+            "the last session. We keep anonymous counts. Before then, export anything "
+            "you're allowed to keep."
         ),
     )
     # Leaves organizers time to review what will be erased, and to export it.
@@ -193,7 +194,7 @@ class Event(models.Model):
         _("open sessions early (minutes)"),
         default=15,
         validators=[MaxValueValidator(24 * 60)],
-        help_text=_("How long before a session starts we let people into Zoom."),
+        help_text=_("We let people into Zoom this long before a session starts."),
     )
     remind_day_before = models.BooleanField(
         _("remind the day before"),
@@ -205,7 +206,8 @@ class Event(models.Model):
         default=60,
         validators=[MaxValueValidator(12 * 60)],
         help_text=_(
-            "People get an email this long before their first session of each day. 0: no email."
+            "People get an email this long before their first session of each day. Enter 0 for no "
+            "email."
         ),
     )
     settle_minutes = models.PositiveSmallIntegerField(
@@ -213,8 +215,8 @@ class Event(models.Model):
         default=10,
         validators=[MaxValueValidator(24 * 60)],
         help_text=_(
-            "People get one email about a changed or canceled session, this long after your last "
-            "edit. If the session starts within 3 hours, they get it right away."
+            "When a session changes or is canceled, people get one email, this long after your "
+            "last edit. If the session starts within 3 hours, they get it right away."
         ),
     )
     thank_after_hours = models.PositiveSmallIntegerField(
@@ -224,8 +226,9 @@ class Event(models.Model):
         blank=True,
         validators=[MaxValueValidator(14 * 24)],
         help_text=_(
-            "This long after the last session, people get an email with the links to recordings "
-            "and notes that you've entered by then. If empty: no email."
+            "People get a thank-you email this long after the last session, with the "
+            "links to recordings and notes that you've entered by then. If empty: no "
+            "email."
         ),
     )
     zoom_mode = models.CharField(
@@ -252,7 +255,7 @@ class Event(models.Model):
         blank=True,
         validators=[validate_emails],
         help_text=_(
-            "People who can start the meetings, too: email addresses of Zoom users in the same "
+            "People who can also start the meetings: email addresses of Zoom users in the same "
             "account, separated by commas."
         ),
     )
@@ -328,7 +331,7 @@ class Track(models.Model):
     name = models.CharField(_("name"), max_length=80)
     description = models.CharField(_("description"), max_length=300, blank=True)
     position = models.PositiveSmallIntegerField(
-        _("position"), default=0, help_text=_("Lower comes first.")
+        _("position"), default=0, help_text=_("Lower numbers come first.")
     )
 
     class Meta:

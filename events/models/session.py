@@ -74,7 +74,7 @@ class Session(models.Model):
         blank=True,
         related_name="sessions",
         verbose_name=_("strategy"),
-        help_text=_("Leave it empty for a session about all of them."),
+        help_text=_("Leave this empty if the session is about all strategies."),
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
     title = models.CharField(_("title"), max_length=200)
@@ -308,7 +308,9 @@ class AgendaItem(models.Model):
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
     position = models.PositiveSmallIntegerField(
-        _("position"), default=1000, help_text=_("Lower comes first. A new item goes to the end.")
+        _("position"),
+        default=1000,
+        help_text=_("Lower numbers come first. A new item goes to the end."),
     )
     minutes = models.PositiveSmallIntegerField(
         _("minutes"),

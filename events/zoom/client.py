@@ -444,7 +444,8 @@ def parse_response(response: requests.Response) -> Json:
     message, status = _error_message(content), response.status_code
     code = parsing.integer(content.get("code"), status)
     if status == 429:
-        raise RateLimited(message or _("Zoom got too many calls."), retry_at=_retry_at(response))
+        message = message or _("Zoom is getting too many requests from us.")
+        raise RateLimited(message, retry_at=_retry_at(response))
     if code == SCOPE_MISSING:
         text = _("The Zoom app is missing a scope: %(message)s") % {"message": message}
         raise ZoomRejected(text, code=code)

@@ -81,7 +81,9 @@ def set_state(
     return done, len(chosen) - done
 
 
-@admin.action(description=gettext_lazy("Email people what's arranged"), permissions=["change"])
+@admin.action(
+    description=gettext_lazy("Email people about what's arranged"), permissions=["change"]
+)
 def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[AccessNeed]) -> None:
     chosen = list(queryset)
     mailed = access_needs.confirm(needs=chosen)

@@ -74,22 +74,16 @@ class AnnouncementForm(forms.ModelForm):
             Audience.SESSION,
             SESSION_AUDIENCES,
             other_event=_("This session belongs to another event."),
-            required=_("Choose a session. Its people will get the announcement."),
-            unused=_(
-                "Leave this empty, or choose “{audience}” above. The choice above doesn't use the "
-                "session."
-            ),
+            required=_("Choose a session. The people in it will get the announcement."),
+            unused=_("This only works with “{audience}” above. Choose that, or leave this empty."),
         )
         self._clean_narrowing(
             "track",
             Audience.TRACK,
             {Audience.TRACK},
             other_event=_("This strategy belongs to another event."),
-            required=_("Choose a strategy. Its people will get the announcement."),
-            unused=_(
-                "Leave this empty, or choose “{audience}” above. The choice above doesn't use the "
-                "strategy."
-            ),
+            required=_("Choose a strategy. The people interested in it will get the announcement."),
+            unused=_("This only works with “{audience}” above. Choose that, or leave this empty."),
         )
 
     def _clean_narrowing(
@@ -134,7 +128,9 @@ class AnnouncementAdmin(admin.ModelAdmin):
             gettext_lazy("Message"),
             {
                 "fields": ["event", "subject", "body"],
-                "description": gettext_lazy("Saving sends nothing. You see a preview first."),
+                "description": gettext_lazy(
+                    "Saving doesn't send anything. You'll see a preview first."
+                ),
             },
         ),
         (
@@ -142,8 +138,8 @@ class AnnouncementAdmin(admin.ModelAdmin):
             {
                 "fields": ["audience", "session", "track", "organization", "us_state"],
                 "description": gettext_lazy(
-                    "People who don't want announcements, and people our email doesn't reach, are "
-                    "skipped automatically."
+                    "We skip people who don't want announcements and people our email "
+                    "doesn't reach."
                 ),
             },
         ),

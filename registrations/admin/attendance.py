@@ -32,7 +32,7 @@ class AttendanceForm(forms.ModelForm):
         error = _("Choose someone who's registered for this session.")
         field.error_messages |= {"required": error, "invalid_choice": error}
         field.help_text = _(
-            "Someone who's registered for this session. They'll count as having attended."
+            "Someone who's registered for this session. They'll be marked as attended."
         )
         field.queryset = possible_seats(self.instance)
         field.choices = grouped_choices(field.queryset)
@@ -82,8 +82,8 @@ class AttendanceAdmin(ChangeOnlyAdmin):
         matched = attendance.match(attendance=obj, seat=obj.seat)
         text = counted(
             matched,
-            "%(count)s entry matched to %(name)s, who now counts as having attended.",
-            "%(count)s entries matched to %(name)s, who now counts as having attended.",
+            "%(count)s entry matched to %(name)s, who's now marked as attended.",
+            "%(count)s entries matched to %(name)s, who's now marked as attended.",
             name=obj.seat.registration.name,
         )
         messages.success(request, text)
@@ -91,8 +91,8 @@ class AttendanceAdmin(ChangeOnlyAdmin):
             messages.info(
                 request,
                 _(
-                    "The person who was here before is still checked as attended. If they weren't "
-                    "there, uncheck it on their page under Registrations."
+                    "The person who was here before is still marked as attended. If they "
+                    "weren't there, uncheck it on their page under Registrations."
                 ),
             )
 

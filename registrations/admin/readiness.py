@@ -2,6 +2,8 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -30,7 +32,8 @@ PER_PAGE = 100
 MAX_NAMED = 50
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mark:
     """The content of a table cell: a sign, and its meaning as text."""
 
     sign: str
@@ -42,7 +45,7 @@ class Mark(NamedTuple):
 ATTENDED = Mark("✔", gettext_lazy("Attended"), "good")
 OPENED = Mark("➜", gettext_lazy("Opened"), "good")
 # Maybe only by a mail scanner.
-FETCHED = Mark("➜", gettext_lazy("Link fetched"), "quiet")
+FETCHED = Mark("➜", gettext_lazy("Link visited"), "quiet")
 READY = Mark("●", gettext_lazy("Ready"), "good")
 NO_LINK = Mark("✖", gettext_lazy("No link"), "bad")
 NOT_OPENED = Mark("–", gettext_lazy("Not opened"), "quiet")
@@ -154,13 +157,20 @@ def overview_rows(
     """How far people are in each of the named sessions, and why links don't work."""
     shown = set(found)
     seats = {(seat.person, seat.session_id): seat for seat in board.seats if seat.person in shown}
+
+    # Hundreds of cells have the same few marks.
+    @cache
+    def translated(mark: Mark) -> Mark:
+        return replace(mark, text=str(mark.text))
+
     rows = []
     for person in found:
         cells: list[tuple[str, Mark | None]] = []
         reasons: dict[str, str] = {}
         for session, name in names.items():
             seat = seats.get((person, session.pk))
-            cells.append((name, furthest_step(seat, session, now) if seat else None))
+            step = furthest_step(seat, session, now) if seat else None
+            cells.append((name, step and translated(step)))
             if seat and session.ends_at > now:
                 reasons |= seat.reasons
         texts = [f"{reason}: {error}" if error else reason for reason, error in reasons.items()]
@@ -218,7 +228,7 @@ def opened_mark(seat: SeatReadiness, session: Session) -> Mark:
     local = moment.astimezone(session.event.zone)
     # Translators: the moment Oct 16, 8:52 AM, in the letters of Django's `date` filter.
     when = date_format(local, pgettext("date format", "M j, g:i A"))
-    return mark._replace(text=f"{mark.text} {when}")
+    return replace(mark, text=f"{mark.text} {when}")
 
 
 def short_day(session: Session) -> str:
@@ -233,7 +243,7 @@ def fixed_text(fixed: Fixed) -> str:
     texts = (
         _emailed_text(fixed.emailed),
         _personal_links_text(fixed.personal_links),
-        _("Every meeting is checked against Zoom within a minute.") if fixed.asks_zoom else "",
+        _("We'll check every meeting against Zoom within a minute.") if fixed.asks_zoom else "",
         _emailed_recently_text(fixed.emailed_recently),
         _reported_spam_text(fixed.reported_spam),
     )

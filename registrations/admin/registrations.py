@@ -242,7 +242,7 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
 
 def given_back_text(seat: Seat) -> str:
     if seat.state == Seat.State.SEATED:
-        return _("They have their spot in %(session)s back.") % {"session": seat.session}
+        return _("They got their spot in %(session)s back.") % {"session": seat.session}
     text = _("%(session)s is full. They lost their spot there and are now first in line.")
     return text % {"session": seat.session}
 
@@ -321,7 +321,7 @@ def restore(
         "%(count)s registrations restored. If a session is full, they're on its waitlist.",
     )
     left = len(queryset) - len(done)
-    reason = _("not canceled, erased, or registered again.")
+    reason = _("they aren't canceled, are already erased, or have registered again.")
     show_result(request, len(done), text, left=left, reason=reason)
 
 
@@ -458,7 +458,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         try:
             given_back = signup.correct_email(registration=person, email=email)
         except signup.AddressTaken:
-            text = _("Someone else has just registered as %(email)s.")
+            text = _("Someone else has just registered with %(email)s.")
             messages.error(request, text % {"email": email})
         else:
             if person.is_admitted:

@@ -25,7 +25,7 @@ class Question(models.Model):
     choices = models.TextField(_("choices"), blank=True)
     help_text = models.CharField(_("help text"), max_length=300, blank=True)
     is_required = models.BooleanField(
-        _("required"), default=False, help_text=_("No one can register without an answer.")
+        _("required"), default=False, help_text=_("No one can register without answering.")
     )
     sessions = models.ManyToManyField(
         Session,
@@ -40,10 +40,10 @@ class Question(models.Model):
     is_asked = models.BooleanField(
         _("asked"),
         default=True,
-        help_text=_("Uncheck this to stop asking. Answers so far are kept."),
+        help_text=_("Uncheck this to stop asking. We keep the answers so far."),
     )
     position = models.PositiveSmallIntegerField(
-        _("position"), default=0, help_text=_("Lower comes first.")
+        _("position"), default=0, help_text=_("Lower numbers come first.")
     )
 
     class Meta:

@@ -6,21 +6,6 @@ from allauth.account.auth_backends import AuthenticationBackend
 from allauth.account.internal.userkit import filter_users_by_email, get_user_by_username
 from django.contrib.auth.models import User
 from django.http import HttpRequest
-from django.utils.translation import gettext_noop, ngettext_lazy
-
-# Texts of Django and allauth that are too formal in Spanish. Marked here, so that ours come first.
-INFORMAL_TEXTS = (
-    gettext_noop("Enter a valid email address."),
-    gettext_noop("You must type the same password each time."),
-    gettext_noop("Your password can’t be a commonly used password."),
-    gettext_noop("Your password can’t be entirely numeric."),
-    gettext_noop("Your password can’t be too similar to your other personal information."),
-    ngettext_lazy(
-        "Your password must contain at least %(min_length)d character.",
-        "Your password must contain at least %(min_length)d characters.",
-        "min_length",
-    ),
-)
 
 
 def accounts_named(credentials: dict[str, Any]) -> list[User]:

@@ -375,7 +375,7 @@ def test_admin_says_that_someone_has_their_spot_back(admin_client, small):
     page = admin_client.get(f"/admin/registrations/registration/{alice.registration_id}/change/")
     assert "On the waitlist: their spot went to the next person in line" in page.text
     signup.cancel(registration=bob.registration)
-    assert f"They have their spot in {small} back." in save_email(admin_client, alice)
+    assert f"They got their spot in {small} back." in save_email(admin_client, alice)
 
 
 def save_email(admin_client: Client, seat: Seat) -> str:

@@ -204,7 +204,7 @@ def test_command_exits_with_1_when_there_are_complaints(troubled, capsys):
 Email status on Oct 1, 2026, 9:00 AM PDT
 The email scheduler (Celery's beat) hasn't been running for a minute or more. Start it. Without it \
 we can't tell whether a worker is running.
-1 email is waiting because we can't use the mail server. The last try said: \
+1 email is waiting because we can't use the email server. The last try said: \
 ConnectionRefusedError: [Errno 111] Connection refused
 1 email has been waiting for more than 15 minutes.
 
@@ -291,7 +291,7 @@ def test_worker_is_reported_when_it_has_been_silent_for_too_long(
 def test_unreachable_mail_server_is_reported_at_once(week, alive):
     waiting_mail(week, last_error=REFUSED, attempts=1)
     (complaint,) = complaints()
-    assert complaint.startswith("1 email is waiting because we can't use the mail server.")
+    assert complaint.startswith("1 email is waiting because we can't use the email server.")
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_unreachable_server_is_quoted_among_many_other_errors(week, alive):
         waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
     waiting_mail(week, last_error=REFUSED)
     assert complaints() == [
-        "1 email is waiting because we can't use the mail server. The last try said: "
+        "1 email is waiting because we can't use the email server. The last try said: "
         "ConnectionRefusedError: [Errno 111] Connection refused"
     ]
 

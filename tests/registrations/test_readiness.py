@@ -807,7 +807,7 @@ def test_table_shows_progress_in_each_session(admin_client, week, opening, secon
     assert table(answer) == [
         ("Alice Adams", ["Opened", "Ready", *[None] * 4]),
         ("Bob B", ["No link", *[None] * 5]),
-        ("Cora C", ["Link fetched", *[None] * 5]),
+        ("Cora C", ["Link visited", *[None] * 5]),
     ]
     reasons = [row.reasons for row in answer.context["rows"]]
     assert reasons == [[], [EmailStatus.ON_ITS_WAY.label], []]
@@ -815,8 +815,8 @@ def test_table_shows_progress_in_each_session(admin_client, week, opening, secon
         afterwards = rows_of(week)
     assert afterwards == [
         ("Alice Adams", ["Opened", "Not opened", *[None] * 4]),
-        ("Bob B", ["Link fetched", *[None] * 5]),
-        ("Cora C", ["Link fetched", *[None] * 5]),
+        ("Bob B", ["Link visited", *[None] * 5]),
+        ("Cora C", ["Link visited", *[None] * 5]),
     ]
 
 
@@ -846,7 +846,7 @@ def test_table_of_one_session_shows_details(admin_client, personal, opening):
         ("Bob B", ["Email came back", "No personal link yet", "Not opened", "Not seen"]),
         (
             "Dora D",
-            ["Email accepted", "No personal link yet", "Link fetched Oct 16, 8:45 AM", "Not seen"],
+            ["Email accepted", "No personal link yet", "Link visited Oct 16, 8:45 AM", "Not seen"],
         ),
     ]
     assert answer.context["columns"] == [
@@ -950,8 +950,8 @@ def test_button_says_what_it_did_and_logs_it(admin_client, week):
 def test_button_says_what_it_asked_zoom_for(admin_client, personal, opening):
     issue(mailed(sign_up(personal)), opening, "refused")
     assert shown_messages(admin_client.post(page_of(personal))) == [
-        "We're asking Zoom for 1 personal link again. Every meeting is checked against Zoom within "
-        "a minute."
+        "We're asking Zoom for 1 personal link again. "
+        "We'll check every meeting against Zoom within a minute."
     ]
 
 

@@ -139,7 +139,7 @@ def test_need_from_requested_to_confirmed(organizer, week, opening):
     organizer.goto("/admin/")
     says(organizer, "1 access need arranged but not confirmed yet")
     organizer.get_by_role("link", name="See who needs what").click()
-    do(organizer, "Email people what's arranged", "Alice Adams")
+    do(organizer, "Email people about what's arranged", "Alice Adams")
     says(organizer, "An email is on its way to 1 person.")
     fits(organizer)
     organizer.goto("/admin/")

@@ -152,11 +152,15 @@ def test_new_announcement_is_for_the_current_event(admin_client, week):
     [
         (
             {"audience": "session"},
-            {"session": ["Choose a session. Its people will get the announcement."]},
+            {"session": ["Choose a session. The people in it will get the announcement."]},
         ),
         (
             {"audience": "track"},
-            {"track": ["Choose a strategy. Its people will get the announcement."]},
+            {
+                "track": [
+                    "Choose a strategy. The people interested in it will get the announcement."
+                ]
+            },
         ),
         ({"subject": "One\ntwo"}, {"subject": ["Write the subject on one line."]}),
         (

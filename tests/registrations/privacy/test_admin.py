@@ -118,7 +118,7 @@ def test_retention_page_shows_event_date_and_number(admin_client, admin_user, we
         page = " ".join(admin_client.get(RETENTION).content.decode().split())
     assert "1 person" in page
     assert "are erased in" not in page
-    assert "to be erased in <b>89 days</b>" in page
+    assert "We'll erase their data in <b>89 days</b>" in page
     erasure.erase(registration=dulcinea)
     assert "There's no personal data to erase." in admin_client.get(RETENTION).content.decode()
 

@@ -38,7 +38,7 @@ def test_file_contains_everything_stored(week, dulcinea):
     assert [need["text"] for need in first["access_needs"] if need["kind"] == "other"] == [
         "a chair by the door"
     ]
-    assert [each["participant"] for each in first["attendance"]] == ["1"]
+    assert [each["participant_id"] for each in first["attendance"]] == ["1"]
     assert data["answers"] == [{"question": "Which hand?", "value": "left-handed"}]
     assert [(mail["kind"], mail["state"]) for mail in data["emails"]] == [
         ("links", "waiting"),
