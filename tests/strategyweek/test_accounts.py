@@ -148,7 +148,7 @@ def test_account_emails_and_others_are_sent_in_one_run(week, mailoutbox):
     delivery.deliver_due(writer.writer_for)
     assert sorted(mail.subject.partition(",")[0] for mail in mailoutbox) == [
         "Your code",
-        "Your links for Drop LWOP Strategy Week",
+        "Your Zoom links for Drop LWOP Strategy Week",
     ]
 
 

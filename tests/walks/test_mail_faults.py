@@ -624,7 +624,11 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
     start = " ".join(title.split())[:20]
     about = sorted(subject for subject in received if subject != said)
     assert [len(about), said in received] == [3, True]
-    begins = (f"Changed: {start}", f"You have a spot: {start}", f"Your links for {week.name}, ")
+    begins = (
+        f"Changed: {start}",
+        f"You have a spot: {start}",
+        f"Your Zoom links for {week.name}, ",
+    )
     assert [a.startswith(b) for a, b in zip(about, begins, strict=True)] == [True] * 3
     for mail in received.values():
         assert [part.defects for part in mail.walk() if part.defects] == []
