@@ -147,8 +147,8 @@ def test_account_emails_and_others_are_sent_in_one_run(week, mailoutbox):
     queue()
     delivery.deliver_due(writer.writer_for)
     assert sorted(mail.subject.partition(",")[0] for mail in mailoutbox) == [
-        "Your code",
         "Your Zoom links for Drop LWOP Strategy Week",
+        "Your code",
     ]
 
 
