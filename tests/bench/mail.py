@@ -78,13 +78,12 @@ def bench_speed(week, folder: Path, port: int) -> None:
     figure(f"{MANY:,} mails: more by", f"{grown:,.1f} MiB", "wanted: at most 20")
 
 
-def bench_languages(week, folder: Path) -> None:
+def bench_languages(week, folder: Path, *, count: int = 2 * SOME) -> None:
     """Whether people who read two languages slow down a mailing: everything is rendered twice."""
     from registrations.models import Registration
 
     port = free_port()
     os.environ["EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
-    count = 5 * SOME
     title(f"{count:,} mails to readers of one language and of two")
     people_of(week, count)
     people = Registration.objects.order_by("pk").values_list("pk", flat=True)
