@@ -42,9 +42,9 @@ def test_walk_from_the_front_page_to_the_meeting(
     worker(SITE_URL=live_server.url)
     register(page)
 
-    (received,) = smtp_sink.wait_for(1)
-    assert received.recipients == ["maria@example.org"]
-    text = received.message.get_body(("plain",)).get_content()
+    links, schedule = smtp_sink.wait_for(2)
+    assert links.recipients == schedule.recipients == ["maria@example.org"]
+    text = links.message.get_body(("plain",)).get_content()
     link = re.search(r"http\S+/join/\S+/opening/", text)[0]
 
     page.goto(local(link))

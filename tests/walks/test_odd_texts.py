@@ -36,7 +36,7 @@ def squeezed(text: str) -> str:
 def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
     (session,) = sessions = week.sessions.all()[:1]
     session.agenda.update(title=title, description=PASTED)
-    alice = sign_up(week, NAME, sessions=sessions, email="alice@example.org")
+    alice = sign_up(week, NAME, sessions=sessions, email="alice@example.org", with_schedule=True)
     with edit_session(session.pk) as edited:
         edited.title, edited.summary = title, PASTED
         edited.save()
@@ -58,9 +58,14 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
     said = " ".join(announcement.subject.split())
     start = " ".join(title.split())[:20]
     about = sorted(subject for subject in received if subject != said)
-    assert [len(about), said in received] == [3, True]
-    begins = (f"Changed: {start}", f"You have a spot: {start}", f"Your links for {week.name}, ")
-    assert [a.startswith(b) for a, b in zip(about, begins, strict=True)] == [True] * 3
+    assert [len(about), said in received] == [4, True]
+    begins = (
+        f"Changed: {start}",
+        f"Detailed schedule for {week.name}, ",
+        f"You have a spot: {start}",
+        f"Your Zoom links for {week.name}, ",
+    )
+    assert [a.startswith(b) for a, b in zip(about, begins, strict=True)] == [True] * 4
     for mail in received.values():
         assert [part.defects for part in mail.walk() if part.defects] == []
         assert mail["To"] == "alice@example.org"
@@ -68,7 +73,8 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
         assert len(set(mail.keys())) == len(mail.keys())
         text = mail.get_body(("plain",)).get_content()
         html = mail.get_body(("html",)).get_content()
-        assert squeezed(PASTED) in squeezed(text)
+        # The links are the only one without the agenda.
+        assert (squeezed(PASTED) in squeezed(text)) != mail["Subject"].startswith(begins[-1])
         assert "<b>left" not in html
         if mail["Subject"] == said:
             continue
@@ -82,4 +88,5 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
             if part.get_content_type() == "text/calendar"
         ]
         titles = {squeezed(str(each["SUMMARY"])) for file in calendars for each in file.events}
-        assert titles == {squeezed(title)}
+        has_calendar = not mail["Subject"].startswith(begins[1])
+        assert titles == ({squeezed(title)} if has_calendar else set())

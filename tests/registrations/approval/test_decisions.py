@@ -29,10 +29,11 @@ def test_approving_sends_the_links(someone, smtp, week):
     alice.refresh_from_db()
     assert (alice.approval, alice.is_admitted) == ("approved", True)
     assert alice.decided_at > before
-    assert queued(alice) == [("received", "dropped"), ("links", "sent")]
-    ((recipient, subject),) = read(smtp)
-    assert recipient == "alice@example.org"
-    assert subject.startswith(f"Your links for {week.name}, starting on Saturday, ")
+    assert queued(alice) == [("received", "dropped"), ("links", "sent"), ("schedule", "sent")]
+    recipients, subjects = zip(*read(smtp), strict=True)
+    assert recipients == ("alice@example.org",) * 2
+    assert subjects[0].startswith(f"Your Zoom links for {week.name}, ")
+    assert subjects[1].startswith(f"Detailed schedule for {week.name}, ")
 
 
 def test_declining_sends_nothing_and_keeps_the_seats(someone, smtp):
@@ -56,13 +57,14 @@ def test_approving_after_declining_gives_new_links_to_the_same_sessions(
     signup.decline(registrations=[alice])
     assert signup.approve(registrations=[alice]) == 1
     deliver()
-    first, second = (parts(each.message)[0] for each in smtp.messages)
+    texts = [parts(each.message)[0] for each in smtp.messages]
     again = Registration.objects.get()
     assert again.token != alice.token
-    assert f"/join/{alice.token}/opening/" in first
-    assert f"/join/{again.token}/opening/" in second
-    assert alice.token not in second
-    assert [kind for kind, state in queued(alice) if state == "sent"] == ["links", "links"]
+    assert [f"/join/{alice.token}/opening/" in text for text in texts[:2]] == [True, True]
+    assert [f"/join/{again.token}/opening/" in text for text in texts[2:]] == [True, True]
+    assert [alice.token in text for text in texts[2:]] == [False, False]
+    sent = [kind for kind, state in queued(alice) if state == "sent"]
+    assert sent == ["links", "schedule", "links", "schedule"]
 
 
 def test_quick_decline_and_approval_leave_one_links_email(someone, smtp):
@@ -70,7 +72,9 @@ def test_quick_decline_and_approval_leave_one_links_email(someone, smtp):
     signup.decline(registrations=[alice])
     signup.approve(registrations=[alice])
     deliver()
-    assert len(smtp.messages) == 1
+    assert [subject.partition(" for ")[0] for _to, subject in read(smtp)] == [
+        *("Your Zoom links", "Detailed schedule")
+    ]
 
 
 def test_decided_and_canceled_registrations_are_not_decided_again(someone):
@@ -189,8 +193,9 @@ def test_two_simultaneous_decisions_count_once(week, verb):
 def test_decisions_take_the_same_queries_for_3_people_as_for_30(week, django_assert_num_queries):
     for count in (3, 30):
         people = [sign_up(week, f"P{count}x{number} X") for number in range(count)]
-        # The people, the approval, their seats, earlier links emails, the emails; a savepoint.
-        with django_assert_num_queries(8):
+        # The people, the approval, their seats, earlier links emails, who gets the schedule, the
+        # emails; a savepoint.
+        with django_assert_num_queries(9):
             assert signup.approve(registrations=people) == count
         # The people, the decision, their spots, the sessions, the waitlists, their tokens, their
         # unsent emails; two savepoints.

@@ -42,7 +42,7 @@ def test_event_without_approval_admits_at_once(week):
     post(week)
     alice = Registration.objects.get()
     assert (alice.approval, alice.decided_at, alice.is_admitted) == ("approved", None, True)
-    assert queued(alice) == [("links", "waiting")]
+    assert queued(alice) == [("links", "waiting"), ("schedule", "waiting")]
 
 
 @pytest.mark.once
@@ -135,12 +135,13 @@ def test_links_are_resent_only_to_admitted_people(someone):
 
 
 @pytest.mark.parametrize(
-    ("approval", "expected"), [("pending", ["received"]), ("declined", []), ("approved", ["links"])]
+    ("approval", "expected"),
+    [("pending", ["received"]), ("declined", []), ("approved", ["links", "schedule"])],
 )
 def test_corrected_address_gets_the_confirmation(someone, approval, expected):
     alice = someone(approval)
     signup.correct_email(registration=alice, email="right@example.org")
-    waiting = alice.mails.filter(state="waiting").values_list("kind", flat=True)
+    waiting = alice.mails.filter(state="waiting").order_by("pk").values_list("kind", flat=True)
     assert list(waiting) == expected
     assert Registration.objects.get().token == alice.token
 

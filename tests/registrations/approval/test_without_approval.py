@@ -184,7 +184,7 @@ def test_late_approval_sends_the_links_and_no_earlier_notices(week, opening, som
         tasks.queue_due_mails()
         signup.approve(registrations=[alice])
         tasks.queue_due_mails()
-    assert [kind for kind, _state in queued(alice)] == ["received", "links"]
+    assert [kind for kind, _state in queued(alice)] == ["received", "links", "schedule"]
     with time_machine.travel(opening.starts_at + 48 * HOUR, tick=False):
         tasks.queue_due_mails()
-    assert [kind for kind, _state in queued(alice)][2:] == ["day"]
+    assert [kind for kind, _state in queued(alice)][3:] == ["day"]

@@ -80,8 +80,8 @@ def test_registering_saves_what_was_entered(client, week):
     assert list(registration.sessions.all()) == [first, second]
     assert list(registration.strategies.all()) == [track]
     assert registration.needs == ["asl"]
-    mail = OutgoingMail.objects.get()
-    assert (mail.kind, mail.registration, mail.state) == ("links", registration, "waiting")
+    mails = OutgoingMail.objects.filter(registration=registration, state="waiting")
+    assert [mail.kind for mail in mails.order_by("pk")] == ["links", "schedule"]
 
 
 def test_registered_page_names_the_address(client, week):
@@ -114,14 +114,15 @@ def test_registering_again_emails_the_links_at_most_once_in_ten_minutes(client, 
         with time_machine.travel(start + dt.timedelta(minutes=minutes), tick=False):
             post(client, week)
         OutgoingMail.objects.update(state="sent", sent_at=start)
-        assert OutgoingMail.objects.count() == mails
+        assert OutgoingMail.objects.filter(kind="links").count() == mails
+    assert OutgoingMail.objects.filter(kind="schedule").count() == 1
 
 
 def test_registering_again_adds_no_email_while_the_first_is_waiting(client, week):
     post(client, week)
     with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
         post(client, week)
-    assert OutgoingMail.objects.count() == 1
+    assert sorted(OutgoingMail.objects.values_list("kind", flat=True)) == ["links", "schedule"]
 
 
 def test_registering_again_after_a_failed_email_sends_another(client, week):
@@ -250,8 +251,8 @@ def test_registering_takes_the_same_queries_however_many_are_registered(
     fields = filled_form(week, strategies=[week.tracks.first().pk])
     # Event, sessions, questions, strategies; two transactions' two each; the mailbox's limit; the
     # registration and the look whether it is ours; seats and their transaction's two, strategies,
-    # the time, outbox.
-    with django_assert_num_queries(13):
+    # who gets the schedule, the time, outbox.
+    with django_assert_num_queries(14):
         client.post(f"/{week.slug}/register/", fields)
 
 

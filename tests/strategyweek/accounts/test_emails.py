@@ -57,8 +57,8 @@ def test_account_emails_and_others_are_sent_in_one_run(week, mailoutbox):
     queue()
     delivery.deliver_due(writer.writer_for)
     assert sorted(mail.subject.partition(",")[0] for mail in mailoutbox) == [
+        "Your Zoom links for Drop LWOP Strategy Week",
         "Your code",
-        "Your links for Drop LWOP Strategy Week",
     ]
 
 
