@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import zoneinfo
 
 from django import template
@@ -70,6 +71,14 @@ def hours(session: Session | Revision | SessionSnapshot, zone: zoneinfo.ZoneInfo
         end = f"{end} ({date_format(ends, 'l')})"
     values = {"start": clock(starts, zone), "end": end, "zone": time_label(starts, zone)}
     return _("%(start)s to %(end)s %(zone)s") % values
+
+
+@register.simple_tag
+def day_text() -> str:
+    """For times.js: {weekday}, {month} {day}"""
+    names = {"l": "{weekday}", "F": "{month}", "j": "{day}"}
+    # A backslash makes a letter stand for itself.
+    return re.sub(r"\\(.)|[lFj]", lambda found: found[1] or names[found[0]], _("l, F j"))
 
 
 @register.simple_tag

@@ -29,7 +29,7 @@ from registrations.formatting import moment
 from registrations.mail.announcements import SendingProgress
 from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
-from registrations.us_states import US_STATES
+from registrations.us_states import us_state_choices
 
 Audience = Announcement.Audience
 
@@ -53,7 +53,7 @@ class AnnouncementForm(forms.ModelForm):
             fields[name].widget = forms.Select(
                 choices=[("", _("Any")), *((each.pk, str(each)) for each in rows)]
             )
-        fields["us_state"].choices = [("", _("Any")), *US_STATES]
+        fields["us_state"].choices = [("", _("Any")), *us_state_choices()]
         validate = partial(validation.validate_text, kind=MailKind.ANNOUNCEMENT)
         fields["subject"].validators += [validation.validate_line, validate]
         fields["body"].validators += [validate, validation.validate_markdown]
