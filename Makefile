@@ -53,12 +53,12 @@ bench: .venv/.dev ## Measure performance under load.
 messages: .venv/.dev ## Collect the texts to translate, and compile the translations in locale/.
 	@$(BIN)/python -m tests.messages
 
-screenshots: .venv/.dev ## Take the screenshots in docs/.
+screenshots: .venv/.dev ## Take pictures of all pages and emails, and those in docs/.
 	@$(BIN)/python -m tests.install
-	@$(BIN)/python -m tests.screenshots
+	@$(BIN)/python -m pytest -q -s --embedded tests/screenshots.py
 
 clean: ## Remove everything that can be rebuilt. Keeps your data in var/.
-	rm -rf .venv .*_cache .hypothesis staticfiles
+	rm -rf .venv .*_cache .hypothesis staticfiles screenshots
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -14,7 +14,7 @@ from events.models import Event, Session, Track
 from events.timezones import offered_time_zones
 from registrations import questions
 from registrations.models import Registration, Seat, need_choices
-from registrations.us_states import US_STATES
+from registrations.us_states import us_state_choices
 from registrations.validators import strip_invisible
 
 EMAIL_WIDGET = forms.EmailInput(
@@ -145,7 +145,7 @@ class RegistrationForm(forms.ModelForm):
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
-        fields["us_state"].choices = [("", _("Choose a state")), *US_STATES]
+        fields["us_state"].choices = [("", _("Choose a state")), *us_state_choices()]
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [
             (each.pk, languages.marked(each, "name")) for each in self._strategies

@@ -40,6 +40,7 @@ class MailTexts(NamedTuple):
 
 BASIC = ("name", "event", "host")
 ABOUT_SESSION = (*BASIC, "session", "when")
+ABOUT_SESSIONS = (*BASIC, "dates", "when")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class KindSpec:
     placeholders: tuple[str, ...] = BASIC
     priority: MailPriority = MailPriority.NORMAL
     shows: Shows = Shows.NONE
+    # It also shows their agenda.
+    shows_agenda: bool = False
     # It has the join links of all the person's sessions, or of the one that it's about.
     carries_links: bool = False
     # It has calendar entries of the sessions that it shows.
@@ -101,13 +104,13 @@ class MailKind(StrEnum):
     )
     LINKS = KindSpec(
         "links",
-        _("Links and schedule"),
-        _("Your links for {event}, starting {when}"),
+        _("Links"),
+        _("Your Zoom links for {event}, {dates}"),
         _(
             "You're registered for {event}. Here are your sessions, each with your personal link "
             "to join."
         ),
-        placeholders=(*BASIC, "when"),
+        placeholders=ABOUT_SESSIONS,
         priority=MailPriority.URGENT,
         shows=Shows.ALL,
         carries_links=True,
@@ -122,6 +125,7 @@ class MailKind(StrEnum):
         placeholders=ABOUT_SESSION,
         priority=MailPriority.URGENT,
         shows=Shows.ITS_SESSION,
+        shows_agenda=True,
         carries_links=True,
         has_calendar=True,
         waits_for_edits=True,
@@ -136,6 +140,7 @@ class MailKind(StrEnum):
         ),
         placeholders=ABOUT_SESSION,
         shows=Shows.ITS_SESSION,
+        shows_agenda=True,
         carries_links=True,
         has_calendar=True,
         waits_for_edits=True,
@@ -173,9 +178,9 @@ class MailKind(StrEnum):
     HOUR = KindSpec(
         "hour",
         _("Reminder shortly before"),
-        _("Starting soon: {event}, {when}"),
+        _("Starting soon: {session} {when}"),
         _("Your next session is {when}. Your personal link is below."),
-        placeholders=(*BASIC, "when"),
+        placeholders=ABOUT_SESSION,
         shows=Shows.ALL,
         carries_links=True,
         preview_at="hour_reminder_at",
@@ -183,9 +188,9 @@ class MailKind(StrEnum):
     DAY = KindSpec(
         "day",
         _("Reminder the day before"),
-        _("Reminder: {event}, {when}"),
+        _("Reminder: {session} {when}"),
         _("A reminder: your next session is {when}. Your personal link is below."),
-        placeholders=(*BASIC, "when"),
+        placeholders=ABOUT_SESSION,
         shows=Shows.ALL,
         carries_links=True,
         preview_at="day_reminder_at",
@@ -193,13 +198,26 @@ class MailKind(StrEnum):
     SCHEDULE = KindSpec(
         "schedule",
         _("Detailed schedule"),
-        _("Schedule update for {event}, starting {when}"),
+        _("Detailed schedule for {event}, {dates}"),
+        _("Here's the detailed schedule of your sessions, with everything we know so far."),
+        placeholders=ABOUT_SESSIONS,
+        shows=Shows.ALL,
+        shows_agenda=True,
+        carries_links=True,
+        waits_for_edits=True,
+        superseded_by_links=True,
+    )
+    SCHEDULE_UPDATE = KindSpec(
+        "schedule_update",
+        _("Schedule update"),
+        _("Schedule update for {event}, {dates}"),
         _(
             "There's news in the detailed schedule. Here are your sessions, with everything we "
             "know so far. Your personal links stay the same."
         ),
-        placeholders=(*BASIC, "when"),
+        placeholders=ABOUT_SESSIONS,
         shows=Shows.ALL,
+        shows_agenda=True,
         carries_links=True,
         has_calendar=True,
         waits_for_edits=True,
@@ -217,9 +235,9 @@ class MailKind(StrEnum):
     ACCESS = KindSpec(
         "access",
         _("Arrangements confirmed"),
-        _("What we've arranged for you at {event}, starting {when}"),
+        _("What we've arranged for you at {event}, {dates}"),
         _("You told us what would help you take part. Here's what we've arranged for you:"),
-        placeholders=(*BASIC, "when"),
+        placeholders=ABOUT_SESSIONS,
         shows=Shows.ALL,
         waits_for_edits=True,
     )

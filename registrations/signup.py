@@ -14,7 +14,15 @@ from events.models import Event, Session, Track
 from events.timezones import all_time_zones
 from registrations import access_needs, questions, seats
 from registrations.mail import enqueue
-from registrations.models import OutgoingMail, PersonalLink, Question, Registration, Seat, new_token
+from registrations.models import (
+    OutgoingMail,
+    PersonalLink,
+    Question,
+    Registration,
+    Seat,
+    SeatQuerySet,
+    new_token,
+)
 from registrations.models.access_needs import need_choices
 from registrations.outbox import mail_queue
 from registrations.validators import email_key
@@ -69,7 +77,8 @@ def register(
     questions.save_answers(registration=registration, answers=answers or {})
     if registration.needs or registration.needs_other:
         access_needs.update(registration=registration)
-    enqueue.queue_confirmation(CONFIRMATIONS[approval], [registration])
+    new_seats = Seat.objects.filter(registration=registration)
+    enqueue.queue_confirmation(CONFIRMATIONS[approval], [registration], new_seats=new_seats)
     return registration
 
 
@@ -112,7 +121,7 @@ def approve(*, registrations: Iterable[Registration]) -> int:
     approved_seats = Seat.objects.filter(registration__in=ids)
     seated_at = Case(When(state=Seat.State.SEATED, then=Value(now)), default=F("seated_at"))
     approved_seats.update(notified_revision=_newest_revision(), seated_at=seated_at)
-    _queue_confirmation(Approval.APPROVED, people)
+    _queue_confirmation(Approval.APPROVED, people, new_seats=approved_seats)
     return len(people)
 
 
@@ -219,20 +228,36 @@ def _recent(kind: OutgoingMail.Kind) -> QuerySet[OutgoingMail]:
     return mails.exclude(state=OutgoingMail.State.FAILED)
 
 
-def _send_new_confirmation(people: list[Registration]) -> None:
-    """Queue people's confirmations as of now, replacing unsent ones."""
+def _send_new_confirmation(
+    people: list[Registration], *, new_seats: SeatQuerySet | None = None
+) -> None:
+    """Queue people's confirmations as of now, replacing unsent ones.
+
+    So is an unsent schedule, if there are new seats that it should show.
+    """
+    if new_seats is not None:
+        schedules = OutgoingMail.objects.filter(
+            registration__in=people,
+            kind=OutgoingMail.Kind.SCHEDULE,
+            state=OutgoingMail.State.WAITING,
+        )
+        replaced = list(schedules.values_list("registration", flat=True))
+        _drop_unsent(schedules)
+        new_seats |= Seat.objects.filter(registration__in=replaced)
     for approval, kind in CONFIRMATIONS.items():
         matching = [registration for registration in people if registration.approval == approval]
         _drop_unsent(OutgoingMail.objects.filter(registration__in=matching, kind=kind))
-        _queue_confirmation(approval, matching)
+        _queue_confirmation(approval, matching, new_seats=new_seats)
 
 
-def _queue_confirmation(approval: str, people: list[Registration]) -> None:
+def _queue_confirmation(
+    approval: str, people: list[Registration], *, new_seats: SeatQuerySet | None = None
+) -> None:
     if people:
         kind = CONFIRMATIONS[approval]
         earlier = OutgoingMail.objects.filter(registration__in=people, kind=kind)
         before = Counter(earlier.values_list("registration_id", flat=True))
-        enqueue.queue_confirmation(kind, people, before=before)
+        enqueue.queue_confirmation(kind, people, before=before, new_seats=new_seats)
 
 
 def _drop_unsent(mails: QuerySet[OutgoingMail]) -> None:
@@ -270,7 +295,8 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     given_back = seats.give_back(registration=registration)
     # The new mailbox gets no notices about changes of what it never saw.
     registration.seats.update(notified_revision=_newest_revision())
-    _queue_confirmation(registration.approval, [registration])
+    new_seats = Seat.objects.filter(registration=registration)
+    _queue_confirmation(registration.approval, [registration], new_seats=new_seats)
     return given_back
 
 
@@ -312,18 +338,20 @@ def change(
     registration.save(update_fields=list(details))
     if strategies is not None:
         registration.strategies.set(strategies)
-    has_changed_sessions = _change_sessions(registration, list(offered), sessions)
+    removed, added = _change_sessions(registration, list(offered), sessions)
     questions.save_answers(registration=registration, answers=answers or {})
     questions.delete_inapplicable(registration=registration)
     access_needs.update(registration=registration)
-    if has_changed_sessions:
-        _send_new_confirmation([registration])
-    return has_changed_sessions
+    if removed or added:
+        new_seats = Seat.objects.filter(registration=registration, session__in=added)
+        _send_new_confirmation([registration], new_seats=new_seats if added else None)
+    return bool(removed or added)
 
 
 def _change_sessions(
     registration: Registration, offered: list[Session], sessions: Iterable[Session]
-) -> bool:
+) -> tuple[list[Seat], list[Session]]:
+    """Returns the seats that were removed, and the sessions that were added."""
     chosen = {session.pk: session for session in sessions}
     offered_seats = registration.seats.filter(session__in=offered).select_related("session")
     had = {seat.session_id: seat for seat in offered_seats}
@@ -332,7 +360,7 @@ def _change_sessions(
         seats.release(seats=removed)
     added = [session for pk, session in chosen.items() if pk not in had]
     seats.assign(registration=registration, sessions=added)
-    return bool(removed or added)
+    return removed, added
 
 
 @transaction.atomic
@@ -379,7 +407,7 @@ def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
             found.save(update_fields=changed)
     except IntegrityError as error:
         raise AddressTaken from error
-    _send_new_confirmation([found])
+    _send_new_confirmation([found], new_seats=Seat.objects.filter(registration=found))
     return True
 
 

@@ -8,6 +8,7 @@ urlpatterns = [
     path("me/", find.my_weeks, name="my_weeks"),
     path("me/<slug:token>/", my_page.me, name="me"),
     path("me/<slug:token>/visit/", my_page.visit, name="visit"),
+    path("me/<slug:token>/schedule/", my_page.my_schedule, name="my_schedule"),
     path("me/<slug:token>/calendar.ics", my_page.my_calendar, name="my_calendar"),
     path("me/<slug:token>/change/", my_page.change, name="change"),
     path("me/<slug:token>/language/", my_page.switch_language, name="switch_language"),

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from events.search import search_key
+
 US_STATES: list[tuple[str, Any]] = [
     ("AL", _("Alabama")),
     ("AK", _("Alaska")),
@@ -62,3 +64,8 @@ US_STATES: list[tuple[str, Any]] = [
     ("MP", _("Northern Mariana Islands")),
     ("VI", _("U.S. Virgin Islands")),
 ]
+
+
+def us_state_choices() -> list[tuple[str, Any]]:
+    """Choices for a form, in the order of their names in the current language."""
+    return sorted(US_STATES, key=lambda state: search_key(str(state[1])))

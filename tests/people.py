@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -72,12 +73,21 @@ def with_links(event: Event) -> Event:
     return event
 
 
-def sign_up(event: Event, name: str = "Alice Adams", **details: Any) -> Registration:
-    """Register someone for every session, as the form would."""
+def sign_up(
+    event: Event, name: str = "Alice Adams", *, with_schedule: bool = False, **details: Any
+) -> Registration:
+    """Register someone for every session, as the form would.
+
+    Without `with_schedule` they only get their links: most tests are about one email per person.
+    """
     details.setdefault("email", f"{name.split()[0].lower()}@example.org")
     details.setdefault("time_zone", "America/New_York")
     details.setdefault("sessions", list(event.sessions.all()))
-    return signup.register(event=event, name=name, **details)
+    with transaction.atomic():
+        person = signup.register(event=event, name=name, **details)
+        if not with_schedule:
+            person.mails.filter(kind="schedule").delete()
+    return person
 
 
 def filled_form(event: Event, **changes: Any) -> dict[str, Any]:

@@ -1,127 +1,120 @@
-"""Pictures for the README, taken of the running product: `make screenshots`."""
+"""Pictures of every page in every state, and of every email: `make screenshots`.
 
-import os
-import re
-import sys
-import time
-from pathlib import Path
+They go to screenshots/, with an index.html of thumbnails. Those that the documents show also go to
+docs/screenshots/. Pytest runs this file, with the database, server and browser that tests have.
+"""
 
+import shutil
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+from django.utils import translation
+from django.utils.html import format_html, format_html_join
 from playwright.sync_api import Browser, Page
 
-from tests.browser import DESK, PHONE, launched
-from tests.services.environment import embedded
-from tests.services.process import BASE_DIR, Process, eventually, free_port
+from registrations.mail import kinds, previews
+from registrations.mail_kinds import MailKind
+from tests.browser import DESK, PHONE
+from tests.page_states import ERROR_URLS, Tour
+from tests.public_urls import more_urls
+from tests.services.process import BASE_DIR
 
-FOLDER = BASE_DIR / "docs" / "screenshots"
-LINK = "https://zoom.us/j/81234567890?pwd=only-for-the-picture"
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1800)]
+
+FOLDER = BASE_DIR / "screenshots"
+DEVICES = {
+    "phone": {**PHONE, "viewport": {"width": 375, "height": 812}},
+    "desk": {**DESK, "viewport": {"width": 1366, "height": 900}},
+}
+LANGUAGES = ("en", "es")
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# Which pictures the documents show: only what is in the window, in English.
+DOCUMENTS = {
+    "event-desk-light": "event-desk-light",
+    "event-desk-dark": "event-desk-dark",
+    "event-phone-light": "event-phone",
+    "register-phone-light": "register-phone",
+    "registered-phone-light": "registered-phone",
+    "email-links-phone-light": "mail-phone",
+    "join-soon-phone-light": "waiting-phone",
+    "own-phone-light": "me-phone",
+    "admin-sessions-desk-light": "admin-sessions",
+    "admin-announcement-review-desk-light": "admin-announcement",
+}
 
 
-class Site:
-    """The embedded product, with a week whose Zoom links are pasted in."""
+def emails(browser: Browser, event, language: str, **options) -> Iterator[tuple[str, Page]]:
+    """Each kind of email to a made-up person, in the browser."""
+    page = browser.new_page(reduced_motion="reduce", **options)
+    with translation.override(language):
+        htmls = {f"email-{kind}": previews.sample(kind, event) for kind in kinds.COMPOSERS}
+        htmls["email-links-waitlist"] = previews.sample(MailKind.LINKS, event, on_waitlist=True)
+    for name, email in htmls.items():
+        page.set_content(str(email.alternatives[0][0]))
+        yield name, page
+    page.close()
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        port = free_port()
-        self.url = f"http://localhost:{port}"
-        log = Path(environment["VAR_DIR"]) / "run.log"
-        self.process = Process(
-            *(sys.executable, "manage.py", "run"),
-            log=log,
-            environment={**environment, "PORT": str(port), "DEBUG": "true"},
+
+def shoot(page: Page, name: str, device: str, language: str) -> None:
+    """Take the whole page in both color schemes."""
+    # Frames are only drawn once they have been in view.
+    for frame in page.locator("iframe").all():
+        frame.scroll_into_view_if_needed()
+        page.wait_for_timeout(100)
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        file = f"{name}-{device}-{scheme}"
+        shown: dict[str, Any] = {"animations": "disabled", "caret": "initial"}
+        if language == "en" and file in DOCUMENTS:
+            path = BASE_DIR / "docs" / "screenshots" / f"{DOCUMENTS[file]}.png"
+            page.screenshot(path=path, **shown)
+        page.screenshot(
+            path=FOLDER / language / f"{file}.png", full_page=True, scale="css", **shown
         )
-        self.process.ready_when(lambda: "mailbox   " in self.process.log, 60)
-        found = re.search(r"password: (\S+)", self.process.log)
-        assert found
-        self.password = found[1]
-
-    def page(self, browser: Browser, **options) -> Page:
-        options = {**DESK, "timezone_id": "America/New_York", "base_url": self.url, **options}
-        return browser.new_page(**options)
+    page.emulate_media(color_scheme="light")
 
 
-def sign_in(page: Page, password: str) -> None:
-    page.goto("/admin/")
-    page.locator("input[name=login]").fill("organizer")
-    page.locator("input[name=password]").fill(password)
-    page.locator("form button[type=submit]").first.click()
-    page.wait_for_url("**/admin/")
-
-
-def paste_links(page: Page) -> None:
-    """As an organizer does, session by session."""
-    page.goto("/admin/events/session/")
-    links = page.locator("#result_list tbody th a").evaluate_all("links => links.map(a => a.href)")
-    # The last stays without, so that the warning is in the picture.
-    for number, link in enumerate(links[:-1]):
-        page.goto(link)
-        page.locator("#id_meeting-0-join_url").fill(LINK)
-        page.locator("#id_meeting-0-meeting_id").fill(f"812 3456 789{number}")
-        page.locator("#id_meeting-0-passcode").fill("week2021")
-        page.locator("#id_meeting-0-dial_in").fill("+1 669 900 6833 (San Jose)")
-        page.locator("input[name=_save]").first.click()
-
-
-def register(page: Page) -> None:
-    page.goto("/")
-    page.get_by_role("link", name=re.compile("Register")).first.click()
-    page.locator("input[name=name]").fill("María José Ortega")
-    page.locator("input[name=email]").fill("maria@example.org")
-    shoot(page, "register-phone")
-    page.get_by_role("button", name=re.compile("Register")).click()
-    shoot(page, "registered-phone")
-
-
-def shoot(page: Page, name: str, *, whole: bool = False) -> None:
-    page.screenshot(path=FOLDER / f"{name}.png", full_page=whole)
-    print(f"{name}.png")
-
-
-def main() -> None:
-    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with embedded() as environment, launched() as browser:
-        site = Site(environment)
-        try:
-            take_all(site, browser)
-        finally:
-            site.process.stop()
-
-
-def take_all(site: Site, browser: Browser) -> None:
-    admin = site.page(browser)
-    sign_in(admin, site.password)
-    paste_links(admin)
-    phone = site.page(browser, **PHONE)
-    register(phone)
-    # Visitors' pages may be some seconds old.
-    time.sleep(6)
-    for scheme in ("light", "dark"):
-        page = site.page(browser, color_scheme=scheme)
-        page.goto("/")
-        shoot(page, f"event-desk-{scheme}")
-    phone.goto("/")
-    shoot(phone, "event-phone")
-
-    mails = site.page(browser)
-    eventually(lambda: mails.goto("/mailbox/") and mails.get_by_text("maria@").count(), "the mail")
-    letter = mails.locator("a[href^='/mailbox/1']").first.get_attribute("href")
-    phone.goto(f"{letter}html/")
-    shoot(phone, "mail-phone")
-    join = phone.locator("a[href*='/join/']").first.get_attribute("href")
-    phone.goto(str(join))
-    shoot(phone, "waiting-phone")
-    phone.goto(re.sub(r"/join/([^/]+)/.*", r"/me/\1/", str(join)))
-    shoot(phone, "me-phone")
-    admin.goto("/admin/events/session/")
-    shoot(admin, "admin-sessions")
-    admin.goto("/admin/registrations/announcement/add/")
-    admin.locator("input[name=subject]").fill("What to bring on Saturday")
-    admin.locator("textarea[name=body]").fill(
-        "Dear {name},\n\n**one thing to prepare**: think of the person you are here for.\n\n"
-        "- Bring a photo, if you like.\n- Come some minutes early, to try your sound."
+def write_index(names: list[str]) -> None:
+    """A page with a row of thumbnails for each state."""
+    files = [f"{{}}-{device}-{scheme}.png" for device in DEVICES for scheme in SCHEMES]
+    rows = format_html_join(
+        "\n",
+        "<h2>{}</h2><p>{}</p>",
+        (
+            (
+                name,
+                format_html_join(
+                    " ",
+                    '<a href="{0}"><img src="{0}" alt="{0}" loading="lazy"></a>',
+                    ((f"{each}/{file.format(name)}",) for file in files for each in LANGUAGES),
+                ),
+            )
+            for name in names
+        ),
     )
-    admin.locator("input[type=submit]").first.click()
-    shoot(admin, "admin-announcement", whole=True)
+    style = (
+        "body { background: #777; font: 1rem sans-serif }"
+        "p { display: flex; gap: 0.5rem; overflow: auto }"
+        "img { width: 220px; height: 480px; object-fit: cover; object-position: top }"
+    )
+    page = "<!doctype html><meta charset=utf-8><title>Screenshots</title><style>{}</style>{}"
+    (FOLDER / "index.html").write_text(format_html(page, style, rows))
 
 
-if __name__ == "__main__":
-    main()
+def test_take_screenshots(browser, live_server, week):
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    names: dict[str, None] = {}
+    with pytest.MonkeyPatch.context() as patch, more_urls(patch, "urls_with_errors", ERROR_URLS):
+        tour = Tour(browser, live_server.url, week)
+        for device, options in DEVICES.items():
+            for language in LANGUAGES:
+                print(language, device, flush=True)
+                for state, page in tour.pages(language, **options):
+                    shoot(page, state.name, device, language)
+                    names[state.name] = None
+                for name, page in emails(browser, week, language, **options):
+                    shoot(page, name, device, language)
+                    names[name] = None
+    write_index([*names])
+    print(f"{FOLDER / 'index.html'}: {len(names)} pages and emails")

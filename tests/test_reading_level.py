@@ -50,7 +50,7 @@ def test_public_pages_are_easy_to_read(client, week, name):
     assert_easy(client.get(reverse(name, args=[week.slug])))
 
 
-@pytest.mark.parametrize("name", ["me", "change", "cancel", "renew", "erase"])
+@pytest.mark.parametrize("name", ["me", "my_schedule", "change", "cancel", "renew", "erase"])
 def test_own_pages_are_easy_to_read(client, week, name):
     assert_easy(client.get(reverse(name, args=[sign_up(week).token])))
 

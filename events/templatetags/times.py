@@ -2,12 +2,13 @@
 
 import datetime as dt
 import json
+import re
 import zoneinfo
 
 from django import template
 from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import gettext_noop, ngettext, pgettext
 
 from events.models import Revision, Session, SessionSnapshot
 from events.timezones import (
@@ -36,6 +37,24 @@ def day(moment: dt.datetime, zone: dt.tzinfo) -> str:
     return date_format(moment.astimezone(zone), _("l, F j"))
 
 
+def dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
+    """Oct 16–23, or Oct 30–Nov 6, or Oct 16"""
+    first, last = first.astimezone(zone), last.astimezone(zone)
+    # Translators: the date Oct 16, in the letters of Django's `date` filter.
+    whole = _("M j")
+    if first.date() == last.date():
+        return date_format(first, whole)
+    begins = ends = whole
+    if (first.year, first.month) == (last.year, last.month):
+        # Translators: Oct 16 in the dates Oct 16–23, in the letters of Django's `date` filter.
+        begins = pgettext("first day of several in a month", "M j")
+        # Translators: 23 in the dates Oct 16–23, in the letters of Django's `date` filter.
+        ends = pgettext("last day of several in a month", "j")
+    values = {"first": date_format(first, begins), "last": date_format(last, ends)}
+    # Translators: days, like Oct 16–23.
+    return _("%(first)s–%(last)s") % values
+
+
 @register.filter
 def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
     """9:00 AM"""
@@ -52,6 +71,14 @@ def hours(session: Session | Revision | SessionSnapshot, zone: zoneinfo.ZoneInfo
         end = f"{end} ({date_format(ends, 'l')})"
     values = {"start": clock(starts, zone), "end": end, "zone": time_label(starts, zone)}
     return _("%(start)s to %(end)s %(zone)s") % values
+
+
+@register.simple_tag
+def day_text() -> str:
+    """For times.js: {weekday}, {month} {day}"""
+    names = {"l": "{weekday}", "F": "{month}", "j": "{day}"}
+    # A backslash makes a letter stand for itself.
+    return re.sub(r"\\(.)|[lFj]", lambda found: found[1] or names[found[0]], _("l, F j"))
 
 
 @register.simple_tag

@@ -40,7 +40,7 @@ from registrations.formatting import moment
 from registrations.mail.announcements import SendingProgress
 from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
-from registrations.us_states import US_STATES
+from registrations.us_states import us_state_choices
 
 Audience = Announcement.Audience
 
@@ -64,7 +64,7 @@ class AnnouncementForm(TextsForm):
             fields[name].widget = forms.Select(
                 choices=[("", _("Any")), *((each.pk, str(each)) for each in rows)]
             )
-        fields["us_state"].choices = [("", _("Any")), *US_STATES]
+        fields["us_state"].choices = [("", _("Any")), *us_state_choices()]
         validate = partial(validation.validate_text, kind=MailKind.ANNOUNCEMENT)
         for name in columns("subject"):
             fields[name].validators += [validation.validate_line, validate]

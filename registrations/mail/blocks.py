@@ -23,7 +23,7 @@ from registrations.models.registration import join_url
 T = TypeVar("T")
 
 # What separates the blocks of two sessions, if anything.
-SEPARATORS = {"full.txt": f"\n{'-' * 72}\n", "ticket.txt": "\n", "past.txt": "\n"}
+SEPARATORS = {"with_agenda.txt": f"\n{'-' * 72}\n", "with_link.txt": "\n", "recording.txt": "\n"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BlockRenderer:
         self._keyed: dict[tuple[int, str], Keyed[Session]] = {}
 
     def sessions(self, form: str, sessions: Iterable[Session], zone: zoneinfo.ZoneInfo) -> str:
-        """The sessions' blocks. The form is a template of mails/session/, such as full.html."""
+        """The sessions' blocks. The form is a template of mails/session/, like compact.html."""
         language = get_language()
         blocks = (_session_block(form, self._with_key(each, language), zone) for each in sessions)
         return SEPARATORS.get(form, "").join(blocks)

@@ -20,6 +20,7 @@ from registrations.outbox import mail_queue
 NOTICES = (MailKind.CHANGED, MailKind.CANCELED)
 SHOW_ALL = [kind for kind in MailKind if kind.spec.shows == Shows.ALL]
 SHOW_THEIR_SESSION = [kind for kind in MailKind if kind.spec.shows == Shows.ITS_SESSION]
+SHOW_AGENDA = [kind for kind in MailKind if kind.spec.shows_agenda]
 # Edits of a session that starts this soon don't have to settle.
 STARTS_SOON = dt.timedelta(hours=3)
 # How long an edit may take to be committed, after `replaced_at` was read from the clock.
@@ -105,16 +106,28 @@ def is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
 
 
 class EarlierRevision(NamedTuple):
-    """A revision that was replaced, and which seats may have been shown it by an email."""
+    """A revision that was replaced, and which seats may have been shown it by an email.
+
+    `agenda_shown`: by one that has the agenda, too.
+    """
 
     revision: Revision
     shown: Q
+    agenda_shown: Q
 
     @property
     def known_to(self) -> Q:
         """Seats whose people were notified of this revision, or have seen it since."""
+        return self._known_to(self.shown)
+
+    @property
+    def agenda_known_to(self) -> Q:
+        """Seats whose people were notified of this revision, or have seen its agenda since."""
+        return self._known_to(self.agenda_shown)
+
+    def _known_to(self, shown: Q) -> Q:
         number = self.revision.number
-        return Q(notified_revision=number) | Q(notified_revision__lt=number) & self.shown
+        return Q(notified_revision=number) | Q(notified_revision__lt=number) & shown
 
 
 def earlier_revisions(session: Session) -> list[EarlierRevision]:
@@ -127,15 +140,16 @@ def earlier_revisions(session: Session) -> list[EarlierRevision]:
     revisions = list(session.revisions.filter(number__gte=oldest - 1))
     since = [session.created_at, *(each.replaced_at for each in revisions)]
     return [
-        EarlierRevision(each, _shown_between(session, began, each.replaced_at))
+        EarlierRevision(each, *_shown_between(session, began, each.replaced_at))
         for each, began in zip(revisions, since, strict=False)
         if each.number >= oldest
     ][::-1]
 
 
-def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> Q:
+def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> tuple[Q, Q]:
     """Seats whose people may have been shown the session as it was between these times.
 
+    Returns those, and those who may have been shown its agenda.
     Their email was claimed before and sent after. One that was not sent may still have arrived
     while it is claimed: its lease ends at `due_at`.
     """
@@ -144,7 +158,11 @@ def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> 
         Q(kind__in=SHOW_ALL) | Q(kind__in=SHOW_THEIR_SESSION, session=session),
         claimed_at__lt=until + COMMIT_MARGIN,
     )
-    return Q(registration__in=mails.values("registration"))
+    with_agenda = mails.filter(kind__in=SHOW_AGENDA)
+    return (
+        Q(registration__in=mails.values("registration")),
+        Q(registration__in=with_agenda.values("registration")),
+    )
 
 
 def _with_differences(
@@ -159,11 +177,12 @@ def _with_differences(
     changed = [
         each for each in history if is_change(visible_snapshot(each.revision, state), current)
     ]
-    news = [
-        each
-        for each in history
-        if is_schedule_update(visible_snapshot(each.revision, state), current)
-    ]
+    news = []
+    for each in history:
+        before = visible_snapshot(each.revision, state)
+        if is_schedule_update(before, current):
+            is_about_joining = before.joining != current.joining
+            news.append(each.known_to if is_about_joining else each.agenda_known_to)
     changed_from = Case(
         *(When(each.known_to, then=Value(each.revision.number)) for each in changed),
         default=None,
@@ -171,7 +190,7 @@ def _with_differences(
     )
     has_news = Case(
         When(changed_from__isnull=False, then=False),
-        *(When(each.known_to, then=True) for each in news),
+        *(When(known, then=True) for known in news),
         default=False,
         output_field=BooleanField(),
     )
@@ -217,11 +236,20 @@ def _queue_notice(
 
 
 def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
-    """Queue one email per person, however many of their sessions have news."""
+    """Queue one email per person, however many of their sessions have news.
+
+    Whose first schedule hasn't been sent yet needs none: that one will show it.
+    """
+    first = OutgoingMail.objects.filter(
+        ~Q(claimed_at__isnull=False, due_at__gt=Now()),
+        kind=MailKind.SCHEDULE,
+        state=OutgoingMail.State.WAITING,
+    )
+    people = people_in(seats).exclude(pk__in=first.values("registration"))
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
-    key = f"{MailKind.SCHEDULE}/{event.pk}/{stamp}"[:150]
-    mail_queue.queue_all(people_in(seats), key=key, kind=MailKind.SCHEDULE)
+    key = f"{MailKind.SCHEDULE_UPDATE}/{event.pk}/{stamp}"[:150]
+    mail_queue.queue_all(people, key=key, kind=MailKind.SCHEDULE_UPDATE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
 

@@ -19,7 +19,7 @@ from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
 from events.palette import COLORS, DARK_COLORS
-from events.templatetags.times import clock, day
+from events.templatetags.times import clock, dates, day
 from events.timezones import time_label
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
@@ -77,6 +77,7 @@ class Composer:
         variables: Mapping[str, Any] | None = None,
         special_texts: MailTexts | None = None,
         starts_at: dt.datetime | None = None,
+        about: Sequence[Session] = (),
         calendar: tuple[bytes, str] = (b"", ""),
         headers: Mapping[str, str] | None = None,
     ) -> MergeTemplate:
@@ -84,10 +85,12 @@ class Composer:
 
         `sessions` says which ones are shown in which form: mails/session/<form>.txt and .html
         show one, and the templates place all of a form by its name. `starts_at` is what texts
-        call {when}: by default, the start of the email's session. `calendar` includes its method.
+        call {when}: by default, the start of the email's session. `about` are the sessions of which
+        they give the {dates}: by default, all that are shown. `calendar` includes its method.
         """
         event, forms = context.event, tuple(form for form, shown in sessions.items() if shown)
         content, method = calendar
+        shown = [each for form in forms for each in sessions[form]]
         blocks = {
             sessions_field(form, extension): self.blocks.sessions(
                 f"{form}.{extension}", sessions[form], context.zone
@@ -100,19 +103,22 @@ class Composer:
             context.kind,
             _with_key(event),
             context.zone,
-            self._texts(context, special_texts, starts_at),
+            self._texts(context, special_texts, starts_at, about or shown),
             tuple((variables or {}).items()),
             forms,
             languages.other_languages(html),
             method,
             tuple((headers or {}).items()),
         )
-        shown = [each.pk for form in forms for each in sessions[form]]
-        zoom_link_sessions = shown if event.has_personal_links else []
+        zoom_link_sessions = [each.pk for each in shown] if event.has_personal_links else []
         return template.with_blocks(blocks, calendar=content, zoom_link_sessions=zoom_link_sessions)
 
     def _texts(
-        self, context: MailContext, special: MailTexts | None, starts_at: dt.datetime | None
+        self,
+        context: MailContext,
+        special: MailTexts | None,
+        starts_at: dt.datetime | None,
+        about: Sequence[Session],
     ) -> tuple[str, str, str]:
         """Subject and opening, the organizers' own or the default, with placeholders filled.
 
@@ -129,6 +135,7 @@ class Composer:
             "event": event.name,
             "host": event.host,
             "session": title,
+            "dates": _dates(about, context.zone),
             "when": self._when(starts_at, context) if starts_at else "",
         }
         # The end of a long subject, which says when, is cut off on phones.
@@ -143,6 +150,13 @@ class Composer:
     def _when(self, moment: dt.datetime, context: MailContext) -> str:
         today = self.now.astimezone(context.zone).date()
         return _when(moment, today, context.zone, get_language())
+
+
+def _dates(sessions: Sequence[Session], zone: zoneinfo.ZoneInfo) -> str:
+    """Oct 16–23, without the sessions that are canceled, unless all of them are."""
+    starts = [each.starts_at for each in sessions if each.takes_place]
+    starts = starts or [each.starts_at for each in sessions]
+    return dates(min(starts), max(starts), zone) if starts else ""
 
 
 @lru_cache(maxsize=500)
@@ -186,6 +200,7 @@ def _render_templates(
         "event": event,
         "zone": zone,
         "me_url": absolute(reverse("me", args=[TOKEN])),
+        "schedule_url": absolute(reverse("my_schedule", args=[TOKEN])),
         "site_url": absolute(event.get_absolute_url()),
         **COLORS,
         "dark": DARK_COLORS,

@@ -20,6 +20,7 @@ PLACEHOLDERS = {
     "event": gettext_lazy("the event's name"),
     "host": gettext_lazy("the host's name"),
     "session": gettext_lazy("the session's title"),
+    "dates": gettext_lazy("the days of the person's sessions, like “Oct 16–23”"),
     "when": gettext_lazy(
         "when it starts in the person's time zone, like “tomorrow at 9:00 AM PDT”"
     ),
@@ -59,7 +60,7 @@ CANCELED_ON_WAITLIST = MailTexts(
 
 # All sessions that someone chose are full.
 ALL_ON_WAITLIST = MailTexts(
-    gettext_lazy("You're on the waitlist for {event}, starting {when}"),
+    gettext_lazy("You're on the waitlist for {event}, {dates}"),
     gettext_lazy(
         "All the sessions you chose are full, so you're on the waitlist. If a spot opens and it's "
         "your turn, it's yours, and we'll email you your link."

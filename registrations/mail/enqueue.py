@@ -9,10 +9,12 @@ from django.utils import timezone
 
 from events.clock import Now, database_time
 from registrations.mail_kinds import MailKind
-from registrations.models import OutgoingMail, Registration, Seat
+from registrations.models import OutgoingMail, Registration, Seat, SeatQuerySet
 from registrations.outbox import mail_queue
 from registrations.zoom import personal_links
 
+# The most emails with which a registration is confirmed: the links, and the detailed schedule.
+EMAILS_PER_CONFIRMATION = 2
 # People who register within this many seconds are registered at Zoom in one call.
 GATHER_SECONDS = 1
 
@@ -22,24 +24,41 @@ def queue_confirmation(
     registrations: Iterable[Registration],
     *,
     before: Mapping[int, int] | None = None,
+    new_seats: SeatQuerySet | None = None,
 ) -> None:
-    """Queue the email that confirms a registration.
+    """Queue the email that confirms a registration, and the one with the detailed schedule.
 
-    `before`: by registration ID, how many emails of this kind the person had before.
+    `before`: by registration ID, how many emails of this kind the person had before. `new_seats`
+    are those that no email has shown yet. If one of them is in a session with an agenda, its person
+    gets the schedule right after the links.
     """
     registrations = list(registrations)
-    waiting = _waiting_for_links(registrations) if kind == MailKind.LINKS else set()
+    is_links = kind == MailKind.LINKS
+    waiting = _waiting_for_links(registrations) if is_links else set()
+    with_agenda = _with_agenda(new_seats) if is_links and new_seats is not None else set()
     # Thousands of rows that each ask for it take longer than reading it once.
     now = Now() if len(registrations) == 1 else database_time()
     mail_queue.queue(
         OutgoingMail(
-            key=f"{kind}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
-            kind=kind,
+            key=f"{each}/{registration.pk}/{(before or {}).get(registration.pk, 0)}",
+            kind=each,
             registration=registration,
             due_at=now + personal_links.EMAIL_HOLD if registration.pk in waiting else now,
         )
         for registration in registrations
+        for each in ((kind, MailKind.SCHEDULE) if registration.pk in with_agenda else (kind,))
     )
+
+
+def _with_agenda(seats: SeatQuerySet) -> set[int]:
+    """The IDs of people with one of these seats in a session that has an agenda."""
+    to_come = seats.seated().filter(
+        session__status="published",
+        session__canceled_at=None,
+        session__ends_at__gt=timezone.now(),
+        session__agenda__isnull=False,
+    )
+    return set(to_come.values_list("registration", flat=True))
 
 
 def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:

@@ -7,6 +7,7 @@ A function returns None if its email is no longer needed.
 import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.utils.safestring import mark_safe
@@ -30,33 +31,61 @@ REMINDER_LEEWAY = dt.timedelta(minutes=5)
 
 def received(composer: Composer, context: MailContext) -> MergeTemplate:
     """What someone registered for, as the public sees it: no link and no agenda."""
-    asked, waited = (
+    without_link, waitlisted = (
         [each for each in sessions if each.takes_place]
         for sessions in (context.sessions, context.waiting)
     )
-    return composer.compose(context, sessions={"asked": asked, "waited": waited})
+    return composer.compose(
+        context, sessions={"without_link": without_link, "waitlisted": waitlisted}
+    )
 
 
-def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
-    """Every link, the detailed schedule, the calendar, and the waitlists the person is on.
-
-    An update of the schedule isn't needed if none of it is still to come.
-    """
-    shown = [each for each in context.sessions if each.status == Session.Status.PUBLISHED]
+def links(composer: Composer, context: MailContext) -> MergeTemplate:
+    """Every link, the calendar, and the waitlists the person is on."""
+    shown = _published(context.sessions)
     waiting = _to_come(context.waiting, composer.now)
-    to_come = _to_come(shown, composer.now) + waiting
-    if context.kind == MailKind.SCHEDULE and not to_come:
-        return None
     special = default_texts.ALL_ON_WAITLIST if waiting else default_texts.NO_SESSION
     first = next(iter(_to_come(shown, composer.now) or shown or waiting), None)
     calendar = (composer.blocks.calendar(context.event, shown, waiting), "PUBLISH")
     return composer.compose(
         context,
-        sessions={"row": shown, "full": shown, "asked": waiting},
+        sessions={"compact": shown, "waitlisted": waiting},
+        variables={"has_agenda": _have_agenda(_to_come(shown, composer.now))},
         special_texts=None if shown else special,
         starts_at=first.starts_at if first else None,
         calendar=calendar if first else (b"", ""),
     )
+
+
+def schedule(composer: Composer, context: MailContext) -> MergeTemplate | None:
+    """The agenda of the person's sessions; an update of it has an updated calendar, too.
+
+    Neither is needed if nothing is still to come, nor the first one if there is no agenda.
+    """
+    shown = _published(context.sessions)
+    to_come = _to_come(shown, composer.now)
+    is_update = context.kind == MailKind.SCHEDULE_UPDATE
+    if not to_come or not (is_update or _have_agenda(to_come)):
+        return None
+    calendar = b""
+    if is_update:
+        waiting = _to_come(context.waiting, composer.now)
+        calendar = composer.blocks.calendar(context.event, shown, waiting)
+    return composer.compose(
+        context,
+        sessions={"with_agenda": shown},
+        starts_at=to_come[0].starts_at,
+        calendar=(calendar, "PUBLISH" if calendar else ""),
+    )
+
+
+def _published(sessions: Iterable[Session]) -> list[Session]:
+    """Canceled ones too: people should see that they are."""
+    return [each for each in sessions if each.status == Session.Status.PUBLISHED]
+
+
+def _have_agenda(sessions: Iterable[Session]) -> bool:
+    return any(each.agenda.all() for each in sessions)
 
 
 def _to_come(sessions: Iterable[Session], now: dt.datetime) -> list[Session]:
@@ -79,10 +108,9 @@ def reminder(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if first not in to_come:
         return None
     return composer.compose(
-        context,
-        sessions={"ticket": to_come},
+        replace(context, session=to_come[0]),
+        sessions={"with_link": to_come},
         variables={"several": len(to_come) > 1},
-        starts_at=to_come[0].starts_at,
     )
 
 
@@ -100,7 +128,7 @@ def doors(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if not session.doors_open_at <= composer.now < session.doors_email_until:
         return None
-    return composer.compose(context, sessions={"ticket": [session]})
+    return composer.compose(context, sessions={"with_link": [session]})
 
 
 def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -119,7 +147,7 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     return composer.compose(
         context,
-        sessions={"asked" if context.is_waitlisted else "full": [session]},
+        sessions={"waitlisted" if context.is_waitlisted else "with_agenda": [session]},
         variables={"differences": differences, "back_on": not before.takes_place},
         special_texts=CHANGED_TEXTS[before.takes_place, context.is_waitlisted],
         calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
@@ -185,7 +213,7 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
     was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
-        sessions={"row": _to_come(context.sessions, composer.now)},
+        sessions={"compact": _to_come(context.sessions, composer.now)},
         variables={
             "title": session.title,
             "title_language": languages.other_language(session, "title"),
@@ -204,7 +232,7 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
     calendar = session_invitation(session, since=composer.now)
-    return composer.compose(context, sessions={"full": [session]}, calendar=calendar)
+    return composer.compose(context, sessions={"with_agenda": [session]}, calendar=calendar)
 
 
 def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
@@ -213,25 +241,27 @@ def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
     if session is None or session.ends_at <= composer.now:
         return None
     calendar = invitation(removed_entry(session), EMAIL, composer.now)
-    return composer.compose(context, sessions={"asked": [session]}, calendar=calendar)
+    return composer.compose(context, sessions={"without_link": [session]}, calendar=calendar)
 
 
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
-    arranged = []
+    arranged, about = [], []
     for session in _to_come(context.sessions, composer.now):
         if needs := tuple(text for pk, text in context.needs if pk == session.pk):
             shown = session.snapshot()
             shown = shown._replace(title=session.title, joining=joining_text(shown.joining))
             language = languages.other_language(session, "title")
             arranged.append((shown, language, join_url(TOKEN, session), needs))
+            about.append(session)
     if not arranged:
         return None
     return composer.compose(
         context,
         sessions={},
         variables={"arranged": tuple(arranged)},
-        starts_at=arranged[0][0].starts_at,
+        starts_at=about[0].starts_at,
+        about=about,
     )
 
 
@@ -239,7 +269,9 @@ def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
     has_links = any(each.recording_url or each.notes_url for each in past)
-    return composer.compose(context, sessions={"past": past}, variables={"has_links": has_links})
+    return composer.compose(
+        context, sessions={"recording": past}, variables={"has_links": has_links}
+    )
 
 
 def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
@@ -269,8 +301,9 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
 # The function that composes each kind. Stored messages have none.
 COMPOSERS: dict[MailKind, Callable[[Composer, MailContext], MergeTemplate | None]] = {
     MailKind.RECEIVED: received,
-    MailKind.LINKS: schedule,
+    MailKind.LINKS: links,
     MailKind.SCHEDULE: schedule,
+    MailKind.SCHEDULE_UPDATE: schedule,
     MailKind.DAY: reminder,
     MailKind.HOUR: reminder,
     MailKind.DOORS: doors,

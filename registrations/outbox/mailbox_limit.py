@@ -13,7 +13,7 @@ from registrations.models import MailboxUse, email_key_or_blank
 
 DAY = dt.timedelta(days=1)
 # A family can share a mailbox, and someone can change their choices many times in an evening.
-LIMITS = [(dt.timedelta(hours=1), 30), (DAY, 60)]
+LIMITS = [(dt.timedelta(hours=1), 45), (DAY, 90)]
 
 
 def allow(email: str, *, emails: int = 1) -> bool:

@@ -16,6 +16,7 @@ from events.models import Event, Session
 from events.views import calendar_response
 from registrations import joining, seats, signup
 from registrations.forms import ChangeForm
+from registrations.mail import enqueue
 from registrations.models import Registration, Seat
 from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
@@ -47,8 +48,22 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
         "statuses": statuses,
         "next": next((status for status in statuses if status.is_ahead), None),
         "seconds": joining.my_page_refresh(statuses, now),
+        "has_agenda": any(
+            status.session.agenda.all() for status in statuses if not status.seat.waiting_since
+        ),
     }
     return render(request, "registrations/me.html", context)
+
+
+@require_safe
+def my_schedule(request: HttpRequest, token: str) -> HttpResponse:
+    """What happens when in the sessions where the person has a spot, to read or to print."""
+    registration = registration_for(token)
+    if not registration.is_admitted:
+        return redirect_to_my_page(registration)
+    seated = (seat for seat in joining.shown_seats(registration) if not seat.waiting_since)
+    context = base_context(request, registration) | {"sessions": [each.session for each in seated]}
+    return render(request, "registrations/my_schedule.html", context)
 
 
 def pending_page(request: HttpRequest, registration: Registration) -> HttpResponse:
@@ -155,9 +170,10 @@ def change(request: HttpRequest, registration: Registration) -> HttpResponse:
 
 
 def _emails_about(form: ChangeForm) -> int:
-    """How many emails a change causes: one about all sessions, and one about each that was left."""
+    """How many emails a change causes: about all sessions, and one about each that was left."""
     changed, added = form.cleaned_data["offered"], form.cleaned_data["sessions"]
-    return 1 + len(changed - added) if changed else 0
+    about_all = enqueue.EMAILS_PER_CONFIRMATION if added else 1
+    return about_all + len(changed - added) if changed else 0
 
 
 def change_context(request: HttpRequest, registration: Registration) -> dict[str, Any]:
@@ -231,7 +247,8 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_my_page(registration)
     if registration.canceled_by_organizer:
         return redirect_to_my_page(registration)
-    if not mailbox_limit.allow(registration.email):
+    emails = enqueue.EMAILS_PER_CONFIRMATION
+    if not mailbox_limit.allow(registration.email, emails=emails):
         return redirect_to_my_page(registration, "mailbox-limit")
     try:
         signup.restore(registration=registration)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from events.models import Event
 from registrations import seats, signup
 from registrations.forms import RegistrationForm
+from registrations.mail import enqueue
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
 
@@ -48,7 +49,7 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
 @transaction.atomic
 def register_person(request: HttpRequest, event: Event, data: dict[str, Any]) -> bool:
     """Returns False if the mailbox has had too many emails."""
-    if not mailbox_limit.allow(data["email"]):
+    if not mailbox_limit.allow(data["email"], emails=enqueue.EMAILS_PER_CONFIRMATION):
         return False
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None

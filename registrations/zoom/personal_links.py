@@ -24,6 +24,7 @@ from events.clock import Now, database_time
 from events.models import Event, Meeting, MeetingQuerySet
 from events.zoom import client as zoom_client
 from events.zoom import sync
+from registrations.mail_kinds import MailKind
 from registrations.models import (
     OutgoingMail,
     PersonalLink,
@@ -346,7 +347,7 @@ def _release_waiting_emails(links: Iterable[PersonalLink]) -> None:
     """Release emails that were held back until these links were issued."""
     held = OutgoingMail.objects.filter(
         state=OutgoingMail.State.WAITING,
-        kind__in=[OutgoingMail.Kind.LINKS, OutgoingMail.Kind.PROMOTED],
+        kind__in=[MailKind.LINKS, MailKind.SCHEDULE, MailKind.PROMOTED],
         attempts=0,
         due_at__gt=Now(),
         registration__seats__personal_link__in=[link.pk for link in links],

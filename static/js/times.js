@@ -2,7 +2,7 @@
 // event's below it. If the browser doesn't know one of the two, the page stays as it is.
 
 const [language] = document.documentElement.lang.split("-");
-const { hours: hoursText, labels: labelsJson } = document.getElementById("times").dataset;
+const { day: dayText, hours: hoursText, labels: labelsJson } = document.getElementById("times").dataset;
 const labels = JSON.parse(labelsJson);
 // AREAS and NOT_PLACES in events/timezones.py.
 const AREA = "Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific";
@@ -18,7 +18,10 @@ function clock(moment, timeZone) {
 }
 
 function day(moment, timeZone) {
-  return format(moment, { weekday: "long", month: "long", day: "numeric", timeZone });
+  const [weekday, month, number] = [{ weekday: "long" }, { month: "long" }, { day: "numeric" }].map(
+    (part) => format(moment, { ...part, timeZone }),
+  );
+  return fill(dayText, { weekday, month, day: number });
 }
 
 function zoneName(moment, timeZone, timeZoneName) {
@@ -62,7 +65,7 @@ function showDate(time, moment, timeZone) {
   const bold = document.createElement("b");
   bold.textContent = format(moment, { ...number, timeZone });
   const texts = [weekday, month].map((options) => format(moment, { ...options, timeZone }));
-  box.replaceChildren(`${capitalized(texts[0])} `, bold, ` ${texts[1]}`);
+  box.replaceChildren(`${capitalized(texts[0])} `, bold, ` ${capitalized(texts[1])}`);
 }
 
 function show(time, timeZone) {

@@ -1,7 +1,7 @@
 """How the product holds up, as ratios to a ceiling in the same run: `make bench`.
 
 Everything runs on this machine, on PostgreSQL and Redis, for a bounded time. One part alone:
-`python -m tests.bench zoom` (or web, mail, readiness, accounts, hostile).
+`python -m tests.bench zoom` (or web, mail, languages, readiness, accounts, hostile).
 """
 
 import os
@@ -19,7 +19,7 @@ import django
 from tests.bench import client
 from tests.bench.accounts import bench_accounts
 from tests.bench.hostile import bench_hostile
-from tests.bench.mail import ZONES, bench_mail
+from tests.bench.mail import ZONES, bench_languages, bench_mail
 from tests.bench.readiness import bench_readiness
 from tests.bench.report import figure, title
 from tests.bench.zoom import bench_zoom
@@ -47,6 +47,7 @@ def main() -> None:
         parts = {
             "web": bench_web,
             "mail": bench_mail,
+            "languages": bench_languages,
             "zoom": bench_zoom,
             "readiness": lambda week, _folder: bench_readiness(week),
             "accounts": lambda _week, _folder: bench_accounts(),

@@ -78,6 +78,34 @@ def bench_speed(week, folder: Path, port: int) -> None:
     figure(f"{MANY:,} mails: more by", f"{grown:,.1f} MiB", "wanted: at most 20")
 
 
+def bench_languages(week, folder: Path, *, count: int = 5 * SOME) -> None:
+    """Whether two languages slow down a mailing. The first emails of each have to be rendered."""
+    from registrations.models import Registration
+
+    port = free_port()
+    os.environ["EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
+    title(f"{count:,} mails to readers of one language and of two")
+    people_of(week, count)
+    people = Registration.objects.order_by("pk").values_list("pk", flat=True)
+    # Of each time zone and each choice of sessions.
+    half = [pk for number, pk in enumerate(people) if number // (2 * len(ZONES)) % 2]
+
+    def one() -> Mailing:
+        Registration.objects.update(language="en")
+        return mailing(week, folder, count)
+
+    def two() -> Mailing:
+        Registration.objects.filter(pk__in=half).update(language="es")
+        return mailing(week, folder, count)
+
+    with sink(folder, port):
+        english, both = by_turns(one, two)
+    figure("English", f"{english.rate:,.0f}/s")
+    figure("half of them Spanish", f"{both.rate:,.0f}/s")
+    figure("two to one", f"{both.rate / english.rate:.2f}", "wanted: no slower, 1.0")
+    figure("memory: more by", f"{both.peak_mib - english.peak_mib:,.1f} MiB")
+
+
 def bench_slow_server(week, folder: Path) -> None:
     delay = SECONDS[SLOW]
     possible = CONNECTIONS / delay

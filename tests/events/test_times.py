@@ -197,9 +197,7 @@ def test_tomorrow_is_by_the_readers_clock():
 
 
 def date_of(session, zone):
-    """In Spanish as browsers write it, with a comma after the day of the week."""
-    date = day(session.starts_at, zone)
-    return date if ", " in date else date.replace(" ", ", ", 1)
+    return day(session.starts_at, zone)
 
 
 def written(session, zone, language="en"):

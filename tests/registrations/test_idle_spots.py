@@ -314,9 +314,9 @@ def test_corrected_address_gets_a_free_spot_back(small):
     assert seated(small) == {"Charlie"}
     assert correct(alice) == [alice]
     assert (seated(small), waitlist(small)) == ({"Alice", "Charlie"}, [])
-    # One email, with all links.
-    emails = alice.registration.mails.filter(state="waiting")
-    assert [mail.kind for mail in emails] == ["links"]
+    # One email with all links, and the schedule: the new mailbox has seen neither.
+    emails = alice.registration.mails.filter(state="waiting").order_by("pk")
+    assert [mail.kind for mail in emails] == ["links", "schedule"]
     assert "You had a spot here" not in my_page(alice)
 
 

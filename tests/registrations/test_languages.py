@@ -15,7 +15,8 @@ from events.models import AgendaItem, Session
 from events.schedule import cancel_session, edit_session
 from registrations import questions, tasks
 from registrations.admin.csv_export import csv_of
-from registrations.mail import announcements, writer
+from registrations.mail import announcements, previews, writer
+from registrations.mail_kinds import MailKind
 from registrations.models import Announcement, Answer, MailText, OutgoingMail, Question
 from tests.people import filled_form, in_english, in_spanish, sign_up
 from tests.registrations.test_questions import ADD, admin_errors, entered, page_of
@@ -140,21 +141,27 @@ def test_email_in_spanish_has_spanish_texts_and_no_note(week):
     assert "Semana de Estrategia Drop LWOP" in subject
     for shown in (text, page):
         assert "Legislación y políticas públicas" in shown
-        assert "Bienvenida" in shown
         assert (NOTE in shown, "Legislation and Policy" in shown) == (False, False)
     assert re.findall(' lang="(..)"', page) == ["es"]
 
 
 def test_email_says_once_what_is_in_english_only(week):
     Session.objects.filter(slug="das").update(**in_spanish(title=None))
-    AgendaItem.objects.filter(session__slug="das").update(**in_spanish(description=None))
     _subject, text, page = written(spanish(week).mails.get())
     assert [" ".join(text.split()).count(NOTE), page.count(NOTE)] == [1, 1]
-    assert (
-        ' lang="en" style="text-align:left;margin:0 0 8px;font-size:19px;line-height:1.3;">' in page
-    )
+    assert re.search('<h3 dir="auto" lang="en" style="[^"]*">Influencing and Countering DAs', page)
     _subject, text, page = written(sign_up(week).mails.get())
     assert ("Part of this" in text, re.findall(' lang="(..)"', page)) == (False, ["en"])
+
+
+def test_detailed_schedule_marks_the_agenda(week):
+    AgendaItem.objects.filter(session__slug="das").update(**in_spanish(description=None))
+    with override("es"):
+        mail = previews.sample(MailKind.SCHEDULE, week)
+    text, page = " ".join(str(mail.body).split()), html.unescape(str(mail.alternatives[0][0]))
+    assert [shown.count("Bienvenida") > 0 for shown in (text, page)] == [True, True]
+    assert [text.count(NOTE), page.count(NOTE)] == [1, 1]
+    assert re.search('<span class="quiet" dir="auto" lang="en" style="[^"]*">Where a DA', page)
 
 
 def test_markup_in_a_title_is_no_language(week, opening):

@@ -57,6 +57,13 @@ def test_unknown_language_changes_nothing(client, week, code):
     assert (answer.status_code, answer.cookies) == (200, {})
 
 
+@pytest.mark.parametrize("code", ["xx", "", "../es", "x" * 3_000])
+def test_unknown_language_in_the_cookie_counts_as_no_choice(client, week, code):
+    client.cookies["django_language"] = code
+    for accepted in ("es", "en"):
+        assert language(client.get("/", headers={"accept-language": accepted})) == accepted
+
+
 def test_choice_leads_to_no_other_site(client):
     answer = client.get("/", {"language": "es"}, PATH_INFO="//example.org/")
     assert answer["Location"] == "/example.org/"

@@ -10,7 +10,7 @@ from django.test import Client
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import Registration
 from tests.people import sign_up
-from tests.strategyweek.test_accounts import (
+from tests.strategyweek.accounts.sign_in import (
     enter_code,
     is_signed_in,
     main_text,

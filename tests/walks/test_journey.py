@@ -5,13 +5,11 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from events.models import Meeting, Session
 from registrations.models import Registration, Seat
-from tests.browser import overflow
 from tests.people import sign_up
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -42,9 +40,9 @@ def test_walk_from_the_front_page_to_the_meeting(
     worker(SITE_URL=live_server.url)
     register(page)
 
-    (received,) = smtp_sink.wait_for(1)
-    assert received.recipients == ["maria@example.org"]
-    text = received.message.get_body(("plain",)).get_content()
+    links, schedule = smtp_sink.wait_for(2)
+    assert links.recipients == schedule.recipients == ["maria@example.org"]
+    text = links.message.get_body(("plain",)).get_content()
     link = re.search(r"http\S+/join/\S+/opening/", text)[0]
 
     page.goto(local(link))
@@ -163,22 +161,6 @@ def test_page_that_the_browser_loads_ahead_is_no_visit(page, week, zoom):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
-def test_page_that_leads_to_zoom_fits_and_passes_the_accessibility_rules(
-    new_page, week, width, scheme
-):
-    token = sign_up(week).token
-    open_doors()
-    page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    without_script(page)
-    page.goto(f"/join/{token}/opening/")
-    expect(page.get_by_role("button", name="Join on Zoom")).to_be_in_viewport()
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-    assert overflow(page) == 0
-
-
-@pytest.mark.once
 @pytest.mark.browser_may("/j/1?pwd=secret1")
 @pytest.mark.parametrize("javascript", [True, False])
 def test_form_sent_just_when_a_session_moves_waits_and_joins(new_page, week, zoom, javascript):
@@ -203,17 +185,44 @@ def test_form_sent_just_when_a_session_moves_waits_and_joins(new_page, week, zoo
 
 
 @pytest.mark.once
-def test_register_form_has_the_visitors_time_zone(new_page, week):
-    page = new_page(timezone_id="America/Chicago")
-    page.goto(f"/{week.slug}/register/")
-    expect(page.locator("select[name=time_zone]")).to_have_value("America/Chicago")
+@pytest.mark.parametrize(
+    ("browsers", "chosen"),
+    [
+        ("America/Chicago", "America/Chicago"),
+        ("America/Detroit", "America/Detroit"),
+        ("Asia/Calcutta", "Asia/Kolkata"),
+        ("Etc/GMT+5", "Etc/GMT+5"),
+    ],
+)
+def test_register_form_has_the_visitors_time_zone(new_page, week, browsers, chosen):
+    page = new_page(timezone_id=browsers)
+    register(page)
+    assert Registration.objects.get().time_zone == chosen
 
 
 @pytest.mark.once
-def test_register_form_has_a_time_zone_that_is_not_common(new_page, week):
-    page = new_page(timezone_id="Asia/Kathmandu")
+def test_time_zone_that_the_site_does_not_know_is_asked_for(new_page, week):
+    """A browser may be newer than the site, or say something made up."""
+    page = new_page(timezone_id="Antarctica/Troll")
+    page.add_init_script(
+        "const real = Intl.DateTimeFormat.prototype.resolvedOptions;"
+        "Intl.DateTimeFormat.prototype.resolvedOptions = function () {"
+        "  const options = real.call(this), isOwn = options.timeZone === 'Antarctica/Troll';"
+        "  return isOwn ? { ...options, timeZone: 'Mars/Olympus' } : options;"
+        "};"
+    )
+    page.goto("/")
+    expect(page.locator("time.when").first).to_contain_text("9:00 AM to 1:00 PM P")
     page.goto(f"/{week.slug}/register/")
-    expect(page.locator("select[name=time_zone]")).to_have_value(re.compile("Asia/K"))
+    expect(page.locator("select[name=time_zone]")).to_have_value("Mars/Olympus")
+    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_role("textbox", name="Email").fill("maria@example.org")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_text("Choose a time zone from the list").first).to_be_visible()
+    page.get_by_label("Time zone").select_option("Mountain (Denver)")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
+    assert Registration.objects.get().time_zone == "America/Denver"
 
 
 @pytest.mark.once
@@ -244,23 +253,3 @@ def test_canceling_on_my_page(page, week):
     expect(page.get_by_role("heading", name=re.compile("canceled"))).to_be_visible()
     alice.refresh_from_db()
     assert alice.canceled_at is not None
-
-
-@pytest.mark.once
-@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (1280, "dark")])
-def test_pages_fit_and_pass_the_accessibility_rules(new_page, week, width, scheme):
-    token = sign_up(week).token
-    page = new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    paths = [
-        f"/{week.slug}/",
-        f"/{week.slug}/sessions/opening/",
-        f"/{week.slug}/register/",
-        f"/me/{token}/",
-        f"/join/{token}/opening/",
-        "/accounts/login/",
-    ]
-    for path in paths:
-        page.goto(path)
-        found = Axe().run(page).response["violations"]
-        assert [(path, rule["id"], rule["nodes"][0]["html"]) for rule in found] == []
-        assert (path, overflow(page)) == (path, 0)

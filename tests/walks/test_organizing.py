@@ -6,12 +6,10 @@ What they ask, what people need, who has a place, how long data stays, whose lin
 import csv
 import datetime as dt
 import io
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -26,7 +24,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180),
 
 ADMIN = "/admin/registrations"
 DAY = dt.timedelta(days=1)
-CONTRAST = {"runOnly": ["color-contrast"]}
 OpenPage = Callable[..., Page]
 
 
@@ -223,48 +220,6 @@ def test_what_ends_is_said_before(organizer, week, opening):
     press(organizer, "Decline")
     says(organizer, "1 person declined.")
     says(organizer, "they may still know a meeting ID and passcode")
-
-
-def test_pages_fit_and_pass_the_accessibility_rules(open_as_organizer, week, opening):
-    """On a phone in light, and then in dark at a desk what may differ there: how colours go."""
-    opening.capacity = 1
-    opening.save()
-    choice = Question.objects.create(
-        event=week, kind="choices", text="What do you bring?", choices="Food\nSongs"
-    )
-    bob = sign_up(week, "Bob B", needs=["asl"], answers={choice: ["Food"]}, sessions=[opening])
-    sign_up(week, needs=["asl"], sessions=[opening])
-    axe = Axe()
-    page = open_as_organizer(width=320, reduced_motion="reduce")
-
-    def check() -> None:
-        for width, scheme, rules in ((320, "light", {}), (1280, "dark", CONTRAST)):
-            page.set_viewport_size({"width": width, "height": 800})
-            page.emulate_media(color_scheme=scheme)
-            found = axe.run(page, {"include": ["#main"]}, {"preload": False, **rules})
-            said = [
-                (page.url, scheme, rule["id"], rule["nodes"][0]["html"])
-                for rule in found.response["violations"]
-            ]
-            assert said == []
-            fits(page)
-        page.set_viewport_size({"width": 320, "height": 800})
-        page.emulate_media(color_scheme="light")
-
-    question = f"{ADMIN}/question/{choice.pk}"
-    for path in (
-        *("/admin/", f"{ADMIN}/question/", f"{ADMIN}/question/add/", f"{question}/change/"),
-        *(f"{question}/answers/", f"{question}/delete/", f"{ADMIN}/registration/"),
-        *(f"{ADMIN}/registration/{bob.pk}/change/", f"{ADMIN}/registration/retention/"),
-        *(f"{ADMIN}/accessneed/", f"{ADMIN}/seat/"),
-    ):
-        page.goto(path)
-        check()
-    for action in ("Replace their links and email new ones…", "Erase their personal data…"):
-        page.goto(f"{ADMIN}/registration/")
-        do(page, action, "Bob B")
-        expect(page.get_by_role("heading", name=re.compile(r"\?$"))).to_be_visible()
-        check()
 
 
 def test_first_page_says_nothing_of_places_to_who_may_not_see_them(

@@ -83,7 +83,7 @@ def test_own_texts_are_saved_and_used(admin_client, week):
             {
                 "subject_en": [
                     "There's no placeholder {session} here. "
-                    "You can use: {name}, {event}, {host}, {when}."
+                    "You can use: {name}, {event}, {host}, {dates}, {when}."
                 ]
             },
         ),
@@ -92,7 +92,7 @@ def test_own_texts_are_saved_and_used(admin_client, week):
             {
                 "opening_en": [
                     "There's a { without a }, or a } without a {. To show a brace, type it twice: "
-                    "{{ or }}. You can use: {name}, {event}, {host}, {when}."
+                    "{{ or }}. You can use: {name}, {event}, {host}, {dates}, {when}."
                 ]
             },
         ),

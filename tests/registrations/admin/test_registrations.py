@@ -364,8 +364,9 @@ def test_correcting_an_address_sends_new_links_and_revokes_the_old_ones(admin_cl
     corrected = Registration.objects.get()
     assert (corrected.email, corrected.email_key) == ("Alice@example.org", "alice@example.org")
     assert corrected.token != alice.token
-    mails = corrected.mails.order_by("pk").values_list("state", flat=True)
-    assert list(mails) == ["dropped", "waiting"]
+    mails = corrected.mails.order_by("pk").values_list("kind", "state")
+    expected = [("links", "dropped"), ("links", "waiting"), ("schedule", "waiting")]
+    assert list(mails) == expected
 
 
 @pytest.mark.once

@@ -211,18 +211,42 @@ def test_undone_edit_is_announced_even_if_later_emails_show_what_is_current(
     with edit_session(opening.pk) as session:
         AgendaItem.objects.create(session=session, title="A song")
     links_again(clock, two[0])
-    assert sorted(settled()) == [("changed", "Alice Adams"), ("schedule", "Bob B")]
+    assert sorted(settled()) == [("changed", "Alice Adams"), ("schedule_update", "Bob B")]
 
 
 def test_undone_agenda_is_sent_only_to_readers_of_an_email_that_showed_it(
-    two, opening, settled, clock
+    two, week, opening, settled, clock
 ):
+    """The links that Bob gets meanwhile don't show it. The schedule that Alice gets does."""
+    alice, bob = two
+    das = week.sessions.get(slug="das")
+    signup.change(registration=alice, offered=[das], sessions=[])
+    send_all()
     with edit_session(opening.pk) as session:
         AgendaItem.objects.create(session=session, title="A song")
-    links_again(clock, two[0])
+    signup.change(registration=alice, offered=[das], sessions=[das])
+    send(clock, "schedule")
+    links_again(clock, bob)
     with edit_session(opening.pk) as session:
         session.agenda.filter(title="A song").delete()
-    assert settled() == [("schedule", "Alice Adams")]
+    updates = [who for who in settled() if who[0] == "schedule_update"]
+    assert updates == [("schedule_update", "Alice Adams")]
+
+
+def test_schedule_that_waits_to_be_sent_needs_no_update(week, opening, settled):
+    """Bob has got his, Alice has not."""
+    for name in ("Bob B", "Alice Adams"):
+        sign_up(week, name, with_schedule=True)
+        OutgoingMail.objects.filter(registration__name="Bob B").update(
+            state="sent", sent_at=timezone.now(), claimed_at=timezone.now()
+        )
+    with edit_session(opening.pk) as session:
+        AgendaItem.objects.create(session=session, title="A song")
+    queued = [("schedule", "Bob B"), ("schedule", "Alice Adams"), ("schedule_update", "Bob B")]
+    assert settled() == queued
+    assert "A song" in texts(written("schedule", "Alice Adams"))[0]
+    send_all()
+    assert settled(60) == queued
 
 
 def test_undone_edit_that_a_notice_showed_is_announced(two, opening, settled, clock):
@@ -404,7 +428,7 @@ def test_new_name_of_a_speaker_is_news(week, opening, settled, admin_client):
             edits.enter_context(edit_session(session.pk))
         speaker.name = "Another Name"
         speaker.save()
-    assert settled() == [("schedule", "Alice Adams")]
+    assert settled() == [("schedule_update", "Alice Adams")]
 
 
 def test_agenda_two_hours_before_settles_like_any_other(week, opening, settled, clock):
@@ -417,7 +441,7 @@ def test_agenda_two_hours_before_settles_like_any_other(week, opening, settled, 
         with edit_session(opening.pk):
             AgendaItem.objects.create(session=opening, title=f"Item {number}")
         assert settled(1) == []
-    assert settled(10) == [("schedule", "Alice Adams")]
+    assert settled(10) == [("schedule_update", "Alice Adams")]
 
 
 def test_news_of_a_session_that_starts_soon_does_not_wait_for_other_sessions(
@@ -433,9 +457,9 @@ def test_news_of_a_session_that_starts_soon_does_not_wait_for_other_sessions(
     das = week.sessions.get(slug="das")
     with edit_session(das.pk):
         AgendaItem.objects.create(session=das, title="Another")
-    assert settled(1) == [("schedule", "Alice Adams")]
-    assert settled(8) == [("schedule", "Alice Adams")]
-    assert settled(1) == [("schedule", "Alice Adams")] * 2
+    assert settled(1) == [("schedule_update", "Alice Adams")]
+    assert settled(8) == [("schedule_update", "Alice Adams")]
+    assert settled(1) == [("schedule_update", "Alice Adams")] * 2
 
 
 def test_new_passcode_during_a_session_is_announced_at_once(week, opening, settled, clock):
@@ -481,9 +505,9 @@ def test_new_agenda_sends_one_schedule_for_all_sessions(week, opening, settled):
         with edit_session(session.pk):
             AgendaItem.objects.create(session=session, title="A new item", minutes=5)
         assert settled(5) == []
-    assert settled(5) == [("schedule", "Alice Adams")]
-    assert settled(60) == [("schedule", "Alice Adams")]
-    text, html = texts(written("schedule"))
+    assert settled(5) == [("schedule_update", "Alice Adams")]
+    assert settled(60) == [("schedule_update", "Alice Adams")]
+    text, html = texts(written("schedule_update"))
     assert text.count("A new item") == html.count("A new item") == 5
 
 
@@ -494,14 +518,14 @@ def test_zoom_details_added_later_are_news_and_no_change(week, opening, settled)
     with edit_session(opening.pk) as current:
         current.meeting.__class__.objects.filter(session=opening).update(**details)
         current.save()
-    assert settled() == [("schedule", "Alice Adams")]
+    assert settled() == [("schedule_update", "Alice Adams")]
 
 
 def test_corrected_address_gets_no_notice_of_earlier_changes(week, opening, settled):
     alice = sign_up(week)
     rename(opening, "A")
     signup.correct_email(registration=alice, email="new@example.org")
-    assert settled() == []
+    assert settled() == [("schedule", "Alice Adams")]
 
 
 def test_notice_is_dropped_when_it_is_no_longer_true(week, opening, settled):
@@ -724,7 +748,7 @@ def test_email_that_was_rendered_but_not_sent_was_not_seen(two, opening, settled
     rename(opening, before)
     ((subject, recipient),) = sent()
     assert (subject.partition(",")[0], recipient) == (
-        "Your links for Drop LWOP Strategy Week",
+        "Your Zoom links for Drop LWOP Strategy Week",
         ALICE,
     )
     assert settled() == []
@@ -855,7 +879,7 @@ def test_waitlisted_people_are_not_notified_of_joining_details_or_agenda(bob, op
     assert settled() == [("changed", "Alice Adams")]
     with edit_session(opening.pk):
         AgendaItem.objects.create(session=opening, title="A new item")
-    assert settled() == [("changed", "Alice Adams"), ("schedule", "Alice Adams")]
+    assert settled() == [("changed", "Alice Adams"), ("schedule_update", "Alice Adams")]
 
 
 def test_organizers_texts_are_only_for_people_with_a_seat(week, bob, opening, settled):

@@ -1,15 +1,16 @@
 """Subject and opening: the default, the organizers' own, and their placeholders."""
 
-import re
+import datetime as dt
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils.translation import override
 
+from events.load_week import load_strategy_week
 from registrations.mail import default_texts, kinds, previews, writer
 from registrations.mail_kinds import MailKind
 from registrations.models import MailText, OutgoingMail
-from tests.people import sign_up
+from tests.people import sign_up, with_links
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +49,7 @@ def test_texts_of_another_kind_or_event_are_not_used(week):
     other = Event.objects.create(name="Other", slug="other", host="Us")
     MailText.objects.create(event=week, kind="day", subject="Day")
     MailText.objects.create(event=other, kind="links", subject="Other")
-    assert written(sign_up(week)).subject.startswith(f"Your links for {week.name}, starting on ")
+    assert written(sign_up(week)).subject.startswith(f"Your Zoom links for {week.name}, ")
 
 
 def test_organizers_texts_are_not_used_when_everything_is_full(week):
@@ -56,7 +57,7 @@ def test_organizers_texts_are_not_used_when_everything_is_full(week):
     week.sessions.update(capacity=1)
     assert written(sign_up(week)).subject == "You are in!"
     message = written(sign_up(week, "Bob B"))
-    assert message.subject.startswith(f"You're on the waitlist for {week.name}, starting on ")
+    assert message.subject.startswith(f"You're on the waitlist for {week.name}, ")
     assert "Welcome!" not in message.body
 
 
@@ -80,7 +81,7 @@ def test_unknown_placeholder_is_rejected(text, kind, beginning):
         default_texts.validate_placeholders(text, kind)
     (message,) = refusal.value.messages
     assert message.startswith(beginning)
-    assert message.endswith(("You can use: {name}, {event}, {host}, {when}.", "{host}.", "braces."))
+    assert message.endswith(("{host}, {dates}, {when}.", "{host}.", "braces."))
 
 
 @pytest.mark.once
@@ -124,11 +125,34 @@ def test_special_texts_use_only_their_placeholders(texts, kind, language):
             default_texts.validate_placeholders(str(text), kind)
 
 
-def test_subject_says_what_and_when_in_the_readers_zone(week):
-    subject = written(sign_up(week, time_zone="America/New_York")).subject
-    assert re.fullmatch(
-        rf"Your links for {week.name}, starting on Saturday, \w+ \d+ at 12:00 PM E[SD]T", subject
-    )
+@pytest.mark.parametrize(
+    ("zone", "language", "subject"),
+    [
+        ("America/New_York", "en", "Your Zoom links for Drop LWOP Strategy Week, Oct 16–23"),
+        ("Asia/Tokyo", "en", "Your Zoom links for Drop LWOP Strategy Week, Oct 17–24"),
+        (
+            "America/New_York",
+            "es",
+            "Tus enlaces de Zoom para Semana de Estrategia Drop LWOP, del 16 al 23 de octubre",
+        ),
+    ],
+)
+def test_subject_says_what_and_when_in_the_readers_zone(db, zone, language, subject):
+    week = with_links(load_strategy_week(starting=dt.date(2027, 10, 16)).event)
+    alice = sign_up(week, time_zone=zone, language=language)
+    assert written(alice).subject == subject
+
+
+def test_dates_in_a_subject_are_those_of_the_persons_sessions(db):
+    week = load_strategy_week(starting=dt.date(2027, 10, 30)).event
+    first, second, *_others, last = week.sessions.all()
+    for name, sessions, dates in (
+        ("Alice A", [first], "Oct 30"),
+        ("Bob B", [first, second], "Oct 30–Nov 1"),
+        ("Charlie C", [second, last], "Nov 1–6"),
+    ):
+        subject = written(sign_up(week, name, sessions=sessions)).subject
+        assert subject == f"Your Zoom links for {week.name}, {dates}"
 
 
 def test_links_say_nothing_of_when_while_no_session_is_on_the_schedule(week):

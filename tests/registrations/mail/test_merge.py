@@ -94,14 +94,14 @@ def test_email_with_very_long_lines_is_built_by_django(long):
 
 
 def test_block_with_a_very_long_line_is_encoded_by_django():
-    block, text = merge.sessions_field("full", "txt"), "é" * 600
+    block, text = merge.sessions_field("with_agenda", "txt"), "é" * 600
     message = template(text=f"Hello {block}", blocks={block: text}).merge_for(person("Alice"))
     assert message.prebuilt is None
     assert text in str(contents(parsed(message, plain=False)))
 
 
 def test_merge_fields_inside_blocks_are_substituted():
-    block = merge.sessions_field("full", "txt")
+    block = merge.sessions_field("with_agenda", "txt")
     text, blocks = f"{merge.NAME}: {block}", {block: f"https://x/{merge.TOKEN}/ é\n"}
     message = template(text=text, blocks=blocks).merge_for(person("Alice"))
     body = parsed(message, plain=False).get_body(("plain",)).get_content()

@@ -28,7 +28,7 @@ from tests.services.process import Process
 pytestmark = pytest.mark.django_db
 
 VICTIM = "victim@example.org"
-HOURLY, DAILY = 30, 60
+HOURLY, DAILY = 45, 90
 HOUR = dt.timedelta(hours=1)
 MINUTE = dt.timedelta(minutes=1)
 EXPLANATION = "gotten a lot of email from us in a short time, so we've stopped for now"
@@ -93,8 +93,9 @@ def test_many_registrations_at_one_mailbox_send_emails_up_to_the_limit(week):
     with time_machine.travel(began, tick=False):
         pages = [register(week, f"victim+{number}@example.org") for number in range(150)]
     statuses = [page.status_code for page in pages]
-    assert statuses == [200] * HOURLY + [429] * (150 - HOURLY)
-    assert OutgoingMail.objects.count() == Registration.objects.count() == HOURLY
+    # Links and a schedule each. The last one begins just below the limit.
+    assert statuses == [200] * 23 + [429] * 127
+    assert OutgoingMail.objects.count() == 2 * Registration.objects.count() == HOURLY + 1
     with time_machine.travel(began + HOUR, tick=False):
         for number in range(200, 240):
             register(week, f"victim+{number}@example.org")
@@ -245,8 +246,10 @@ def test_all_kinds_share_one_limit(week, victim):
                 victim.refresh_from_db()
             choose(victim, *sessions[(turn + 1) % 2 :])
     assert {page.status_code for page in pages} == {429}
-    assert {*OutgoingMail.objects.values_list("kind", flat=True)} == {"links", "account", "left"}
-    # The last one allowed may have been a change of sessions, with two emails.
+    assert {*OutgoingMail.objects.values_list("kind", flat=True)} == {
+        *("links", "schedule", "account", "left")
+    }
+    # The last one allowed may have caused two emails.
     assert HOURLY / 2 < OutgoingMail.objects.count() - before <= HOURLY + 1
 
 

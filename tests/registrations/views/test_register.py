@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import threading
+import unicodedata
 
 import pytest
 import time_machine
@@ -14,7 +15,9 @@ from django.utils import timezone
 from events.models import Event, Session
 from events.schedule import cancel_session
 from registrations import signup
+from registrations.mail import writer
 from registrations.models import OutgoingMail, Registration, Seat, email_key, email_key_or_blank
+from registrations.outbox import delivery
 from registrations.views.register import CSRF_PLACEHOLDER
 from tests.people import filled_form, sign_up
 
@@ -80,8 +83,8 @@ def test_registering_saves_what_was_entered(client, week):
     assert list(registration.sessions.all()) == [first, second]
     assert list(registration.strategies.all()) == [track]
     assert registration.needs == ["asl"]
-    mail = OutgoingMail.objects.get()
-    assert (mail.kind, mail.registration, mail.state) == ("links", registration, "waiting")
+    mails = OutgoingMail.objects.filter(registration=registration, state="waiting")
+    assert [mail.kind for mail in mails.order_by("pk")] == ["links", "schedule"]
 
 
 def test_registered_page_names_the_address(client, week):
@@ -114,14 +117,15 @@ def test_registering_again_emails_the_links_at_most_once_in_ten_minutes(client, 
         with time_machine.travel(start + dt.timedelta(minutes=minutes), tick=False):
             post(client, week)
         OutgoingMail.objects.update(state="sent", sent_at=start)
-        assert OutgoingMail.objects.count() == mails
+        assert OutgoingMail.objects.filter(kind="links").count() == mails
+    assert OutgoingMail.objects.filter(kind="schedule").count() == 1
 
 
 def test_registering_again_adds_no_email_while_the_first_is_waiting(client, week):
     post(client, week)
     with time_machine.travel(timezone.now() + dt.timedelta(hours=1)):
         post(client, week)
-    assert OutgoingMail.objects.count() == 1
+    assert sorted(OutgoingMail.objects.values_list("kind", flat=True)) == ["links", "schedule"]
 
 
 def test_registering_again_after_a_failed_email_sends_another(client, week):
@@ -144,14 +148,40 @@ def test_another_event_has_its_own_registrations(week):
     assert sign_up(week).pk != sign_up(other).pk
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "María José Ñúñez",
+        "Nguyễn Thị Ánh",
+        "Łukasz Żółć",
+        "Зоя Ковальчук",
+        "李小龍",
+        "김민준",
+        "محمد علی",
+        "می\u200cخواهم",
+        "नेहा शर्मा",
+        "ᏣᎳᎩ",
+        "‘Ōiwi Kānaka",
+        "X",
+    ],
+)
+def test_name_in_any_script_is_kept_as_typed(client, week, mailoutbox, name, form):
+    typed = unicodedata.normalize(form, name)
+    post(client, week, name=typed)
+    registration = Registration.objects.get()
+    assert registration.name == typed
+    assert typed in client.get(registration.get_absolute_url()).content.decode()
+    delivery.deliver_due(writer.writer_for)
+    assert f"Hello {typed}," in mailoutbox[0].body
+
+
 def test_email_key_has_the_ascii_form_of_the_domain():
     assert email_key("alice@Bücher.example") == email_key("alice@xn--bcher-kva.example")
 
 
 @pytest.mark.parametrize("address", ["alice@example.org", "ÀLICE@example.org"])
 def test_email_key_ignores_case_spaces_and_unicode_form(address):
-    import unicodedata
-
     for form in ("NFC", "NFD"):
         typed = f" {unicodedata.normalize(form, address).upper()} "
         assert email_key(typed) == email_key(address)
@@ -219,6 +249,36 @@ def test_registration_opens_and_closes_by_date(client, week, opens, closes, open
     assert Registration.objects.exists() is open_now
 
 
+def test_page_says_when_registration_opens_in_all_zones_of_the_mainland(client, week):
+    Event.objects.update(registration_opens_at=dt.datetime(2031, 1, 6, 18, tzinfo=dt.UTC))
+    page = " ".join(client.get(f"/{week.slug}/register/").content.decode().split())
+    assert (
+        "<strong>Registration opens Monday, January 6:</strong> "
+        "10 AM Pacific · 11 Mountain · 12 PM Central · 1 Eastern"
+    ) in page
+
+
+@pytest.mark.parametrize("opens_in_days", [-1, 1])
+def test_event_and_register_pages_say_once_where_to_write(client, week, opens_in_days):
+    opens_at = timezone.now() + dt.timedelta(days=opens_in_days)
+    Event.objects.update(contact_email="week@example.org", registration_opens_at=opens_at)
+    for path in (f"/{week.slug}/", f"/{week.slug}/register/"):
+        assert client.get(path).content.decode().count("mailto:") == 1
+
+
+def test_states_are_in_the_order_of_their_names(client, week):
+    for language, names in {
+        "en": ["New Hampshire", "New Jersey", "New Mexico", "New York", "North Carolina"],
+        "es": ["Nueva Jersey", "Nueva York", "Nuevo Hampshire", "Nuevo México", "Ohio", "Oklahoma"],
+    }.items():
+        headers = {"accept-language": language}
+        page = client.get(f"/{week.slug}/register/", headers=headers).content.decode()
+        states = re.findall(r'<option value="[A-Z]{2}">([^<]+)</option>', page)
+        assert len(states) == 56
+        first = states.index(names[0])
+        assert states[first : first + len(names)] == names
+
+
 def test_registration_is_closed_when_every_session_is_over(client, week):
     with time_machine.travel(week.sessions.last().ends_at, tick=False):
         answer = client.post(f"/{week.slug}/register/", filled_form(week))
@@ -250,8 +310,8 @@ def test_registering_takes_the_same_queries_however_many_are_registered(
     fields = filled_form(week, strategies=[week.tracks.first().pk])
     # Event, sessions, questions, strategies; two transactions' two each; the mailbox's limit; the
     # registration and the look whether it is ours; seats and their transaction's two, strategies,
-    # the time, outbox.
-    with django_assert_num_queries(13):
+    # who gets the schedule, the time, outbox.
+    with django_assert_num_queries(14):
         client.post(f"/{week.slug}/register/", fields)
 
 

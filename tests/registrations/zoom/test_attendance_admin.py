@@ -11,8 +11,8 @@ from registrations import signup
 from registrations.models import Attendance, Seat
 from tests.people import sign_up
 from tests.registrations.admin.test_registrations import path
+from tests.registrations.zoom.attendance_reports import attended, only_row, report
 from tests.registrations.zoom.conftest import NINE
-from tests.registrations.zoom.test_attendance import attended, only_row, report
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("before_opening")]
 

@@ -1,0 +1,481 @@
+"""Every page in every state that people see: accessibility tests and screenshots share this list.
+
+`page_states()` sets up the data for all of them at once. A state is opened in the language that
+the browser's cookie and the registrations have at that moment.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.core.cache import caches
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.test import override_settings
+from django.urls import path
+from django.utils import timezone
+from playwright.sync_api import Browser, Page
+
+from events import schedule
+from events.load_week import load_strategy_week
+from events.models import Event, Meeting, Session
+from registrations import access_needs, signup
+from registrations.models import (
+    AccessNeed,
+    Announcement,
+    Attendance,
+    OutgoingMail,
+    Question,
+    Registration,
+)
+from tests.people import a_saturday_ahead, sign_up, with_links
+from tests.public_urls import VISITORS, Visitors, filled, parameters
+
+MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
+ADMIN = "/admin/registrations"
+SUBMIT = "main form button[type=submit]"
+EASTERN = "America/New_York"
+Open = Callable[[Page], object]
+
+
+class State(NamedTuple):
+    """How to open a page in one state, as one of public_urls.VISITORS. Names are file names."""
+
+    name: str
+    open: Open
+    visitor: str = "stranger"
+
+
+def at(url: str) -> Open:
+    return lambda page: page.goto(url)
+
+
+def press(page: Page, button: str = SUBMIT) -> None:
+    """Send a form as it is, and wait for the answer."""
+    page.locator("form").evaluate_all("forms => forms.forEach(form => form.noValidate = true)")
+    with page.expect_navigation():
+        page.locator(button).first.click()
+
+
+def pressed(url: str, button: str = SUBMIT) -> Open:
+    """Send the form on this page as it is."""
+
+    def open(page: Page) -> None:
+        page.goto(url)
+        press(page, button)
+
+    return open
+
+
+class Tour:
+    """All states, in a browser, as all visitors, as often as needed."""
+
+    def __init__(self, browser: Browser, origin: str, week: Event) -> None:
+        self._browser, self._origin = browser, origin
+        values = parameters(week)
+        self._visitors = Visitors(values)
+        self.states = page_states(week, values)
+        Event.objects.update(contact_email="week@example.org")
+
+    def pages(self, language: str, **options: Any) -> Iterator[tuple[State, Page]]:
+        """Open each state. `options` are those of Playwright's browser.new_context()."""
+        for alias in settings.CACHES:
+            caches[alias].clear()
+        Registration.objects.update(language=language)
+        options = {
+            **{"base_url": self._origin, "locale": language, "timezone_id": EASTERN},
+            **{"reduced_motion": "reduce", **options},
+        }
+        pages = {}
+        for visitor in VISITORS:
+            context = self._browser.new_context(**options)
+            cookies = {settings.LANGUAGE_COOKIE_NAME: language}
+            for name, morsel in self._visitors.client(visitor).cookies.items():
+                cookies[name] = morsel.value
+            context.add_cookies(
+                [
+                    {"name": name, "value": value, "url": self._origin}
+                    for name, value in cookies.items()
+                ]
+            )
+            context.set_default_timeout(10_000)
+            pages[visitor] = context.new_page()
+        for state in self.states:
+            page = pages[state.visitor]
+            state.open(page)
+            page.wait_for_load_state()
+            yield state, page
+        for page in pages.values():
+            page.context.close()
+
+
+def page_states(week: Event, values: dict[str, str]) -> list[State]:
+    """All of them. `values`: those of public_urls.parameters(), called before."""
+    make_lively(week)
+    under_way = week_under_way()
+    return [
+        *event_states(week, under_way),
+        *register_states(week),
+        *own_page_states(week, under_way),
+        *join_states(week, under_way),
+        *account_states(week, values),
+        *error_states(),
+        *organizer_states(week, under_way),
+    ]
+
+
+def another_week(number: int, **fields: object) -> Event:
+    """A week some weeks after the first, with these fields."""
+    saturday = a_saturday_ahead() + dt.timedelta(weeks=number)
+    event = with_links(load_strategy_week(starting=saturday).event)
+    Event.objects.filter(pk=event.pk).update(**fields)
+    event.refresh_from_db()
+    return event
+
+
+def make_lively(week: Event) -> None:
+    """Fill a session, and have people ask for what organizers must arrange."""
+    opening = week.sessions.first()
+    sign_up(week, "Bob B", sessions=[opening], needs=["asl", "captions"])
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    Question.objects.create(event=week, text="Who sent you?")
+    Question.objects.create(
+        event=week, kind="choices", text="What will you bring?", choices="Food\nSongs"
+    )
+    Question.objects.create(event=week, kind="yes/no", text="May we call you?")
+
+
+def week_under_way() -> Event:
+    """A week whose sessions are now in each of their phases."""
+    now, event = timezone.now(), another_week(1, slug="under-way")
+    starts = (-3 * HOUR, -20 * MINUTE, 5 * MINUTE, 45 * MINUTE, DAY, 2 * DAY)
+    for session, start in zip(event.sessions.all(), starts, strict=True):
+        length = dt.timedelta(hours=2, minutes=30)
+        times = {"starts_at": now + start, "ends_at": now + start + length}
+        Session.objects.filter(pk=session.pk).update(**times)
+    over, _running, without_link, _soon, canceled, full = event.sessions.all()
+    Session.objects.filter(pk=over.pk).update(
+        recording_url="https://zoom.us/rec/share/abc", notes_url="https://example.org/notes"
+    )
+    Meeting.objects.filter(session=without_link).update(join_url="")
+    schedule.cancel_session(session=canceled)
+    Session.objects.filter(pk=full.pk).update(capacity=1)
+    sign_up(event, "Bob B", sessions=[full])
+    return event
+
+
+def event_states(week: Event, under_way: Event) -> Iterator[State]:
+    url = week.get_absolute_url()
+    yield State("event", at(url))
+    yield State("event-under-way", at(under_way.get_absolute_url()))
+    not_open = another_week(2, slug="not-open", registration_opens_at=timezone.now() + 3 * DAY)
+    yield State("event-not-open", at(not_open.get_absolute_url()))
+    closed = another_week(3, slug="closed", registration_closes_at=timezone.now() - DAY)
+    yield State("event-closed", at(closed.get_absolute_url()))
+    over = another_week(4, slug="over")
+    Session.objects.filter(event=over).update(
+        starts_at=timezone.now() - 3 * DAY, ends_at=timezone.now() - 2 * DAY
+    )
+    yield State("event-over", at(over.get_absolute_url()))
+    planned = another_week(5, slug="without-sessions")
+    planned.sessions.all().delete()
+    yield State("event-without-sessions", at(planned.get_absolute_url()))
+    draft = another_week(6, slug="draft", status="draft")
+    yield State("event-draft", at(draft.get_absolute_url()), "organizer")
+    yield State("event-none", without_events)
+    yield State("session", at(week.sessions.last().get_absolute_url()))
+    yield State("session-canceled", at(under_way.sessions.all()[4].get_absolute_url()))
+    yield State("session-now", at(under_way.sessions.all()[1].get_absolute_url()))
+    yield State("session-over", at(over.sessions.first().get_absolute_url()))
+    yield State("session-not-open", at(not_open.sessions.first().get_absolute_url()))
+    yield State("session-closed", at(closed.sessions.first().get_absolute_url()))
+    yield State("register-not-open", at(f"{not_open.get_absolute_url()}register/"))
+    yield State("register-closed", at(f"{closed.get_absolute_url()}register/"))
+
+
+def without_events(page: Page) -> None:
+    """The front page while no event is published."""
+    published = list(Event.objects.published().values_list("pk", flat=True))
+    Event.objects.update(status="draft")
+    caches["pages"].clear()
+    try:
+        page.goto("/")
+    finally:
+        Event.objects.filter(pk__in=published).update(status="published")
+        caches["pages"].clear()
+
+
+def enter(page: Page, url: str, name: str = "Erin E") -> None:
+    """Fill in the register form."""
+    page.goto(url)
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=email]").fill(f"{name.split()[0].lower()}@example.org")
+
+
+def register_states(week: Event) -> Iterator[State]:
+    url = f"{week.get_absolute_url()}register/"
+    by_approval = another_week(7, slug="by-approval", requires_approval=True)
+
+    def registered(page: Page, *, without: int = 0, event: Event = week) -> None:
+        enter(page, f"{event.get_absolute_url()}register/")
+        for box in page.locator("input[name=sessions]").all()[:without]:
+            box.uncheck()
+        press(page)
+
+    def with_errors(page: Page) -> None:
+        page.goto(url)
+        page.locator("input[name=name]").fill("Win at www.evil.example")
+        page.locator("input[name=email]").fill("maria@")
+        for box in page.locator("input[name=sessions]").all():
+            box.uncheck()
+        press(page)
+
+    def too_often(page: Page) -> None:
+        enter(page, url)
+        with override_settings(ACCOUNT_RATE_LIMITS={"register": "1/10m/ip"}):
+            press(page)
+            enter(page, url)
+            press(page)
+
+    yield State("register", at(url))
+    yield State("register-errors", with_errors)
+    yield State("registered", lambda page: registered(page, without=1))
+    yield State("registered-waitlist", lambda page: registered(page))
+    yield State("registered-approval", lambda page: registered(page, event=by_approval))
+    yield State("register-too-often", too_often)
+
+
+def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
+    alice = Registration.objects.get(event=week, email="alice@example.org")
+    own = alice.get_absolute_url()
+    yield State("own", at(own))
+    for notice in ("sessions", "mailbox-limit"):
+        yield State(f"own-{notice}", at(f"{own}?notice={notice}"))
+    busy = sign_up(under_way, "Alice Adams", needs=["asl"])
+    access_needs.arrange(needs=AccessNeed.objects.filter(seat__registration=busy))
+    access_needs.confirm(needs=AccessNeed.objects.filter(seat__registration=busy))
+    yield State("own-under-way", at(busy.get_absolute_url()))
+    gone = sign_up(week, "Charlie C")
+    signup.cancel(registration=gone)
+    yield State("own-canceled", at(gone.get_absolute_url()))
+    gone = sign_up(week, "Dora D")
+    signup.cancel(registration=gone, by_organizer=True)
+    yield State("own-canceled-by-organizer", at(gone.get_absolute_url()))
+    late = sign_up(Event.objects.get(slug="closed"), "Dora D")
+    yield State("change-closed", at(f"{late.get_absolute_url()}change/"))
+    late = sign_up(Event.objects.get(slug="closed"), "Charlie C")
+    signup.cancel(registration=late)
+    yield State("own-canceled-closed", at(late.get_absolute_url()))
+    pending = sign_up(Event.objects.get(slug="by-approval"), "Faye F", needs=["asl"])
+    yield State("own-pending", at(pending.get_absolute_url()))
+    yield State("own-unknown", at("/me/x/"))
+    yield State("change", at(f"{own}change/"))
+    yield State("change-errors", lambda page: without_sessions(page, f"{own}change/"))
+    for name in ("cancel", "renew", "erase"):
+        yield State(name, at(f"{own}{name}/"))
+    yield State("erased", lambda page: erased(page, week))
+    yield State("find", at(f"{week.get_absolute_url()}find/"))
+    yield State("find-errors", pressed(f"{week.get_absolute_url()}find/"))
+    yield State("find-sent", lambda page: find(page, f"{week.get_absolute_url()}find/"))
+
+
+def without_sessions(page: Page, url: str) -> None:
+    page.goto(url)
+    for box in page.locator("input[name=sessions]").all():
+        box.uncheck()
+    press(page)
+
+
+def erased(page: Page, week: Event) -> None:
+    enter(page, f"{week.get_absolute_url()}register/", "Greta G")
+    press(page)
+    greta = Registration.objects.get(email="greta@example.org")
+    pressed(f"{greta.get_absolute_url()}erase/")(page)
+
+
+def find(page: Page, url: str) -> None:
+    page.goto(url)
+    page.locator("input[name=email]").fill("nobody@example.org")
+    press(page)
+
+
+def join_states(week: Event, under_way: Event) -> Iterator[State]:
+    alice = Registration.objects.get(event=week, email="alice@example.org")
+    busy = Registration.objects.get(event=under_way, email="alice@example.org")
+    over, running, without_link, soon, canceled, _full = under_way.sessions.all()
+
+    def before_zoom(page: Page) -> None:
+        """The page that leads to Zoom, without the script that presses its button."""
+        script = {"content_type": "text/javascript", "body": ""}
+        page.route("**/join.js", lambda route: route.fulfill(**script))
+        page.goto(f"/join/{busy.token}/{running.slug}/")
+        page.unroute("**/join.js")
+
+    yield State("join-early", at(f"/join/{alice.token}/{week.sessions.last().slug}/"))
+    yield State("join-soon", at(f"/join/{busy.token}/{soon.slug}/"))
+    yield State("join-now", before_zoom)
+    yield State("join-without-link", at(f"/join/{busy.token}/{without_link.slug}/"))
+    yield State("join-over", at(f"/join/{busy.token}/{over.slug}/"))
+    yield State("join-canceled", at(f"/join/{busy.token}/{canceled.slug}/"))
+
+
+def account_states(week: Event, values: dict[str, str]) -> Iterator[State]:
+    def code_sent(page: Page) -> None:
+        """Each time for another address, because three wrong codes end the sign-in."""
+        page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+        page.goto("/accounts/login/code/")
+        page.locator("input[name=email]").fill(f"{uuid.uuid4().hex[:8]}@example.org")
+        press(page)
+
+    def code_errors(page: Page) -> None:
+        code_sent(page)
+        page.locator("input[name=code]").fill("WRONG1")
+        press(page)
+
+    def login_errors(page: Page) -> None:
+        page.goto("/accounts/login/")
+        page.locator("input[name=login]").fill("nobody@example.org")
+        page.locator("input[name=password]").fill("wrong")
+        press(page)
+
+    unsubscribe = filled("/unsubscribe/{signed}/", values)
+    yield State("login", at("/accounts/login/"))
+    yield State("login-errors", login_errors)
+    yield State("login-code", at("/accounts/login/code/"))
+    yield State("login-code-sent", code_sent)
+    yield State("login-code-errors", code_errors)
+    yield State("my-weeks", at("/me/"), "attendee")
+    yield State("my-weeks-none", at("/me/"), "organizer")
+    yield State("logout", at("/accounts/logout/"), "attendee")
+    yield State("signed-out", at("/accounts/signed-out/"))
+    yield State("inactive", at("/accounts/inactive/"))
+    yield State("password-reset", at("/accounts/password/reset/"))
+    yield State("password-reset-done", at("/accounts/password/reset/done/"))
+    # Signing in has made the earlier key invalid.
+    key = PasswordResetTokenGenerator().make_token(User.objects.get(username="alice"))
+    key = filled("/accounts/password/reset/key/{uidb36}-{key}/", {**values, "key": key})
+    yield State("password-reset-key", at(key))
+    yield State("password-reset-key-wrong", at("/accounts/password/reset/key/1-wrong/"))
+    yield State("password-reset-key-done", at("/accounts/password/reset/key/done/"))
+    yield State("unsubscribe", at(unsubscribe))
+    yield State("unsubscribed", pressed(unsubscribe, "main button[type=submit]"))
+    yield State("subscribed-again", pressed(unsubscribe, "main button[type=submit]"))
+
+
+ERRORS = ("400", "403", "403_csrf", "404", "413", "429", "500")
+
+
+def raise_error(request: HttpRequest, name: str) -> HttpResponse:
+    """What a visitor sees of this error."""
+    errors = {"400": BadRequest, "403": PermissionDenied, "500": RuntimeError}
+    if name in errors:
+        raise errors[name]("as the test wants it")
+    return render(request, f"{name}.html", status=int(name[:3]))
+
+
+ERROR_URLS = [path("errors/<str:name>/", raise_error)]
+
+
+def error_states() -> Iterator[State]:
+    for name in ERRORS:
+        yield State(f"error-{name}", at(f"/errors/{name}/"))
+
+
+def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
+    urls = {
+        **event_admin_urls(week, under_way),
+        **people_admin_urls(week, under_way),
+        **mail_admin_urls(week),
+        "index": "/admin/",
+        "users": "/admin/auth/user/",
+        "user-add": "/admin/auth/user/add/",
+        "groups": "/admin/auth/group/",
+        "password": "/admin/password_change/",
+    }
+    for name, url in urls.items():
+        yield State(f"admin-{name}", at(url), "organizer")
+    save_nothing = pressed("/admin/events/event/add/", "input[name=_save]")
+    yield State("admin-event-errors", save_nothing, "organizer")
+    for action in ("decline", "renew_links", "cancel", "erase"):
+        yield State(f"admin-{action}", chosen_action(action), "organizer")
+
+
+def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
+    event, session = f"/admin/events/event/{week.pk}", week.sessions.first()
+    return {
+        "events": "/admin/events/event/",
+        "event": f"{event}/change/",
+        "event-add": "/admin/events/event/add/",
+        "event-history": f"{event}/history/",
+        "event-delete": f"{event}/delete/",
+        "sessions": f"/admin/events/session/?event__id__exact={under_way.pk}",
+        "session": f"/admin/events/session/{session.pk}/change/",
+        "session-add": "/admin/events/session/add/",
+    }
+
+
+def people_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
+    person = Registration.objects.get(event=week, email="alice@example.org")
+    seat = Registration.objects.get(event=under_way, email="alice@example.org").seats.first()
+    Attendance.objects.create(
+        session=seat.session, seat=seat, name="Alice", joined_at=seat.session.starts_at
+    )
+    question = f"{ADMIN}/question/{week.questions.last().pk}"
+    readiness, running = f"{ADMIN}/registration/readiness", under_way.sessions.all()[1]
+    return {
+        "registrations": f"{ADMIN}/registration/",
+        "registration": f"{ADMIN}/registration/{person.pk}/change/",
+        "retention": f"{ADMIN}/registration/retention/",
+        "readiness": f"{readiness}/{week.pk}/",
+        "readiness-session": f"{readiness}/{under_way.pk}/?session={running.pk}",
+        "questions": f"{ADMIN}/question/",
+        "question-add": f"{ADMIN}/question/add/",
+        "question": f"{question}/change/",
+        "question-answers": f"{question}/answers/",
+        "question-delete": f"{question}/delete/",
+        "access-needs": f"{ADMIN}/accessneed/",
+        "seats": f"{ADMIN}/seat/",
+        "attendance": f"{ADMIN}/attendance/",
+    }
+
+
+def mail_admin_urls(week: Event) -> dict[str, str]:
+    draft = Announcement.objects.create(
+        event=week,
+        subject="What to bring on Saturday",
+        body="Dear {name},\n\n**One thing to prepare**: think of the person you're here for.\n\n"
+        "- Bring a photo, if you like.\n- Come a few minutes early, to try your sound.",
+    )
+    mail = OutgoingMail.objects.order_by("pk").first()
+    OutgoingMail.objects.filter(pk=mail.pk).update(
+        state="failed", attempts=3, last_error="550 5.1.1 No such user"
+    )
+    return {
+        "announcements": f"{ADMIN}/announcement/",
+        "announcement-add": f"{ADMIN}/announcement/add/",
+        "announcement": f"{ADMIN}/announcement/{draft.pk}/change/",
+        "announcement-review": f"{ADMIN}/announcement/{draft.pk}/review/",
+        "mail-texts": f"{ADMIN}/mailtext/",
+        "mail-text-add": f"{ADMIN}/mailtext/add/",
+        "mail-text-preview": f"{ADMIN}/mailtext/preview/{week.pk}/links/",
+        "emails": f"{ADMIN}/outgoingmail/",
+        "email": f"{ADMIN}/outgoingmail/{mail.pk}/change/",
+        "email-status": f"{ADMIN}/outgoingmail/status/",
+    }
+
+
+def chosen_action(action: str) -> Open:
+    """Check someone in the list of registrations and press this action."""
+
+    def open(page: Page) -> None:
+        page.goto(f"{ADMIN}/registration/?q=alice")
+        page.locator("#result_list tbody input[type=checkbox]").first.check()
+        page.locator("select[name=action]").select_option(action)
+        press(page, ".actions button")
+
+    return open
