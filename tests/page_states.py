@@ -260,6 +260,7 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     access_needs.arrange(needs=AccessNeed.objects.filter(seat__registration=busy))
     access_needs.confirm(needs=AccessNeed.objects.filter(seat__registration=busy))
     yield State("own-under-way", at(busy.get_absolute_url()))
+    yield State("own-schedule", at(f"{own}schedule/"))
     gone = sign_up(week, "Charlie C")
     signup.cancel(registration=gone)
     yield State("own-canceled", at(gone.get_absolute_url()))
