@@ -38,7 +38,7 @@ check: lint test ## Run everything that CI runs. Changes nothing.
 lint: .venv/.dev ## Check style, types, imports, migrations and deployment, without running tests.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	@DEBUG=true $(BIN)/mypy
+	@DEBUG=true $(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 	@DEBUG=true DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING

@@ -1,6 +1,7 @@
 """The colors that CSS can't reach: of emails, the browser's bar and the icon.
 
-They match static/css/tokens.css.
+They match static/css/tokens.css, where "page" is --paper and "quiet" --muted. Each color of emails
+in dark mode has a rule in templates/mails/base.html.
 """
 
 COLORS = {

@@ -57,7 +57,8 @@ class KindSpec:
     shows: Shows = Shows.NONE
     # It also shows their agenda.
     shows_agenda: bool = False
-    # It has the join links of all the person's sessions, or of the one that it's about.
+    # Who was sent it has the join links of all their sessions, or of the one that it's about: the
+    # readiness board counts on it.
     carries_links: bool = False
     # It has calendar entries of the sessions that it shows.
     has_calendar: bool = False

@@ -209,6 +209,7 @@ def promote(*, seat: Seat) -> bool:
 def promote_waiting(*, sessions: Iterable[int]) -> int:
     """Give the open spots in these sessions (ids) to the first people who wait, and email them.
 
+    They wait in the order of `SeatQuerySet.waitlist`, without those that `promotable` leaves out.
     Returns how many were promoted. If the event says so, late spots stay open.
     """
     promoted, now = 0, timezone.now()

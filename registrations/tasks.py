@@ -40,7 +40,7 @@ def deliver_mails() -> None:
 
 @shared_task
 def queue_due_mails() -> None:
-    """Queue all emails that are due now. `deliver_mails` sends them."""
+    """Do what has become due: queue emails, which `deliver_mails` sends, and fill open spots."""
     now = database_time()
     for_each_logging_errors(DUE_CHECKS, lambda check: check(now))
 

@@ -23,6 +23,7 @@ from events.admin.shared import (
     TextsForm,
     buttons_view,
     by_id,
+    choice_filter,
     counted,
     default_event,
     in_event_time,
@@ -44,26 +45,23 @@ from events.zoom.status import meeting_status, needs_attention
 MAX_INVITATION_CHARACTERS = 10_000
 
 
-class ZoomLinkFilter(admin.SimpleListFilter):
-    title = gettext_lazy("Zoom link")
-    parameter_name = "link"
+LINK_LABELS = {
+    "attention": gettext_lazy("Needs attention"),
+    "missing": gettext_lazy("Missing"),
+    "there": gettext_lazy("Ready"),
+}
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("attention", _("Needs attention")),
-            ("missing", _("Missing")),
-            ("there", _("Ready")),
-        ]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Session]:
-        match self.value():
-            case "attention":
-                return queryset.filter(needs_attention(timezone.now()))
-            case "missing":
-                return queryset.without_link(timezone.now())
-            case "there":
-                return queryset.filter(meeting__join_url__gt="")
-        return queryset
+def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
+    match value:
+        case "attention":
+            return sessions.filter(needs_attention(timezone.now()))
+        case "missing":
+            return sessions.without_link(timezone.now())
+    return sessions.filter(meeting__join_url__gt="")
+
+
+ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
 
 
 class MeetingForm(forms.ModelForm):

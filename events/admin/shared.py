@@ -226,3 +226,26 @@ def show_result(
             reason=reason,
         )
         messages.warning(request, text)
+
+
+def choice_filter(
+    label: str | Promise,
+    parameter: str,
+    choices: Callable[[], Iterable[tuple[str, str | Promise]]],
+    apply: Callable[[Any, str], QuerySet[Any]],
+) -> type[admin.SimpleListFilter]:
+    """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
+
+    class ChoiceFilter(admin.SimpleListFilter):
+        title = label  # type: ignore[assignment]
+        parameter_name = parameter
+
+        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+            return list(choices())
+
+        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+            value = self.value()
+            is_known = any(value == choice for choice, _label in self.lookup_choices)
+            return apply(queryset, value) if value and is_known else queryset
+
+    return ChoiceFilter

@@ -176,6 +176,7 @@ class Session(models.Model):
 
     @property
     def doors_open_at(self) -> dt.datetime:
+        """When people are let in. The join page, the doors email and attendance go by it."""
         return self.starts_at - dt.timedelta(minutes=self.event.doors_open_minutes)
 
     @property

@@ -16,11 +16,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import by_id, counted, show_result
+from events.admin.shared import by_id, choice_filter, counted, show_result
 from events.models import Event
 from registrations import access_needs
 from registrations.admin.readiness import short_day
-from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
+from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
 from registrations.models import AccessNeed, Seat
 
 

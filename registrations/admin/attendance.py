@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import counted, warning
+from events.admin.shared import choice_filter, counted, warning
 from events.templatetags.times import clock
-from registrations.admin.shared import ChangeOnlyAdmin, choice_filter
+from registrations.admin.shared import ChangeOnlyAdmin
 from registrations.formatting import moment
 from registrations.models import Attendance, Seat
 from registrations.zoom import attendance

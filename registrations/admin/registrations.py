@@ -18,7 +18,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import languages
-from events.admin.shared import buttons_view, counted, save_entered_fields, show_result, warning
+from events.admin.shared import (
+    buttons_view,
+    choice_filter,
+    counted,
+    save_entered_fields,
+    show_result,
+    warning,
+)
 from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
@@ -332,14 +339,14 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
         "event",
-        shared.choice_filter(gettext_lazy("status"), "coming", COMING.items, filter_coming),
-        shared.choice_filter(
+        choice_filter(gettext_lazy("status"), "coming", COMING.items, filter_coming),
+        choice_filter(
             gettext_lazy("email"),
             "links",
             UNREACHABLE.items,
             lambda rows, _value: rows.unreachable(),
         ),
-        shared.choice_filter(
+        choice_filter(
             gettext_lazy("access needs"), "need", need_choices, RegistrationQuerySet.needing
         ),
         ("us_state", UsStateFilter),

@@ -12,10 +12,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import counted, show_result, warning
+from events.admin.shared import choice_filter, counted, show_result, warning
 from events.models import Session
 from registrations import seats, signup
-from registrations.admin.shared import ChangeOnlyAdmin, choice_filter, log_action, person_link
+from registrations.admin.shared import ChangeOnlyAdmin, log_action, person_link
 from registrations.formatting import moment
 from registrations.models import UNREACHED_STATES, Registration, Seat
 

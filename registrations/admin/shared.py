@@ -14,12 +14,11 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import translation
-from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -99,29 +98,6 @@ def admin_path(
 
     prefix = f"{model_admin.opts.app_label}_{model_admin.opts.model_name}"
     return path(route, model_admin.admin_site.admin_view(checked), name=f"{prefix}_{name}")
-
-
-def choice_filter(
-    label: str | Promise,
-    parameter: str,
-    choices: Callable[[], Iterable[tuple[str, str | Promise]]],
-    apply: Callable[[Any, str], QuerySet[Any]],
-) -> type[admin.SimpleListFilter]:
-    """Make a list filter. `choices` returns values and labels, `apply` filters by a value."""
-
-    class ChoiceFilter(admin.SimpleListFilter):
-        title = label  # type: ignore[assignment]
-        parameter_name = parameter
-
-        def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-            return list(choices())
-
-        def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            value = self.value()
-            is_known = any(value == choice for choice, _label in self.lookup_choices)
-            return apply(queryset, value) if value and is_known else queryset
-
-    return ChoiceFilter
 
 
 def page_response(

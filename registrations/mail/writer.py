@@ -109,6 +109,7 @@ def _wait_for_edits(context: MailContext, now: dt.datetime) -> None:
 
 
 def _may_get(person: Registration, mail: OutgoingMail) -> bool:
+    """Whether someone may still get it: they may have canceled, or been declined, since."""
     if mail.kind == MailKind.RECEIVED:
         return person.is_pending
     if mail.kind == MailKind.LEFT:

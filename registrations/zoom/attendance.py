@@ -1,4 +1,8 @@
-"""Who attended: from Zoom's reports during a session, and from its participant list afterwards."""
+"""Applies Zoom's reports, and finds out who attended.
+
+People are found in the reports during a session, and in Zoom's participant list afterwards. Reports
+about the session itself are left to reports.py.
+"""
 
 import datetime as dt
 import logging
