@@ -52,6 +52,11 @@ def written_in(row: Any, name: str) -> str:
     return next(found, "")
 
 
+def as_written(row: Any, name: str) -> AbstractContextManager[None]:
+    """Activate the language that a field's text is in."""
+    return translation.override(written_in(row, name) or get_language())
+
+
 def texts(row: Any, *names: str) -> tuple[str | None, ...]:
     """These fields' texts in all languages."""
     return tuple(getattr(row, each) for each in columns(*names))

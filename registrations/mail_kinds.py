@@ -93,12 +93,13 @@ class MailKind(StrEnum):
     RECEIVED = KindSpec(
         "received",
         _("Registration received"),
-        _("We got your registration for {event}"),
+        _("We got your registration for {event}, {dates}"),
         _(
             "Thank you for registering for {event}. An organizer looks at each registration "
             "before we send any links. You don't need to do anything: we'll email your links once "
             "you're approved."
         ),
+        placeholders=(*BASIC, "dates"),
         priority=MailPriority.URGENT,
         shows=Shows.ALL,
         superseded_by_links=True,

@@ -1,5 +1,6 @@
 """Renders an email once for everyone who gets the same text."""
 
+import contextlib
 import datetime as dt
 import zoneinfo
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sess
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement, MailText
 
-MAX_TITLE_IN_SUBJECT = 40
+MAX_NAME_IN_SUBJECT = 40
 
 
 @dataclass(frozen=True)
@@ -125,27 +126,39 @@ class Composer:
         And the opening's language, if it's another one. Organizers write theirs for the usual
         case, so a special one has texts of ours.
         """
-        event, session = context.event, context.session
         default = special or context.kind.spec.texts
-        own = None if special else self._own_texts.get((event.pk, context.kind))
-        title = session.title if session else ""
+        own = None if special else self._own_texts.get((context.event.pk, context.kind))
+
+        def filled(name: str) -> str:
+            # One that's only in another language has its values in that language, too.
+            with languages.as_written(own, name) if own else contextlib.nullcontext():
+                values = self._values(context, starts_at, about, in_subject=name == "subject")
+                return default_texts.fill(getattr(own, name, "") or getattr(default, name), values)
+
+        language = languages.other_language(own, "opening") if own else ""
+        return filled("subject"), filled("opening"), language
+
+    def _values(
+        self,
+        context: MailContext,
+        starts_at: dt.datetime | None,
+        about: Sequence[Session],
+        *,
+        in_subject: bool,
+    ) -> dict[str, str]:
+        """What placeholders stand for, in the current language."""
+        session = context.session
         starts_at = starts_at or (session.starts_at if session else None)
-        values = {
+        names = {"event": context.event.name, "session": session.title if session else ""}
+        if in_subject:
+            # The end of a long subject, which says when, is cut off on phones.
+            names = {key: Truncator(name).chars(MAX_NAME_IN_SUBJECT) for key, name in names.items()}
+        return names | {
             "name": NAME,
-            "event": event.name,
-            "host": event.host,
-            "session": title,
+            "host": context.event.host,
             "dates": _dates(about, context.zone),
             "when": self._when(starts_at, context) if starts_at else "",
         }
-        # The end of a long subject, which says when, is cut off on phones.
-        in_subject = values | {"session": Truncator(title).chars(MAX_TITLE_IN_SUBJECT)}
-        subject, opening = default
-        return (
-            default_texts.fill((own and own.subject) or subject, in_subject),
-            default_texts.fill((own and own.opening) or opening, values),
-            languages.other_language(own, "opening") if own else "",
-        )
 
     def _when(self, moment: dt.datetime, context: MailContext) -> str:
         today = self.now.astimezone(context.zone).date()

@@ -278,8 +278,9 @@ def announcement(composer: Composer, context: MailContext) -> MergeTemplate:
     """An organizer's own text, with a link to unsubscribe (RFC 8058)."""
     announcement = context.announcement
     assert announcement is not None  # noqa: S101  # By a constraint of OutgoingMail.
-    values = {"name": NAME, "event": context.event.name, "host": context.event.host}
-    body = default_texts.fill(announcement.body, values)
+    with languages.as_written(announcement, "body"):
+        values = {"name": NAME, "event": context.event.name, "host": context.event.host}
+        body = default_texts.fill(announcement.body, values)
     return composer.compose(
         context,
         sessions={},

@@ -61,8 +61,12 @@ def my_schedule(request: HttpRequest, token: str) -> HttpResponse:
     registration = registration_for(token)
     if not registration.is_admitted:
         return redirect_to_my_page(registration)
-    seated = (seat for seat in joining.shown_seats(registration) if not seat.waiting_since)
-    context = base_context(request, registration) | {"sessions": [each.session for each in seated]}
+    seats = joining.shown_seats(registration)
+    context = base_context(request, registration) | {
+        "sessions": [seat.session for seat in seats if not seat.waiting_since],
+        "waits": any(seat.waiting_since for seat in seats),
+        "now": timezone.now(),
+    }
     return render(request, "registrations/my_schedule.html", context)
 
 

@@ -11,8 +11,9 @@ import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
-from events.models import AgendaItem, Session
+from events.models import AgendaItem, Session, Speaker
 from events.schedule import cancel_session, edit_session
+from events.templatetags.times import dates
 from registrations import questions, tasks
 from registrations.admin.csv_export import csv_of
 from registrations.mail import announcements, previews, writer
@@ -191,17 +192,34 @@ def test_own_text_is_in_the_readers_language(week):
     assert subject == "Ven a Semana de Estrategia Drop LWOP"
     assert ("Ven, Inés I." in text, NOTE in text) == (True, False)
     subject, text, _page = written(sign_up(week).mails.get())
-    assert (subject, "Come, Alice Adams." in text) == ("Ven a Drop LWOP Strategy Week", True)
+    # All of a subject is in one language.
+    assert subject == "Ven a Semana de Estrategia Drop LWOP"
+    assert "Come, Alice Adams." in text
 
 
-def test_own_text_in_english_only_is_marked(week):
-    MailText.objects.create(event=week, kind="links", **in_english(opening="Come, {name}."))
+def test_own_text_in_english_only_is_marked_and_wholly_in_english(week):
+    text = "Come to {event}, {name}: {dates}."
+    MailText.objects.create(event=week, kind="links", **in_english(opening=text))
     _subject, text, page = written(spanish(week).mails.get())
-    assert '<p dir="auto" lang="en" style="margin:0 0 16px;">Come, Inés I.</p>' in page
+    shown = week.sessions.order_by("starts_at")
+    days = dates(shown.first().starts_at, shown.last().starts_at, week.zone)
+    come = f"Come to Drop LWOP Strategy Week, Inés I: {days}."
+    assert f'<p dir="auto" lang="en" style="margin:0 0 16px;">{come}</p>' in page
     assert [" ".join(text.split()).count(NOTE), page.count(NOTE)] == [1, 1]
 
 
 # Notices
+
+
+def test_speakers_in_english_only_are_marked(client, week, opening):
+    ines = spanish(week, with_schedule=True)
+    Speaker.objects.all().delete()
+    speaker = Speaker.objects.create(event=week, **in_english(name="Legislation group"))
+    opening.agenda.first().speakers.add(speaker)
+    page = client.get(f"/me/{ines.token}/schedule/").content.decode()
+    assert '<span lang="en">Legislation group</span>' in page
+    _subject, _text, email = written(ines.mails.get(kind="schedule"))
+    assert '<span lang="en">Legislation group</span>' in email
 
 
 @pytest.fixture

@@ -216,6 +216,24 @@ def test_page_is_linked_only_if_there_is_an_agenda(client, week, opening):
     assert "The details are still to come." in page_of(client, alice)
 
 
+def test_page_leads_to_the_meeting_until_the_session_is_over(client, week, opening):
+    opening.agenda.all().delete()
+    alice = sign_up(week, sessions=[opening])
+    join = f'href="/join/{alice.token}/opening/"'
+    assert join in page_of(client, alice)
+    with time_machine.travel(opening.ends_at, tick=False):
+        page = page_of(client, alice)
+    assert (join in page, "The details are still to come." in page) == (False, False)
+
+
+def test_page_of_someone_who_only_waits_says_so(client, week, opening):
+    alice = sign_up(week, sessions=[])
+    assert "You have no sessions right now." in page_of(client, alice)
+    week.sessions.filter(pk=opening.pk).update(capacity=0)
+    bob = sign_up(week, "Bob B", sessions=week.sessions.filter(pk=opening.pk))
+    assert "Once a spot opens, your schedule is here." in page_of(client, bob)
+
+
 def test_canceled_session_is_marked_and_has_no_agenda(client, week, opening):
     alice = sign_up(week, sessions=[opening])
     week.sessions.filter(pk=opening.pk).update(canceled_at=timezone.now())
