@@ -124,7 +124,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
         "9:00 a. m. a 1:00 p. m. hora del Pacífico"
     )
     page.get_by_role("link", name="Cambiar mis sesiones y mis datos").click()
-    page.get_by_label("Legislation and Policy").uncheck()
+    page.get_by_label("Legislación y políticas públicas").uncheck()
     page.get_by_role("button", name="Guardar").click()
     says(page, "Guardamos tus cambios.")
     expect(page.locator("ol .slot")).to_have_count(5)
@@ -143,7 +143,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
 def check_spanish_email(email: EmailMessage) -> str:
     """Check all that María reads, and return the token in its links."""
     assert email["Subject"] == (
-        "Tus enlaces de Zoom para Drop LWOP Strategy Week, del 12 al 19 de octubre"
+        "Tus enlaces de Zoom para Semana de Estrategia Drop LWOP, del 12 al 19 de octubre"
     )
     text, html = bodies(email)
     assert '<html lang="es"' in html
