@@ -76,6 +76,30 @@ def test_pages_link_to_the_other_language(client, week):
     assert '<a href="?language=en" hreflang="en" lang="en" rel="nofollow">English</a>' in page
 
 
+def test_link_to_the_other_language_keeps_the_query(client, week):
+    """Also on a cached page, where each visitor has only their own."""
+    link = '<a href="?next=%2Fadmin%2F&amp;language=es"'
+    assert link in client.get("/accounts/login/?next=/admin/").content.decode()
+    for source in ("flyer", "letter"):
+        page = client.get(f"/{week.slug}/?from={source}").content.decode()
+        assert f'<a href="?from={source}&amp;language=es"' in page
+    for _ in range(2):
+        page = client.get(f"/{week.slug}/register/?from=flyer").content.decode()
+        assert '<a href="?language=es"' in page
+        assert "flyer" not in page
+
+
+def test_malformed_request_is_answered_in_its_own_language(client):
+    """And its page leads on: to the same address without the query."""
+    too_many = "&".join(["x=1"] * 2_000)
+    for accepted, other in (("es", "en"), ("en", "es")):
+        for query in ("x=%00", too_many):
+            client.get("/", headers={"accept-language": other})
+            answer = client.get(f"/?{query}", headers={"accept-language": accepted})
+            assert (answer.status_code, language(answer)) == (400, accepted)
+            assert f'<a href="?language={other}"' in answer.content.decode()
+
+
 def test_registration_keeps_the_language_it_was_made_in(client, week):
     client.get("/?language=es")
     client.post(f"/{week.slug}/register/", filled_form(week))
