@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
 from events import parsing
+from strategyweek import language_choice
 from strategyweek.error_pages import bad_request, page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 
@@ -53,13 +54,7 @@ def choose_language(get_response: GetResponse) -> GetResponse:
         # A path that starts with two slashes would lead to another site.
         path = "/" + quote(request.path).lstrip("/")
         response = redirect(f"{path}?{query.urlencode()}" if query else path)
-        response.set_cookie(
-            settings.LANGUAGE_COOKIE_NAME,
-            chosen,
-            max_age=settings.LANGUAGE_COOKIE_AGE,
-            samesite="Lax",
-            secure=settings.SESSION_COOKIE_SECURE,
-        )
+        language_choice.remember(response, chosen)
         return response
 
     return middleware

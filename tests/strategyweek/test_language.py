@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from django.utils import translation
 
+from events.models import Event
 from registrations import signup
 from registrations.mail import writer
+from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import OutgoingMail, Registration
-from tests.people import filled_form, sign_up
+from tests.people import filled_form, in_spanish, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -125,16 +127,30 @@ def test_switching_on_the_own_page_also_switches_queued_emails(client, week):
     assert registration.language == "es"
 
 
-def test_page_that_is_not_secret_has_no_link_with_the_token(client, week):
+def test_unsubscribing_is_in_the_language_of_the_emails(client, week):
+    """Unless the visitor has chosen one. The page has no link with the secret token."""
     registration = sign_up(week)
-    url = signup_link(registration)
-    assert registration.token not in client.get(url).content.decode()
+    signup.switch_language(registration=registration, language="es")
+    url = unsubscribe_url(registration)
+    english = {"headers": {"accept-language": "en"}}
+    for answer in (client.get(url, **english), client.post(url, **english)):
+        assert (language(answer), answer["Content-Language"]) == ("es", "es")
+        assert registration.token not in answer.content.decode()
+    client.cookies["django_language"] = "xx"
+    assert language(client.get(url, **english)) == "es"
+    client.get(f"{url}?language=en")
+    assert language(client.get(url)) == "en"
+    registration.refresh_from_db()
+    assert registration.language == "es"
 
 
-def signup_link(registration: Registration) -> str:
-    from registrations.mail.unsubscribe import unsubscribe_url
-
-    return unsubscribe_url(registration)
+def test_downloaded_data_is_in_the_language_of_the_own_page(client, week):
+    Event.objects.update(**in_spanish(name="Una semana"))
+    registration = sign_up(week)
+    signup.switch_language(registration=registration, language="es")
+    url = f"/me/{registration.token}/data.json"
+    data = client.get(url, headers={"accept-language": "en"}).json()
+    assert data["event"] == "Una semana"
 
 
 def test_emails_of_one_batch_are_each_in_their_readers_language(week):
