@@ -1,5 +1,6 @@
 """Which language pages and emails are in."""
 
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from tests.people import filled_form, in_spanish, sign_up
 pytestmark = pytest.mark.django_db
 
 SPANISH, ENGLISH = '<html lang="es"', '<html lang="en"'
+
+OWN_PAGES = ("{}schedule/", "{}change/", "{}cancel/", "{}renew/", "{}erase/")
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +128,46 @@ def test_switching_on_the_own_page_also_switches_queued_emails(client, week):
         client.post(action, {"language": code})
     registration.refresh_from_db()
     assert registration.language == "es"
+
+
+def test_switching_on_an_own_page_leads_back_to_it_and_switches_the_site(client, week):
+    registration = sign_up(week)
+    me = registration.get_absolute_url()
+    join = f"/join/{registration.token}/{week.sessions.first().slug}/"
+    for number, path in enumerate((me, *OWN_PAGES, join)):
+        url = path.format(me)
+        page = client.get(url).content.decode()
+        fields = dict(re.findall('<input type="hidden" name="(back|session)" value="(.+?)">', page))
+        code = ("es", "en")[number % 2]
+        answer = client.post(f"{me}language/", {"language": code, **fields})
+        assert answer["Location"] == url
+        assert (language(client.get(url)), language(client.get("/"))) == (code, code)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"back": ""},
+        {"back": "https://example.org/"},
+        {"back": "//example.org"},
+        {"back": "admin:index"},
+        {"back": "visit"},
+        {"back": "me\0"},
+        {"back": "join"},
+        {"back": "join", "session": "../../example.org"},
+        {"back": "join", "session": "a\r\nb: c"},
+    ],
+)
+def test_switching_leads_nowhere_else(client, week, fields):
+    me = sign_up(week).get_absolute_url()
+    answer = client.post(f"{me}language/", {"language": "es", **fields})
+    assert (answer.status_code, answer["Location"]) == (302, me)
+
+
+def test_unknown_language_on_the_own_page_sets_no_cookie(client, week):
+    me = sign_up(week).get_absolute_url()
+    assert client.post(f"{me}language/", {"language": "xx"}).cookies == {}
 
 
 def test_unsubscribing_is_in_the_language_of_the_emails(client, week):
