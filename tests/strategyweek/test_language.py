@@ -94,6 +94,16 @@ def test_link_to_the_other_language_keeps_the_query(client, week):
         assert "flyer" not in page
 
 
+def test_answers_to_forms_link_to_the_week_in_the_other_language(client, week):
+    """Their own addresses lead to a blank form, or no longer exist."""
+    link = f'<a href="/{week.slug}/?language=es" hreflang="es"'
+    assert link in client.post(f"/{week.slug}/register/", filled_form(week)).content.decode()
+    erase = f"/me/{Registration.objects.get().token}/erase/"
+    assert link in client.post(erase).content.decode()
+    again = client.post(erase)
+    assert (again.status_code, again.content.count(b'<a href="/?language=es"')) == (404, 1)
+
+
 def test_malformed_request_is_answered_in_its_own_language(client):
     """And its page leads on: to the same address without the query."""
     too_many = "&".join(["x=1"] * 2_000)
