@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import translation
 
+from events import languages
 from events.models import Event
 from registrations import signup
 from registrations.mail import writer
@@ -102,6 +103,24 @@ def test_answers_to_forms_link_to_the_week_in_the_other_language(client, week):
     assert link in client.post(erase).content.decode()
     again = client.post(erase)
     assert (again.status_code, again.content.count(b'<a href="/?language=es"')) == (404, 1)
+
+
+def test_pages_work_in_languages_that_django_does_not_know(client, settings):
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ht", "Kreyòl ayisyen"), ("tl", "Tagalog")]
+    page = client.get("/nothing-here/").content.decode()
+    names = re.findall('<a href="[^"]*" hreflang="(.+?)" lang=".+?" rel="nofollow">(.+?)</a>', page)
+    assert names == [("es", "Español"), ("ht", "Kreyòl ayisyen"), ("tl", "Tagalog")]
+    assert languages.note_on_page(["es", "ht"]).endswith("only in Spanish and Kreyòl ayisyen.")
+    assert str(settings.MODELTRANSLATION_BUILD_LOCALIZED_VERBOSE_NAME("Title", "es")) == (
+        "Title (Spanish)"
+    )
+
+
+def test_pages_are_laid_out_in_the_direction_of_their_language(client, settings):
+    settings.LANGUAGES = [*settings.LANGUAGES, ("ar", "العربية")]
+    for code, direction in (("ar", "rtl"), ("es", "ltr")):
+        page = client.get("/nothing-here/", headers={"accept-language": code}).content.decode()
+        assert f'<html lang="{code}" dir="{direction}">' in page
 
 
 def test_malformed_request_is_answered_in_its_own_language(client):
