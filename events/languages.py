@@ -95,7 +95,20 @@ def note_in_email(others: Iterable[str]) -> str:
 
 def names(languages: Iterable[str]) -> str:
     """The languages' names in the current language, such as "English"."""
-    found = [get_language_info(code)["name_translated"] for code in languages]
+    found = [_name(code) for code in languages]
     if get_language() not in WITH_CAPITALS:
         found = [name.lower() for name in found]
     return get_text_list(found, _("and"))
+
+
+def _name(code: str) -> str:
+    try:
+        return str(get_language_info(code)["name_translated"])
+    except KeyError:
+        # Django doesn't know every language, such as Haitian Creole.
+        return own_name(code)
+
+
+def own_name(code: str) -> str:
+    """The language's name in that language, such as "Español"."""
+    return str(dict(settings.LANGUAGES)[code])

@@ -9,7 +9,8 @@ from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
 from events import parsing
-from strategyweek.error_pages import page_not_found
+from strategyweek import language_choice
+from strategyweek.error_pages import bad_request, page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -29,7 +30,7 @@ def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
         has_nul = any("\0" in text or "%00" in text for text in texts)
         charset = (request.content_params or {}).get("charset", "utf-8").lower()
         if has_nul or charset not in {"utf-8", "utf8"}:
-            return render(request, "400.html", status=400)
+            return bad_request(request)
         return get_response(request)
 
     return middleware
@@ -53,13 +54,7 @@ def choose_language(get_response: GetResponse) -> GetResponse:
         # A path that starts with two slashes would lead to another site.
         path = "/" + quote(request.path).lstrip("/")
         response = redirect(f"{path}?{query.urlencode()}" if query else path)
-        response.set_cookie(
-            settings.LANGUAGE_COOKIE_NAME,
-            chosen,
-            max_age=settings.LANGUAGE_COOKIE_AGE,
-            samesite="Lax",
-            secure=settings.SESSION_COOKIE_SECURE,
-        )
+        language_choice.remember(response, chosen)
         return response
 
     return middleware

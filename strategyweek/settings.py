@@ -410,7 +410,9 @@ MODELTRANSLATION_FALLBACK_LANGUAGES = tuple(code for code, _name in LANGUAGES)
 
 def in_language(label: Any, code: str) -> Any:
     """Title (Spanish)"""
-    return format_lazy("{} ({})", label, gettext_lazy(LANG_INFO[code]["name"]))
+    # Django doesn't know every language, such as Haitian Creole.
+    name = LANG_INFO.get(code, {}).get("name") or dict(LANGUAGES)[code]
+    return format_lazy("{} ({})", label, gettext_lazy(name))
 
 
 MODELTRANSLATION_BUILD_LOCALIZED_VERBOSE_NAME = in_language

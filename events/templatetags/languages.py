@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from events import languages
 
 register = template.Library()
+register.filter(languages.own_name)
 
 
 @register.simple_tag

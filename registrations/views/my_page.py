@@ -1,5 +1,6 @@
 """A person's own page, opened by the secret token in its address, and what they can do there."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,6 +21,10 @@ from registrations.mail import enqueue
 from registrations.models import Registration, Seat
 from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
+from strategyweek import language_choice
+
+# Besides the pages to join a session.
+WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "change", "cancel", "renew", "erase")
 
 
 def registration_for(token: str) -> Registration:
@@ -111,14 +116,25 @@ def visit(request: HttpRequest, token: str) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def switch_language(request: HttpRequest, token: str) -> HttpResponse:
-    """Set the language of someone's page, emails and calendar.
+    """Set the language of someone's page, emails and calendar, and of the rest of the site.
 
     The secret in the address is enough, also where the browser blocks cookies.
     """
     registration = registration_for(token)
+    response = redirect(_switched_on(request, token))
     if (language := request.POST.get("language")) in dict(settings.LANGUAGES):
         signup.switch_language(registration=registration, language=language)
-    return redirect_to_my_page(registration)
+        language_choice.remember(response, language)
+    return response
+
+
+def _switched_on(request: HttpRequest, token: str) -> str:
+    """Where someone was when they switched the language: never an address from the form."""
+    name, slug = (request.POST.get(each, "") for each in ("back", "session"))
+    if name == "join":
+        with contextlib.suppress(NoReverseMatch):
+            return reverse(name, args=[token, slug])
+    return reverse(name if name in WITH_LANGUAGE_SWITCH else "me", args=[token])
 
 
 @require_safe

@@ -25,6 +25,7 @@ def with_data_access() -> RegistrationQuerySet:
 def my_data(request: HttpRequest, token: str) -> HttpResponse:
     """All data about the person, as a file."""
     registration = get_object_or_404(with_data_access(), token=token)
+    translation.activate(registration.language)
     data = export.personal_data(registration)
     response = JsonResponse(data, json_dumps_params={"indent": 2, "ensure_ascii": False})
     name = f"{registration.event.slug}-my-data.json"

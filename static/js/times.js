@@ -1,7 +1,7 @@
 // Shows each session's time in the visitor's time zone, or in the one chosen in the form, and the
 // event's below it. If the browser doesn't know one of the two, the page stays as it is.
 
-const [language] = document.documentElement.lang.split("-");
+const language = document.documentElement.lang;
 const { day: dayText, hours: hoursText, labels: labelsJson } = document.getElementById("times").dataset;
 const labels = JSON.parse(labelsJson);
 // AREAS and NOT_PLACES in events/timezones.py.
