@@ -1,6 +1,7 @@
 """Helpers for the admin pages of events and sessions, and of registrations."""
 
 import contextlib
+import itertools
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy, slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -28,6 +30,9 @@ from events.models import Event, Session
 from events.search import search_key, typed_words
 from events.templatetags.times import zone_name
 from events.zoom import status as zoom_status
+
+# Of a SlugField.
+MAX_SLUG_CHARACTERS = 50
 
 
 def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
@@ -116,6 +121,41 @@ class TextsForm(forms.ModelForm):
         columns = {name: languages.columns(name) for name in names}
         shown = {name: [each for each in columns[name] if each in self.fields] for name in names}
         return {name: found for name, found in shown.items() if found}
+
+
+class AddressForm(TextsForm):
+    """A form where the last part of a web address may be left empty: it's made from a text."""
+
+    # The text's field of the model.
+    address_from: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if slug := self.fields.get("slug"):
+            slug.required = False
+            slug.help_text = format_lazy(
+                "{} {}", slug.help_text, _("Leave it empty and we'll fill it in.")
+            )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if "slug" in cleaned and not cleaned["slug"]:
+            texts = (cleaned.get(each) for each in languages.columns(self.address_from))
+            made = slugify(next(filter(None, texts), "")) or str(self._meta.model._meta.model_name)
+            taken = {*self.taken_addresses(cleaned)}
+            cleaned["slug"] = next(each for each in numbered(made) if each not in taken)
+        return cleaned
+
+    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
+        """The addresses of other rows, given what was entered."""
+        raise NotImplementedError
+
+
+def numbered(slug: str) -> Iterator[str]:
+    """Shorten an address to what fits its column: legislation, then legislation-2 and so on."""
+    for number in itertools.count(1):
+        end = f"-{number}" if number > 1 else ""
+        yield slug[: MAX_SLUG_CHARACTERS - len(end)].strip("-") + end
 
 
 class TextsAdmin(admin.ModelAdmin):
