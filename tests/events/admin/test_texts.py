@@ -6,7 +6,8 @@ import pytest
 from django.utils.translation import override
 
 from events.models import Event, Session
-from tests.people import in_english
+from registrations.models import Announcement
+from tests.people import in_english, in_spanish
 from tests.registrations.admin.test_registrations import form_of, path
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +98,79 @@ def test_saved_event_keeps_its_own_address(admin_client, week):
     admin_client.post(path(week), {**form, "slug": ""})
     week.refresh_from_db()
     assert week.slug == "drop-lwop-strategy-week"
+
+
+# Notes after saving
+
+
+def save(client, row, language: str = "en", **texts: str) -> list[str]:
+    """Change texts in the row's form as a browser does, and return the notes about languages."""
+    form = form_of(client, path(row))
+    for name, value in form.items():
+        if isinstance(value, str):
+            form[name] = value.replace("\n", "\r\n")
+    asked = {"accept-language": language}
+    answer = client.post(path(row), {**form, **texts}, follow=True, headers=asked)
+    assert answer.redirect_chain, answer.context["errors"]
+    found = [str(message) for message in answer.context["messages"]]
+    return [each for each in found if re.search(r"English|Spanish|inglés|español", each)]
+
+
+def test_text_changed_in_one_language_is_noted(admin_client, opening):
+    assert save(admin_client, opening, title_en="New") == [
+        "You changed this in English, but not in Spanish: title."
+    ]
+    assert save(admin_client, opening, "es", title_en="Newer", summary_en="New") == [
+        "Cambiaste esto en inglés, pero no en español: título y resumen."
+    ]
+    assert save(admin_client, opening, title_es="Nuevo") == [
+        "You changed this in Spanish, but not in English: title."
+    ]
+
+
+def test_missing_language_is_noted_when_its_text_is_touched(admin_client, opening):
+    missing = "Not in Spanish yet: title. People who read Spanish see the text in English."
+    assert save(admin_client, opening, title_es="") == [missing]
+    assert save(admin_client, opening, title_en="New") == [missing]
+    assert save(admin_client, opening, "es", title_en="Newer") == [
+        "Aún no está en español: título. Quienes leen en español ven el texto en inglés."
+    ]
+    assert save(admin_client, opening, title_en="", title_es="Hola") == [
+        "Not in English yet: title. People who read English see the text in Spanish."
+    ]
+
+
+def test_rows_below_are_noted_in_the_same_message(admin_client, week, opening):
+    texts = {"title_en": "New", "agenda-0-title_en": "100% new", "agenda-1-description_es": ""}
+    second = opening.agenda.all()[1]
+    assert save(admin_client, opening, **texts) == [
+        "You changed this in English, but not in Spanish: title and title (100% new). "
+        f"Not in Spanish yet: description ({second}). "
+        "People who read Spanish see the text in English."
+    ]
+    track = week.tracks.all()[0]
+    assert save(admin_client, week, **{"tracks-0-description_es": "Nuevo"}) == [
+        f"You changed this in Spanish, but not in English: description ({track})."
+    ]
+    deleted = {"tracks-0-description_es": "Otro", "tracks-0-DELETE": "on"}
+    assert save(admin_client, week, **deleted) == []
+
+
+def test_save_without_a_word_on_one_language_says_nothing(admin_client, week, opening):
+    both = {"title_en": "New", "title_es": "Nuevo", "summary_en": "", "summary_es": ""}
+    assert save(admin_client, opening, **both) == []
+    # Browsers send other line breaks than those that are stored.
+    Event.objects.update(**in_english(introduction="One\nTwo\n"), **in_spanish(introduction=None))
+    Session.objects.update(**in_spanish(title=None))
+    opening.agenda.update(**in_spanish(description=None))
+    assert save(admin_client, opening, capacity="7") == []
+    assert save(admin_client, week, host="Others") == []
+
+
+def test_announcement_names_a_missing_language_on_the_next_page(admin_client, week):
+    english = in_english(subject="News", body="Hello")
+    news = Announcement.objects.create(event=week, **english, **in_spanish(subject="Avisos"))
+    assert save(admin_client, news, body_en="Hello again") == []
+    assert save(admin_client, news, subject_en="Good news") == [
+        "You changed this in English, but not in Spanish: subject."
+    ]
