@@ -174,3 +174,14 @@ def test_announcement_names_a_missing_language_on_the_next_page(admin_client, we
     assert save(admin_client, news, subject_en="Good news") == [
         "You changed this in English, but not in Spanish: subject."
     ]
+
+
+def test_organizer_is_told_the_language_of_a_callers_emails(admin_client, client, week):
+    url = f"/{week.slug}/register/"
+    notes = {"en": "They'll get emails in English.", "es": "Recibirá los correos en español."}
+    for language, note in notes.items():
+        asked = {"accept-language": language}
+        # A visitor's page is kept for the next one.
+        for browser, count in ((client, 0), (admin_client, 1), (client, 0)):
+            for answer in (browser.get(url, headers=asked), browser.post(url, headers=asked)):
+                assert answer.content.decode().count(note) == count
