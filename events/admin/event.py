@@ -2,6 +2,7 @@
 
 import datetime as dt
 import zoneinfo
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from events.admin.shared import (
     EACH_LANGUAGE,
+    AddressForm,
     TextsAdmin,
     TextsForm,
     by_id,
@@ -28,7 +30,7 @@ from events.admin.shared import (
     without_times,
 )
 from events.languages import columns
-from events.models import Event, Meeting, Session, Speaker, Track
+from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
 from events.zoom import client as zoom_client
@@ -38,7 +40,9 @@ from events.zoom import status as zoom_status
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(TextsForm):
+class EventForm(AddressForm):
+    address_from = "name"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without fields.
@@ -47,6 +51,10 @@ class EventForm(TextsForm):
                 self.initial["time_zone"] = self.instance.zone.key
             zones = offered_time_zones(self.instance.time_zone)
             self.fields["time_zone"].widget = forms.Select(choices=zones)
+
+    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
+        others = Event.objects.exclude(pk=self.instance.pk)
+        return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""

@@ -1,5 +1,6 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from django.utils.translation import gettext_lazy
 from events import schedule
 from events.admin.shared import (
     EACH_LANGUAGE,
+    AddressForm,
     TextsAdmin,
     TextsForm,
     buttons_view,
@@ -62,6 +64,14 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 
 
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
+
+
+class SessionForm(AddressForm):
+    address_from = "title"
+
+    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
+        others = Session.objects.filter(event=cleaned.get("event")).exclude(pk=self.instance.pk)
+        return others.values_list("slug", flat=True)
 
 
 class MeetingForm(forms.ModelForm):
@@ -233,6 +243,7 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 @admin.register(Session)
 class SessionAdmin(TextsAdmin):
+    form = SessionForm
     list_display = ["title", "link", "when", "kind", "state"]
     list_filter = ["event", ZoomLinkFilter, "kind", "status"]
     list_select_related = ["event", "meeting"]

@@ -1,6 +1,7 @@
 """Helpers for the admin pages of events and sessions, and of registrations."""
 
 import contextlib
+import itertools
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy, get_text_list, slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
@@ -28,6 +30,9 @@ from events.models import Event, Session
 from events.search import search_key, typed_words
 from events.templatetags.times import zone_name
 from events.zoom import status as zoom_status
+
+# Of a SlugField.
+MAX_SLUG_CHARACTERS = 50
 
 
 def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
@@ -110,18 +115,100 @@ class TextsForm(forms.ModelForm):
                 self.add_error(shown[0], ValidationError(text, code="required"))
         return cleaned
 
+    def one_sided(self) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield what was just written or changed in one language, but not in another.
+
+        That is: the field's label, the one language, the other, and whether the other has a text.
+        """
+        for name in self._texts():
+            columns = {code: languages.column(name, code) for code in languages.codes()}
+            now = {code: plain(self.cleaned_data.get(each)) for code, each in columns.items()}
+            changed = [
+                code for code, each in columns.items() if now[code] != plain(self.initial.get(each))
+            ]
+            written = [code for code in (*changed, *now) if now[code]]
+            if not changed or not written:
+                continue
+            label = str(self._meta.model._meta.get_field(name).verbose_name)
+            for code in now:
+                is_old = code not in changed and any(now[each] for each in changed)
+                if is_old or not now[code]:
+                    yield label, written[0], code, bool(now[code])
+
     def _texts(self) -> dict[str, list[str]]:
         """By field of the model, the form's fields for each language."""
-        names = translator.get_options_for_model(self._meta.model).all_fields
+        model = self._meta.model
+        known = translator.get_options_for_model(model).all_fields
+        names = [each.name for each in model._meta.fields if each.name in known]
         columns = {name: languages.columns(name) for name in names}
         shown = {name: [each for each in columns[name] if each in self.fields] for name in names}
         return {name: found for name, found in shown.items() if found}
+
+
+def plain(text: str | None) -> str:
+    """A text as it is compared: browsers send other line breaks than those that are stored."""
+    return (text or "").replace("\r\n", "\n").strip()
+
+
+class AddressForm(TextsForm):
+    """A form where the last part of a web address may be left empty: it's made from a text."""
+
+    # The text's field of the model.
+    address_from: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if slug := self.fields.get("slug"):
+            slug.required = False
+            slug.help_text = format_lazy(
+                "{} {}", slug.help_text, _("Leave it empty and we'll fill it in.")
+            )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if "slug" in cleaned and not cleaned["slug"]:
+            texts = (cleaned.get(each) for each in languages.columns(self.address_from))
+            made = slugify(next(filter(None, texts), "")) or str(self._meta.model._meta.model_name)
+            taken = {*self.taken_addresses(cleaned)}
+            cleaned["slug"] = next(each for each in numbered(made) if each not in taken)
+        return cleaned
+
+    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
+        """The addresses of other rows, given what was entered."""
+        raise NotImplementedError
+
+
+def numbered(slug: str) -> Iterator[str]:
+    """Shorten an address to what fits its column: legislation, then legislation-2 and so on."""
+    for number in itertools.count(1):
+        end = f"-{number}" if number > 1 else ""
+        yield slug[: MAX_SLUG_CHARACTERS - len(end)].strip("-") + end
 
 
 class TextsAdmin(admin.ModelAdmin):
     """An admin of a model with texts in each language. Its log has names in the main language."""
 
     form = TextsForm
+    # Whether to say after saving that a language is missing.
+    notes_missing = True
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        rows = [(form, "")]
+        for formset in formsets:
+            kept = [each for each in formset.forms if each not in formset.deleted_forms]
+            rows += [(each, f" ({each.instance})") for each in kept if isinstance(each, TextsForm)]
+        found: dict[tuple[str, str, bool], list[str]] = {}
+        for each, of_row in rows:
+            for field, one, other, is_written in each.one_sided():
+                found.setdefault((one, other, is_written), []).append(field + of_row)
+        texts = [
+            one_sided_text(*each, get_text_list(fields, _("and")))
+            for each, fields in found.items()
+            if self.notes_missing or each[2]
+        ]
+        if texts:
+            messages.warning(request, " ".join(texts))
 
     def log_addition(self, *args: Any, **kwargs: Any) -> Any:
         with languages.in_main_language():
@@ -134,6 +221,17 @@ class TextsAdmin(admin.ModelAdmin):
     def log_deletions(self, *args: Any, **kwargs: Any) -> Any:
         with languages.in_main_language():
             return super().log_deletions(*args, **kwargs)
+
+
+def one_sided_text(one: str, other: str, is_written: bool, fields: str) -> str:
+    values = {"one": languages.names([one]), "other": languages.names([other]), "fields": fields}
+    if is_written:
+        text = _("You changed this in %(one)s, but not in %(other)s: %(fields)s.")
+    else:
+        text = _(
+            "Not in %(other)s yet: %(fields)s. People who read %(other)s see the text in %(one)s."
+        )
+    return text % values
 
 
 def counted(count: int, one: str, many: str, **values: object) -> str:

@@ -132,6 +132,8 @@ class AnnouncementList(ChangeList):
 @admin.register(Announcement)
 class AnnouncementAdmin(TextsAdmin):
     form = AnnouncementForm
+    # The page that follows says how many people read in that language.
+    notes_missing = False
     list_display = ["subject", "progress", "sent", "recipients", "event", "written"]
     list_filter = ["event", "state"]
     list_select_related = ["event", "session", "track"]

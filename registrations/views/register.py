@@ -78,11 +78,16 @@ def blank_form(request: HttpRequest, event_slug: str) -> HttpResponse:
     Many people open this page at once when registration is announced.
     """
 
-    def rendered() -> str:
-        context = {**sign_up_context(event_slug), "csrf_token": CSRF_PLACEHOLDER}
+    def rendered(request: HttpRequest | None = None) -> str:
+        context = sign_up_context(event_slug)
+        if request is None:
+            context["csrf_token"] = CSRF_PLACEHOLDER
         name = "register" if context["phase"] == Event.Phase.OPEN else "not_open"
-        return render_to_string(f"registrations/{name}.html", context)
+        return render_to_string(f"registrations/{name}.html", context, request)
 
+    if request.user.is_staff:
+        # It has a note for organizers.
+        return HttpResponse(rendered(request))
     key = f"register/{get_language()}/{event_slug}"
     page = caches["pages"].get_or_set(key, rendered, 5)
     return HttpResponse(str(page).replace(CSRF_PLACEHOLDER, get_token(request)))

@@ -76,6 +76,17 @@ def enter_question(page: Page, kind: str, text: str, *, choices: str = "", only:
     says(page, f"“{text}” was added successfully")
 
 
+def test_language_is_switched_in_the_header(organizer, week):
+    organizer.goto(f"{ADMIN}/question/add/?kind=choice")
+    fits(organizer)
+    organizer.get_by_role("group", name="Language").get_by_role("link", name="Español").click()
+    says(organizer, "Agregar pregunta")
+    assert organizer.url.endswith("/question/add/?kind=choice")
+    fits(organizer)
+    organizer.get_by_role("group", name="Idioma").get_by_role("link", name="English").click()
+    says(organizer, "Add question")
+
+
 def test_questions_from_asking_to_the_export(organizer, week, opening):
     organizer.goto(f"{ADMIN}/question/")
     organizer.get_by_role("link", name="Add question").click()
