@@ -28,7 +28,7 @@ from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sess
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement, MailText
 
-MAX_NAME_IN_SUBJECT = 40
+MAX_TITLE_IN_SUBJECT = 40
 
 
 @dataclass(frozen=True)
@@ -149,13 +149,15 @@ class Composer:
         """What placeholders stand for, in the current language."""
         session = context.session
         starts_at = starts_at or (session.starts_at if session else None)
-        names = {"event": context.event.name, "session": session.title if session else ""}
+        title = session.title if session else ""
         if in_subject:
             # The end of a long subject, which says when, is cut off on phones.
-            names = {key: Truncator(name).chars(MAX_NAME_IN_SUBJECT) for key, name in names.items()}
-        return names | {
+            title = Truncator(title).chars(MAX_TITLE_IN_SUBJECT)
+        return {
             "name": NAME,
+            "event": context.event.name,
             "host": context.event.host,
+            "session": title,
             "dates": _dates(about, context.zone),
             "when": self._when(starts_at, context) if starts_at else "",
         }
