@@ -8,8 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
-from events import parsing
-from strategyweek import language_choice
+from events import language_choice, parsing
 from strategyweek.error_pages import bad_request, page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 

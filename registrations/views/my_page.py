@@ -13,6 +13,7 @@ from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from events import language_choice
 from events.models import Event, Session
 from events.views import calendar_response
 from registrations import joining, seats, signup
@@ -21,7 +22,6 @@ from registrations.mail import enqueue
 from registrations.models import Registration, Seat
 from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
-from strategyweek import language_choice
 
 # Besides the pages to join a session.
 WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "change", "cancel", "renew", "erase")

@@ -7,8 +7,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from events import language_choice
 from registrations.mail import unsubscribe as subscriptions
-from strategyweek import language_choice
 
 
 @csrf_exempt
