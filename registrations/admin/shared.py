@@ -195,7 +195,7 @@ class VersionedForm(forms.ModelForm):
         super().clean()
         # Locked, so that no one else changes it before it is saved.
         rows = self._meta.model._default_manager.select_for_update(no_key=True)
-        if self.cleaned_data["version"] != self.version(rows.get(pk=self.instance.pk)):
+        if self.cleaned_data.get("version") != self.version(rows.get(pk=self.instance.pk)):
             raise forms.ValidationError(
                 format_html(
                     _(

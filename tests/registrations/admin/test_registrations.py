@@ -521,7 +521,7 @@ def test_page_with_a_mistake_can_be_corrected_and_saved(admin_client, week):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("version", [None, "", "abc"])
+@pytest.mark.parametrize("version", [None, "", "abc", "\0"])
 def test_page_without_its_version_is_refused(admin_client, week, version):
     alice = sign_up(week)
     form = {**form_of(admin_client, path(alice)), "name": "Alicia", "version": version}
