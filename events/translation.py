@@ -1,7 +1,7 @@
 """Which texts of events and sessions have a column for each language; see events/languages.py.
 
 Addresses, links and a host's name don't: they are the same for everyone. A field's own column, such
-as `title`, isn't used: it has the text of whoever saved the row.
+as `title`, isn't used: it depends on the language of the last save.
 """
 
 from modeltranslation.translator import TranslationOptions, register

@@ -4,7 +4,7 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 
 1. admin log: names and changes, in entries about the person's rows and about deleted rows
 2. Attendance, ZoomReport: name, email and registrant ID, also of unmatched people who seem the same
-3. PersonalLink: revoked at Zoom and then deleted; if the meeting is over, emptied and counted
+3. PersonalLink: revoked at Zoom and then deleted; if the meeting is over, the row stays, emptied
 4. Answer, AccessNeed, the chosen strategies: deleted
 5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
 6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
