@@ -87,6 +87,13 @@ class RegistrationForm(forms.ModelForm):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"invalid_choice": _("Choose strategies from the list.")},
     )
+    us_state = forms.ChoiceField(
+        label=_("State"),
+        choices=lambda: [("", _("Choose a state")), *us_state_choices()],
+        required=False,
+        widget=forms.Select(attrs={"autocomplete": "address-level1"}),
+        error_messages={"invalid_choice": _("Choose a state from the list.")},
+    )
     needs = NeedsField(label=_("Check all that apply"))
 
     # Sections of the page. What is in neither of the two is an optional detail.
@@ -106,7 +113,6 @@ class RegistrationForm(forms.ModelForm):
             "email": _("Email"),
             "time_zone": _("Time zone"),
             "organization": _("Organization"),
-            "us_state": _("State"),
             "needs_other": _("Anything else that would help?"),
             "wants_doors_email": _("Email me when each session is about to start"),
         }
@@ -120,7 +126,6 @@ class RegistrationForm(forms.ModelForm):
             "name": forms.TextInput(attrs={"autocomplete": "name"}),
             "email": EMAIL_WIDGET,
             "organization": forms.TextInput(attrs={"autocomplete": "organization"}),
-            "us_state": forms.Select(attrs={"autocomplete": "address-level1"}),
             "needs_other": forms.TextInput(attrs={"autocomplete": "off"}),
         }
         error_messages = {
@@ -133,7 +138,6 @@ class RegistrationForm(forms.ModelForm):
                 "required": _("Choose your time zone."),
                 "max_length": _("Choose a time zone from the list."),
             },
-            "us_state": {"invalid_choice": _("Choose a state from the list.")},
         }
 
     def __init__(self, *args: Any, event: Event, sessions: list[Session], **kwargs: Any) -> None:
@@ -145,7 +149,6 @@ class RegistrationForm(forms.ModelForm):
         fields |= questions.form_fields(self._questions, self.selectable_sessions())
         fields["sessions"].choices = [(pk, str(each)) for pk, each in self._sessions.items()]
         fields["sessions"].initial = [str(pk) for pk in self._sessions]
-        fields["us_state"].choices = [("", _("Choose a state")), *us_state_choices()]
         # A callable, so they are only fetched if they are shown or chosen.
         fields["strategies"].choices = lambda: [
             (each.pk, languages.marked(each, "name")) for each in self._strategies

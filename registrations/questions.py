@@ -204,6 +204,8 @@ def _initial(answer: Answer) -> Any:
 
 def save_answers(*, registration: Registration, answers: Mapping[Question, Value | None]) -> None:
     """Save answers, and delete those that are None, in the caller's transaction."""
+    if not answers:
+        return
     given = [
         Answer(registration=registration, question=question, value=value)
         for question, value in answers.items()

@@ -88,12 +88,13 @@ def _insert(registration: Registration) -> list[Registration]:
     Returns all registrations of the address for the event, with the active one at the end.
     """
     same = Registration.objects.filter(event=registration.event, email_key=registration.email_key)
+    same = same.only("event", "token", "approval", "canceled_at", "canceled_by_organizer")
     found: list[Registration] = []
     # The unique constraint decides which of two simultaneous requests is first. If that one is
     # canceled before we read it, try again.
     while not found or found[-1].canceled_at:
         Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        found = list(same.order_by(F("canceled_at").asc(nulls_last=True), "pk"))
+        found = sorted(same.order_by(), key=lambda each: (not each.canceled_at, each.canceled_at))
     return found
 
 

@@ -36,7 +36,7 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def taking_place(self) -> "SessionQuerySet":
         """Published and not canceled."""
-        return self.published().filter(canceled_at=None)
+        return self.filter(status=Session.Status.PUBLISHED, canceled_at=None)
 
     def open_to_register(self, now: dt.datetime) -> "SessionQuerySet":
         """Published, not canceled, and not over."""

@@ -51,14 +51,12 @@ def queue_confirmation(
 
 
 def _with_agenda(seats: SeatQuerySet) -> set[int]:
-    """The IDs of people with one of these seats in a session that has an agenda."""
-    to_come = seats.seated().filter(
-        session__status="published",
-        session__canceled_at=None,
-        session__ends_at__gt=timezone.now(),
-        session__agenda__isnull=False,
-    )
-    return set(to_come.values_list("registration", flat=True))
+    """The IDs of people with one of these seats in a session that has an agenda.
+
+    If none of these sessions is still to come, the email is dropped when it is due.
+    """
+    seated = seats.order_by().filter(state=Seat.State.SEATED, session__agenda__isnull=False)
+    return set(seated.values_list("registration", flat=True))
 
 
 def _waiting_for_links(registrations: Iterable[Registration]) -> set[int]:

@@ -24,13 +24,10 @@ def allow(email: str, *, emails: int = 1) -> bool:
     now, mailbox = timezone.now(), _hashed_mailbox(email)
     # Counted before looking: of requests at the same time, each sees the others.
     use = MailboxUse.objects.create(mailbox=mailbox, at=now, emails=emails)
-    uses = list(
-        MailboxUse.objects.filter(mailbox=mailbox, at__gt=now - DAY)
-        .exclude(pk=use.pk)
-        .values_list("at", "emails")
-    )
+    uses = list(MailboxUse.objects.filter(mailbox=mailbox, at__gt=now - DAY))
     is_allowed = all(
-        sum(used for at, used in uses if at > now - period) < most for period, most in LIMITS
+        sum(each.emails for each in uses if each.at > now - period and each != use) < most
+        for period, most in LIMITS
     )
     if not is_allowed:
         use.delete()
