@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from icalendar import Alarm, Calendar, vCalAddress, vText
 from icalendar import Event as Component
@@ -54,6 +55,14 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
     entry of an email (RFC 6047), or "" for a feed (RFC 5545, 3.7.2). `name` is shown to
     subscribers.
     """
+    head, tail = _frame(method, name)
+    return b"".join([head, *entries, tail])
+
+
+# Every email of a mailing has the same.
+@lru_cache(maxsize=100)
+def _frame(method: str, name: str) -> tuple[bytes, bytes]:
+    """What is before and after a calendar's entries."""
     calendar = Calendar()
     calendar.add("PRODID", "-//Strategy Week//strategyweek//EN")
     calendar.add("VERSION", "2.0")
@@ -66,7 +75,7 @@ def calendar(*, entries: Iterable[bytes], method: str = "PUBLISH", name: str = "
         calendar.add("REFRESH-INTERVAL", dt.timedelta(hours=1), parameters={"VALUE": "DURATION"})
         calendar.add("X-PUBLISHED-TTL", "PT1H")
     head, end, tail = calendar.to_ical().rpartition(b"END:VCALENDAR")
-    return b"".join([head, *entries, end, tail])
+    return head, end + tail
 
 
 def entry(entry: Entry) -> bytes:

@@ -171,7 +171,12 @@ def _dates(sessions: Sequence[Session], zone: zoneinfo.ZoneInfo) -> str:
     """Oct 16–23, without the sessions that are canceled, unless all of them are."""
     starts = [each.starts_at for each in sessions if each.takes_place]
     starts = starts or [each.starts_at for each in sessions]
-    return dates(min(starts), max(starts), zone) if starts else ""
+    return _days(min(starts), max(starts), zone, get_language()) if starts else ""
+
+
+@lru_cache(maxsize=500)
+def _days(first: dt.datetime, last: dt.datetime, zone: zoneinfo.ZoneInfo, language: str) -> str:
+    return dates(first, last, zone)
 
 
 @lru_cache(maxsize=500)
