@@ -93,7 +93,7 @@ class MailKind(StrEnum):
     RECEIVED = KindSpec(
         "received",
         _("Registration received"),
-        _("We got your registration for {event}, {dates}"),
+        _("We got your registration for {dates}: {event}"),
         _(
             "Thank you for registering for {event}. An organizer looks at each registration "
             "before we send any links. You don't need to do anything: we'll email your links once "
@@ -107,7 +107,7 @@ class MailKind(StrEnum):
     LINKS = KindSpec(
         "links",
         _("Links"),
-        _("Your Zoom links for {event}, {dates}"),
+        _("Your Zoom links for {dates}: {event}"),
         _(
             "You're registered for {event}. Here are your sessions, each with your personal link "
             "to join."
@@ -200,7 +200,7 @@ class MailKind(StrEnum):
     SCHEDULE = KindSpec(
         "schedule",
         _("Detailed schedule"),
-        _("Detailed schedule for {event}, {dates}"),
+        _("Detailed schedule for {dates}: {event}"),
         _("Here's the detailed schedule of your sessions, with everything we know so far."),
         placeholders=ABOUT_SESSIONS,
         shows=Shows.ALL,
@@ -212,7 +212,7 @@ class MailKind(StrEnum):
     SCHEDULE_UPDATE = KindSpec(
         "schedule_update",
         _("Schedule update"),
-        _("Schedule update for {event}, {dates}"),
+        _("Schedule update for {dates}: {event}"),
         _(
             "There's news in the detailed schedule. Here are your sessions, with everything we "
             "know so far. Your personal links stay the same."
@@ -228,8 +228,9 @@ class MailKind(StrEnum):
     THANKS = KindSpec(
         "thanks",
         _("Thank-you"),
-        _("Thank you for being part of {event}"),
+        _("Thank you for being part of {event}, {dates}"),
         _("Thank you for being part of {event}. What you shared will carry this work forward."),
+        placeholders=(*BASIC, "dates"),
         priority=MailPriority.BULK,
         preview_at="ends_at",
     )
@@ -237,7 +238,7 @@ class MailKind(StrEnum):
     ACCESS = KindSpec(
         "access",
         _("Arrangements confirmed"),
-        _("What we've arranged for you at {event}, {dates}"),
+        _("What we've arranged for you, {dates}: {event}"),
         _("You told us what would help you take part. Here's what we've arranged for you:"),
         placeholders=ABOUT_SESSIONS,
         shows=Shows.ALL,

@@ -60,7 +60,7 @@ CANCELED_ON_WAITLIST = MailTexts(
 
 # All sessions that someone chose are full.
 ALL_ON_WAITLIST = MailTexts(
-    gettext_lazy("You're on the waitlist for {event}, {dates}"),
+    gettext_lazy("You're on the waitlist for {dates}: {event}"),
     gettext_lazy(
         "All the sessions you chose are full, so you're on the waitlist. If a spot opens and it's "
         "your turn, it's yours, and we'll email you your link."

@@ -265,9 +265,11 @@ def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     )
 
 
-def thanks(composer: Composer, context: MailContext) -> MergeTemplate:
+def thanks(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What can be watched and read afterward."""
     past = [each for each in context.sessions if each.takes_place]
+    if not past:
+        return None
     has_links = any(each.recording_url or each.notes_url for each in past)
     return composer.compose(
         context, sessions={"recording": past}, variables={"has_links": has_links}

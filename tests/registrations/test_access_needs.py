@@ -348,7 +348,7 @@ def test_email_says_what_is_arranged_for_each_session_and_how_to_join(week, open
         assert bob.token not in body
     assert HOSTILE in message.body
     assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}" in html
-    assert message.subject.startswith(f"What we've arranged for you at {week.name}, ")
+    assert message.subject.startswith("What we've arranged for you, ")
     assert "Secret of Bob" in rendered(confirmation(bob)).body
 
 

@@ -143,7 +143,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
 def check_spanish_email(email: EmailMessage) -> str:
     """Check all that María reads, and return the token in its links."""
     assert email["Subject"] == (
-        "Tus enlaces de Zoom para Semana de Estrategia Drop LWOP, del 12 al 19 de octubre"
+        "Tus enlaces de Zoom, del 12 al 19 de octubre: Semana de Estrategia Drop LWOP"
     )
     text, html = bodies(email)
     assert '<html lang="es"' in html
@@ -171,7 +171,7 @@ def says_in_spanish(entry: Any) -> None:
 
 
 def check_english_email(email: EmailMessage, *, sessions: int) -> None:
-    assert email["Subject"] == "Your Zoom links for Drop LWOP Strategy Week, Oct 12–19"
+    assert email["Subject"] == "Your Zoom links for Oct 12–19: Drop LWOP Strategy Week"
     text, html = bodies(email)
     assert '<html lang="en"' in html
     for shown in (words(text), words(html)):

@@ -273,7 +273,7 @@ def test_each_language_has_its_own_texts_however_often_they_alternate(week):
                 {"Join:"},
             ),
             "es": (
-                "Tus enlaces de Zoom para",
+                "Tus enlaces de Zoom, ",
                 "Tu zona horaria:",
                 "Entrar a Zoom:",
                 'lang="es"',

@@ -186,8 +186,8 @@ def test_email_is_in_the_language_at_sending(client, alice, smtp):
     client.post(f"/me/{alice.token}/language/", {"language": "es"})
     delivery.deliver_due(writer.writer_for)
     links, schedule = smtp.to(alice.email)
-    assert links["Subject"].startswith("Tus enlaces de Zoom para ")
-    assert schedule["Subject"].startswith("Programa detallado de ")
+    assert links["Subject"].startswith("Tus enlaces de Zoom, ")
+    assert schedule["Subject"].startswith("Programa detallado, ")
     for sent, said in ((links, "Tu zona horaria:"), (schedule, "en tu zona horaria")):
         for body in ("plain", "html"):
             assert said in " ".join(sent.get_body((body,)).get_content().split())

@@ -56,10 +56,7 @@ def test_account_emails_and_others_are_sent_in_one_run(week, mailoutbox):
     sign_up(week)
     queue()
     delivery.deliver_due(writer.writer_for)
-    assert sorted(mail.subject.partition(",")[0] for mail in mailoutbox) == [
-        "Your Zoom links for Drop LWOP Strategy Week",
-        "Your code",
-    ]
+    assert sorted(mail.subject[:15] for mail in mailoutbox) == ["Your Zoom links", "Your code"]
 
 
 @pytest.mark.parametrize(("event", "state"), [("bounced", "bounced"), ("complained", "complained")])
