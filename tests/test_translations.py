@@ -1,6 +1,8 @@
 """Every text is marked for translation, and translated."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +120,48 @@ def test_templates_have_no_words_outside_of_translations():
         if words and not name.startswith(NOT_TRANSLATED):
             found[name] = words[:12]
     assert found == {}
+
+
+MARKERS = {"_", "counted", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "pgettext"}
+MARKERS |= {"ngettext_lazy", "pgettext_lazy"}
+# Commands, checks and settings speak to developers and operators.
+FOR_OPERATORS = ("management/", "checks.py", "settings.py", "migrations/", "celery.py")
+# Why a field is left out, for whoever adds one.
+FOR_OPERATORS += ("privacy/export.py",)
+# Sentences that only operators, developers, Zoom or the database's log read.
+UNMARKED = {
+    "Can see people's access needs and answers": "a permission's name is stored",
+    "Kept up to date by ": "in Zoom's own list of meetings",
+    "Link of ": "for developers",
+    "Siobhán O'Brien & Co": "a name",
+    "The email could not be written: ": "stored with an error, which is English",
+    "Zoom answers": "for developers",
+}
+SENTENCE = re.compile(r"[A-Z]['’a-z\u00e0-\u00ff]*,? \S*[a-z]")
+
+
+def sentences_outside_of_translations(tree: ast.AST) -> Iterator[str]:
+    """The texts in Python code that could be read by people, without docstrings and logs."""
+    match tree:
+        case ast.Expr(value=ast.Constant()):
+            return
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in MARKERS:
+            return
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="logger"))):
+            return
+        case ast.Raise(exc=ast.Call(func=ast.Name(id=name))) if name != "ValidationError":
+            return
+        case ast.Constant(value=str(text)) if SENTENCE.match(text):
+            yield text
+    for child in ast.iter_child_nodes(tree):
+        yield from sentences_outside_of_translations(child)
+
+
+@pytest.mark.once
+def test_code_has_no_sentences_outside_of_translations():
+    found = set()
+    for app in ("events", "registrations", "strategyweek"):
+        for path in sorted((BASE_DIR / app).rglob("*.py")):
+            if not any(each in str(path.relative_to(BASE_DIR)) for each in FOR_OPERATORS):
+                found |= {*sentences_outside_of_translations(ast.parse(path.read_text()))}
+    assert found == {*UNMARKED}

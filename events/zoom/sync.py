@@ -86,7 +86,7 @@ def spec(session: Session) -> zoom_client.Json:
         "start_time": f"{session.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
         "timezone": "UTC",
         "duration": -(-seconds // 60),
-        "agenda": f"Kept in step by {settings.SITE_URL}, which knows it by {_tag(session)}",
+        "agenda": f"Kept up to date by {settings.SITE_URL}. Reference: {_tag(session)}",
         "settings": {
             "approval_type": MANUAL_APPROVAL if event.has_personal_links else NO_REGISTRATION,
             # Our own emails have the links.

@@ -40,7 +40,7 @@ GIVE_UP_ATTEMPTS = 20
 MAX_CONSECUTIVE_FAILURES = 3
 # The longest pause between attempts to record an outcome while the database is away.
 MAX_RECORD_RETRY_SECONDS = 8
-RENDER_FAILED_PREFIX = "The mail could not be written: "
+RENDER_FAILED_PREFIX = "The email could not be written: "
 # Raw SQL, because it runs once per email: the ORM takes another 0.3 ms to build this statement,
 # and the whole email takes 1.7 ms of CPU time.
 RECORD_SENT = (
