@@ -60,20 +60,6 @@ def _form_of(answer) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
-def test_every_list_opens(admin_client, week, model):
-    sign_up(week)
-    assert admin_client.get(path(model, "changelist")).status_code == 200
-
-
-def test_every_change_page_opens(admin_client, week, opening):
-    alice = sign_up(week)
-    for thing in (week, opening, alice, alice.mails.get()):
-        assert admin_client.get(path(thing)).status_code == 200
-    for model in (Event, Session):
-        assert admin_client.get(path(model, "add")).status_code == 200
-
-
-@pytest.mark.parametrize("model", [Event, Session, Registration, OutgoingMail])
 def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, model):
     def queries() -> int:
         with CaptureQueriesContext(connection) as context:
@@ -96,6 +82,7 @@ def test_lists_take_the_same_queries_for_1_row_as_for_4(admin_client, week, mode
 @pytest.mark.once
 def test_admin_needs_a_sign_in_with_a_password(client, django_user_model):
     """Alice signed in with a code before she became an organizer."""
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/login/")
     alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
     client.force_login(alice)
     assert client.get("/admin/").status_code == 302
@@ -106,6 +93,7 @@ def test_admin_needs_a_sign_in_with_a_password(client, django_user_model):
     assert client.get("/admin/").status_code == 200
 
 
+@pytest.mark.once
 def test_times_are_shown_and_entered_in_the_events_zone(admin_client, opening):
     page = admin_client.get(path(opening)).content.decode()
     assert re.search(r'name="starts_at_1" value="09:00 AM"', page)
@@ -154,11 +142,12 @@ def test_changing_the_zone_keeps_the_times_and_says_so(admin_client, week):
     assert list(week.sessions.values_list("starts_at", flat=True)) == before
 
 
-@pytest.mark.parametrize("odd", ["abc", "1x", "99999999999999999999", "-1"])
-@pytest.mark.parametrize("model", ["event", "session"])
-def test_invalid_ids_cause_no_server_error(admin_client, week, model, odd):
-    assert admin_client.get(f"/admin/events/{model}/{odd}/change/").status_code in {302, 404}
-    assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
+def test_invalid_ids_cause_no_server_error(admin_client, week):
+    for odd in ("abc", "1x", "99999999999999999999", "-1"):
+        for model in ("event", "session"):
+            change = f"/admin/events/{model}/{odd}/change/"
+            assert admin_client.get(change).status_code in {302, 404}
+        assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
 
 
 def test_sessions_and_events_with_registrations_cannot_be_deleted(admin_client, week, opening):
@@ -181,13 +170,6 @@ def test_session_without_registrations_can_be_deleted(admin_client, week, openin
 def test_new_agenda_item_goes_to_the_end(week, opening):
     AgendaItem.objects.create(session=opening, title="One more")
     assert opening.agenda.last().title == "One more"
-
-
-@pytest.mark.once
-def test_change_page_shows_that_a_session_is_canceled(admin_client, opening):
-    assert "This session is canceled" not in admin_client.get(path(opening)).content.decode()
-    act(admin_client, Session, "cancel", opening)
-    assert "This session is canceled" in admin_client.get(path(opening)).content.decode()
 
 
 @pytest.mark.once
@@ -224,19 +206,14 @@ def test_invalid_link_is_explained_at_the_field(admin_client, opening):
 
 @pytest.mark.once
 def test_missing_link_causes_a_warning(admin_client, week, opening):
+    events = admin_client.get(path(Event, "changelist")).content.decode()
+    assert ("Ready" in events, "missing" in events) == (True, False)
     Meeting.objects.filter(session=opening).update(join_url="")
     assert "Missing" in admin_client.get(path(Session, "changelist")).content.decode()
     assert "1 missing" in admin_client.get(path(Event, "changelist")).content.decode()
     form = form_of(admin_client, path(opening))
     saved = admin_client.post(path(opening), form, follow=True).content.decode()
     assert "has no Zoom link yet" in saved
-
-
-@pytest.mark.once
-def test_event_with_all_links_is_complete(admin_client, week):
-    text = admin_client.get(path(Event, "changelist")).content.decode()
-    assert "Ready" in text
-    assert "missing" not in text
 
 
 @pytest.mark.once
@@ -266,9 +243,14 @@ def act_surely(client, action: str, *people: Registration) -> str:
 
 @pytest.mark.once
 def test_canceling_and_restoring_a_session(admin_client, opening):
+    def is_shown_as_canceled() -> bool:
+        return "This session is canceled" in admin_client.get(path(opening)).content.decode()
+
+    assert not is_shown_as_canceled()
     act(admin_client, Session, "cancel", opening)
     opening.refresh_from_db()
     assert (opening.is_canceled, opening.revision) == (True, 1)
+    assert is_shown_as_canceled()
     act(admin_client, Session, "cancel", opening)
     act(admin_client, Session, "restore", opening)
     opening.refresh_from_db()
@@ -462,6 +444,7 @@ def test_page_left_open_takes_nothing_back(admin_client, week, change):
     assert (all_of(alice), alice.mails.count()) == (before, mails)
 
 
+@pytest.mark.once
 def test_refused_page_keeps_what_was_typed_and_is_refused_again(admin_client, week):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
@@ -521,7 +504,7 @@ def test_page_with_a_mistake_can_be_corrected_and_saved(admin_client, week):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("version", [None, "", "abc", "\0"])
+@pytest.mark.parametrize("version", [None, "\0"])
 def test_page_without_its_version_is_refused(admin_client, week, version):
     alice = sign_up(week)
     form = {**form_of(admin_client, path(alice)), "name": "Alicia", "version": version}
@@ -571,37 +554,6 @@ def _plain(mail):
 
 
 @pytest.mark.once
-def test_admin_redirects_visitors_to_the_login(client, week):
-    answer = client.get("/admin/", follow=True)
-    assert answer.redirect_chain[-1][0].startswith("/accounts/login/")
-
-
-@pytest.mark.once
-def test_password_attempts_are_limited(client, django_user_model, settings):
-    settings.CACHES = {
-        **settings.CACHES,
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    }
-    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
-    login = {"login": "organizer", "password": "wrong"}
-    answers = [client.post("/accounts/login/", login) for _attempt in range(12)]
-    right = client.post("/accounts/login/", {**login, "password": "correct horse"})
-    assert answers[0].status_code == 200
-    assert right.status_code in {200, 429}
-    assert "_auth_user_id" not in client.session
-
-
-@pytest.mark.once
-def test_organizer_can_sign_in(client, django_user_model):
-    django_user_model.objects.create_superuser("organizer", "o@example.org", "correct horse")
-    answer = client.post(
-        "/accounts/login/?next=/admin/events/event/",
-        {"login": "organizer", "password": "correct horse"},
-    )
-    assert (answer.status_code, answer["Location"]) == (302, "/admin/events/event/")
-
-
-@pytest.mark.once
 def test_password_reset_is_sent_by_a_worker_and_reveals_no_accounts(
     client, django_user_model, mailoutbox
 ):
@@ -617,15 +569,6 @@ def test_password_reset_is_sent_by_a_worker_and_reveals_no_accounts(
     (mail,) = mailoutbox
     assert mail.to == ["o@example.org"]
     assert "/accounts/password/reset/key/" in mail.body
-
-
-@pytest.mark.once
-def test_sign_up_is_closed(client, django_user_model):
-    client.post(
-        "/accounts/signup/",
-        {"email": "m@example.org", "password1": "a long one 9", "password2": "a long one 9"},
-    )
-    assert not django_user_model.objects.exists()
 
 
 @pytest.mark.once
