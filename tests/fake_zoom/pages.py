@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse, HttpResponseRedirect, QueryDict
-from django.template import Context, Engine
+from django.template import Engine
 
 from tests.fake_zoom import api, serializers
 from tests.fake_zoom.errors import ApiError
@@ -54,7 +54,7 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 def render(template: str, status: int = 200, **context: Any) -> HttpResponse:
-    return HttpResponse(ENGINE.get_template(template).render(Context(context)), status=status)
+    return HttpResponse(ENGINE.render_to_string(template, context), status=status)
 
 
 def message(title: str, text: str, status: int = 200) -> HttpResponse:
