@@ -20,7 +20,7 @@ from registrations.mail import announcements, previews, writer
 from registrations.mail_kinds import MailKind
 from registrations.models import Announcement, Answer, MailText, OutgoingMail, Question
 from tests.people import filled_form, in_english, in_spanish, sign_up
-from tests.registrations.test_questions import ADD, admin_errors, entered, page_of
+from tests.registrations.questions.asking import ADD, admin_errors, entered, page_of
 
 pytestmark = pytest.mark.django_db
 
