@@ -215,3 +215,8 @@ def test_agenda_times_follow_from_the_sessions_start(event):
     assert offsets == [0, 10, 40]
     talk.starts_at += dt.timedelta(days=1)
     assert talk.timed_agenda()[0][0] == talk.starts_at
+
+
+def test_new_agenda_item_goes_to_the_end(week, opening):
+    AgendaItem.objects.create(session=opening, title="One more")
+    assert opening.agenda.last().title == "One more"

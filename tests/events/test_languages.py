@@ -10,8 +10,8 @@ from events.languages import columns
 from events.models import AgendaItem, Event, Revision, Session, Speaker, Track
 from events.schedule import edit_session
 from events.zoom import sync
+from tests.admin_pages import form_of, path
 from tests.people import in_english, in_spanish, sign_up
-from tests.registrations.admin.test_registrations import form_of, path
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from registrations import seats, signup, tasks
 from registrations.mail import bounces, writer
 from registrations.models import OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue
+from tests.admin_pages import form_of
 from tests.people import coming_week, filled_form, sign_up
-from tests.registrations.admin.test_registrations import form_of
 
 pytestmark = pytest.mark.django_db
 

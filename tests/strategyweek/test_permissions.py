@@ -12,8 +12,8 @@ from django.test import Client
 from events.models import Event
 from registrations.mail import stored_messages
 from registrations.models import Question, Registration
+from tests.admin_pages import act, act_surely, form_of, path
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act, act_surely, form_of, path
 
 pytestmark = pytest.mark.django_db
 

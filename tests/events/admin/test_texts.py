@@ -7,8 +7,8 @@ from django.utils.translation import override
 
 from events.models import Event, Session
 from registrations.models import Announcement
+from tests.admin_pages import form_of, path
 from tests.people import in_english, in_spanish
-from tests.registrations.admin.test_registrations import form_of, path
 
 pytestmark = pytest.mark.django_db
 

@@ -18,11 +18,11 @@ from events.admin.session import SessionAdmin
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import status as zoom_status
 from events.zoom import sync
+from tests.admin_pages import act, form_of, path
 from tests.browser import PHONE, overflow
 from tests.events.test_invitations import INVITATION, LINK
 from tests.fake_zoom import FakeZoom
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act, form_of, path
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 

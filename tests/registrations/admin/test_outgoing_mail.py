@@ -5,8 +5,10 @@ import re
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from events.models import Event
@@ -15,8 +17,8 @@ from registrations.mail.writer import writer_for
 from registrations.mail_kinds import MailKind
 from registrations.models import Announcement, MailText, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery
+from tests.admin_pages import act, form_of, path
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act, form_of, path
 
 pytestmark = pytest.mark.django_db
 
@@ -308,6 +310,24 @@ def test_outbox_takes_the_same_queries_for_1_session_as_for_4(admin_client, week
             key=each.slug, kind="doors", registration=mail.registration, session=each
         )
     assert queries(admin_client, MAILS) == one
+
+
+@pytest.mark.once
+def test_outbox_is_read_only(admin_client, week, smtp):
+    smtp.refuse("alice@example.org", "550 5.1.1 No such user <here>")
+    alice = sign_up(week)
+    delivery.deliver_due(lambda mails: lambda mail: _plain(mail))
+    mail = alice.mails.get()
+    page = admin_client.get(path(mail)).content.decode()
+    assert "550 5.1.1 No such user &lt;here&gt;" in page
+    assert admin_client.post(path(mail), {"state": "sent"}).status_code == 403
+    assert admin_client.get(path(OutgoingMail, "add")).status_code == 403
+    delete = reverse("admin:registrations_outgoingmail_delete", args=[mail.pk])
+    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def _plain(mail):
+    return EmailMessage("Hello", "A line.", to=[mail.registration.email])
 
 
 def test_only_failed_emails_are_sent_again(admin_client, week):

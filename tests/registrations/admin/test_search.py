@@ -26,8 +26,8 @@ from registrations.models import (
 )
 from registrations.privacy import erasure
 from registrations.zoom import attendance
+from tests.admin_pages import form_of, path
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import form_of, path
 
 pytestmark = pytest.mark.django_db
 

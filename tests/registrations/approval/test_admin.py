@@ -11,8 +11,8 @@ from django.urls import reverse
 from events.models import Event
 from registrations import signup
 from registrations.models import OutgoingMail, Registration
+from tests.admin_pages import act, act_surely, form_of, path, sure_of
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act, act_surely, form_of, path, sure_of
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 from events.models import Event
 from registrations import signup
 from registrations.models import OutgoingMail, Registration
+from tests.admin_pages import act, act_surely
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act, act_surely
 from tests.registrations.approval.registering import deliver, parts, queued
 
 pytestmark = pytest.mark.django_db

@@ -18,8 +18,8 @@ from registrations import signup
 from registrations.admin.csv_export import csv_of
 from registrations.models import Answer, OutgoingMail, Question, Registration
 from registrations.privacy import erasure
+from tests.admin_pages import act_surely, sure_of
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import act_surely, sure_of
 from tests.registrations.privacy.people import (
     EMAIL,
     NAME,

@@ -36,8 +36,8 @@ from registrations.models import (
 from registrations.outbox import delivery
 from registrations.privacy import erasure
 from registrations.zoom import attendance, personal_links
+from tests.admin_pages import form_of
 from tests.people import filled_form, sign_up
-from tests.registrations.admin.test_registrations import form_of
 from tests.registrations.privacy.people import (
     EMAIL,
     NAME,

@@ -17,9 +17,9 @@ from events.models import Event, Meeting, Session
 from registrations.admin.readiness import MAX_NAMED, PER_PAGE, overview_rows
 from registrations.models import Registration, Seat
 from registrations.readiness import EmailStatus, Progress
+from tests.admin_pages import path
 from tests.browser import PHONE, overflow
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import path
 from tests.registrations.readiness.people import (
     HOUR,
     board,

@@ -9,8 +9,8 @@ from django.test.utils import CaptureQueriesContext
 
 from registrations import signup
 from registrations.models import Attendance, Seat
+from tests.admin_pages import path
 from tests.people import sign_up
-from tests.registrations.admin.test_registrations import path
 from tests.registrations.zoom.attendance_reports import attended, only_row, report
 from tests.registrations.zoom.conftest import NINE
 

@@ -16,7 +16,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
+from registrations.mail import writer
 from registrations.models import OutgoingMail
+from registrations.outbox import delivery
 from tests.strategyweek.accounts.sign_in import (
     PASSWORD_PAGE,
     is_signed_in,
@@ -79,6 +81,35 @@ def test_password_reset_does_the_same_work_for_every_address(everyone):
     assert max(lengths) - min(lengths) <= 1
     assert [mail.message["recipient"] for mail in stored()] == ["o@example.org"]
     assert OutgoingMail.objects.count() == 1
+
+
+@pytest.mark.once
+def test_password_reset_is_sent_by_a_worker_and_reveals_no_accounts(client, organizer, mailoutbox):
+    answers = [
+        client.post("/accounts/password/reset/", {"email": email}, follow=True)
+        for email in ("o@example.org", "stranger@example.org")
+    ]
+    pages = [re.sub(r'value="\w{64}"', "", answer.content.decode()) for answer in answers]
+    assert pages[0] == pages[1]
+    assert mailoutbox == []
+    delivery.deliver_due(writer.writer_for)
+    (mail,) = mailoutbox
+    assert mail.to == ["o@example.org"]
+    assert "/accounts/password/reset/key/" in mail.body
+
+
+@pytest.mark.once
+def test_admin_needs_a_sign_in_with_a_password(client, django_user_model):
+    """Alice signed in with a code before she became an organizer."""
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/login/")
+    alice = django_user_model.objects.create_user("alice", is_staff=True, is_superuser=True)
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 302
+    alice.set_password("long enough")
+    alice.save()
+    assert client.get("/admin/").status_code == 302
+    client.force_login(alice)
+    assert client.get("/admin/").status_code == 200
 
 
 @pytest.mark.parametrize("login", ["organizer", "Organizer", "o@example.org", "O@Example.org"])

@@ -1,0 +1,65 @@
+"""Pages of the admin: their addresses, what a browser would post, and what they say."""
+
+import re
+from html import unescape
+
+from django.urls import reverse
+from django.utils import timezone
+
+from registrations.models import Registration
+
+
+def path(thing, page: str = "change") -> str:
+    meta = thing._meta
+    args = [thing.pk] if page == "change" else []
+    return reverse(f"admin:{meta.app_label}_{meta.model_name}_{page}", args=args)
+
+
+def form_of(client, url: str) -> dict[str, str]:
+    """Return the values of a change form, as a browser would post them."""
+    with timezone.override("America/Los_Angeles"):
+        return _form_of(client.get(url))
+
+
+def _form_of(answer) -> dict[str, str]:
+    assert answer.status_code == 200
+    values = {}
+    forms = [answer.context["adminform"].form]
+    for inline in answer.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    for form in forms:
+        for field in form:
+            widget = field.field.widget
+            names = getattr(widget, "widgets_names", None)
+            value = field.value()
+            if names:
+                parts = widget.decompress(value)
+                for name, part in zip(names, parts, strict=True):
+                    values[f"{field.html_name}{name}"] = part
+                continue
+            if value not in (None, False):
+                values[field.html_name] = value
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def act(client, model, action: str, *things) -> str:
+    fields = {"action": action, "_selected_action": [thing.pk for thing in things]}
+    return client.post(path(model, "changelist"), fields, follow=True).getvalue().decode()
+
+
+def sure_of(page: str) -> str:
+    """Return the value of the confirmation button."""
+    return re.search(r'name="sure" value="(\w+)"', page)[1]
+
+
+def act_surely(client, action: str, *people: Registration) -> str:
+    """Choose an action that needs confirmation, and confirm it."""
+    sure = sure_of(act(client, Registration, action, *people))
+    fields = {"action": action, "_selected_action": [each.pk for each in people], "sure": sure}
+    return client.post(path(Registration, "changelist"), fields, follow=True).content.decode()
+
+
+def messages_of(page: str) -> list[tuple[str, str]]:
+    """The color and the text of each message on an admin page."""
+    found = re.findall(r'<li class="(success|info|warning|error)">(.*?)</li>', page, re.DOTALL)
+    return [(color, " ".join(unescape(text).split())) for color, text in found]
