@@ -36,7 +36,7 @@ def people(count: int) -> str:
     return ngettext("%(count)s person", "%(count)s people", count) % {"count": f"{count:,}"}
 
 
-def mails(count: int) -> str:
+def emails(count: int) -> str:
     return ngettext("%(count)s email", "%(count)s emails", count) % {"count": f"{count:,}"}
 
 

@@ -279,7 +279,7 @@ class DeliveryRun:
         while True:
             try:
                 if update() < len(ids):
-                    logger.warning("Of mails %s, some were claimed by another worker", ids)
+                    logger.warning("Of emails %s, some were claimed by another worker", ids)
                 return
             except (OperationalError, InterfaceError, InternalError) as error:
                 if connection.in_atomic_block or self._clock.now() >= lease_ends_at:

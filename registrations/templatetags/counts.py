@@ -7,7 +7,7 @@ from registrations import formatting
 register = template.Library()
 
 register.filter("people", formatting.people)
-register.filter("mails", formatting.mails)
+register.filter("emails", formatting.emails)
 register.filter("moment", formatting.moment)
 register.filter("time_left", formatting.time_left)
 register.simple_tag(formatting.ago_and_when)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from registrations import monitoring
-from registrations.formatting import ago_and_when, current_zone, mails, moment
+from registrations.formatting import ago_and_when, current_zone, emails, moment
 
 
 class Command(BaseCommand):
@@ -37,17 +37,17 @@ class Command(BaseCommand):
         self.section(
             "Waiting, and when the oldest was queued",
             (
-                (f"{mails(each.count)}: {each.kind}", ago_and_when(each.since, now, zone))
+                (f"{emails(each.count)}: {each.kind}", ago_and_when(each.since, now, zone))
                 for each in status.waiting
             ),
         )
         self.section(
             f"What failed in the last {monitoring.FAILED_WITHIN.days} days and why",
-            ((mails(count), error or "no reason given") for error, count in status.failures),
+            ((emails(count), error or "no reason given") for error, count in status.failures),
         )
         self.section(
             "What went wrong in the last tries of waiting emails",
-            ((mails(count), error) for error, count in status.troubles),
+            ((emails(count), error) for error, count in status.troubles),
         )
         if status.complaints:
             sys.exit(1)
