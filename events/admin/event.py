@@ -27,7 +27,6 @@ from events.admin.shared import (
     render_now,
     search_texts,
     warning,
-    without_times,
 )
 from events.languages import columns
 from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
@@ -161,9 +160,6 @@ class EventAdmin(TextsAdmin):
         with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return without_times(self.model, super().get_changeform_initial_data(request))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()

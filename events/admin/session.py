@@ -34,8 +34,6 @@ from events.admin.shared import (
     search_texts,
     show_result,
     warning,
-    with_default_event,
-    without_times,
 )
 from events.invitations import is_zoom, read_invitation
 from events.languages import columns
@@ -305,10 +303,6 @@ class SessionAdmin(TextsAdmin):
         with in_event_time(request, event, (event or Event()).zone, sessions) as context:
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        initial = without_times(self.model, super().get_changeform_initial_data(request))
-        return with_default_event(initial)
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
         event = obj.event if obj else event_of(request, None)

@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
-from django.db.models import DateTimeField, Model, Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -41,21 +41,16 @@ def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
     return rows.filter(**numbers).first() if all(numbers.values()) else None
 
 
+def by_id_or_404(rows: QuerySet[Any], **ids: str | None) -> Any:
+    row = by_id(rows, **ids)
+    if row is None:
+        raise Http404
+    return row
+
+
 def default_event() -> Event | None:
     """Return the event that a page is about when nobody chose one."""
     return Event.objects.current(timezone.now()) or Event.objects.first()
-
-
-def with_default_event(initial: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the default event to a form's initial values, unless they name one."""
-    event = default_event()
-    return {"event": event.pk if event else None, **initial}
-
-
-def without_times(model: type[Model], initial: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out initial values of times: Django's admin can't show one from a URL."""
-    times = {each.name for each in model._meta.fields if isinstance(each, DateTimeField)}
-    return {name: value for name, value in initial.items() if name not in times}
 
 
 def search_stored_keys(
@@ -191,6 +186,16 @@ class TextsAdmin(admin.ModelAdmin):
     form = TextsForm
     # Whether to say after saving that a language is missing.
     notes_missing = True
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Choose the default event, unless the URL names one. A time in a URL can't be shown."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        fields = {each.name: each for each in self.model._meta.fields}
+        for name in [each for each in initial if isinstance(fields.get(each), DateTimeField)]:
+            del initial[name]
+        if "event" in fields and "event" not in initial:
+            initial["event"] = getattr(default_event(), "pk", None)
+        return initial
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)

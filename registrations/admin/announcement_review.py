@@ -10,7 +10,7 @@ from django.contrib.admin import ModelAdmin
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import languages
-from events.admin.shared import by_id, counted, render_now, show_result
+from events.admin.shared import by_id, by_id_or_404, counted, render_now, show_result
 from events.templatetags.times import zone_name
 from registrations.admin.shared import (
     fingerprint,
@@ -34,9 +34,7 @@ from registrations.mail.announcements import SendingProgress
 from registrations.models import UNREACHED_STATES, Announcement, Registration, RegistrationQuerySet
 from registrations.outbox import mail_queue
 
-State = Announcement.State
-
-EDITABLE_STATES = (State.DRAFT, State.SCHEDULED)
+EDITABLE_STATES = (Announcement.State.DRAFT, Announcement.State.SCHEDULED)
 # The page reloads this often while emails are being sent.
 REFRESH_SECONDS = 5
 MAX_AHEAD = dt.timedelta(days=366)
@@ -95,31 +93,31 @@ def progress_text(announcement: Announcement, progress: SendingProgress, now: dt
         "total": f"{progress.total:,}",
         "failed": f"{progress.failed:,}",
     }
-    match State(announcement.state):
-        case State.SCHEDULED if announcement.send_at and announcement.send_at > now:
+    match Announcement.State(announcement.state):
+        case Announcement.State.SCHEDULED if announcement.send_at and announcement.send_at > now:
             when = moment(announcement.send_at, announcement.event.zone)
             return _("Scheduled for %(when)s") % {"when": when}
-        case State.SCHEDULED:
+        case Announcement.State.SCHEDULED:
             return _("Starting")
-        case State.SENDING if progress.waiting:
+        case Announcement.State.SENDING if progress.waiting:
             return _("Sending %(sent)s of %(total)s") % values
-        case State.SENDING if progress.failed and progress.sent:
+        case Announcement.State.SENDING if progress.failed and progress.sent:
             return _("Sent to %(sent)s, %(failed)s failed") % values
-        case State.SENDING if progress.failed:
+        case Announcement.State.SENDING if progress.failed:
             return _("Sent to no one, %(failed)s failed") % values
-        case State.SENDING:
+        case Announcement.State.SENDING:
             return _("Sent") if progress.sent else _("Sent to no one")
-        case State.PAUSED:
+        case Announcement.State.PAUSED:
             return _("Paused at %(sent)s of %(total)s") % values
-        case State.STOPPED:
+        case Announcement.State.STOPPED:
             return _("Stopped at %(sent)s of %(total)s") % values
-        case State.DRAFT:
+        case Announcement.State.DRAFT:
             return _("Draft")
 
 
 def went_wrong(announcement: Announcement, progress: SendingProgress) -> bool:
     """Whether sending is over and some people, or all, did not get it."""
-    is_over = announcement.state == State.SENDING and not progress.waiting
+    is_over = announcement.state == Announcement.State.SENDING and not progress.waiting
     return is_over and bool(progress.failed or not progress.sent)
 
 
@@ -156,9 +154,7 @@ def mail_html(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
 def find_announcement(
     model_admin: ModelAdmin, request: HttpRequest, object_id: str
 ) -> Announcement:
-    announcement: Announcement | None = by_id(model_admin.get_queryset(request), pk=object_id)
-    if announcement is None:
-        raise Http404
+    announcement: Announcement = by_id_or_404(model_admin.get_queryset(request), pk=object_id)
     return announcement
 
 
@@ -171,9 +167,9 @@ def review_response(
     now, state, send_at = timezone.now(), announcement.state, announcement.send_at
     progress = announcements.progress(announcement, now)
     may_change = model_admin.has_change_permission(request)
-    is_starting = state == State.SCHEDULED and send_at is not None and send_at <= now
-    is_sending = state == State.SENDING and progress.waiting > 0
-    may_stop = may_change and (is_sending or state == State.PAUSED)
+    is_starting = state == Announcement.State.SCHEDULED and send_at is not None and send_at <= now
+    is_sending = state == Announcement.State.SENDING and progress.waiting > 0
+    may_stop = may_change and (is_sending or state == Announcement.State.PAUSED)
     # The page asks for confirmation. It must not reload meanwhile.
     stopping = may_stop and "stop" in request.GET
     context: dict[str, Any] = {
@@ -402,7 +398,7 @@ def is_written(announcement: Announcement, code: str) -> bool:
 def context_after(announcement: Announcement, progress: SendingProgress) -> dict[str, Any]:
     """Return what the page shows once an announcement was started."""
     # Emails that are no longer needed aren't missing, but those of a stopped announcement are.
-    if announcement.state == State.STOPPED:
+    if announcement.state == Announcement.State.STOPPED:
         done, expected = progress.sent, progress.total
     else:
         done, expected = progress.sent + progress.failed, progress.total - progress.dropped

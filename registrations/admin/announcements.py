@@ -28,7 +28,6 @@ from events.admin.shared import (
     render_now,
     search_texts,
     warning,
-    with_default_event,
 )
 from events.languages import columns
 from events.models import Event
@@ -42,10 +41,12 @@ from registrations.mail_kinds import MailKind
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
 from registrations.us_states import us_state_choices
 
-Audience = Announcement.Audience
-
 # The audiences that can be limited to one session.
-SESSION_AUDIENCES = {Audience.SESSION, Audience.WAITING, Audience.NOT_ATTENDED}
+SESSION_AUDIENCES = {
+    Announcement.Audience.SESSION,
+    Announcement.Audience.WAITING,
+    Announcement.Audience.NOT_ATTENDED,
+}
 
 
 class AnnouncementForm(TextsForm):
@@ -84,31 +85,28 @@ class AnnouncementForm(TextsForm):
         cleaned = super().clean()
         self._clean_narrowing(
             "session",
-            Audience.SESSION,
+            Announcement.Audience.SESSION,
             SESSION_AUDIENCES,
             other_event=_("This session belongs to another event."),
             required=_("Choose a session. The people in it will get the announcement."),
-            unused=_("This only works with “{audience}” above. Choose that, or leave this empty."),
         )
         self._clean_narrowing(
             "track",
-            Audience.TRACK,
-            {Audience.TRACK},
+            Announcement.Audience.TRACK,
+            {Announcement.Audience.TRACK},
             other_event=_("This strategy belongs to another event."),
             required=_("Choose a strategy. The people interested in it will get the announcement."),
-            unused=_("This only works with “{audience}” above. Choose that, or leave this empty."),
         )
         return cleaned
 
     def _clean_narrowing(
         self,
         name: str,
-        required_by: Audience,
-        allowed_by: Collection[Audience],
+        required_by: Announcement.Audience,
+        allowed_by: Collection[Announcement.Audience],
         *,
         other_event: str,
         required: str,
-        unused: str,
     ) -> None:
         """Check the session or track that narrows the audience."""
         event, audience = self.cleaned_data.get("event"), self.cleaned_data.get("audience")
@@ -118,7 +116,8 @@ class AnnouncementForm(TextsForm):
         elif audience == required_by and not chosen and name not in self.errors:
             self.add_error(name, ValidationError(required, code="required"))
         elif chosen and audience and audience not in allowed_by:
-            self.add_error(name, unused.format(audience=required_by.label))
+            text = _("This only works with “{audience}” above. Choose that, or leave this empty.")
+            self.add_error(name, text.format(audience=required_by.label))
 
 
 class AnnouncementList(ChangeList):
@@ -184,9 +183,6 @@ class AnnouncementAdmin(TextsAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return AnnouncementList
-
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return with_default_event(super().get_changeform_initial_data(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An announcement that has been started can't be edited."""

@@ -21,8 +21,8 @@ from events.admin.shared import (
     TextsAdmin,
     TextsForm,
     by_id,
+    by_id_or_404,
     default_event,
-    with_default_event,
 )
 from events.languages import columns
 from events.models import Event
@@ -124,9 +124,6 @@ class MailTextAdmin(TextsAdmin):
             *super().get_urls(),
         ]
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return with_default_event(super().get_changeform_initial_data(request))
-
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -197,8 +194,8 @@ def preview_html(
 
 
 def event_and_kind(event_id: str, kind: str) -> tuple[Event, MailKind]:
-    event, known_kind = by_id(Event.objects.all(), pk=event_id), kind_of(kind)
-    if event is None or known_kind is None:
+    event, known_kind = by_id_or_404(Event.objects.all(), pk=event_id), kind_of(kind)
+    if known_kind is None:
         raise Http404
     return event, known_kind
 

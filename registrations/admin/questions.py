@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Count, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
@@ -22,8 +22,8 @@ from events.admin.shared import (
     TextsAdmin,
     TextsForm,
     by_id,
+    by_id_or_404,
     search_texts,
-    with_default_event,
 )
 from events.languages import columns
 from events.models import Event, Session
@@ -168,9 +168,6 @@ class QuestionAdmin(TextsAdmin):
         answers = admin_path(self, "<path:object_id>/answers/", answers_page, "answers")
         return [answers, *super().get_urls()]
 
-    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return with_default_event(super().get_changeform_initial_data(request))
-
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["event"] if obj else []
 
@@ -194,9 +191,7 @@ def answers_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) 
     """Show how often each choice was taken, and every person's answer."""
     if not may_see_sensitive_data(request):
         raise PermissionDenied
-    question: Question | None = by_id(Question.objects.select_related("event"), pk=object_id)
-    if question is None:
-        raise Http404
+    question: Question = by_id_or_404(Question.objects.select_related("event"), pk=object_id)
     answers = questions.answers_that_count(question).order_by("pk")
     page = Paginator(answers, PER_PAGE).get_page(request.GET.get("p"))
     return page_response(

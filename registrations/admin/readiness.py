@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.dateformat import format as date_format
@@ -17,15 +17,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
-from events.admin.shared import by_id, counted, default_event
+from events.admin.shared import by_id, by_id_or_404, counted, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import readiness
 from registrations.admin.shared import page_response
 from registrations.models import Registration
 from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
-
-Approval = Registration.Approval
 
 PER_PAGE = 100
 # The others can be looked up in the table.
@@ -70,9 +68,7 @@ def current_board_page(model_admin: Any, request: HttpRequest) -> HttpResponse:
 
 
 def board_page(model_admin: Any, request: HttpRequest, event_id: str) -> HttpResponse:
-    event: Event | None = by_id(Event.objects.all(), pk=event_id)
-    if event is None:
-        raise Http404
+    event: Event = by_id_or_404(Event.objects.all(), pk=event_id)
     may_change = model_admin.has_change_permission(request)
     if request.method != "POST":
         context = board_context(request, event)
@@ -92,12 +88,13 @@ def board_page(model_admin: Any, request: HttpRequest, event_id: str) -> HttpRes
 
 def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     now = timezone.now()
+    pending = event.registrations.active().filter(approval=Registration.Approval.PENDING)
     board = Board(event, now)
     tallies = board.tallies()
     sessions = [(each, tallies[each.pk], meeting_status(each, now)) for each in board.sessions]
     return {
         "event": event,
-        "pending": event.registrations.active().filter(approval=Approval.PENDING).count(),
+        "pending": pending.count(),
         **next_context(board, tallies, now),
         "sessions": sessions,
         **table_context(request, board, now),
@@ -240,52 +237,32 @@ def short_day(session: Session) -> str:
 
 def fixed_text(fixed: Fixed) -> str:
     """What the button did."""
-    texts = (
-        _emailed_text(fixed.emailed),
-        _personal_links_text(fixed.personal_links),
-        _("We'll check every meeting against Zoom within a minute.") if fixed.asks_zoom else "",
-        _emailed_recently_text(fixed.emailed_recently),
-        _reported_spam_text(fixed.reported_spam),
-    )
-    nothing = _("There's nothing to fix: what's missing is already on its way.")
-    return " ".join(filter(None, texts)) or nothing
-
-
-def _emailed_text(count: int) -> str:
-    if not count:
-        return ""
-    return counted(
-        count,
+    emailed = counted(
+        fixed.emailed,
         "We're emailing links to %(count)s person again.",
         "We're emailing links to %(count)s people again.",
     )
-
-
-def _personal_links_text(count: int) -> str:
-    if not count:
-        return ""
-    return counted(
-        count,
+    personal_links = counted(
+        fixed.personal_links,
         "We're asking Zoom for %(count)s personal link again.",
         "We're asking Zoom for %(count)s personal links again.",
     )
-
-
-def _emailed_recently_text(count: int) -> str:
-    if not count:
-        return ""
-    return counted(
-        count,
+    emailed_recently = counted(
+        fixed.emailed_recently,
         "%(count)s person got this email in the last 10 minutes. Try again later.",
         "%(count)s people got this email in the last 10 minutes. Try again later.",
     )
-
-
-def _reported_spam_text(count: int) -> str:
-    if not count:
-        return ""
-    return counted(
-        count,
+    reported_spam = counted(
+        fixed.reported_spam,
         "%(count)s person marked our email as spam, so we aren't emailing them.",
         "%(count)s people marked our email as spam, so we aren't emailing them.",
     )
+    texts = (
+        (fixed.emailed, emailed),
+        (fixed.personal_links, personal_links),
+        (fixed.asks_zoom, _("We'll check every meeting against Zoom within a minute.")),
+        (fixed.emailed_recently, emailed_recently),
+        (fixed.reported_spam, reported_spam),
+    )
+    nothing = _("There's nothing to fix: what's missing is already on its way.")
+    return " ".join(text for applies, text in texts if applies) or nothing

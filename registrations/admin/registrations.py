@@ -45,7 +45,6 @@ from registrations.models import (
 )
 from registrations.validators import validate_address
 
-Approval = Registration.Approval
 # Shown only to people who may see sensitive data.
 NEEDS_SECTION, ANSWERS_SECTION = SENSITIVE_SECTIONS = (
     gettext_lazy("Access needs"),
@@ -137,8 +136,8 @@ def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuery
 
 COMING = {
     "yes": gettext_lazy("Coming"),
-    Approval.PENDING: Approval.PENDING.label,
-    Approval.DECLINED: Approval.DECLINED.label,
+    Registration.Approval.PENDING: Registration.Approval.PENDING.label,
+    Registration.Approval.DECLINED: Registration.Approval.DECLINED.label,
     "canceled": gettext_lazy("Canceled"),
     "erased": gettext_lazy("Erased"),
 }
@@ -189,7 +188,17 @@ def renew_links(
 def approve(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> None:
-    decide(request, queryset, Approval.APPROVED)
+    decided = Registration.Approval.APPROVED
+    chosen = [each for each in queryset if each.approval != decided and not each.canceled_at]
+    done = signup.approve(registrations=chosen)
+    shared.log_action(request, chosen, _("Approved."))
+    text = counted(
+        done,
+        "%(count)s person approved. Their links are on the way.",
+        "%(count)s people approved. Their links are on the way.",
+    )
+    left = len(queryset) - done
+    show_result(request, done, text, left=left, reason=_("already approved, or canceled."))
 
 
 @admin.action(
@@ -207,36 +216,25 @@ def decline(
     )
     if admitted and (page := shared.confirmation_page(model_admin, request, admitted, title)):
         return page
-    decide(request, queryset, Approval.DECLINED)
+    decline_all(request, queryset)
     return None
 
 
-def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: Approval) -> None:
-    chosen = [each for each in queryset if each.approval != approval and not each.erased_at]
-    # People who canceled can be declined too: they could return.
-    if approval == Approval.APPROVED:
-        chosen = [each for each in chosen if not each.canceled_at]
-    if approval == Approval.APPROVED:
-        done = signup.approve(registrations=chosen)
-        text = counted(
-            done,
-            "%(count)s person approved. Their links are on the way.",
-            "%(count)s people approved. Their links are on the way.",
-        )
-    else:
-        done = signup.decline(registrations=chosen)
-        text = counted(
-            done,
-            "%(count)s person declined. Any links they had no longer work. We didn't email them. "
-            "If you change your mind, approve them, and they'll get new links.",
-            "%(count)s people declined. Any links they had no longer work. We didn't email them. "
-            "If you change your mind, approve them, and they'll get new links.",
-        )
-    is_approval = approval == Approval.APPROVED
-    shared.log_action(request, chosen, _("Approved.") if is_approval else _("Declined."))
-    if done:
-        messages.success(request, text)
-    if approval == Approval.DECLINED and not all(each.event.has_personal_links for each in chosen):
+def decline_all(request: HttpRequest, people: QuerySet[Registration]) -> None:
+    """Decline them, also those who canceled: they could return."""
+    decided = Registration.Approval.DECLINED
+    chosen = [each for each in people if each.approval != decided and not each.erased_at]
+    done = signup.decline(registrations=chosen)
+    shared.log_action(request, chosen, _("Declined."))
+    text = counted(
+        done,
+        "%(count)s person declined. Any links they had no longer work. We didn't email them. "
+        "If you change your mind, approve them, and they'll get new links.",
+        "%(count)s people declined. Any links they had no longer work. We didn't email them. "
+        "If you change your mind, approve them, and they'll get new links.",
+    )
+    show_result(request, done, text)
+    if not all(each.event.has_personal_links for each in chosen):
         messages.warning(
             request,
             _(
@@ -244,8 +242,15 @@ def decide(request: HttpRequest, queryset: QuerySet[Registration], approval: App
                 "personal Zoom links can be taken away."
             ),
         )
-    reason = _("already approved, or canceled.") if is_approval else _("already declined.")
-    show_result(request, 0, "", left=len(queryset) - done, reason=reason)
+    show_result(request, 0, "", left=len(people) - done, reason=_("already declined."))
+
+
+def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    approve(model_admin, request, Registration.objects.filter(pk=person.pk))
+
+
+def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
+    decline_all(request, Registration.objects.filter(pk=person.pk))
 
 
 def given_back_text(seat: Seat) -> str:
@@ -253,14 +258,6 @@ def given_back_text(seat: Seat) -> str:
         return _("They got their spot in %(session)s back.") % {"session": seat.session}
     text = _("%(session)s is full. They lost their spot there and are now first in line.")
     return text % {"session": seat.session}
-
-
-def approve_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    decide(request, Registration.objects.filter(pk=person.pk), Approval.APPROVED)
-
-
-def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registration) -> None:
-    decide(request, Registration.objects.filter(pk=person.pk), Approval.DECLINED)
 
 
 @admin.action(description=gettext_lazy("Email their links again"), permissions=["change"])
@@ -416,7 +413,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        pending = Registration.objects.active().filter(approval=Approval.PENDING)
+        pending = Registration.objects.active().filter(approval=Registration.Approval.PENDING)
         by_event = pending.order_by("event").values("event", *languages.columns("event__name"))
         waiting = [
             (row["event"], languages.shown(row, "event__name"), row["count"])
@@ -564,7 +561,8 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         if when:
             values = {"decision": text, "when": moment(when, registration.event.zone)}
             return _("%(decision)s on %(when)s") % values
-        return _("Not required") if registration.approval == Approval.APPROVED else text
+        is_approved = registration.approval == Registration.Approval.APPROVED
+        return _("Not required") if is_approved else text
 
     @admin.display(description=gettext_lazy("their page"))
     def own_page(self, registration: Registration) -> str:

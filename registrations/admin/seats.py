@@ -1,6 +1,6 @@
 """Seats and waitlists: who has a spot in which session, and who is next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -48,7 +48,8 @@ IdleFilter = choice_filter(
     description=gettext_lazy("Give them a spot and email their link"), permissions=["change"]
 )
 def give_spot(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Seat]) -> None:
-    done, left = apply_to_each(request, queryset, seats.promote, _("Got a spot in %(session)s."))
+    done = [seat for seat in queryset if seats.promote(seat=seat)]
+    log_seats(request, done, _("Got a spot in %(session)s."))
     if admitted := sum(seat.registration.is_admitted for seat in done):
         text = counted(
             admitted,
@@ -65,6 +66,7 @@ def give_spot(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[
             "%(count)s people now have a spot. They'll get their links once you approve them.",
         )
         messages.success(request, text)
+    left = len(queryset) - len(done)
     show_result(request, 0, "", left=left, reason=_("they already have a spot."))
 
 
@@ -76,9 +78,7 @@ def move_to_waiting(model_admin: ModelAdmin, request: HttpRequest, queryset: Any
     """Free spots for people who wait. People are emailed how they stand, unless that bounces."""
     chosen = queryset.count()
     done = seats.move_to_waiting(seats=queryset)
-    for seat in done:
-        text = _("Moved to the waitlist of %(session)s.") % {"session": seat.session.title}
-        log_action(request, [seat.registration], text)
+    log_seats(request, done, _("Moved to the waitlist of %(session)s."))
     moved = Registration.objects.filter(seats__in=done).distinct().with_last_outcome()
     reached = [each for each in moved if each.last_outcome not in UNREACHED_STATES]
     emailed = signup.resend_links(registrations=reached)
@@ -113,9 +113,7 @@ def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[S
     now = timezone.now()
     chosen = [seat for seat in queryset if seat.session.ends_at > now]
     if chosen:
-        for seat in chosen:
-            text = _("Removed from %(session)s.") % {"session": seat.session.title}
-            log_action(request, [seat.registration], text)
+        log_seats(request, chosen, _("Removed from %(session)s."))
         seats.release(seats=chosen)
         text = counted(
             len(chosen),
@@ -131,17 +129,10 @@ def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[S
     show_result(request, 0, "", left=left, reason=_("the session is over."))
 
 
-def apply_to_each(
-    request: HttpRequest, queryset: QuerySet[Seat], change: Callable[..., bool], message: str
-) -> tuple[list[Seat], int]:
-    """Change each seat. Returns those that were changed, and how many were not.
-
-    `message` is for the log, with %(session)s.
-    """
-    done = [seat for seat in queryset if change(seat=seat)]
-    for seat in done:
+def log_seats(request: HttpRequest, rows: Iterable[Seat], message: str) -> None:
+    """Record in each person's History what happened to their seat in %(session)s."""
+    for seat in rows:
         log_action(request, [seat.registration], message % {"session": seat.session.title})
-    return done, len(queryset) - len(done)
 
 
 @admin.register(Seat)

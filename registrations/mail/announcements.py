@@ -21,9 +21,7 @@ from registrations.outbox import mail_queue
 
 logger = logging.getLogger(__name__)
 
-State = Announcement.State
-MailState = OutgoingMail.State
-UNSENT_STATES = (MailState.WAITING, MailState.PAUSED)
+UNSENT_STATES = (OutgoingMail.State.WAITING, OutgoingMail.State.PAUSED)
 
 # The time left is estimated from the emails sent in this window.
 PACE_WINDOW = dt.timedelta(seconds=60)
@@ -88,7 +86,12 @@ def _matching(announcement: Announcement) -> RegistrationQuerySet:
 
 def schedule(*, announcement: Announcement, send_at: dt.datetime) -> None:
     """Start it at that time. Raises WrongState."""
-    _move(announcement, [State.DRAFT, State.SCHEDULED], State.SCHEDULED, send_at=send_at)
+    _move(
+        announcement,
+        [Announcement.State.DRAFT, Announcement.State.SCHEDULED],
+        Announcement.State.SCHEDULED,
+        send_at=send_at,
+    )
 
 
 def send_now(*, announcement: Announcement) -> None:
@@ -117,7 +120,7 @@ def send_test(*, announcement: Announcement, person: Registration, email: str) -
 
 def unschedule(*, announcement: Announcement) -> None:
     """Make a scheduled one a draft again. Raises WrongState."""
-    _move(announcement, [State.SCHEDULED], State.DRAFT, send_at=None)
+    _move(announcement, [Announcement.State.SCHEDULED], Announcement.State.DRAFT, send_at=None)
 
 
 def start_due(now: dt.datetime) -> None:
@@ -125,9 +128,9 @@ def start_due(now: dt.datetime) -> None:
 
     One that was due long ago, while no worker was running, becomes a draft again.
     """
-    scheduled = Announcement.objects.filter(state=State.SCHEDULED, send_at__lte=now)
+    scheduled = Announcement.objects.filter(state=Announcement.State.SCHEDULED, send_at__lte=now)
     late = scheduled.filter(send_at__lt=now - dt.timedelta(hours=12))
-    if count := late.update(state=State.DRAFT, send_at=None):
+    if count := late.update(state=Announcement.State.DRAFT, send_at=None):
         logger.warning("%s announcements were not sent in time and are drafts again", count)
     for announcement in scheduled:
         _start(announcement.pk, now)
@@ -136,7 +139,9 @@ def start_due(now: dt.datetime) -> None:
 @transaction.atomic
 def _start(pk: int, now: dt.datetime) -> None:
     scheduled = Announcement.objects.select_for_update().select_related("event")
-    announcement = scheduled.filter(pk=pk, state=State.SCHEDULED, send_at__lte=now).first()
+    announcement = scheduled.filter(
+        pk=pk, state=Announcement.State.SCHEDULED, send_at__lte=now
+    ).first()
     if announcement is None:
         return
     mail_queue.queue_all(
@@ -145,41 +150,52 @@ def _start(pk: int, now: dt.datetime) -> None:
         kind=OutgoingMail.Kind.ANNOUNCEMENT,
         announcement=announcement,
     )
-    announcement.state, announcement.started_at = State.SENDING, now
+    announcement.state, announcement.started_at = Announcement.State.SENDING, now
     announcement.save(update_fields=["state", "started_at"])
 
 
 @transaction.atomic
 def pause(*, announcement: Announcement) -> None:
     """Hold back the emails that weren't sent yet. Raises WrongState."""
-    _move(announcement, [State.SENDING], State.PAUSED)
-    announcement.mails.filter(state=MailState.WAITING).update(state=MailState.PAUSED)
+    _move(announcement, [Announcement.State.SENDING], Announcement.State.PAUSED)
+    announcement.mails.filter(state=OutgoingMail.State.WAITING).update(
+        state=OutgoingMail.State.PAUSED
+    )
 
 
 @transaction.atomic
 def resume(*, announcement: Announcement) -> None:
     """Continue where it was paused. Raises WrongState."""
-    _move(announcement, [State.PAUSED], State.SENDING)
-    announcement.mails.filter(state=MailState.PAUSED).update(state=MailState.WAITING)
+    _move(announcement, [Announcement.State.PAUSED], Announcement.State.SENDING)
+    announcement.mails.filter(state=OutgoingMail.State.PAUSED).update(
+        state=OutgoingMail.State.WAITING
+    )
     transaction.on_commit(mail_queue.wake_workers)
 
 
 @transaction.atomic
 def stop(*, announcement: Announcement) -> None:
     """End it: the emails that weren't sent yet are dropped. Raises WrongState."""
-    _move(announcement, [State.SENDING, State.PAUSED], State.STOPPED)
-    announcement.mails.filter(state__in=UNSENT_STATES).update(state=MailState.DROPPED)
+    _move(
+        announcement,
+        [Announcement.State.SENDING, Announcement.State.PAUSED],
+        Announcement.State.STOPPED,
+    )
+    announcement.mails.filter(state__in=UNSENT_STATES).update(state=OutgoingMail.State.DROPPED)
 
 
 @transaction.atomic
 def resend_failed(*, announcement: Announcement) -> int:
     """Queue the failed ones again. Returns how many. Raises WrongState unless it was started."""
-    _move(announcement, [State.SENDING], State.SENDING)
+    _move(announcement, [Announcement.State.SENDING], Announcement.State.SENDING)
     return mail_queue.resend(announcement.mails.all())
 
 
 def _move(
-    announcement: Announcement, allowed: list[State], state: State, **changes: object
+    announcement: Announcement,
+    allowed: list[Announcement.State],
+    state: Announcement.State,
+    **changes: object,
 ) -> None:
     """Change the state if the database, not this copy, has it in one of the allowed ones."""
     found = Announcement.objects.filter(pk=announcement.pk, state__in=allowed)
@@ -205,10 +221,10 @@ def progress(announcement: Announcement, now: dt.datetime) -> SendingProgress:
     counts = announcement.mails.aggregate(
         total=Count("pk"),
         recent=Count("pk", filter=Q(sent_at__gt=now - PACE_WINDOW)),
-        sent=Count("pk", filter=Q(state=MailState.SENT)),
+        sent=Count("pk", filter=Q(state=OutgoingMail.State.SENT)),
         waiting=Count("pk", filter=Q(state__in=UNSENT_STATES)),
         failed=Count("pk", filter=Q(state__in=UNREACHED_STATES)),
-        dropped=Count("pk", filter=Q(state=MailState.DROPPED)),
+        dropped=Count("pk", filter=Q(state=OutgoingMail.State.DROPPED)),
     )
     recent, time_left = counts.pop("recent"), None
     if recent and announcement.started_at:

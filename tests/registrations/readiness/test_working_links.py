@@ -27,7 +27,6 @@ from tests.registrations.readiness.people import (
 
 pytestmark = pytest.mark.django_db
 
-Kind = OutgoingMail.Kind
 UNREACHED = [("failed", "refused"), ("bounced", "came back"), ("complained", "spam")]
 
 
@@ -112,7 +111,7 @@ def test_unreached_people_are_the_same_as_on_other_pages(week, opening):
 def test_emails_with_links_are_the_ones_that_count(week, opening, second, kind):
     alice = mailed(sign_up(week), "dropped")
     fields: dict = {}
-    if kind == Kind.ANNOUNCEMENT:
+    if kind == OutgoingMail.Kind.ANNOUNCEMENT:
         fields["announcement"] = Announcement.objects.create(event=week, subject="S", body="B")
     about_one = previews.sample(kind, week) if kind in readiness.LINK_KINDS else None
     mail(alice, kind, **fields)
@@ -128,13 +127,13 @@ def test_emails_with_links_are_the_ones_that_count(week, opening, second, kind):
 
 # The notice of a cancellation holds the links of other sessions, a confirmation of access those of
 # sessions that someone needs something in.
-ONLY_SOME = {Kind.CANCELED, Kind.ACCESS}
+ONLY_SOME = {OutgoingMail.Kind.CANCELED, OutgoingMail.Kind.ACCESS}
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("kind", sorted({*COMPOSERS} - {*readiness.LINK_KINDS} - ONLY_SOME))
 def test_other_emails_have_no_join_link(week, kind):
-    if kind == Kind.ANNOUNCEMENT:
+    if kind == OutgoingMail.Kind.ANNOUNCEMENT:
         message = previews.announcement_preview(
             Announcement(event=week, subject="S", body="B"), previews.sample_attendee(week)
         )
