@@ -477,11 +477,15 @@ def test_organizers_overrule_the_waitlist(admin_client, small):
     assert waitlist(small) == ["Charlie", "Alice"]
     assert "1 spot freed." in do(admin_client, "take_out", dora)
     assert seated(small) == {"Bob", "Charlie"}
-    history = admin_client.get(
-        f"/admin/registrations/registration/{dora.registration_id}/history/"
-    ).text
-    assert f"Got a spot in {small.title}." in history
-    assert f"Removed from {small.title}." in history
+    histories = {
+        seat: admin_client.get(
+            f"/admin/registrations/registration/{seat.registration_id}/history/"
+        ).text
+        for seat in (alice, dora)
+    }
+    assert f"Moved to the waitlist of {small.title}." in histories[alice]
+    assert f"Got a spot in {small.title}." in histories[dora]
+    assert f"Removed from {small.title}." in histories[dora]
 
 
 def test_spot_for_a_pending_person_promises_no_link(admin_client, small):

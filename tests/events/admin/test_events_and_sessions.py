@@ -70,6 +70,15 @@ def test_invalid_ids_cause_no_server_error(admin_client, week):
         assert admin_client.get(f"/admin/events/session/add/?event={odd}").status_code == 200
 
 
+@pytest.mark.once
+def test_form_opens_without_the_times_that_its_address_names(admin_client, week):
+    opened = {"event": "registration_opens_at", "session": "starts_at"}
+    for model, field in opened.items():
+        page = admin_client.get(f"/admin/events/{model}/add/?{field}=2026-10-16&slug=next")
+        form = page.context["adminform"].form
+        assert (form[field].value(), form["slug"].value()) == (None, "next")
+
+
 def test_sessions_and_events_with_registrations_cannot_be_deleted(admin_client, week, opening):
     sign_up(week)
     for thing in (week, opening):
