@@ -10,7 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -36,9 +36,9 @@ from registrations.admin import announcement_review as review
 from registrations.admin import mail_text_validation as validation
 from registrations.admin.shared import admin_path
 from registrations.formatting import moment
-from registrations.mail.announcements import SendingProgress
+from registrations.mail.announcements import SendingProgress, email_counts
 from registrations.mail_kinds import MailKind
-from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail
+from registrations.models import Announcement
 from registrations.us_states import us_state_choices
 
 # The audiences that can be limited to one session.
@@ -171,15 +171,8 @@ class AnnouncementAdmin(TextsAdmin):
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Announcement]:
-        states = OutgoingMail.State
-        is_waiting = Q(mails__state__in=[states.WAITING, states.PAUSED])
-        rows = super().get_queryset(request)
-        return rows.annotate(
-            mails_total=Count("mails"),
-            mails_sent=Count("mails", filter=Q(mails__state=states.SENT)),
-            mails_waiting=Count("mails", filter=is_waiting),
-            mails_failed=Count("mails", filter=Q(mails__state__in=UNREACHED_STATES)),
-        )
+        counts = {f"mails_{name}": each for name, each in email_counts("mails__").items()}
+        return super().get_queryset(request).annotate(**counts)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return AnnouncementList
@@ -236,9 +229,8 @@ class AnnouncementAdmin(TextsAdmin):
 
     @admin.display(description=gettext_lazy("progress"), ordering="state")
     def progress(self, announcement: Any) -> str:
-        sent, waiting = announcement.mails_sent, announcement.mails_waiting
-        total, failed = announcement.mails_total, announcement.mails_failed
-        progress = SendingProgress(total, sent, waiting, failed, dropped=0, time_left=None)
+        counts = {name: getattr(announcement, f"mails_{name}") for name in email_counts()}
+        progress = SendingProgress(**counts, time_left=None)
         text = review.progress_text(announcement, progress, timezone.now())
         return warning(text) if review.went_wrong(announcement, progress) else text
 

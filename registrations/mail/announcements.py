@@ -216,16 +216,25 @@ class SendingProgress:
     time_left: dt.timedelta | None
 
 
+def email_counts(emails: str = "") -> dict[str, Count]:
+    """Count emails by what became of them. Announcements count theirs with "mails__"."""
+    states = {
+        "sent": [OutgoingMail.State.SENT],
+        "waiting": UNSENT_STATES,
+        "failed": UNREACHED_STATES,
+        "dropped": [OutgoingMail.State.DROPPED],
+    }
+    counts = {
+        name: Count(f"{emails}pk", filter=Q(**{f"{emails}state__in": each}))
+        for name, each in states.items()
+    }
+    return {"total": Count(f"{emails}pk"), **counts}
+
+
 def progress(announcement: Announcement, now: dt.datetime) -> SendingProgress:
     """Count the emails of an announcement that was started."""
-    counts = announcement.mails.aggregate(
-        total=Count("pk"),
-        recent=Count("pk", filter=Q(sent_at__gt=now - PACE_WINDOW)),
-        sent=Count("pk", filter=Q(state=OutgoingMail.State.SENT)),
-        waiting=Count("pk", filter=Q(state__in=UNSENT_STATES)),
-        failed=Count("pk", filter=Q(state__in=UNREACHED_STATES)),
-        dropped=Count("pk", filter=Q(state=OutgoingMail.State.DROPPED)),
-    )
+    sent_recently = Count("pk", filter=Q(sent_at__gt=now - PACE_WINDOW))
+    counts = announcement.mails.aggregate(recent=sent_recently, **email_counts())
     recent, time_left = counts.pop("recent"), None
     if recent and announcement.started_at:
         window = min(PACE_WINDOW, now - announcement.started_at)
