@@ -22,6 +22,18 @@ EMAIL_WIDGET = forms.EmailInput(
 )
 INVALID_EMAIL = _("Enter an email address, such as maria@example.org.")
 TOO_LONG = _("That's too long. Use %(limit_value)s characters or fewer.")
+# Errors about what has changed since the form was opened.
+OUTDATED = ("changed", "invalid_choice")
+
+
+def forget_errors(form: forms.BaseForm) -> None:
+    """For a form that isn't finished: show what was entered, without what's wrong with it.
+
+    That something else has changed since the form was opened is still said: now it's up to date.
+    """
+    for name in [*form.errors]:
+        if not any(form.has_error(name, code) for code in OUTDATED):
+            del form.errors[name]
 
 
 class AddressField(forms.EmailField):
@@ -275,7 +287,8 @@ class ChangeForm(RegistrationForm):
                     "You can't change these anymore, because they're canceled, over, or closed, "
                     "or you've been there: %(sessions)s. The list below is up to date."
                 )
-                % {"sessions": ", ".join(titles)}
+                % {"sessions": ", ".join(titles)},
+                code="changed",
             )
         return list(chosen)
 

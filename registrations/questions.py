@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.utils.html import format_html_join
 from django.utils.text import get_text_list
@@ -181,7 +182,7 @@ def take_answers(
         elif answer in (None, "", []):
             answers[question] = None
         elif form.data.get(f"{name}_version", version(question)) != version(question):
-            form.add_error(name, CHANGED)
+            form.add_error(name, ValidationError(CHANGED, code="changed"))
         else:
             answers[question] = answer
     return answers

@@ -7,22 +7,26 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from events import language_choice
 from events.models import Event
 from registrations import signup
-from registrations.forms import FindForm
+from registrations.forms import FindForm, forget_errors
 from registrations.models import Registration, email_key_or_blank
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@language_choice.with_form_switch
 def find(request: HttpRequest, event_slug: str) -> HttpResponse:
     """The answer is the same for every address: only its owner may learn if it's registered."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
-    is_post = request.method == "POST"
-    form = FindForm(request.POST if is_post else None)
-    is_rate_limited = is_post and rate_limit.is_rate_limited(request, "find")
-    is_sent = not is_rate_limited and form.is_valid()
+    form = FindForm(request.POST if request.method == "POST" else None)
+    is_request = form.is_bound and not language_choice.switched_to(request)
+    if not is_request:
+        forget_errors(form)
+    is_rate_limited = is_request and rate_limit.is_rate_limited(request, "find")
+    is_sent = is_request and not is_rate_limited and form.is_valid()
     if is_sent and mailbox_limit.allow(form.cleaned_data["email"]):
         signup.resend_lost_links(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}

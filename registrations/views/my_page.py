@@ -17,14 +17,14 @@ from events import language_choice
 from events.models import Event, Session
 from events.views import calendar_response
 from registrations import joining, seats, signup
-from registrations.forms import ChangeForm
+from registrations.forms import ChangeForm, forget_errors
 from registrations.mail import enqueue
 from registrations.models import Registration, Seat
 from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
 
-# Besides the pages to join a session.
-WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "change", "cancel", "renew", "erase")
+# Besides the pages to join a session. The form to change sessions is switched by itself.
+WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "cancel", "renew", "erase")
 
 
 def registration_for(token: str) -> Registration:
@@ -171,12 +171,18 @@ def for_active_registration(
     return with_registration
 
 
+@language_choice.with_form_switch
 @for_active_registration
 def change(request: HttpRequest, registration: Registration) -> HttpResponse:
     """Choose other sessions, and correct one's details."""
+    if language := language_choice.switched_to(request):
+        signup.switch_language(registration=registration, language=language)
+        translation.activate(language)
     context = change_context(request, registration)
     form: ChangeForm = context["form"]
-    if request.method != "POST" or not form.is_valid():
+    if language:
+        forget_errors(form)
+    if language or request.method != "POST" or not form.is_valid():
         return render(request, "registrations/my_change.html", context)
     emails = _emails_about(form)
     if emails and not mailbox_limit.allow(registration.email, emails=emails):

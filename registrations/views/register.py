@@ -13,9 +13,10 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from events import language_choice
 from events.models import Event
 from registrations import seats, signup
-from registrations.forms import RegistrationForm
+from registrations.forms import RegistrationForm, forget_errors
 from registrations.mail import enqueue
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
@@ -25,6 +26,7 @@ CSRF_PLACEHOLDER = "csrf-token-goes-here"
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@language_choice.with_form_switch
 def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     if request.method != "POST":
         return blank_form(request, event_slug)
@@ -32,6 +34,9 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     if context["phase"] != Event.Phase.OPEN:
         return render(request, "registrations/not_open.html", context)
     form = context["form"]
+    if language_choice.switched_to(request):
+        forget_errors(form)
+        return render(request, "registrations/register.html", context)
     if rate_limit.is_rate_limited(request, "register"):
         context["is_rate_limited"] = True
         return render(request, "registrations/register.html", context, status=429)

@@ -216,3 +216,41 @@ def test_english_in_new_york_shows_eastern_times_first(new_page, week, mailed):
         starts = entries(ical)[0]["DTSTART"].dt
         assert starts.tzinfo == ZoneInfo("UTC")
         assert f"{starts.astimezone(ZoneInfo('America/New_York')):%H:%M}" == "12:00"
+
+
+SMALL = {"viewport": {"width": 320, "height": 568}}
+
+
+@pytest.mark.parametrize("javascript", [False, True])
+def test_switching_the_language_keeps_what_was_typed(new_page, week, javascript):
+    page = new_page(locale="en-US", java_script_enabled=javascript, **SMALL)
+    page.goto(f"/{week.slug}/register/")
+    page.get_by_label("Name").first.fill("María José")
+    page.get_by_role("textbox", name="Email").fill("maria@")
+    page.get_by_label("Time zone").select_option("America/New_York")
+    page.get_by_label("Increasing Commutations").uncheck()
+    assert overflow(page) == 0
+    page.get_by_role("button", name="Español").click()
+    expect(page.get_by_role("heading", name="Inscribirme", level=1)).to_be_visible()
+    expect(page.get_by_label("Nombre")).to_have_value("María José")
+    expect(page.get_by_label("Zona horaria")).to_have_value("America/New_York")
+    expect(page.locator("input[name=sessions]:checked")).to_have_count(5)
+    expect(page.get_by_role("group", name="Inscripción pendiente")).to_have_count(0)
+    assert overflow(page) == 0
+    # The Enter key registers: it doesn't switch.
+    email = page.get_by_role("textbox", name="Correo electrónico")
+    email.fill("maria@example.org")
+    email.press("Enter")
+    expect(page.get_by_role("heading", name="Revisa tu correo")).to_be_visible()
+    maria = week.registrations.get()
+    assert (maria.language, maria.seats.count()) == ("es", 5)
+
+    page.goto(f"{maria.get_absolute_url()}change/")
+    page.get_by_label("Organización").fill("Familias")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_label("Organization")).to_have_value("Familias")
+    assert overflow(page) == 0
+    page.get_by_label("Organization").press("Enter")
+    says(page, "Your changes are saved.")
+    maria.refresh_from_db()
+    assert (maria.language, maria.organization) == ("en", "Familias")
