@@ -23,6 +23,8 @@ from modeltranslation.utils import build_localized_fieldname, get_language
 
 # These write the names of languages with a capital letter: English, inglés, Englisch.
 WITH_CAPITALS = ("en", "de")
+# A text in each language that it's written in: pairs of code and text.
+Text = tuple[tuple[str, str], ...]
 LANG = re.compile(r'<[^>]*\slang="([\w-]+)"')
 
 
@@ -55,6 +57,25 @@ def written_in(row: Any, name: str) -> str:
 def as_written(row: Any, name: str) -> AbstractContextManager[None]:
     """Activate the language that a field's text is in."""
     return translation.override(written_in(row, name) or get_language())
+
+
+def written(row: Any, name: str) -> Text:
+    """A field's text in each language that it's written in, to compare and to store."""
+    found = ((code, getattr(row, column(name, code))) for code in codes())
+    return tuple((code, text) for code, text in found if text)
+
+
+def reads_differently(before: Text, now: Text, code: str) -> bool:
+    """Whether a text says something new to people who read in this language.
+
+    If they see another language than before, because a translation was added or removed, it's new
+    only if what they saw, or what they see, was changed too.
+    """
+    old, new = dict(before), dict(now)
+    if not old or not new:
+        return old != new
+    shown = {next((each for each in (code, *codes()) if each in texts), "") for texts in (old, new)}
+    return not any(each in old and old[each] == new.get(each) for each in shown)
 
 
 def texts(row: Any, *names: str) -> tuple[str | None, ...]:

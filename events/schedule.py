@@ -31,7 +31,7 @@ def edit_session(session_id: int) -> Iterator[Session]:
             Revision.objects.get_or_create(
                 session=session,
                 number=session.revision,
-                defaults={**before._asdict(), **old.titles(), "replaced_at": now},
+                defaults={**before.columns(), "replaced_at": now},
             )
             session.revision += 1
             session.revised_at = now

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 import uuid
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -233,22 +233,17 @@ class Session(models.Model):
         return lines + [f"{BY_PHONE} {number.text}" for number in meeting.dial_in_numbers()]
 
     def snapshot(self) -> "SessionSnapshot":
-        """The session as attendees see it, in the main language. Fetch it `with_details()`."""
-        with languages.in_main_language():
-            return SessionSnapshot(
-                slug=self.slug,
-                title=self.title,
-                summary=self.summary,
-                starts_at=self.starts_at,
-                ends_at=self.ends_at,
-                takes_place=self.takes_place,
-                joining="\n".join(self.joining_lines()),
-                agenda="\n".join(item.as_line() for item in self.agenda.all()),
-            )
-
-    def titles(self) -> dict[str, str | None]:
-        """The title in each language, by the name of its column."""
-        return {name: getattr(self, name) for name in languages.columns("title")}
+        """The session as attendees see it, in all languages. Fetch it `with_details()`."""
+        return SessionSnapshot(
+            slug=self.slug,
+            title=languages.written(self, "title"),
+            summary=languages.written(self, "summary"),
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            takes_place=self.takes_place,
+            joining="\n".join(self.joining_lines()),
+            agenda=tuple((item.minutes, item.texts()) for item in self.agenda.all()),
+        )
 
     def timed_agenda(self) -> list[tuple[dt.datetime, "AgendaItem"]]:
         """Each agenda item with its start time. Items follow each other without breaks."""
@@ -260,21 +255,40 @@ class Session(models.Model):
         return timed
 
 
-class SessionSnapshot(NamedTuple):
-    """A session as attendees see it. If two snapshots are equal, there is nothing to announce.
+# The minutes and the texts of each agenda item.
+Agenda = tuple[tuple[int, tuple[languages.Text, ...]], ...]
 
-    Its texts are in the main language: a new translation isn't announced. Some sessions have no
-    text in the main language: theirs is in another one.
+
+class SessionSnapshot(NamedTuple):
+    """A session as attendees see it, whatever their language.
+
+    If two snapshots are equal, there is nothing to announce.
     """
 
     slug: str
-    title: str
-    summary: str
+    title: languages.Text
+    summary: languages.Text
     starts_at: dt.datetime
     ends_at: dt.datetime
     takes_place: bool
     joining: str
-    agenda: str
+    agenda: Agenda
+
+    def columns(self) -> dict[str, Any]:
+        """The snapshot as columns of a Revision, which has one for the title in each language."""
+        columns = self._asdict()
+        title = {languages.column("title", code): text for code, text in columns.pop("title")}
+        return columns | title
+
+
+def agenda_reads_differently(before: Agenda, now: Agenda, code: str) -> bool:
+    """Whether the agenda says something new to people who read in this language."""
+    if [(minutes, len(texts)) for minutes, texts in before] != [
+        (minutes, len(texts)) for minutes, texts in now
+    ]:
+        return True
+    old, new = ([text for _minutes, texts in each for text in texts] for each in (before, now))
+    return any(languages.reads_differently(*pair, code) for pair in zip(old, new, strict=True))
 
 
 def joining_text(joining: str) -> str:
@@ -287,19 +301,20 @@ def joining_text(joining: str) -> str:
 class Revision(models.Model):
     """A session as attendees saw it before an edit. Written by `schedule.edit_session`.
 
-    A notice shows its title in the reader's language. The other texts are only compared.
+    A notice shows its title in the reader's language. The other texts are only compared: they are
+    JSON, as in a SessionSnapshot.
     """
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="revisions")
     number = models.PositiveIntegerField()
     slug = models.SlugField()
     title = models.CharField(max_length=200)
-    summary = models.TextField(blank=True)
+    summary = models.JSONField(default=list)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     takes_place = models.BooleanField()
     joining = models.TextField(blank=True)
-    agenda = models.TextField(blank=True)
+    agenda = models.JSONField(default=list)
     replaced_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -315,8 +330,21 @@ class Revision(models.Model):
 
     def snapshot(self) -> SessionSnapshot:
         """What `Session.snapshot` was then."""
-        with languages.in_main_language():
-            return SessionSnapshot(*(getattr(self, name) for name in SessionSnapshot._fields))
+        return SessionSnapshot(
+            slug=self.slug,
+            title=languages.written(self, "title"),
+            summary=_frozen(self.summary),
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            takes_place=self.takes_place,
+            joining=self.joining,
+            agenda=_frozen(self.agenda),
+        )
+
+
+def _frozen(value: Any) -> Any:
+    """JSON has lists where a snapshot has tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 class AgendaItem(models.Model):
@@ -348,8 +376,10 @@ class AgendaItem(models.Model):
     def __str__(self) -> str:
         return self.title
 
-    def as_line(self) -> str:
+    def texts(self) -> tuple[languages.Text, ...]:
+        """All that people read of it, in all languages."""
         # The database orders them by their names in the current language.
-        speakers = ", ".join(sorted(map(str, self.speakers.all())))
-        parts = (f"{self.minutes} min", self.title, speakers, self.description)
-        return " | ".join(filter(None, parts))
+        speakers = sorted(self.speakers.all(), key=lambda speaker: speaker.pk)
+        fields: list[tuple[models.Model, str]] = [(self, "title"), (self, "description")]
+        fields += [(each, name) for each in speakers for name in ("name", "affiliation")]
+        return tuple(languages.written(*field) for field in fields)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from events import ical, languages
+from events import ical
 from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
@@ -61,20 +61,12 @@ class BlockRenderer:
             key = (
                 language,
                 *(session.pk, session.slug, session.snapshot(), session.revision),
-                *languages.texts(session, "title", "summary"),
-                *_agenda_texts(session),
                 *(session.updated_at, session.recording_url, session.notes_url),
                 *(bool(session.join_url), event.has_personal_links),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )
             self._keyed[session.pk, language] = Keyed(key, session)
         return self._keyed[session.pk, language]
-
-
-def _agenda_texts(session: Session) -> Iterator[object]:
-    for item in session.agenda.all():
-        yield languages.texts(item, "title", "description")
-        yield tuple(map(str, item.speakers.all()))
 
 
 def session_invitation(

@@ -5,14 +5,17 @@ at that moment. If that is then undone, its readers get a notice, and no one els
 """
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
 
+from events import languages
 from events.background import for_each_logging_errors
 from events.clock import Now
 from events.models import Event, Revision, Session, SessionSnapshot
+from events.models.session import agenda_reads_differently
 from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
@@ -173,24 +176,20 @@ def _with_differences(
     Annotates `changed_from`, the newest revision they know that differs in what a notice is for,
     and `has_news`, whether there is no such revision but something new in the schedule.
     """
-    current = visible_snapshot(session, state)
-    changed = [
-        each for each in history if is_change(visible_snapshot(each.revision, state), current)
-    ]
-    news = []
+    current, changed, news = visible_snapshot(session, state), [], []
     for each in history:
         before = visible_snapshot(each.revision, state)
-        if is_schedule_update(before, current):
+        if readers := languages_where(is_change, before, current):
+            known = each.known_to & Q(registration__language__in=readers)
+            changed.append(When(known, then=Value(each.revision.number)))
+        if readers := languages_where(is_schedule_update, before, current):
             is_about_joining = before.joining != current.joining
-            news.append(each.known_to if is_about_joining else each.agenda_known_to)
-    changed_from = Case(
-        *(When(each.known_to, then=Value(each.revision.number)) for each in changed),
-        default=None,
-        output_field=IntegerField(),
-    )
+            known = each.known_to if is_about_joining else each.agenda_known_to
+            news.append(When(known & Q(registration__language__in=readers), then=True))
+    changed_from = Case(*changed, default=None, output_field=IntegerField())
     has_news = Case(
         When(changed_from__isnull=False, then=False),
-        *(When(known, then=True) for known in news),
+        *news,
         default=False,
         output_field=BooleanField(),
     )
@@ -223,14 +222,15 @@ def _queue_notice(
     ).exclude(key__startswith=f"{key}/")
     # From now on no worker claims them.
     list(unsent.select_for_update().values_list("pk"))
-    readers = {
-        before: people.filter(mails__in=unsent.filter(old_revision=before))
-        for before in session.revisions.filter(pk__in=unsent.values("old_revision"))
-    }
-    others = people.exclude(pk__in=unsent.values("registration"))
-    for before, group in [(earlier.revision, others), *readers.items()]:
-        if not is_change(visible_snapshot(before, state), visible_snapshot(session, state)):
-            before, group = earlier.revision, group & people_in(seats.filter(earlier.shown))
+    told = [(earlier.revision, people.exclude(pk__in=unsent.values("registration")))]
+    for before in session.revisions.filter(pk__in=unsent.values("old_revision")):
+        readers = people.filter(mails__in=unsent.filter(old_revision=before))
+        versions = (visible_snapshot(each, state) for each in (before, session))
+        if found := languages_where(is_change, *versions):
+            told.append((before, readers.filter(language__in=found)))
+        readers = readers.exclude(language__in=found)
+        told.append((earlier.revision, readers & people_in(seats.filter(earlier.shown))))
+    for before, group in told:
         mail_queue.queue_all(group, key=key, kind=kind, session=session, old_revision=before)
     unsent.update(state=OutgoingMail.State.DROPPED)
 
@@ -263,18 +263,35 @@ def visible_snapshot(version: Session | Revision, state: str) -> SessionSnapshot
     """What people whose seats are in this state may know of the session."""
     snapshot = version.snapshot()
     # Without a seat: no way to join, and no agenda.
-    return snapshot if state == Seat.State.SEATED else snapshot._replace(joining="", agenda="")
+    return snapshot if state == Seat.State.SEATED else snapshot._replace(joining="", agenda=())
 
 
-def is_change(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+# Whether there is something new, between two snapshots, for those who read in this language.
+IsNews = Callable[[SessionSnapshot, SessionSnapshot, str], bool]
+
+
+def is_change(before: SessionSnapshot, now: SessionSnapshot, language: str) -> bool:
     """Whether someone who knows the old snapshot needs a change notice."""
     if not now.takes_place:
         return before.takes_place
-    basics = [(each.title, each.starts_at, each.ends_at) for each in (before, now)]
+    times = [(each.starts_at, each.ends_at) for each in (before, now)]
     joining_changed = before.joining not in ("", now.joining)
-    return not before.takes_place or basics[0] != basics[1] or joining_changed
+    return (
+        not before.takes_place
+        or times[0] != times[1]
+        or joining_changed
+        or languages.reads_differently(before.title, now.title, language)
+    )
 
 
-def is_schedule_update(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+def is_schedule_update(before: SessionSnapshot, now: SessionSnapshot, language: str) -> bool:
     """Whether the detailed schedule has something new."""
-    return now.takes_place and (before.agenda, before.joining) != (now.agenda, now.joining)
+    return now.takes_place and (
+        before.joining != now.joining
+        or agenda_reads_differently(before.agenda, now.agenda, language)
+    )
+
+
+def languages_where(is_news: IsNews, before: SessionSnapshot, now: SessionSnapshot) -> list[str]:
+    """The languages whose readers have something new."""
+    return [code for code in languages.codes() if is_news(before, now, code)]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from django.utils.safestring import mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from events import languages
@@ -177,7 +178,7 @@ def _differences(
     before: SessionSnapshot, now: SessionSnapshot, titles: Difference, zone: zoneinfo.ZoneInfo
 ) -> tuple[Difference, ...]:
     listed = [
-        titles,
+        *([titles] if _is_renamed(before, now) else []),
         Difference(_("Time"), _day_and_hours(before, zone), _day_and_hours(now, zone)),
         Difference(
             _("How to join without the link"), *map(joining_text, (before.joining, now.joining))
@@ -192,8 +193,12 @@ def _differences(
     )
 
 
+def _is_renamed(before: SessionSnapshot, now: SessionSnapshot) -> bool:
+    """For the reader: a title may have changed in another language only."""
+    return languages.reads_differently(before.title, now.title, get_language())
+
+
 def _title_difference(before: Revision, now: Session) -> Difference:
-    """In the reader's language: a title may have changed in another one only."""
     languages_shown = [languages.other_language(each, "title") for each in (before, now)]
     return Difference(_("Title"), before.title, now.title, *languages_shown)
 
@@ -209,7 +214,8 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         return None
     if session.takes_place:
         return None
-    before = old_revision.snapshot()._replace(title=old_revision.title)
+    before = old_revision.snapshot()
+    renamed = _is_renamed(before, session.snapshot())
     was_when = _day_and_hours(before, context.zone)
     return composer.compose(
         context,
@@ -218,6 +224,8 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
             "title": session.title,
             "title_language": languages.other_language(session, "title"),
             "was": before,
+            "was_title": old_revision.title if renamed else "",
+            "was_title_marked": languages.marked(old_revision, "title"),
             "was_when": was_when,
         },
         special_texts=default_texts.CANCELED_ON_WAITLIST if context.is_waitlisted else None,
@@ -244,15 +252,36 @@ def left(composer: Composer, context: MailContext) -> MergeTemplate | None:
     return composer.compose(context, sessions={"without_link": [session]}, calendar=calendar)
 
 
+class Arranged(NamedTuple):
+    """A session in an email about access needs."""
+
+    title: str
+    title_language: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    join_url: str
+    joining: str
+    needs: tuple[str, ...]
+
+
+def _arranged(session: Session, needs: tuple[str, ...]) -> Arranged:
+    return Arranged(
+        title=session.title,
+        title_language=languages.other_language(session, "title"),
+        starts_at=session.starts_at,
+        ends_at=session.ends_at,
+        join_url=join_url(TOKEN, session),
+        joining=joining_text("\n".join(session.joining_lines())),
+        needs=needs,
+    )
+
+
 def access(composer: Composer, context: MailContext) -> MergeTemplate | None:
     """What is arranged for someone in each session, with its link."""
     arranged, about = [], []
     for session in _to_come(context.sessions, composer.now):
         if needs := tuple(text for pk, text in context.needs if pk == session.pk):
-            shown = session.snapshot()
-            shown = shown._replace(title=session.title, joining=joining_text(shown.joining))
-            language = languages.other_language(session, "title")
-            arranged.append((shown, language, join_url(TOKEN, session), needs))
+            arranged.append(_arranged(session, needs))
             about.append(session)
     if not arranged:
         return None

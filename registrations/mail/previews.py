@@ -97,15 +97,14 @@ def announcement_preview(announcement: Announcement, person: Registration) -> Pe
 def _earlier_revision(session: Session, *, moved: bool) -> Revision:
     """The session as it is; or, if `moved`, an hour earlier and with another title."""
     snapshot = session.snapshot()._replace(takes_place=True)
-    titles = session.titles()
     if moved:
         title = _("%(title)s (old title)")
-        titles = {name: text and title % {"title": text} for name, text in titles.items()}
         snapshot = snapshot._replace(
+            title=tuple((code, title % {"title": text}) for code, text in snapshot.title),
             starts_at=session.starts_at - dt.timedelta(hours=1),
             ends_at=session.ends_at - dt.timedelta(hours=1),
         )
-    return Revision(session=session, number=session.revision, **{**snapshot._asdict(), **titles})
+    return Revision(session=session, number=session.revision, **snapshot.columns())
 
 
 def _sample_announcement(event: Event) -> Announcement:

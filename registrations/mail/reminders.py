@@ -7,7 +7,13 @@ from django.db.models import F, Q, QuerySet
 
 from events.background import for_each_logging_errors
 from events.models import Event, Revision, Session, SessionQuerySet
-from registrations.mail.change_notices import COMMIT_MARGIN, earlier_revisions, is_change, people_in
+from registrations.mail.change_notices import (
+    COMMIT_MARGIN,
+    earlier_revisions,
+    is_change,
+    languages_where,
+    people_in,
+)
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail, RegistrationQuerySet, Seat
 from registrations.outbox import mail_queue
@@ -93,8 +99,8 @@ def _seats_to_remind(kind: MailKind, session: Session) -> QuerySet[Seat]:
     current = session.snapshot()
     outdated = Q()
     for earlier in earlier_revisions(session):
-        if is_change(earlier.revision.snapshot(), current):
-            outdated |= earlier.known_to
+        if readers := languages_where(is_change, earlier.revision.snapshot(), current):
+            outdated |= earlier.known_to & Q(registration__language__in=readers)
     due_at = session.day_reminder_at if kind == MailKind.DAY else session.hour_reminder_at
     notified_since = OutgoingMail.objects.filter(
         session=session, kind=MailKind.CHANGED, created_at__gte=due_at

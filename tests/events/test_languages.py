@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.utils.translation import override
 
-from events.languages import columns
+from events.languages import columns, reads_differently, written
 from events.models import AgendaItem, Event, Revision, Session, Speaker, Track
 from events.schedule import edit_session
 from events.zoom import sync
@@ -146,25 +146,50 @@ def test_snapshot_is_the_same_in_every_language(week):
             with override(language):
                 snapshots.append(with_details(session).snapshot())
         assert snapshots[0] == snapshots[1]
-    assert snapshots[0].title.startswith("Bringing the week's ideas together")
+    title = dict(snapshots[0].title)
+    assert title["en"].startswith("Bringing the week's ideas together")
+    assert title["es"].startswith("Juntar las ideas de la semana")
 
 
-def test_new_translation_is_no_revision(opening):
-    with edit_session(opening.pk) as session, override("es"):
-        session.title = "Otro título"
-        session.save()
-        session.agenda.exclude(**in_english(description=None)).update(description="Otra")
+@pytest.mark.parametrize("column", columns("title", "summary"))
+def test_edit_of_a_text_in_any_language_is_a_revision(opening, column):
+    before = with_details(opening).snapshot()
+    with edit_session(opening.pk) as session:
+        Session.objects.filter(pk=session.pk).update(**{column: "New"})
     opening.refresh_from_db()
-    assert (opening.titles()["title_es"], opening.revision) == ("Otro título", 0)
+    assert (opening.revision, Revision.objects.get().snapshot()) == (1, before)
 
 
-def test_only_text_is_compared_whatever_its_language(opening):
-    Session.objects.update(**in_english(title=None))
-    with edit_session(opening.pk) as session, override("es"):
-        session.title = "Otro título"
-        session.save()
-    opening.refresh_from_db()
-    assert opening.revision == 1
+EN, ES = ("en", "A"), ("es", "B")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "readers"),
+    [
+        ([EN, ES], [EN, ES], []),
+        ([], [], []),
+        # A correction, in one language or in both.
+        ([EN, ES], [("en", "C"), ES], ["en"]),
+        ([EN, ES], [EN, ("es", "C")], ["es"]),
+        ([EN], [("en", "C")], ["en", "es"]),
+        ([ES], [("es", "C")], ["en", "es"]),
+        ([EN, ES], [("en", "C"), ("es", "D")], ["en", "es"]),
+        # The first text, or none anymore.
+        ([], [EN], ["en", "es"]),
+        ([EN, ES], [], ["en", "es"]),
+        # A translation, and one that is removed.
+        ([EN], [EN, ES], []),
+        ([ES], [EN, ES], []),
+        ([EN, ES], [EN], []),
+        # And what was translated is corrected, too.
+        ([EN], [("en", "C"), ES], ["en", "es"]),
+        ([EN, ES], [("en", "C")], ["en", "es"]),
+        ([EN], [ES], ["en", "es"]),
+    ],
+)
+def test_text_reads_differently_to_those_who_see_something_new(before, now, readers):
+    found = [code for code in LANGUAGES if reads_differently(tuple(before), tuple(now), code)]
+    assert found == readers
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -172,8 +197,7 @@ def test_revision_keeps_the_title_in_each_language(opening, language):
     with override(language), edit_session(opening.pk) as session:
         Session.objects.filter(pk=session.pk).update(**in_english(title="New title"))
     before = Revision.objects.get()
-    assert {name: getattr(before, name) for name in columns("title")} == opening.titles()
-    assert before.snapshot() == with_details(opening).snapshot()._replace(title=opening.title)
+    assert written(before, "title") == written(opening, "title")
 
 
 def test_zoom_gets_the_same_in_every_language(week, opening):
@@ -201,7 +225,7 @@ def test_title_in_one_language_is_enough(admin_client, opening):
     answer = admin_client.post(path(opening), {**form, "title_en": "", "title_es": "Hola"})
     assert answer.status_code == 302
     opening.refresh_from_db()
-    assert opening.titles() == {"title_en": None, "title_es": "Hola"}
+    assert (opening.title_en, opening.title_es) == (None, "Hola")
 
 
 def test_title_is_required_in_some_language(admin_client, opening):

@@ -21,7 +21,7 @@ KICKOFF = dt.datetime(2021, 10, 16, 9, tzinfo=PACIFIC)
 
 
 def snapshot(*, ends_at: dt.datetime) -> SessionSnapshot:
-    return SessionSnapshot("opening", "Opening", "", KICKOFF, ends_at, True, "", "")
+    return SessionSnapshot("opening", (), (), KICKOFF, ends_at, True, "", ())
 
 
 @pytest.mark.parametrize(

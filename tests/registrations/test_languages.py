@@ -230,7 +230,9 @@ def settled():
             """Let edits settle, and return the notices by language, as they would be sent."""
             clock.shift(dt.timedelta(minutes=11))
             tasks.queue_due_mails()
-            notices = OutgoingMail.objects.filter(kind__in=["changed", "canceled", "schedule"])
+            notices = OutgoingMail.objects.filter(
+                kind__in=["changed", "canceled", "schedule_update"]
+            )
             return {each.registration.language: written(each) for each in notices}
 
         yield settled
@@ -248,22 +250,116 @@ def edit(session: Session, **columns) -> None:
         Session.objects.filter(pk=session.pk).update(**columns)
 
 
-def test_new_translation_is_not_announced(week, opening, settled):
+def edit_agenda(session: Session, **columns) -> None:
+    with edit_session(session.pk):
+        item = session.agenda.first()
+        AgendaItem.objects.filter(pk=item.pk).update(**columns)
+
+
+@pytest.fixture
+def untranslated(opening):
+    """Everyone sees this session in English."""
+    Session.objects.filter(pk=opening.pk).update(**in_spanish(title=None))
+    opening.agenda.update(**in_spanish(title=None, description=None))
+    return opening
+
+
+def test_first_translation_is_not_announced(week, untranslated, settled):
     everyone(week)
-    edit(opening, **in_spanish(title="Otro título", summary="Otro resumen"))
-    with edit_session(opening.pk):
-        AgendaItem.objects.filter(session=opening).exclude(**in_english(description=None)).update(
-            **in_spanish(title="Otro", description="Otra")
-        )
+    edit(untranslated, **in_spanish(title="Hola", summary="Resumen"))
+    edit_agenda(untranslated, **in_spanish(title="Bienvenida", description="Quiénes somos"))
     assert settled() == {}
-
-
-def test_new_title_is_announced_to_those_who_see_it(week, opening, settled):
-    everyone(week)
-    edit(opening, **in_english(title="New title"))
+    # And its correction is.
+    edit(untranslated, **in_spanish(title="Hola a todos"))
     notices = settled()
-    assert "Now: New title" in notices["en"][1]
-    assert notices["es"] == ("", "", "")
+    assert [*notices] == ["es"]
+    text = " ".join(notices["es"][1].split())
+    assert ("Antes: Hola Ahora: Hola a todos" in text, "Opening session" in text) == (True, False)
+
+
+def test_notice_of_a_new_time_lists_no_first_translation(week, untranslated, settled):
+    everyone(week)
+    later = untranslated.ends_at + dt.timedelta(minutes=5)
+    edit(untranslated, ends_at=later, **in_spanish(title="Hola"))
+    text = settled()["es"][1]
+    assert ("HORA" in text.upper(), "Antes: Opening" in " ".join(text.split())) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reader", "shown"),
+    [
+        (in_english(title="New title"), "en", "Now: New title"),
+        (in_spanish(title="Otro título"), "es", "Ahora: Otro título"),
+    ],
+)
+def test_new_title_is_announced_to_those_who_see_it(week, opening, settled, columns, reader, shown):
+    everyone(week)
+    edit(opening, **columns)
+    notices = settled()
+    assert [*notices] == [reader]
+    assert shown in " ".join(notices[reader][1].split())
+
+
+@pytest.mark.parametrize(
+    ("columns", "reader"),
+    [(in_english(title="Something new"), "en"), (in_spanish(description="Something new"), "es")],
+)
+def test_new_agenda_is_sent_to_those_who_see_it(week, opening, settled, columns, reader):
+    everyone(week)
+    edit_agenda(opening, **columns)
+    notices = settled()
+    assert [*notices] == [reader]
+    assert "Something new" in notices[reader][1]
+
+
+def test_new_english_text_is_announced_where_everyone_sees_it(week, untranslated, settled):
+    everyone(week)
+    edit_agenda(untranslated, **in_english(title="A new item"))
+    assert {*settled()} == {"en", "es"}
+    OutgoingMail.objects.filter(kind="schedule_update").delete()
+    edit(untranslated, **in_english(title="New title"))
+    notices = settled()
+    assert {*notices} == {"en", "es"}
+    assert "Ahora: New title" in " ".join(notices["es"][1].split())
+
+
+def test_what_changes_in_every_language_is_announced_to_all(week, opening, settled):
+    everyone(week)
+    edit_agenda(opening, minutes=7)
+    assert {*settled()} == {"en", "es"}
+    OutgoingMail.objects.filter(kind="schedule_update").delete()
+    later = opening.ends_at + dt.timedelta(minutes=5)
+    edit(opening, ends_at=later, **in_spanish(title="Otro título"))
+    notices = settled()
+    assert ("Title" in notices["en"][1], "Título" in notices["es"][1]) == (False, True)
+
+
+def test_title_and_time_that_are_undone_are_corrected_for_those_who_saw_them(
+    week, opening, settled
+):
+    """Of an unsent notice's readers, those whose language has no change need none anymore."""
+    everyone(week)
+    edit(opening, ends_at=opening.ends_at + dt.timedelta(minutes=5))
+    assert {*settled()} == {"en", "es"}
+    edit(opening, ends_at=opening.ends_at, **in_spanish(title="Otro título"))
+    notices = settled()
+    assert notices["en"] == ("", "", "")
+    assert "Ahora: Otro título" in " ".join(notices["es"][1].split())
+    unsent = OutgoingMail.objects.filter(state="waiting", kind="changed")
+    assert [each.registration.language for each in unsent] == ["es"]
+
+
+def test_reminder_waits_only_for_a_notice_that_its_reader_gets(week, opening):
+    with time_machine.travel(NOW) as clock:
+        Session.objects.filter(pk=opening.pk).update(
+            starts_at=NOW + dt.timedelta(hours=25), ends_at=NOW + dt.timedelta(hours=26)
+        )
+        everyone(week)
+        clock.shift(dt.timedelta(minutes=62))
+        edit(opening, **in_english(title="New title"))
+        tasks.queue_due_mails()
+        reminded = OutgoingMail.objects.filter(kind="day")
+        assert [each.registration.language for each in reminded] == ["es"]
 
 
 def test_notice_shows_before_and_after_in_the_readers_language(week, opening, settled):
@@ -279,11 +375,14 @@ def test_notice_shows_before_and_after_in_the_readers_language(week, opening, se
 
 def test_cancellation_names_the_session_in_the_readers_language(week, opening, settled):
     everyone(week)
+    edit(opening, **in_english(title="New title"))
     cancel_session(session=opening)
     notices = settled()
+    assert "Previously called: Opening session" in " ".join(notices["en"][1].split())
+    assert "Antes se llamaba" not in notices["es"][1]
     assert "Sesión de apertura: cómo reducir" in notices["es"][1]
     assert "Opening session" not in "".join(notices["es"])
-    assert "Opening session: ways to reduce" in notices["en"][1]
+    assert "New title" in notices["en"][1]
 
 
 # Announcements
