@@ -15,7 +15,8 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import get_text_list
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
@@ -99,6 +100,12 @@ def marked(row: Any, name: str, text: str = "") -> str:
     """A field's text, or this part of it, as HTML that says so if it's in another language."""
     text, code = text or getattr(row, name), other_language(row, name)
     return format_html('<span lang="{}">{}</span>', code, text) if code else text
+
+
+def filled(text: str, **values: str) -> SafeString:
+    """A translated text as HTML, with its `%(values)s`. Those that are marked stay HTML."""
+    escaped = {name: conditional_escape(value) for name, value in values.items()}
+    return mark_safe(escape(text) % escaped)  # noqa: S308
 
 
 def other_languages(html: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -281,15 +282,14 @@ class ChangeForm(RegistrationForm):
             raise ValidationError(self.fields["sessions"].error_messages["required"])
         too_late = (chosen ^ self.had) - self._offered
         if too_late:
-            titles = [f"“{each}”" for each in self._sessions.values() if each in too_late]
-            raise ValidationError(
-                gettext(
-                    "You can't change these anymore, because they're canceled, over, or closed, "
-                    "or you've been there: %(sessions)s. The list below is up to date."
-                )
-                % {"sessions": ", ".join(titles)},
-                code="changed",
+            text = gettext(
+                "You can't change these anymore, because they're canceled, over, or closed, "
+                "or you've been there: %(sessions)s. The list below is up to date."
             )
+            sessions = [each for each in self._sessions.values() if each in too_late]
+            titles = ((languages.marked(each, "title"),) for each in sessions)
+            listed = format_html_join(", ", "“{}”", titles)
+            raise ValidationError(languages.filled(text, sessions=listed), code="changed")
         return list(chosen)
 
     def clean(self) -> dict[str, Any]:

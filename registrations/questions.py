@@ -10,7 +10,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -121,9 +122,16 @@ def form_fields(questions: Iterable[Question], sessions: list[Session]) -> dict[
     }
 
 
+def _condition(sessions: list[Session]) -> SafeString:
+    titles: list[str] = [
+        format_html("“{}”", languages.marked(session, "title")) for session in sessions
+    ]
+    either = mark_safe(get_text_list(titles, _("or")))  # noqa: S308
+    return languages.filled(_("If you come to %(sessions)s"), sessions=either)
+
+
 def _form_field(question: Question, sessions: list[Session]) -> forms.Field:
-    titles = get_text_list([f"“{session.title}”" for session in sessions], _("or"))
-    condition = _("If you come to %(sessions)s") % {"sessions": titles} if sessions else ""
+    condition = _condition(sessions) if sessions else ""
     help_text = languages.marked(question, "help_text")
     shared: dict[str, Any] = {
         "label": languages.marked(question, "text"),

@@ -1,4 +1,8 @@
-"""Marks texts that aren't in the page's language; see events/languages.py."""
+"""Marks texts that aren't in the page's language; see events/languages.py.
+
+An element that only shows such a text has the attribute: `<h1{% lang session "title" %}>`. Inside a
+sentence it's `{{ session|marked:"title" }}`.
+"""
 
 from typing import Any
 
@@ -10,6 +14,7 @@ from events import languages
 
 register = template.Library()
 register.filter(languages.own_name)
+register.filter(languages.marked)
 
 
 @register.simple_tag

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -120,23 +120,27 @@ class Composer:
         special: MailTexts | None,
         starts_at: dt.datetime | None,
         about: Sequence[Session],
-    ) -> tuple[str, str, str]:
+    ) -> tuple[str, str, SafeString, str]:
         """Subject and opening, the organizers' own or the default, with placeholders filled.
 
-        And the opening's language, if it's another one. Organizers write theirs for the usual
-        case, so a special one has texts of ours.
+        The opening also as HTML, and its language, if it's another one. Organizers write theirs for
+        the usual case, so a special one has texts of ours.
         """
         default = special or context.kind.spec.texts
         own = None if special else self._own_texts.get((context.event.pk, context.kind))
 
-        def filled(name: str) -> str:
+        def filled(name: str) -> tuple[str, SafeString]:
             # One that's only in another language has its values in that language, too.
             with languages.as_written(own, name) if own else contextlib.nullcontext():
                 values = self._values(context, starts_at, about, in_subject=name == "subject")
-                return default_texts.fill(getattr(own, name, "") or getattr(default, name), values)
+                text = getattr(own, name, "") or getattr(default, name)
+                marked = values | {"event": languages.marked(context.event, "name")}
+                if context.session:
+                    marked["session"] = languages.marked(context.session, "title")
+                return default_texts.fill(text, values), default_texts.fill_html(text, marked)
 
         language = languages.other_language(own, "opening") if own else ""
-        return filled("subject"), filled("opening"), language
+        return filled("subject")[0], *filled("opening"), language
 
     def _values(
         self,
@@ -192,6 +196,15 @@ def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language
     return _("on %(day)s at %(time)s") % {"day": day(moment, zone), "time": time}
 
 
+def _paragraphs(text: str, html: SafeString) -> dict[str, list[str]]:
+    """An opening's paragraphs, in text and HTML."""
+
+    def split(opening: str) -> list[str]:
+        return [each.strip() for each in opening.split("\n\n") if each.strip()]
+
+    return {"txt": split(text), "html": [mark_safe(each) for each in split(html)]}  # noqa: S308
+
+
 def _with_key(event: Event) -> Keyed[Event]:
     shown = (get_language(), event.pk, event.slug, event.host, event.contact_email)
     names = languages.texts(event, "name")
@@ -204,19 +217,19 @@ def _render_templates(
     kind: MailKind,
     keyed: Keyed[Event],
     zone: zoneinfo.ZoneInfo,
-    texts: tuple[str, str, str],
+    texts: tuple[str, str, SafeString, str],
     variables: tuple[tuple[str, Any], ...],
     forms: tuple[str, ...],
     languages_of_blocks: tuple[str, ...],
     method: str,
     headers: tuple[tuple[str, str], ...],
 ) -> MergeTemplate:
-    event, (subject, opening, opening_language) = keyed.value, texts
+    event, (subject, opening, opening_html, opening_language) = keyed.value, texts
+    paragraphs = _paragraphs(opening, opening_html)
     shared = {
         "name": NAME,
         "subject": subject.replace(NAME, "…"),
         "opening_language": opening_language,
-        "paragraphs": [each.strip() for each in opening.split("\n\n") if each.strip()],
         "event": event,
         "zone": zone,
         "me_url": absolute(reverse("me", args=[TOKEN])),
@@ -229,7 +242,8 @@ def _render_templates(
 
     def render(extension: str) -> str:
         blocks = {form: mark_safe(sessions_field(form, extension)) for form in forms}  # noqa: S308
-        return render_to_string(f"mails/{kind}.{extension}", {**shared, **blocks})
+        context = {**shared, **blocks, "paragraphs": paragraphs[extension]}
+        return render_to_string(f"mails/{kind}.{extension}", context)
 
     html = render("html")
     if others := {*languages_of_blocks, *languages.other_languages(html)}:

@@ -8,6 +8,8 @@ from string import Formatter
 
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -80,11 +82,18 @@ def texts_of(event_ids: Iterable[int]) -> Mapping[tuple[int, str], MailText]:
 
 
 def fill(text: str | Promise, values: Mapping[str, str]) -> str:
-    """Fill the {placeholders} of a text that `validate_placeholders` accepted.
+    """Fill the {placeholders} of a text that `validate_placeholders` accepted."""
+    return _with_line_feeds(text).format_map(values)
 
-    Browsers send the line ends of a form as CRLF.
-    """
-    return str(text).replace("\r\n", "\n").format_map(values)
+
+def fill_html(text: str | Promise, values: Mapping[str, str]) -> SafeString:
+    """The same as HTML; `values` may be HTML, too."""
+    return format_html(escape(_with_line_feeds(text)), **values)
+
+
+def _with_line_feeds(text: str | Promise) -> str:
+    """Browsers send the line ends of a form as CRLF."""
+    return str(text).replace("\r\n", "\n")
 
 
 def validate_placeholders(text: str, kind: str) -> None:
