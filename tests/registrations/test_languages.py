@@ -165,6 +165,14 @@ def test_detailed_schedule_marks_the_agenda(week):
     assert re.search('<span class="quiet" dir="auto" lang="en" style="[^"]*">Where a DA', page)
 
 
+@pytest.mark.parametrize(("code", "direction"), [("ar", "rtl"), ("es", "ltr")])
+def test_email_is_laid_out_in_the_direction_of_its_language(week, code, direction):
+    with override(code):
+        page = str(previews.sample(MailKind.ANNOUNCEMENT, week).alternatives[0][0])
+    assert f'<html lang="{code}" dir="{direction}">' in page
+    assert f'<div role="main" dir="{direction}">' in page
+
+
 def test_markup_in_a_title_is_no_language(week, opening):
     Session.objects.filter(pk=opening.pk).update(**in_spanish(title='<b lang="en">Hola</b>'))
     _subject, text, page = written(spanish(week).mails.get())
