@@ -149,7 +149,11 @@ def test_email_in_spanish_has_spanish_texts_and_no_note(week):
 def test_email_says_once_what_is_in_english_only(week):
     Session.objects.filter(slug="das").update(**in_spanish(title=None))
     _subject, text, page = written(spanish(week).mails.get())
-    assert [" ".join(text.split()).count(NOTE), page.count(NOTE)] == [1, 1]
+    text = " ".join(text.split())
+    assert [text.count(NOTE), page.count(NOTE)] == [1, 1]
+    # Before what it is about.
+    assert text.startswith(f"{NOTE} Hola, Inés I:")
+    assert page.index(NOTE) < page.index("Hola, Inés I:")
     assert re.search('<h3 dir="auto" lang="en" style="[^"]*">Influencing and Countering DAs', page)
     _subject, text, page = written(sign_up(week).mails.get())
     assert ("Part of this" in text, re.findall(' lang="(..)"', page)) == (False, ["en"])
