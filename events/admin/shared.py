@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
-from django.db.models import DateTimeField, Q, QuerySet
+from django.db.models import DateTimeField, Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -132,12 +132,16 @@ class TextsForm(forms.ModelForm):
 
     def _texts(self) -> dict[str, list[str]]:
         """By field of the model, the form's fields for each language."""
-        model = self._meta.model
-        known = translator.get_options_for_model(model).all_fields
-        names = [each.name for each in model._meta.fields if each.name in known]
+        names = text_fields(self._meta.model)
         columns = {name: languages.columns(name) for name in names}
         shown = {name: [each for each in columns[name] if each in self.fields] for name in names}
         return {name: found for name, found in shown.items() if found}
+
+
+def text_fields(model: type[Model]) -> list[str]:
+    """The fields with a column for each language, in the model's order."""
+    known = translator.get_options_for_model(model).all_fields
+    return [each.name for each in model._meta.fields if each.name in known]
 
 
 def plain(text: str | None) -> str:

@@ -21,6 +21,7 @@ from events.admin.shared import by_id, by_id_or_404, counted, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import readiness
+from registrations.admin.missing_texts import missing_texts
 from registrations.admin.shared import page_response
 from registrations.models import Registration
 from registrations.readiness import Board, Fixed, Person, Progress, SeatReadiness, Tally
@@ -92,11 +93,13 @@ def board_context(request: HttpRequest, event: Event) -> dict[str, Any]:
     board = Board(event, now)
     tallies = board.tallies()
     sessions = [(each, tallies[each.pk], meeting_status(each, now)) for each in board.sessions]
+    upcoming = [each for each in board.sessions if each.ends_at > now]
     return {
         "event": event,
         "pending": pending.count(),
         **next_context(board, tallies, now),
         "sessions": sessions,
+        "missing_texts": list(missing_texts(event, upcoming)),
         **table_context(request, board, now),
     }
 
