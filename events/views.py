@@ -8,13 +8,12 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone, translation
-from django.utils.translation import get_language
+from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
-from events import calendars, languages
-from events.links import absolute
+from events import calendars
+from events.links import in_current_language
 from events.models import Event, EventQuerySet, Session
 
 
@@ -83,8 +82,8 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "next_session": open_sessions[0] if open_sessions else None,
         "first_session": active_sessions[0] if active_sessions else None,
         "last_session": active_sessions[-1] if active_sessions else None,
-        "event_url": absolute(event.get_absolute_url()),
-        "calendar_url": absolute(calendar_path(event)),
+        # Programs that subscribe don't ask for a language.
+        "calendar_url": in_current_language(f"{event.get_absolute_url()}calendar.ics"),
     }
     return render(request, "events/event.html", context)
 
@@ -112,13 +111,6 @@ def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
     return render(request, "events/session.html", context)
 
 
-def calendar_path(event: Event) -> str:
-    """The public calendar in the current language. Programs that subscribe don't ask for one."""
-    language = get_language()
-    query = "" if language == settings.LANGUAGE_CODE else f"?in={language}"
-    return f"{event.get_absolute_url()}calendar.ics{query}"
-
-
 @require_safe
 @conditional_page
 @briefly_cached
@@ -126,10 +118,7 @@ def calendar(request: HttpRequest, slug: str) -> HttpResponse:
     """The public calendar, to download or subscribe to. It has no Zoom links."""
     event = get_object_or_404(Event.objects.published(), slug=slug)
     sessions = event.sessions.published().select_related("event")
-    chosen = request.GET.get("in")
-    with translation.override(chosen if chosen in languages.codes() else get_language()):
-        content = calendars.public_calendar(event, sessions)
-    return calendar_response(content, f"{event.slug}.ics")
+    return calendar_response(calendars.public_calendar(event, sessions), f"{event.slug}.ics")
 
 
 def calendar_response(content: bytes, filename: str) -> HttpResponse:

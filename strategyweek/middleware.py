@@ -38,10 +38,13 @@ def reject_malformed_requests(get_response: GetResponse) -> GetResponse:
 def choose_language(get_response: GetResponse) -> GetResponse:
     """Remember the language that someone chose with a link to `?language=`, in a cookie.
 
-    Without one, Django's LocaleMiddleware takes the browser's language.
+    Without one, Django's LocaleMiddleware takes the browser's language. `?in=` chooses for one
+    page, without a redirect or a cookie: for calendar programs and search engines.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if (only_here := request.GET.get("in")) in dict(settings.LANGUAGES):
+            request.COOKIES[settings.LANGUAGE_COOKIE_NAME] = str(only_here)
         chosen = request.GET.get("language")
         if chosen not in dict(settings.LANGUAGES) or request.method != "GET":
             response = get_response(request)
@@ -49,7 +52,8 @@ def choose_language(get_response: GetResponse) -> GetResponse:
             patch_vary_headers(response, ["Cookie"])
             return response
         query = request.GET.copy()
-        del query["language"]
+        query.pop("language")
+        query.pop("in", None)
         # A path that starts with two slashes would lead to another site.
         path = "/" + quote(request.path).lstrip("/")
         response = redirect(f"{path}?{query.urlencode()}" if query else path)

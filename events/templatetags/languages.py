@@ -11,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from events import languages
+from events.links import in_language
 
 register = template.Library()
 register.filter(languages.own_name)
@@ -25,6 +26,12 @@ def lang(row: Any, name: str) -> str:
     """
     code = languages.other_language(row, name)
     return format_html(' lang="{}"', code) if code else ""
+
+
+@register.simple_tag
+def languages_of(path: str) -> list[tuple[str, str]]:
+    """The code of each language, and the URL of this public page in it."""
+    return [(code, in_language(path, code)) for code in languages.codes()]
 
 
 @register.simple_block_tag
