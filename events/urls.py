@@ -7,8 +7,17 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("robots.txt", sharing.robots, name="robots"),
     path("sitemap.xml", sharing.sitemap, name="sitemap"),
+    path("touch-icon.png", sharing.touch_icon, name="touch_icon"),
     path("icon.svg", views.icon, name="icon"),
     path("<slug:slug>/", views.event, name="event"),
+    path("<slug:slug>/picture.png", sharing.event_picture, name="event_picture"),
+    path("<slug:slug>/flyer/", sharing.flyer, name="flyer"),
+    path("<slug:slug>/printed-schedule/", sharing.printed_schedule, name="printed_schedule"),
     path("<slug:slug>/calendar.ics", views.calendar, name="event_calendar"),
     path("<slug:event_slug>/sessions/<slug:slug>/", views.session, name="session"),
+    path(
+        "<slug:event_slug>/sessions/<slug:slug>/picture.png",
+        sharing.session_picture,
+        name="session_picture",
+    ),
 ]

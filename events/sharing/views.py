@@ -1,12 +1,17 @@
-"""What search engines fetch."""
+"""What search engines and other sites fetch, and pages to print."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from events.links import absolute
 from events.models import Event, Session
+from events.sharing import pictures
+from events.templatetags.times import dates, day, hours
+from events.views import briefly_cached, visible_events, visible_sessions
 
 # Personal pages aren't listed here: they say themselves that they aren't to be indexed.
 ROBOTS = "User-agent: *\nDisallow: /admin/\nDisallow: /accounts/\n\nSitemap: {sitemap}\n"
@@ -28,3 +33,62 @@ def sitemap(request: HttpRequest) -> HttpResponse:
     paths = [each.get_absolute_url() for each in events]
     paths += [each.get_absolute_url() for each in sessions.order_by("starts_at", "pk")]
     return render(request, "events/sitemap.xml", {"paths": paths}, content_type="application/xml")
+
+
+@require_safe
+@briefly_cached
+def flyer(request: HttpRequest, slug: str) -> HttpResponse:
+    """A flyer to print, with a QR code that leads to the event in the flyer's language."""
+    return _sheet(request, slug, "events/flyer.html")
+
+
+@require_safe
+@briefly_cached
+def printed_schedule(request: HttpRequest, slug: str) -> HttpResponse:
+    """The week's sessions on one page to print."""
+    return _sheet(request, slug, "events/printed_schedule.html")
+
+
+def _sheet(request: HttpRequest, slug: str, template: str) -> HttpResponse:
+    event = get_object_or_404(visible_events(request), slug=slug)
+    sessions = list(visible_sessions(request, event).filter(canceled_at=None))
+    context = {
+        "event": event,
+        "zone": event.zone,
+        "sessions": sessions,
+        "phase": event.registration_phase(timezone.now(), sessions),
+    }
+    return render(request, template, context)
+
+
+@require_safe
+@cache_control(public=True, max_age=86400)
+def touch_icon(request: HttpRequest) -> HttpResponse:
+    """The site's icon on the home screen of a phone."""
+    return HttpResponse(pictures.icon(), content_type="image/png")
+
+
+@require_safe
+@briefly_cached
+def event_picture(request: HttpRequest, slug: str) -> HttpResponse:
+    """The picture that other sites and messengers show with the event's address."""
+    event = get_object_or_404(visible_events(request), slug=slug)
+    starts = [each.starts_at for each in visible_sessions(request, event).filter(canceled_at=None)]
+    days = dates(min(starts), max(starts), event.zone) if starts else ""
+    when = _("%(days)s, online on Zoom") % {"days": days} if days else ""
+    return _picture(event.name, event.host, when)
+
+
+@require_safe
+@briefly_cached
+def session_picture(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
+    event = get_object_or_404(visible_events(request), slug=event_slug)
+    session = get_object_or_404(visible_sessions(request, event), slug=slug)
+    when = f"{day(session.starts_at, event.zone)}, {hours(session, event.zone)}"
+    return _picture(session.title, event.name, when[:1].upper() + when[1:])
+
+
+def _picture(title: str, above: str, below: str) -> HttpResponse:
+    content = pictures.shared(title, above, below)
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return HttpResponse(content, content_type="image/png", headers=headers)
