@@ -11,6 +11,7 @@ urlpatterns = [
     path("icon.svg", views.icon, name="icon"),
     path("<slug:slug>/", views.event, name="event"),
     path("<slug:slug>/picture.png", sharing.event_picture, name="event_picture"),
+    path("<slug:slug>/embed/", sharing.embed, name="embed"),
     path("<slug:slug>/flyer/", sharing.flyer, name="flyer"),
     path("<slug:slug>/printed-schedule/", sharing.printed_schedule, name="printed_schedule"),
     path("<slug:slug>/calendar.ics", views.calendar, name="event_calendar"),

@@ -173,6 +173,7 @@ def event_states(week: Event, under_way: Event) -> Iterator[State]:
     url = week.get_absolute_url()
     yield State("event", at(url))
     yield State("flyer", at(f"{url}flyer/"))
+    yield State("embed", at(f"{url}embed/"))
     yield State("printed-schedule", at(f"{url}printed-schedule/"))
     yield State("event-under-way", at(under_way.get_absolute_url()))
     not_open = another_week(2, slug="not-open", registration_opens_at=timezone.now() + 3 * DAY)

@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -28,8 +28,9 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
-from events.languages import columns
+from events.languages import codes, columns, own_name
 from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
+from events.sharing.embedding import embed_code
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
 from events.zoom import client as zoom_client
@@ -144,8 +145,10 @@ class EventAdmin(TextsAdmin):
                 ]
             },
         ),
+        (gettext_lazy("On other websites"), {"fields": ["embed_sites", "embed_code"]}),
         (gettext_lazy("Personal data"), {"fields": ["erase_after_days"]}),
     ]
+    readonly_fields = ["embed_code"]
 
     def changeform_view(
         self,
@@ -185,6 +188,16 @@ class EventAdmin(TextsAdmin):
             )
         if change and "zoom_mode" in form.changed_data:
             explain_zoom_mode(request, obj, form.initial["zoom_mode"])
+
+    @admin.display(description=gettext_lazy("code to copy"))
+    def embed_code(self, event: Event) -> str:
+        if not event.pk or not event.embed_sites:
+            return _("Add a website above and save. Then you'll find the code to copy here.")
+        return format_html_join(
+            "\n",
+            '<p><label>{}<br><textarea rows="5" cols="60" readonly>{}</textarea></label></p>',
+            ((own_name(code), escape(embed_code(event, code))) for code in codes()),
+        )
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def state(self, event: Event) -> str:

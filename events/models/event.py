@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.addresses import validate_deliverable
+from events.sharing.origins import validate_sites
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
 if TYPE_CHECKING:
@@ -177,6 +178,16 @@ class Event(models.Model):
         help_text=_(
             "This is for the last hour before a session, and after it starts. Before that, a spot "
             "that opens goes to the first person on the waitlist right away."
+        ),
+    )
+    embed_sites = models.TextField(
+        _("websites that show the schedule"),
+        blank=True,
+        max_length=1000,
+        validators=[validate_sites],
+        help_text=_(
+            "The addresses of websites that may show the week with a Register button on their own "
+            "pages, such as https://droplwop.org. One per line. No other site can."
         ),
     )
     erase_after_days = models.PositiveSmallIntegerField(

@@ -1,15 +1,22 @@
-"""What search engines and other sites fetch, and pages to print."""
+"""What search engines and other sites fetch, pages to print, and one for other sites' pages."""
 
-from django.http import HttpRequest, HttpResponse
+from functools import partial
+from typing import Any
+
+from csp.constants import NONE
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
+from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from events.links import absolute
 from events.models import Event, Session
 from events.sharing import pictures
+from events.sharing.origins import origins
 from events.templatetags.times import dates, day, hours
 from events.views import briefly_cached, visible_events, visible_sessions
 
@@ -51,14 +58,31 @@ def printed_schedule(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _sheet(request: HttpRequest, slug: str, template: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=slug)
+    return render(request, template, _schedule_context(request, event))
+
+
+@require_safe
+@xframe_options_exempt
+@briefly_cached
+def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The schedule and a Register button, for the pages of the websites that the event lists."""
+    event = get_object_or_404(visible_events(request), slug=slug)
+    allow = csp_replace({"frame-ancestors": origins(event.embed_sites) or [NONE]})
+    context = _schedule_context(request, event)
+    return allow(partial(render, template_name="events/embed.html", context=context))(request)
+
+
+def _schedule_context(request: HttpRequest, event: Event) -> dict[str, Any]:
+    now = timezone.now()
     sessions = list(visible_sessions(request, event).filter(canceled_at=None))
-    context = {
+    open_sessions = [session for session in sessions if session.is_open_to_register(now)]
+    return {
         "event": event,
         "zone": event.zone,
         "sessions": sessions,
-        "phase": event.registration_phase(timezone.now(), sessions),
+        "now": now,
+        "phase": event.registration_phase(now, open_sessions),
     }
-    return render(request, template, context)
 
 
 @require_safe
