@@ -17,6 +17,11 @@ urlpatterns = [
     path("<slug:slug>/calendar.ics", views.calendar, name="event_calendar"),
     path("<slug:event_slug>/sessions/<slug:slug>/", views.session, name="session"),
     path(
+        "<slug:event_slug>/sessions/<slug:slug>/calendar.ics",
+        views.session_calendar,
+        name="session_calendar",
+    ),
+    path(
         "<slug:event_slug>/sessions/<slug:slug>/picture.png",
         sharing.session_picture,
         name="session_picture",

@@ -121,6 +121,17 @@ def calendar(request: HttpRequest, slug: str) -> HttpResponse:
     return calendar_response(calendars.public_calendar(event, sessions), f"{event.slug}.ics")
 
 
+@require_safe
+@conditional_page
+@briefly_cached
+def session_calendar(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
+    """The same for one session."""
+    sessions = Session.objects.published().select_related("event")
+    event = get_object_or_404(Event.objects.published(), slug=event_slug)
+    session = get_object_or_404(sessions.filter(event=event), slug=slug)
+    return calendar_response(calendars.public_calendar(event, [session]), f"{session.slug}.ics")
+
+
 def calendar_response(content: bytes, filename: str) -> HttpResponse:
     """Respond with a calendar file (RFC 5545)."""
     response = HttpResponse(content, content_type="text/calendar; charset=utf-8")

@@ -1,6 +1,15 @@
 from django.urls import path
 
-from registrations.views import calendar, find, join, my_page, privacy, register, unsubscribe
+from registrations.views import (
+    calendar,
+    find,
+    join,
+    my_page,
+    privacy,
+    register,
+    registered,
+    unsubscribe,
+)
 from registrations.zoom import webhooks
 
 # Tokens consist of [A-Za-z0-9_-], as `slug` does, so no other byte reaches the database.
@@ -23,5 +32,6 @@ urlpatterns = [
     path("join/<slug:token>/<slug:session_slug>/", join.join, name="join"),
     path("webhooks/zoom/", webhooks.zoom_webhook, name="zoom_webhook"),
     path("<slug:event_slug>/register/", register.register, name="register"),
+    path("<slug:event_slug>/register/done/", registered.registered, name="registered"),
     path("<slug:event_slug>/find/", find.find, name="find"),
 ]

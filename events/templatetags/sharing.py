@@ -7,11 +7,13 @@ from django.utils.translation import get_language
 
 from events.links import absolute, in_current_language
 from events.models import Event
-from events.sharing import qr_code, structured_data
+from events.sharing import calendar_links, qr_code, structured_data
 
 register = template.Library()
 register.simple_tag(structured_data.week, name="week_data")
 register.simple_tag(structured_data.session, name="session_data")
+register.simple_tag(calendar_links.add_session)
+register.simple_tag(calendar_links.add_week)
 
 
 @register.simple_tag

@@ -19,7 +19,7 @@ from registrations import seats, signup
 from registrations.forms import RegistrationForm, forget_errors
 from registrations.mail import enqueue
 from registrations.outbox import mailbox_limit
-from registrations.views import rate_limit
+from registrations.views import rate_limit, registered
 
 CSRF_PLACEHOLDER = "csrf-token-goes-here"
 
@@ -45,9 +45,7 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     if not register_person(request, context["event"], form.cleaned_data):
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
-    context["email"] = form.cleaned_data["email"]
-    context["waits"] = any(each in context["full"] for each in form.cleaned_data["sessions"])
-    return render(request, "registrations/registered.html", context)
+    return registered.redirect_there(context["event"], form.cleaned_data, context["full"])
 
 
 # One transaction, because its commit is what takes longest.

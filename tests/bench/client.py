@@ -23,8 +23,11 @@ def request(port: int, head: str, body: bytes = b"") -> Answer:
     return Answer(int(headers[9:12]), headers, content)
 
 
-def get(port: int, path: str) -> Answer:
-    return request(port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+def get(port: int, path: str, cookie: str = "") -> Answer:
+    cookies = f"Cookie: {cookie}\r\n" if cookie else ""
+    return request(
+        port, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{cookies}\r\n"
+    )
 
 
 def post(port: int, path: str, body: bytes, cookie: str) -> Answer:

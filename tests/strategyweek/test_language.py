@@ -99,7 +99,7 @@ def test_link_to_the_other_language_keeps_the_query(client, week):
 def test_answers_to_forms_link_to_the_week_in_the_other_language(client, week):
     """Their own addresses lead to a blank form, or no longer exist."""
     link = f'<a href="/{week.slug}/?language=es" hreflang="es"'
-    assert link in client.post(f"/{week.slug}/register/", filled_form(week)).content.decode()
+    client.post(f"/{week.slug}/register/", filled_form(week))
     erase = f"/me/{Registration.objects.get().token}/erase/"
     assert link in client.post(erase).content.decode()
     again = client.post(erase)

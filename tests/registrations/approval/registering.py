@@ -15,7 +15,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def post(week: Event, **changes) -> bytes:
-    answer = Client().post(f"/{week.slug}/register/", filled_form(week, **changes))
+    answer = Client().post(f"/{week.slug}/register/", filled_form(week, **changes), follow=True)
     assert answer.status_code == 200
     return answer.content
 

@@ -114,7 +114,7 @@ def test_find_page_is_linked_from_other_pages(client, week):
     link = f'href="/{week.slug}/find/"'
     fields = {"name": "A", "email": "a@example.org", "time_zone": "UTC"}
     fields["sessions"] = week.sessions.first().pk
-    registered = client.post(f"/{week.slug}/register/", fields)
+    registered = client.post(f"/{week.slug}/register/", fields, follow=True)
     pages = [client.get(f"/{week.slug}/"), registered, client.get("/me/x/")]
     now = timezone.now()
     for opens, closes in ((now + HOUR, None), (None, now)):
@@ -194,7 +194,7 @@ def test_each_visitor_and_each_form_has_its_own_limit(week, two_each):
     here, there = Client(REMOTE_ADDR="192.0.2.1"), Client(REMOTE_ADDR="192.0.2.2")
     assert [find(here, week).status_code for _time in range(3)] == [200, 200, 429]
     assert find(there, week).status_code == 200
-    assert here.post(f"/{week.slug}/register/", filled_form(week)).status_code == 200
+    assert here.post(f"/{week.slug}/register/", filled_form(week)).status_code == 302
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_registering_is_rate_limited_too(client, week, two_each):
         entered |= {"needs_other": "Large print", "sessions": [week.sessions.first().pk]}
         return client.post(f"/{week.slug}/register/", entered)
 
-    assert [register(name).status_code for name in ("a", "b", "c")] == [200, 200, 429]
+    assert [register(name).status_code for name in ("a", "b", "c")] == [302, 302, 429]
     assert Registration.objects.count() == 2
     page = register("c").content.decode()
     assert "Not registered yet" in page

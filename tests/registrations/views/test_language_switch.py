@@ -138,7 +138,7 @@ def test_switching_counts_toward_no_limit(client, week, one_each):
     for _time in range(3):
         register_in_spanish(client, week)
         sent_in_spanish(client, f"/{week.slug}/find/", {"email": "alice@example.org"})
-    assert client.post(f"/{week.slug}/register/", filled_form(week)).status_code == 200
+    assert client.post(f"/{week.slug}/register/", filled_form(week)).status_code == 302
     assert client.post(f"/{week.slug}/register/", filled_form(week)).status_code == 429
     page = text(register_in_spanish(client, week))
     assert ('value="Alice Adams"' in page, "Error:" in page) == (True, False)

@@ -1,0 +1,137 @@
+"""The page after registering: it thanks, shows what was chosen, and tells nothing else."""
+
+import datetime as dt
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+from icalendar import Calendar
+from playwright.sync_api import expect
+
+from registrations import signup
+from registrations.models import Registration
+from tests.browser import overflow
+from tests.people import filled_form, in_spanish, sign_up
+
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
+
+
+def registered(client: Client, week, **changes) -> str:
+    answer = client.post(f"/{week.slug}/register/", filled_form(week, **changes), follow=True)
+    assert answer.redirect_chain == [(f"/{week.slug}/register/done/", 302)]
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_thanks_by_name_and_shows_what_was_chosen_in_the_persons_time(client, week):
+    first, second, *_others = week.sessions.all()
+    text = registered(
+        client, week, name="O'Brien & Co", sessions=[first.pk], time_zone="America/New_York"
+    )
+    assert "Thank you, O&#x27;Brien &amp; Co!" in text
+    assert first.title in text
+    assert second.title not in text
+    # Hers first, then the week's.
+    assert text.index("12:00 PM to 4:00 PM E") < text.index("9:00 AM to 1:00 PM P")
+
+
+def test_loading_it_again_registers_no_one_again(client, week):
+    text = registered(client, week)
+    again = client.get(f"/{week.slug}/register/done/")
+    assert again.content.decode() == text
+    assert Registration.objects.count() == 1
+    assert "no-store" in again["Cache-Control"]
+    assert again["Referrer-Policy"] == "no-referrer"
+
+
+def test_is_the_same_for_an_address_that_is_registered(client, week):
+    new = registered(client, week, name="Bob B", email="alice@example.org")
+    person = Registration.objects.get()
+    signup.cancel(registration=person, by_organizer=True)
+    sign_up(week, "Alice Adams", sessions=[week.sessions.last()])
+    assert registered(Client(), week, name="Bob B", email="alice@example.org") == new
+
+
+def test_is_only_for_who_registered_and_for_half_an_hour(client, week):
+    page = f"/{week.slug}/register/done/"
+    blank = f"/{week.slug}/register/"
+    assert client.get(page)["Location"] == blank
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        registered(client, week)
+        assert Client().get(page)["Location"] == blank
+        clock.shift(dt.timedelta(minutes=31))
+        assert client.get(page)["Location"] == blank
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a:b:c", "x" * 4000, '{"event": 1}'])
+def test_cookie_that_we_did_not_sign_shows_nothing(client, week, cookie):
+    client.cookies["registered"] = cookie
+    answer = client.get(f"/{week.slug}/register/done/")
+    assert answer["Location"] == f"/{week.slug}/register/"
+
+
+def test_cookie_of_another_event_shows_nothing(client, week):
+    registered(client, week)
+    type(week).objects.create(name="Other", slug="other", host="Us", status="published")
+    client.cookies["registered"]["path"] = "/"
+    assert client.get("/other/register/done/")["Location"] == "/other/register/"
+
+
+def test_language_switch_stays_on_the_page(client, week):
+    registered(client, week, name="Alicia A")
+    answer = client.get(f"/{week.slug}/register/done/?language=es", follow=True)
+    assert "¡Gracias, Alicia A!" in answer.content.decode()
+
+
+def test_session_that_was_deleted_meanwhile_is_left_out(client, week):
+    first, *others = week.sessions.all()
+    registered(client, week)
+    type(first).objects.filter(pk=first.pk).update(status="draft")
+    text = client.get(f"/{week.slug}/register/done/").content.decode()
+    assert first.title not in text
+    assert others[0].title in text
+
+
+def test_session_goes_into_any_calendar(client, week):
+    session = week.sessions.first()
+    type(session).objects.filter(pk=session.pk).update(**in_spanish(title="Sesión & más"))
+    client.cookies["django_language"] = "es"
+    text = registered(client, week, sessions=[session.pk]).replace("&amp;", "&")
+    links = {urlsplit(each).hostname: each for each in text.split('"') if each.startswith("https:")}
+    google = parse_qs(urlsplit(links["calendar.google.com"]).query)
+    starts, ends = google["dates"][0].split("/")
+    assert dt.datetime.strptime(starts, "%Y%m%dT%H%M%S%z") == session.starts_at
+    assert dt.datetime.strptime(ends, "%Y%m%dT%H%M%S%z") == session.ends_at
+    assert google["text"] == ["Sesión & más"]
+    outlook = parse_qs(urlsplit(links["outlook.live.com"]).query)
+    assert dt.datetime.fromisoformat(outlook["startdt"][0]) == session.starts_at
+    assert outlook["subject"] == ["Sesión & más"]
+    file = client.get(f"{session.get_absolute_url()}calendar.ics?in=es")
+    (entry,) = Calendar.from_ical(file.content).events
+    assert entry["SUMMARY"] == "Sesión & más"
+    # The same entry as in the emails: it is replaced there by the one with the link.
+    assert entry["UID"] == f"{session.uid}@strategyweek"
+    assert "zoom.example" not in file.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_fits_a_small_phone_without_javascript(browser, live_server, week):
+    context = browser.new_context(
+        viewport={"width": 320, "height": 640}, java_script_enabled=False, locale="es-US"
+    )
+    page = context.new_page()
+    page.goto(f"{live_server.url}/{week.slug}/register/")
+    page.locator("#id_name").fill("Ana")
+    page.locator("#id_email").fill("ana@example.org")
+    page.locator("select[name=time_zone]").select_option("America/Chicago")
+    page.get_by_role("button", name="Inscribirme").click()
+    expect(page.get_by_role("heading", name="¡Gracias, Ana!")).to_be_visible()
+    assert overflow(page) == 0
+    page.get_by_text("Agregar al calendario").first.click()
+    expect(page.get_by_role("link", name="Google").first).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="¡Gracias, Ana!")).to_be_visible()
+    assert Registration.objects.count() == 1
+    context.close()
