@@ -1,6 +1,7 @@
 """Test data: the Strategy Week, and people who register for it."""
 
 import datetime as dt
+import re
 from typing import Any
 
 from django.db import transaction
@@ -88,6 +89,11 @@ def sign_up(
         if not with_schedule:
             person.mails.filter(kind="schedule").delete()
     return person
+
+
+def without_token(answer: Any) -> str:
+    """A page without its forms' CSRF token, which is another one each time."""
+    return re.sub('name="csrfmiddlewaretoken" value="[^"]*"', "", answer.content.decode())
 
 
 def filled_form(event: Event, **changes: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from events.models import Event
 from registrations import seats, signup
 from registrations.forms import RegistrationForm, forget_errors
 from registrations.mail import enqueue
+from registrations.models import Registration
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit, registered
 
@@ -42,22 +43,25 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
-    if not register_person(request, context["event"], form.cleaned_data):
+    started_at = timezone.now()
+    if (person := register_person(request, context["event"], form.cleaned_data)) is None:
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
-    return registered.redirect_there(context["event"], form.cleaned_data, context["full"])
+    new = person if person.created_at >= started_at else None
+    return registered.redirect_there(context["event"], form.cleaned_data, context["full"], new)
 
 
 # One transaction, because its commit is what takes longest.
 @transaction.atomic
-def register_person(request: HttpRequest, event: Event, data: dict[str, Any]) -> bool:
-    """Returns False if the mailbox has had too many emails."""
+def register_person(
+    request: HttpRequest, event: Event, data: dict[str, Any]
+) -> Registration | None:
+    """Returns their registration, or None if the mailbox has had too many emails."""
     if not mailbox_limit.allow(data["email"], emails=enqueue.EMAILS_PER_CONFIRMATION):
-        return False
+        return None
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None
-    signup.register(event=event, verified_at=verified_at, language=get_language(), **data)
-    return True
+    return signup.register(event=event, verified_at=verified_at, language=get_language(), **data)
 
 
 def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:

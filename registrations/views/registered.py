@@ -1,4 +1,4 @@
-"""The page after registering.
+"""The page after registering, where a mistyped address can be corrected.
 
 It only repeats what was sent, in a signed cookie of the visitor's own: whether the address was
 registered before is only for its owner to know.
@@ -9,37 +9,67 @@ from typing import Any
 
 from django.conf import settings
 from django.core import signing
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from events.models import Event, Session
 from events.timezones import known_zone
+from registrations import signup
+from registrations.forms import FindForm
+from registrations.mail import enqueue
+from registrations.models import Registration
+from registrations.outbox import mailbox_limit
+from registrations.views import rate_limit
 
 COOKIE = "registered"
 # So long the page can be opened again. Someone else may use the computer after that.
 SHOWN_SECONDS = 30 * 60
+# Browsers drop cookies above four kilobytes.
+LONGEST_COOKIE = 3500
+DETAILS = (
+    *("name", "time_zone", "organization", "us_state"),
+    *("needs", "needs_other", "wants_doors_email"),
+)
 
 
 def redirect_there(
-    event: Event, sent: Mapping[str, Any], full: Collection[Session]
+    event: Event, data: Mapping[str, Any], full: Collection[Session], new: Registration | None
 ) -> HttpResponse:
-    """Redirect to the page, so that loading it again doesn't register again."""
-    shown = {
+    """Redirect to the page, so that loading it again doesn't register again.
+
+    `data` is the form's cleaned data, and `new` the registration if this request created it.
+    """
+    sent = {
         "event": event.pk,
-        "name": sent["name"],
-        "email": sent["email"],
-        "zone": sent["time_zone"],
-        "sessions": [session.pk for session in sent["sessions"]],
-        "full": [session.pk for session in sent["sessions"] if session in full],
+        "registration": new.pk if new else None,
+        "email": data["email"],
+        "details": {name: data[name] for name in DETAILS},
+        "sessions": [session.pk for session in data["sessions"]],
+        "full": [session.pk for session in data["sessions"] if session in full],
+        "strategies": [track.pk for track in data["strategies"]],
+        "answers": {question.pk: answer for question, answer in data["answers"].items()},
     }
+    if len(_signed(sent)) > LONGEST_COOKIE:
+        sent["answers"] = {}
+    return _remember(event, sent)
+
+
+def _signed(sent: Mapping[str, Any]) -> str:
+    return signing.dumps(sent, salt=COOKIE, compress=True)
+
+
+def _remember(event: Event, sent: Mapping[str, Any]) -> HttpResponse:
     path = reverse("registered", args=[event.slug])
     response = redirect(path)
     response.set_cookie(
         COOKIE,
-        signing.dumps(shown, salt=COOKIE, compress=True),
+        _signed(sent),
         max_age=SHOWN_SECONDS,
         path=path,
         secure=settings.SESSION_COOKIE_SECURE,
@@ -50,24 +80,79 @@ def redirect_there(
 
 
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
-    try:
-        cookie = request.COOKIES.get(COOKIE, "")
-        sent = signing.loads(cookie, salt=COOKIE, max_age=SHOWN_SECONDS)
-    except signing.BadSignature:
-        sent = {}
+    sent = _sent_by(request)
     if sent.get("event") != event.pk:
         return redirect("register", event.slug)
+    form, problem = FindForm(request.POST or None, initial={"email": sent["email"]}), ""
+    if request.method == "POST":
+        if rate_limit.is_rate_limited(request, "register"):
+            problem = "rate"
+        elif form.is_valid():
+            email = form.cleaned_data["email"]
+            if correct_address(event, sent, email):
+                return _remember(event, sent | {"email": email})
+            problem = "mailbox"
     sessions = event.sessions.published().select_related("event").filter(pk__in=sent["sessions"])
     context = {
         "event": event,
-        "zone": known_zone(sent["zone"]) or event.zone,
-        "name": sent["name"],
+        "zone": known_zone(sent["details"]["time_zone"]) or event.zone,
+        "name": sent["details"]["name"],
         "email": sent["email"],
         "sessions": [(session, session.pk in sent["full"]) for session in sessions],
+        "form": form,
+        "is_rate_limited": problem == "rate",
+        "is_mailbox_limited": problem == "mailbox",
     }
-    response = render(request, "registrations/registered.html", context)
+    status = 429 if problem else 200
+    response = render(request, "registrations/registered.html", context, status=status)
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _sent_by(request: HttpRequest) -> dict[str, Any]:
+    """What the visitor sent in the last half hour; {} if nothing."""
+    cookie = request.COOKIES.get(COOKIE, "")
+    try:
+        sent: dict[str, Any] = signing.loads(cookie, salt=COOKIE, max_age=SHOWN_SECONDS)
+    except signing.BadSignature:
+        return {}
+    return sent
+
+
+@transaction.atomic
+def correct_address(event: Event, sent: Mapping[str, Any], email: str) -> bool:
+    """Move the registration to this address, with its spots.
+
+    Returns False if the mailbox has had too many emails. If the mistyped address is that of someone
+    who was registered, there is nothing to move. If the right one is registered, that registration
+    stays, and only the mistyped one is canceled.
+    """
+    if email == sent["email"]:
+        return True
+    if not mailbox_limit.allow(email, emails=enqueue.EMAILS_PER_CONFIRMATION):
+        return False
+    # Not once someone there used a link: then the address was right.
+    created = Registration.objects.active().unverified().filter(pk=sent["registration"])
+    if mistyped := created.filter(event=event).first():
+        try:
+            signup.correct_email(registration=mistyped, email=email)
+        except signup.AddressTaken:
+            signup.cancel(registration=mistyped)
+        else:
+            return True
+    open_sessions = event.sessions.open_to_register(timezone.now())
+    answers = {int(pk): answer for pk, answer in sent["answers"].items()}
+    asked = event.questions.in_bulk(answers)
+    signup.register(
+        event=event,
+        email=email,
+        sessions=list(open_sessions.filter(pk__in=sent["sessions"])),
+        strategies=event.tracks.filter(pk__in=sent["strategies"]),
+        answers={question: answers[pk] for pk, question in asked.items()},
+        language=get_language(),
+        **sent["details"],
+    )
+    return True

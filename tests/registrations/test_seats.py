@@ -18,7 +18,7 @@ from registrations.mail import writer
 from registrations.models import OutgoingMail, Registration, Seat
 from registrations.outbox import delivery
 from tests.conftest import database_url
-from tests.people import coming_week, filled_form, sign_up
+from tests.people import coming_week, filled_form, sign_up, without_token
 from tests.services.process import Process
 
 pytestmark = pytest.mark.django_db
@@ -361,7 +361,7 @@ def test_register_page_shows_full_sessions(small, client):
     registered = client.post(page, fields | {"email": "new@example.org"}, follow=True)
     again = client.post(page, fields | {"email": "alice@example.org"}, follow=True)
     assert registered.text.count("This session is full.") == 1
-    assert again.text.replace("alice@", "new@") == registered.text
+    assert without_token(again).replace("alice@", "new@") == without_token(registered)
 
 
 # Races

@@ -15,8 +15,10 @@ MISTYPED = {
     "ana@iclod.com": "ana@icloud.com",
     "ana@sbcgloble.net": "ana@sbcglobal.net",
 }
-RIGHT = ("ana@gmail.com", "ana@mail.com", "ana@ymail.com", "ana@email.com", "ana@example.org")
-RIGHT += ("ana@yahoo.com.mx", "ana@hotmail.es", "ana@", "@", "ana", "", "a@b@c", "ana@x")
+RIGHT = [
+    *("ana@gmail.com", "ana@mail.com", "ana@ymail.com", "ana@email.com", "ana@example.org"),
+    *("ana@yahoo.com.mx", "ana@hotmail.es", "ana@", "@", "ana", "", "a@b@c", "ana@x"),
+]
 
 
 def test_register_form_asks_about_a_mistyped_address(browser, live_server, week):
