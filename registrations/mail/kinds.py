@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from events import languages
 from events.calendars import invitation, removed_entry
-from events.models import Revision, Session, SessionSnapshot
+from events.models import Meeting, Revision, Session, SessionSnapshot
 from events.models.session import joining_text
 from events.templatetags.times import day, hours
 from registrations.mail import change_notices, default_texts, markdown
@@ -261,6 +261,7 @@ class Arranged(NamedTuple):
     ends_at: dt.datetime
     join_url: str
     joining: str
+    meeting: Meeting | None
     needs: tuple[str, ...]
 
 
@@ -272,6 +273,7 @@ def _arranged(session: Session, needs: tuple[str, ...]) -> Arranged:
         ends_at=session.ends_at,
         join_url=join_url(TOKEN, session),
         joining=joining_text("\n".join(session.joining_lines())),
+        meeting=session.usable_meeting,
         needs=needs,
     )
 
