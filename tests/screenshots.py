@@ -62,6 +62,7 @@ def shoot(page: Page, name: str, device: str, language: str) -> None:
     for frame in page.locator("iframe").all():
         frame.scroll_into_view_if_needed()
         page.wait_for_timeout(100)
+    page.evaluate("scrollTo(0, 0)")
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         file = f"{name}-{device}-{scheme}"
