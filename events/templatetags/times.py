@@ -1,4 +1,4 @@
-"""Filters that show days and times in a given time zone."""
+"""Filters that show days and times in a given time zone, and where a line may break."""
 
 import datetime as dt
 import json
@@ -28,6 +28,7 @@ register = template.Library()
 # Django's "A" shows these. Marked here so that a language can write them its own way.
 HALVES_OF_DAY = (gettext_noop("AM"), gettext_noop("PM"))
 NO_BREAK = "\xa0"
+MAY_BREAK = "\u200b"
 
 
 @register.filter
@@ -37,6 +38,7 @@ def day(moment: dt.datetime, zone: dt.tzinfo) -> str:
     return date_format(moment.astimezone(zone), _("l, F j"))
 
 
+@register.simple_tag
 def dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
     """Oct 16–23, or Oct 30–Nov 6, or Oct 16"""
     first, last = first.astimezone(zone), last.astimezone(zone)
@@ -53,6 +55,19 @@ def dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
     values = {"first": date_format(first, begins), "last": date_format(last, ends)}
     # Translators: days, like Oct 16–23.
     return _("%(first)s–%(last)s") % values
+
+
+@register.filter
+def breakable(text: str) -> str:
+    """Influencing/Countering: in a narrow column, the line breaks after the slash."""
+    return text.replace("/", f"/{MAY_BREAK}")
+
+
+@register.filter
+def unbroken(text: str) -> str:
+    """Saturday, October 16, for large type: October and 16 stay on one line."""
+    weekday, space, rest = text.partition(" ")
+    return weekday + space + rest.replace(" ", NO_BREAK)
 
 
 @register.filter

@@ -80,15 +80,26 @@ function show(time, timeZone) {
   if (myDay !== theirDay) showDate(time, moments[0], timeZone);
 }
 
+function showOpening(box, timeZone) {
+  const [moment, eventZone] = [new Date(box.dataset.opens), box.dataset.zone];
+  const [mine, theirs] = [timeZone, eventZone].map((zone) => `${clock(moment, zone)} ${label(moment, zone)}`);
+  const [myDay, theirDay] = [timeZone, eventZone].map((zone) => day(moment, zone));
+  const first = document.createElement("strong");
+  first.textContent = fill(box.dataset.text, { day: myDay, time: mine });
+  const second = document.createElement("span");
+  second.className = "yours";
+  second.textContent = myDay === theirDay ? theirs : `${theirDay}, ${theirs}`;
+  box.replaceChildren(first, ...(mine === theirs ? [] : [second]));
+}
+
 function showAll() {
   const timeZone = select ? select.value : Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!timeZone) return;
-  for (const time of document.querySelectorAll("time[data-ends]")) {
-    try {
-      show(time, timeZone);
-    } catch {
-      return;
-    }
+  try {
+    document.querySelectorAll("time[data-ends]").forEach((time) => show(time, timeZone));
+    document.querySelectorAll("[data-opens]").forEach((box) => showOpening(box, timeZone));
+  } catch {
+    return;
   }
 }
 

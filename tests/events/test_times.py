@@ -11,7 +11,7 @@ from django.utils.text import capfirst
 from playwright.sync_api import expect
 
 from events.models import Session, SessionSnapshot
-from events.templatetags.times import clock, clocks, day, hours, time_until, zone_name
+from events.templatetags.times import clock, clocks, day, hours, time_until, unbroken, zone_name
 from events.timezones import COMMON_TIME_ZONES, all_time_zones, offered_time_zones, time_label
 from tests.people import sign_up
 
@@ -71,9 +71,10 @@ def test_event_page_says_in_spanish_when_the_week_is(client, week, is_one_day):
         week.sessions.exclude(pk=sessions.first().pk).delete()
     with translation.override("es"):
         text = client.get("/", headers={"accept-language": "es"}).content.decode()
-        days = [day(each.starts_at, week.zone) for each in sessions]
+        days = [unbroken(day(each.starts_at, week.zone)) for each in sessions]
     year = sessions.last().starts_at.astimezone(week.zone).year
     when = days[0].capitalize() if is_one_day else f"Del {days[0]} al {days[-1]}"
+    assert "\xa0de\xa0" in days[0]
     assert f"{when} de {year}. En línea, por Zoom." in text
 
 

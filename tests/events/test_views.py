@@ -13,6 +13,7 @@ from events.load_week import load_strategy_week
 from events.models import Event, Session
 from events.palette import COLORS, DARK_COLORS
 from events.schedule import cancel_session, edit_session, restore_session
+from events.templatetags.times import dates
 from tests.people import DIAL_IN
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +74,7 @@ def test_event_page_has_the_overview(client, week):
         assert session.title in text
         assert session.get_absolute_url() in text
     for track in week.tracks.all():
-        assert track.name in text
+        assert track.name in text.replace("\u200b", "")
     assert week.host in text
     assert f"/{week.slug}/register/" in text
     assert "9:00 AM to 1:00 PM P" in text
@@ -134,6 +135,45 @@ def test_canceled_session_is_marked(client, week):
     cancel_session(session=das)
     assert "Canceled" in page(client, f"/{week.slug}/")
     assert "This session is canceled." in page(client, das.get_absolute_url())
+
+
+def test_calendar_is_offered_until_the_week_is_over(client, week):
+    closes_at, last = week.sessions.first().starts_at, week.sessions.last()
+    Event.objects.update(registration_closes_at=closes_at)
+    found = []
+    for now in (closes_at - dt.timedelta(minutes=1), closes_at, last.ends_at):
+        with time_machine.travel(now, tick=False):
+            text = page(client, f"/{week.slug}/").replace("&#x27;", "'")
+            dates = page(client, last.get_absolute_url())
+        own = "You'll get your own calendar with links when you register." in text
+        found.append(("Save the dates" in text, "#calendar" in text, own, "Download" in dates))
+    assert found == [(True, True, True, True), (True, True, False, True), (False,) * 4]
+
+
+def test_page_of_a_running_session_says_first_how_to_join(client, week):
+    opening = week.sessions.first()
+    hint = "Already registered? Join with the link in your email."
+    with time_machine.travel(opening.starts_at - dt.timedelta(minutes=1), tick=False):
+        assert hint not in page(client, opening.get_absolute_url())
+    with time_machine.travel(opening.starts_at, tick=False):
+        text = page(client, opening.get_absolute_url())
+    assert text.index(hint) < text.index("button--large")
+
+
+def test_long_strategy_breaks_after_its_slash(client, week):
+    week.tracks.filter(name_en__contains="/").update(name_en="<b>Influencing/Countering DAs")
+    text = page(client, f"/{week.slug}/")
+    assert "&lt;b&gt;Influencing/\u200bCountering DAs</h3>" in text
+
+
+def test_lost_link_page_tells_weeks_of_the_same_name_apart(client, week):
+    another = load_strategy_week(starting=dt.date(2035, 10, 6)).event
+    text = client.get("/me/x/").content.decode()
+    week_dates = dates(week.sessions.first().starts_at, week.sessions.last().ends_at, week.zone)
+    assert re.findall(r"/([\w-]+)/find/\">([^<]+)", text) == [
+        (week.slug, f"Email me my links: {week.name} ({week_dates})"),
+        (another.slug, f"Email me my links: {week.name} (Oct 6–13)"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from events.models import Meeting, Session
+from events.models import Event, Meeting, Session
 from registrations.models import Registration, Seat
 from tests.people import sign_up
 
@@ -198,6 +198,23 @@ def test_register_form_has_the_visitors_time_zone(new_page, week, browsers, chos
     page = new_page(timezone_id=browsers)
     register(page)
     assert Registration.objects.get().time_zone == chosen
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ("America/New_York", "Monday, January 6, 1:00 AM EST.\nSunday, January 5, 10:00 PM PST"),
+        ("America/Los_Angeles", "Sunday, January 5, 10:00 PM PST."),
+    ],
+)
+def test_pages_say_when_registration_opens_in_the_visitors_zone(new_page, week, zone, text):
+    Event.objects.update(registration_opens_at=dt.datetime(2031, 1, 6, 6, tzinfo=dt.UTC))
+    page = new_page(timezone_id=zone)
+    for path in ("/", week.sessions.first().get_absolute_url(), f"/{week.slug}/register/"):
+        page.goto(path)
+        shown = page.locator("[data-opens]").inner_text()
+        assert shown.replace("\xa0", " ") == f"Registration opens {text}"
 
 
 @pytest.mark.once

@@ -265,9 +265,12 @@ def test_join_page_leads_to_zoom_after_the_end_while_zoom_reports_the_meeting_as
 @pytest.mark.once
 def test_join_page_of_a_canceled_session_says_so(visit_join_page, press_join, opening):
     cancel_session(session=opening)
+    Event.objects.update(contact_email="week@example.org")
     answer = visit_join_page()
     assert answer.status_code == 200
     assert answer.context["status"].phase == "canceled"
+    assert "Trouble getting in?" not in answer.content.decode()
+    assert answer.content.decode().count("Questions? Write to") == 2
     assert "zoom.example" not in answer.content.decode()
     restore_session(session=opening)
     assert press_join().status_code == 303
