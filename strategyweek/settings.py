@@ -104,7 +104,7 @@ INSTALLED_APPS = [
     "anymail",
     # Adds the columns of organizers' texts to the models, which admin pages name.
     "modeltranslation",
-    "django.contrib.admin",
+    "strategyweek.admin_config.OrganizersConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -306,6 +306,7 @@ ACCOUNT_FORMS = {
     "login": "strategyweek.accounts.adapters.PasswordForm",
     "request_login_code": "strategyweek.accounts.adapters.CodeForm",
     "reset_password": "strategyweek.accounts.adapters.PasswordResetForm",
+    "reset_password_from_key": "strategyweek.accounts.adapters.NewPasswordForm",
 }
 # Our own forms, in addition to allauth's limits; counted by each web process. Many people can share
 # an IP address: a mobile carrier, a venue, or volunteers who register people by phone.

@@ -15,7 +15,12 @@ from urllib.parse import urlsplit
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.authentication import get_authentication_records
-from allauth.account.forms import LoginForm, RequestLoginCodeForm, ResetPasswordForm
+from allauth.account.forms import (
+    LoginForm,
+    RequestLoginCodeForm,
+    ResetPasswordForm,
+    ResetPasswordKeyForm,
+)
 from allauth.account.internal.flows.email_verification_by_code import (
     EMAIL_VERIFICATION_CODE_SESSION_KEY as CODE_SESSION_KEY,
 )
@@ -192,6 +197,15 @@ class PasswordResetForm(ResetPasswordForm):
         self.users = self.users or [nobody]
         email: str = super().save(request, **kwargs)
         return email
+
+
+class NewPasswordForm(ResetPasswordKeyForm):
+    """Its labels are written as those of our other fields."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password1"].label = _("New password")
+        self.fields["password2"].label = _("The new password again")
 
 
 class CodeForm(RequestLoginCodeForm):

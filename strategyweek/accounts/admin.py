@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
@@ -25,6 +26,9 @@ def is_superuser(request: HttpRequest) -> bool:
 @admin.register(User)
 class AccountAdmin(UserAdmin):
     get_search_results = search_texts
+    # Django's form also offers accounts without a password. The address is for a forgotten one.
+    add_form = UserCreationForm
+    add_fieldsets = ((None, {"fields": ("username", "email", "password1", "password2")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
