@@ -2,9 +2,10 @@
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.decorators import login_required
-from django.db.models import F, Min
+from django.db.models import F, Max, Min
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from events import language_choice
@@ -41,7 +42,7 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
 @require_safe
 @login_required(login_url="account_request_login_code")
 def my_weeks(request: HttpRequest) -> HttpResponse:
-    """Registrations under the user's verified addresses, the newest week first."""
+    """Registrations under the user's verified addresses: the current or next week first."""
     verified = EmailAddress.objects.filter(user=request.user.pk, verified=True).order_by("pk")
     addresses = list(verified.values_list("email", flat=True))
     registrations = Registration.objects.active().filter(
@@ -49,7 +50,11 @@ def my_weeks(request: HttpRequest) -> HttpResponse:
         event__status=Event.Status.PUBLISHED,
     )
     weeks = registrations.exclude(approval=Registration.Approval.DECLINED).select_related("event")
-    weeks = weeks.annotate(begins_at=Min("event__sessions__starts_at"))
-    weeks = weeks.order_by(F("begins_at").desc(nulls_last=True), "-pk")
-    context = {"addresses": addresses, "weeks": weeks}
+    weeks = weeks.annotate(
+        begins_at=Min("event__sessions__starts_at"), ends_at=Max("event__sessions__ends_at")
+    )
+    newest_first = list(weeks.order_by(F("begins_at").desc(nulls_last=True), "-pk"))
+    ahead = [week for week in newest_first if week.ends_at and week.ends_at >= timezone.now()]
+    others = [week for week in newest_first if week not in ahead]
+    context = {"addresses": addresses, "weeks": [*reversed(ahead), *others]}
     return render(request, "registrations/my_weeks.html", context)
