@@ -130,7 +130,8 @@ def clocks(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
         part = f"{date_format(there, letters)} {short_label(there, each)}"
         part += f" ({date_format(there, 'D')})" if there.date() != local.date() else ""
         parts.append(part.replace(" ", NO_BREAK))
-    return " · ".join(parts)
+    # A line never starts with the dot.
+    return f"{NO_BREAK}· ".join(parts)
 
 
 @register.simple_tag

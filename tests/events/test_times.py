@@ -315,3 +315,8 @@ def test_choosing_a_zone_changes_the_times_on_the_form(late_session, new_page, i
         page.locator("select[name=time_zone]").select_option(name)
         expect(when).to_have_text(written(late_session, zone))
         expect(when.locator("+ .yours")).to_have_text(written_below(late_session, zone))
+
+
+def test_line_of_clocks_never_breaks_before_a_dot():
+    assert "\xa0· " in clocks(KICKOFF, PACIFIC)
+    assert " ·" not in clocks(KICKOFF, PACIFIC)
