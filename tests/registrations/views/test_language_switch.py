@@ -178,7 +178,7 @@ def test_find_form_keeps_the_address_and_sends_nothing(client, week):
     OutgoingMail.objects.all().delete()
     page = text(sent_in_spanish(client, f"/{week.slug}/find/", {"email": "alice@example.org"}))
     assert 'value="alice@example.org"' in page
-    assert "¿Perdiste tu enlace?" in page
+    assert "¿Perdiste tus enlaces?" in page
     assert not OutgoingMail.objects.exists()
     page = text(sent_in_spanish(client, f"/{week.slug}/find/", {"email": ""}))
     assert "Error:" not in page
