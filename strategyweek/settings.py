@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
-from django.conf.locale import LANG_INFO
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
-from django.utils.translation import gettext_lazy
 
 env = environ.Env()
 
@@ -411,9 +410,10 @@ MODELTRANSLATION_FALLBACK_LANGUAGES = tuple(code for code, _name in LANGUAGES)
 
 def in_language(label: Any, code: str) -> Any:
     """Title (Spanish)"""
-    # Django doesn't know every language, such as Haitian Creole.
-    name = LANG_INFO.get(code, {}).get("name") or dict(LANGUAGES)[code]
-    return format_lazy("{} ({})", label, gettext_lazy(name))
+    # It needs the settings.
+    from events import languages
+
+    return format_lazy("{} ({})", label, lazy(languages.names, str)([code]))
 
 
 MODELTRANSLATION_BUILD_LOCALIZED_VERBOSE_NAME = in_language

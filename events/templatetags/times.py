@@ -78,6 +78,15 @@ def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
 
 
 @register.filter
+def at_clock(moment: dt.datetime, zone: dt.tzinfo, label: str = "") -> str:
+    """at 9:00 AM, followed by `label`"""
+    hour = moment.astimezone(zone).hour % 12 or 12
+    time = f"{clock(moment, zone)} {label}".rstrip()
+    # Translators: the singular is for 1:00, as Spanish has "a la 1:00" and "a las 2:00".
+    return ngettext("at %(time)s", "at %(time)s", hour) % {"time": time}
+
+
+@register.filter
 def hours(session: Session | Revision | SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     """9:00 AM to 1:00 PM PDT, with the weekday of the end if it is another day."""
     starts, ends = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)

@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from events import languages
 from events.admin.shared import (
@@ -533,7 +533,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
         """Show each question with the answer below it."""
         answers = registration.answers.select_related("question")
         rows = ((each.question, linebreaksbr(questions.answer_text(each))) for each in answers)
-        return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or _("None")
+        return format_html_join("", "<p><b>{}</b><br>{}</p>", rows) or pgettext("answers", "None")
 
     @admin.display(description=gettext_lazy("arrangements"))
     def arrangements(self, registration: Registration) -> str:

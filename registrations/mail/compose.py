@@ -20,7 +20,7 @@ from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
 from events.palette import COLORS, DARK_COLORS
-from events.templatetags.times import clock, dates, day
+from events.templatetags.times import at_clock, dates, day
 from events.timezones import time_label
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Keyed
@@ -187,13 +187,13 @@ def _days(first: dt.datetime, last: dt.datetime, zone: zoneinfo.ZoneInfo, langua
 def _when(moment: dt.datetime, today: dt.date, zone: zoneinfo.ZoneInfo, language: str) -> str:
     """tomorrow at 9:00 AM PDT"""
     local = moment.astimezone(zone)
-    time = f"{clock(moment, zone)} {time_label(moment, zone)}"
+    time = at_clock(moment, zone, time_label(moment, zone))
     match (local.date() - today).days:
         case 0:
-            return _("today at %(time)s") % {"time": time}
+            return _("today %(at_time)s") % {"at_time": time}
         case 1:
-            return _("tomorrow at %(time)s") % {"time": time}
-    return _("on %(day)s at %(time)s") % {"day": day(moment, zone), "time": time}
+            return _("tomorrow %(at_time)s") % {"at_time": time}
+    return _("on %(day)s %(at_time)s") % {"day": day(moment, zone), "at_time": time}
 
 
 def _paragraphs(text: str, html: SafeString) -> dict[str, list[str]]:

@@ -75,7 +75,7 @@ function show(time, timeZone) {
   const [myDay, theirDay] = [timeZone, eventZone].map((zone) => day(moments[0], zone));
   time.firstChild.data = `${capitalized(myDay)}, `;
   time.querySelector(".when__hours").textContent = mine;
-  const also = myDay === theirDay ? theirs : `${theirDay}, ${theirs}`;
+  const also = myDay === theirDay ? theirs : `${capitalized(theirDay)}, ${theirs}`;
   secondLine(time).textContent = mine === theirs && myDay === theirDay ? "" : also;
   if (myDay !== theirDay) showDate(time, moments[0], timeZone);
 }

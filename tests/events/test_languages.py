@@ -259,7 +259,7 @@ def test_columns_are_labeled_with_their_language(admin_client, opening):
         )
     assert labels == {
         "en": ["Title (English):", "Title (Spanish):"],
-        "es": ["Título (Inglés):", "Título (Español):"],
+        "es": ["Título (inglés):", "Título (español):"],
     }
 
 

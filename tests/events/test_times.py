@@ -11,7 +11,16 @@ from django.utils.text import capfirst
 from playwright.sync_api import expect
 
 from events.models import Session, SessionSnapshot
-from events.templatetags.times import clock, clocks, day, hours, time_until, unbroken, zone_name
+from events.templatetags.times import (
+    at_clock,
+    clock,
+    clocks,
+    day,
+    hours,
+    time_until,
+    unbroken,
+    zone_name,
+)
 from events.timezones import COMMON_TIME_ZONES, all_time_zones, offered_time_zones, time_label
 from tests.people import sign_up
 
@@ -32,8 +41,8 @@ def snapshot(*, ends_at: dt.datetime) -> SessionSnapshot:
             "es",
             (
                 "sábado 16 de octubre",
-                "9:00 a.\xa0m.",
-                "9:00 a.\xa0m. a 1:00 p.\xa0m. hora del Pacífico",
+                "9:00\xa0a.\xa0m.",
+                "9:00\xa0a.\xa0m. a 1:00\xa0p.\xa0m. hora del Pacífico",
             ),
         ),
     ],
@@ -48,13 +57,29 @@ def test_times_are_in_the_active_language(language, texts):
     ("language", "text"),
     [
         ("en", "9:00 AM to 1:00 AM (Sunday) PDT"),
-        ("es", "9:00 a.\xa0m. a 1:00 a.\xa0m. (domingo) hora del Pacífico"),
+        ("es", "9:00\xa0a.\xa0m. a 1:00\xa0a.\xa0m. (domingo) hora del Pacífico"),
     ],
 )
 def test_hours_name_the_day_of_the_end_if_it_is_another(language, text):
     session = snapshot(ends_at=KICKOFF + dt.timedelta(hours=16))
     with translation.override(language):
         assert hours(session, PACIFIC) == text
+
+
+@pytest.mark.parametrize(
+    ("hour", "text", "spanish"),
+    [
+        (9, "at 9:00 AM", "a las 9:00 a. m."),
+        (12, "at 12:00 PM", "a las 12:00 p. m."),
+        (13, "at 1:00 PM", "a la 1:00 p. m."),
+    ],
+)
+def test_time_in_a_sentence(hour, text, spanish):
+    moment = KICKOFF.replace(hour=hour)
+    assert at_clock(moment, PACIFIC) == text
+    assert at_clock(moment, PACIFIC, "PDT") == f"{text} PDT"
+    with translation.override("es"):
+        assert at_clock(moment, PACIFIC).replace("\xa0", " ") == spanish
 
 
 def test_zone_names_are_in_the_active_language():
@@ -164,7 +189,10 @@ def test_two_zones_with_one_label_have_the_same_time(language, month):
 def test_one_line_has_the_clocks_of_everyone(zone, language, hour, text):
     moment = dt.datetime(2021, 10, 16, tzinfo=PACIFIC) + dt.timedelta(hours=hour)
     with translation.override(language):
-        assert clocks(moment, zoneinfo.ZoneInfo(zone)).replace("\xa0", " ") == text
+        shown = clocks(moment, zoneinfo.ZoneInfo(zone))
+    assert shown.replace("\xa0", " ") == text
+    # A line may break after a dot, but not before it.
+    assert [part[-1] for part in shown.split(" ")[:-1]] == ["·"] * shown.count("·")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +240,7 @@ def written_below(session, zone, language="en"):
         date, theirs = date_of(session, PACIFIC), hours(session, PACIFIC)
         if (date, theirs) == (date_of(session, zone), hours(session, zone)):
             return ""
-        return theirs if date == date_of(session, zone) else f"{date}, {theirs}"
+        return theirs if date == date_of(session, zone) else capfirst(f"{date}, {theirs}")
 
 
 @pytest.fixture

@@ -82,6 +82,13 @@ def test_pages_say_tu(organizer, name):
         assert formal_words(page) == [], url
 
 
+def test_titles_of_filters_fit_every_field(organizer):
+    """Django's "Por %s" doesn't fit a field such as "activo"."""
+    page = organizer.get(reverse("admin:auth_user_changelist")).content.decode()
+    titles = [title.strip() for title in re.findall(r"<summary>(.*?)</summary>", page, re.DOTALL)]
+    assert titles == ["acceso de organizador", "estado de superusuario", "activo"]
+
+
 def test_answers_to_organizers_say_tu(organizer, week):
     events = reverse("admin:events_event_changelist")
     event = reverse("admin:events_event_change", args=[week.pk])
