@@ -248,3 +248,8 @@ def test_registering_is_rate_limited_too(client, week, two_each):
 def test_limits_allow_many_people_behind_one_ip_address(rf, form, most):
     request = rf.post("/")
     assert [is_rate_limited(request, form) for _time in range(most + 1)] == [False] * most + [True]
+
+
+def test_answer_says_once_where_to_write(client, week):
+    Event.objects.update(contact_email="week@example.org")
+    assert find(client, week).content.decode().count("mailto:") == 1

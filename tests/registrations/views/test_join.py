@@ -418,3 +418,13 @@ def test_my_page_shows_recording_and_notes_once_the_session_is_over(client, week
         with time_machine.travel(moment):
             page = client.get(f"/me/{alice.token}/").content.decode()
         assert all((url in page) == shown for url in urls.values())
+
+
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_page_says_once_where_to_write(visit_join_page, opening, is_canceled):
+    Event.objects.update(contact_email="week@example.org")
+    if is_canceled:
+        cancel_session(session=opening)
+    page = visit_join_page(-MINUTE).content.decode()
+    assert page.count("mailto:") == 1
+    assert ("Trouble getting in?" in page) is not is_canceled

@@ -266,6 +266,11 @@ def test_event_and_register_pages_say_once_where_to_write(client, week, opens_in
         assert client.get(path).content.decode().count("mailto:week") == 1
 
 
+def test_answer_says_once_where_to_write(client, week):
+    Event.objects.update(contact_email="week@example.org")
+    assert post(client, week).content.decode().count("mailto:week") == 1
+
+
 def test_states_are_in_the_order_of_their_names(client, week):
     for language, names in {
         "en": ["New Hampshire", "New Jersey", "New Mexico", "New York", "North Carolina"],
