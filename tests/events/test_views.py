@@ -50,8 +50,11 @@ def test_colors_outside_of_css_are_those_of_the_style_sheet(client):
 
 @pytest.mark.once
 def test_home_works_without_an_event(client):
-    assert client.get("/").status_code == 200
-    assert client.get("/").context.get("event") is None
+    page = client.get("/")
+    assert page.status_code == 200
+    assert page.context.get("event") is None
+    # "Planeando" and "estrategia" must fit on a phone.
+    assert '<h1 class="poster__long-words">' in page.content.decode()
 
 
 def test_current_event_is_the_running_or_next_one(db):
