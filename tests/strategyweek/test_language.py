@@ -1,9 +1,12 @@
 """Which language pages and emails are in."""
 
+import datetime as dt
 import re
 from typing import Any
 
 import pytest
+from django import forms
+from django.core.exceptions import ValidationError
 from django.utils import translation
 
 from events import languages
@@ -115,6 +118,19 @@ def test_pages_work_in_languages_that_django_does_not_know(client, settings):
     assert str(settings.MODELTRANSLATION_BUILD_LOCALIZED_VERBOSE_NAME("Title", "es")) == (
         "Title (Spanish)"
     )
+
+
+def test_a_typed_date_has_one_meaning_in_spanish():
+    """In English 10/12 is in October, in Spanish in December."""
+    october = dt.date(2026, 10, 12)
+    assert forms.DateInput().format_value(october) == "10/12/2026"
+    assert forms.DateField().clean("10/12/2026") == october
+    with translation.override("es"):
+        assert forms.DateInput().format_value(october) == "2026-10-12"
+        assert forms.DateField().clean("2026-10-12") == october
+        with pytest.raises(ValidationError, match="como 2026-10-16"):
+            forms.DateField().clean("10/12/2026")
+        assert forms.TimeField().clean("6:00 PM") == dt.time(18)
 
 
 def test_pages_are_laid_out_in_the_direction_of_their_language(client, settings):
