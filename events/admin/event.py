@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -206,7 +207,7 @@ class EventAdmin(TextsAdmin):
     @admin.display(description=gettext_lazy("starts"), ordering="first_starts_at")
     def begins(self, event: Any) -> str:
         starts_at = event.first_starts_at
-        return day(starts_at, event.zone) if starts_at else _("No sessions yet")
+        return capfirst(day(starts_at, event.zone)) if starts_at else _("No sessions yet")
 
     @admin.display(description=gettext_lazy("sessions"), ordering="sessions_total")
     def session_count(self, event: Any) -> str:

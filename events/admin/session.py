@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -333,7 +334,7 @@ class SessionAdmin(TextsAdmin):
     @admin.display(description=gettext_lazy("when"), ordering="starts_at")
     def when(self, session: Session) -> str:
         zone = session.event.zone
-        return f"{day(session.starts_at, zone)}, {hours(session, zone)}"
+        return f"{capfirst(day(session.starts_at, zone))}, {hours(session, zone)}"
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, session: Session) -> str:
