@@ -15,6 +15,9 @@ WITHOUT = (
     # A process made ahead for the next page, and another for each page: they only cost time here.
     "SpareRendererForSitePerProcess",
     "ProactivelySwapBrowsingInstance",
+    # Pages of Chromium's own behind its address bar, loaded with each window: half of its cost.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
     # Of what Playwright leaves out, in whose place this list comes, what pages here could notice.
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
