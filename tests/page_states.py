@@ -82,8 +82,13 @@ class Tour:
         self.states = page_states(week, values)
         Event.objects.update(contact_email="week@example.org")
 
-    def pages(self, language: str, **options: Any) -> Iterator[tuple[State, Page]]:
-        """Open each state. `options` are those of Playwright's browser.new_context()."""
+    def pages(
+        self, language: str, script: str = "", **options: Any
+    ) -> Iterator[tuple[State, Page]]:
+        """Open each state. `options` are those of Playwright's browser.new_context().
+
+        `script` runs in each page before the page's own.
+        """
         for alias in settings.CACHES:
             caches[alias].clear()
         Registration.objects.update(language=language)
@@ -104,6 +109,7 @@ class Tour:
                 ]
             )
             context.set_default_timeout(10_000)
+            context.add_init_script(script)
             pages[visitor] = context.new_page()
         for state in self.states:
             page = pages[state.visitor]

@@ -1,41 +1,30 @@
 """Every page in every state fits a narrow phone and passes axe's rules, in both languages."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.urls import URLResolver, get_resolver, resolve
-from playwright.sync_api import Page
 
+from tests.axe import SCRIPT, findings
 from tests.browser import overflow
 from tests.page_states import ERROR_URLS, Tour
 from tests.public_urls import more_urls
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(180),
     pytest.mark.once,
     pytest.mark.long,
 ]
 
 PHONE = {"viewport": {"width": 320, "height": 800}}
 
-
-def findings(page: Page, **options: object) -> list[tuple[str, str]]:
-    """What axe finds, as the rule and the first place."""
-    options = {"preload": False, "resultTypes": ["violations"], **options}
-    # Only what is wrong comes back from the browser: the rest is a megabyte for each page.
-    each = "rule => [rule.id, rule.nodes[0].html]"
-    run = f"axe.run({json.dumps(options)}).then(found => found.violations.map({each}))"
-    return [tuple(found) for found in page.evaluate(run)]
-
-
 # Files, redirects, answers to a form or a script, and two pages of a page: the frame with an email.
 NO_PAGES = {
-    *("icon", "event_calendar", "my_calendar", "feed", "my_data", "zoom_webhook"),
+    *("icon", "touch_icon", "event_picture", "session_picture", "robots", "sitemap"),
+    *("event_calendar", "session_calendar", "my_calendar", "feed", "my_data", "zoom_webhook"),
     *("visit", "switch_language", "resend", "restore", "account_email"),
     *("registrations_registration_readiness_current", "registrations_registration_decide"),
     *("registrations_announcement_mail", "registrations_mailtext_preview_html"),
@@ -58,20 +47,26 @@ def page_names(patterns: Iterable[Any]) -> Iterator[str]:
             yield pattern.name or ""
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
-def test_pages_fit_and_pass_the_accessibility_rules(browser, live_server, week, language):
+# All rules in one scheme of each language, because only colors differ between schemes.
+@pytest.mark.parametrize(("language", "scheme"), [("en", "light"), ("es", "dark")])
+@pytest.mark.parametrize("in_admin", [False, True], ids=["site", "admin"])
+def test_pages_fit_and_pass_the_accessibility_rules(
+    browser, live_server, week, language, scheme, in_admin
+):
     wrong, shown = {}, set()
     with pytest.MonkeyPatch.context() as patch, more_urls(patch, "urls_with_errors", ERROR_URLS):
         tour = Tour(browser, live_server.url, week)
-        for state, page in tour.pages(language, **PHONE):
+        tour.states = [each for each in tour.states if each.name.startswith("admin-") == in_admin]
+        for state, page in tour.pages(language, SCRIPT, color_scheme=scheme, **PHONE):
             shown.add(resolve(urlsplit(page.url).path).url_name)
-            page.evaluate(Axe().axe_script)
             found = findings(page)
-            page.emulate_media(color_scheme="dark")
-            # Only colors differ.
+            # In the other scheme only colors differ.
+            page.emulate_media(color_scheme="dark" if scheme == "light" else "light")
             found += findings(page, runOnly=["color-contrast"])
-            page.emulate_media(color_scheme="light")
+            page.emulate_media(color_scheme=scheme)
             if found or overflow(page):
                 wrong[state.name] = found, overflow(page)
         assert wrong == {}
-        assert {*page_names(get_resolver().url_patterns)} - {""} - shown == set()
+        patterns: list[Any] = get_resolver().url_patterns
+        part = [each for each in patterns if (str(each.pattern) == "admin/") == in_admin]
+        assert {*page_names(part)} - {""} - shown == set()

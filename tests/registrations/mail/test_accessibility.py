@@ -1,11 +1,11 @@
 """What screen readers, and people who see little, get from the emails."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils.translation import override
 
 from registrations.mail import kinds, previews
 from registrations.mail_kinds import MailKind
+from tests.axe import findings
 from tests.browser import overflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -24,20 +24,16 @@ def reader(browser):
 def test_email_is_accessible_and_fits_small_phones(week, reader, kind):
     week.contact_email = "hosts@example.org"
     week.save()
-    findings = []
-    for language in ("en", "es"):
+    # A rule of axe fails in each language, or in each color scheme.
+    for language, scheme in (("en", "light"), ("es", "dark")):
         with override(language):
             email = previews.sample(kind, week)
+        reader.emulate_media(color_scheme=scheme)
         reader.set_content(str(email.alternatives[0][0]))
-        for scheme, width in (("light", 320), ("dark", 700)):
+        for width in (700, 320):
             reader.set_viewport_size({"width": width, "height": 740})
-            reader.emulate_media(color_scheme=scheme)
-            findings += [
-                (language, scheme, rule["id"], rule["nodes"][0]["html"])
-                for rule in Axe().run(reader, options={"preload": False}).response["violations"]
-            ]
             assert overflow(reader) <= 0
-    assert findings == []
+        assert findings(reader) == []
 
 
 def test_links_email_has_three_sessions_on_a_phone_screen(week, reader):

@@ -6,7 +6,6 @@ import re
 
 import pytest
 import time_machine
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.db import transaction
@@ -18,6 +17,7 @@ from registrations.admin.readiness import MAX_NAMED, PER_PAGE, overview_rows
 from registrations.models import Registration, Seat
 from registrations.readiness import EmailStatus, Progress
 from tests.admin_pages import path
+from tests.axe import findings
 from tests.browser import PHONE, overflow
 from tests.people import sign_up
 from tests.registrations.readiness.people import (
@@ -414,9 +414,7 @@ def test_button_works_on_a_phone(new_page, live_server, admin_client, personal, 
     page.context.add_cookies([{**cookie, "url": live_server.url}])
     for asked in ("", f"?session={opening.pk}"):
         page.goto(page_of(personal) + asked)
-        found = Axe().run(page, {"include": [".review"]}, {"preload": False})
-        violations = found.response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in violations] == []
+        assert findings(page, ".review") == []
         assert overflow(page) == 0
     page.get_by_role("button", name="Fix all").click()
     page.get_by_text("We're emailing links to 1 person again.").wait_for()
