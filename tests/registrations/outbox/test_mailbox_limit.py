@@ -91,13 +91,13 @@ def text_of(page: Any) -> str:
 def test_many_registrations_at_one_mailbox_send_emails_up_to_the_limit(week):
     began = timezone.now()
     with time_machine.travel(began, tick=False):
-        pages = [register(week, f"victim+{number}@example.org") for number in range(150)]
+        pages = [register(week, f"victim+{number}@example.org") for number in range(30)]
     statuses = [page.status_code for page in pages]
     # Links and a schedule each. The last one begins just below the limit.
-    assert statuses == [200] * 23 + [429] * 127
+    assert statuses == [200] * 23 + [429] * 7
     assert OutgoingMail.objects.count() == 2 * Registration.objects.count() == HOURLY + 1
     with time_machine.travel(began + HOUR, tick=False):
-        for number in range(200, 240):
+        for number in range(200, 230):
             register(week, f"victim+{number}@example.org")
     assert OutgoingMail.objects.count() == DAILY
     with time_machine.travel(began + 23 * HOUR, tick=False):
@@ -138,9 +138,10 @@ def test_finding_links_counts_the_same_for_every_address(week, victim):
     with CaptureQueriesContext(connection) as second:
         find(week, "nobody@example.org")
     assert len(first) == len(second)
-    for email in (VICTIM, "nobody+1@example.org"):
-        for _number in range(HOURLY):
-            find(week, email)
+    for email in (VICTIM, "no-one+1@example.org"):
+        for _number in range(HOURLY - 1):
+            mailbox_limit.allow(email)
+        find(week, email)
         assert register(week, email).status_code == 429
 
 
