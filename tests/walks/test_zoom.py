@@ -22,7 +22,8 @@ from tests.people import coming_week, filled_form, sign_up
 from tests.services.mail import SmtpSink
 from tests.services.process import eventually
 
-PEOPLE, BY_FORM = 200, 20
+# Zoom registers 30 people in a call.
+PEOPLE, BY_FORM = 70, 10
 BEAT = [
     "events.tasks.sync_meetings",
     "registrations.tasks.issue_links",
