@@ -70,7 +70,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "rate", [0, pytest.param(0.3, marks=pytest.mark.once)], ids=["well", "failing"]
+    "rate", [0, pytest.param(0.2, marks=pytest.mark.once)], ids=["well", "failing"]
 )
 def test_walk_from_credentials_to_attendance(running, account, smtp_sink, admin_client, rate):
     if rate:

@@ -22,12 +22,12 @@ def sink(tmp_path) -> Iterator[FastSink]:
 @pytest.fixture
 def worker(worker, sink) -> Start:
     """Start a worker that sends its emails to the fast sink."""
-    return partial(worker, EMAIL_URL=sink.url, CELERY_SKIP_CHECKS="1")
+    return partial(worker, EMAIL_URL=sink.url)
 
 
 @pytest.fixture
 def beat(beat, sink) -> Start:
-    return partial(beat, EMAIL_URL=sink.url, CELERY_SKIP_CHECKS="1")
+    return partial(beat, EMAIL_URL=sink.url)
 
 
 @pytest.fixture
