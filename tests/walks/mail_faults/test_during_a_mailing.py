@@ -118,7 +118,7 @@ def is_quiet(sink: FastSink) -> bool:
     return time.time() - sink.taken()[-1].moment > 1
 
 
-def test_links_overtake_an_announcement_to_thousands(week, sink, worker):
+def test_links_overtake_an_announcement_to_many(week, sink, worker):
     crowd(week, emails(1500))
     worker()
     announce(week)
