@@ -101,7 +101,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     page.get_by_label("ASL interpretation").check()
     fits(page)
     press(page, "Register")
-    says(page, "A session you chose is full, so you're on its waitlist.")
+    says(page, "This session is full. If you're on its waitlist, we'll email you when")
 
     alice = Registration.objects.get(email="alice@example.org")
     own = f"/me/{alice.token}/"
