@@ -1,13 +1,14 @@
 """Reads what organizers paste as a Zoom link: a link, a wrapped link, or Zoom's invitation text."""
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy
+
+from events.phone import dial_in
 
 ZOOM_DOMAINS = ("zoom.us", "zoom.com", "zoomgov.com", "zoom.com.cn")
 # Zoom's pages that let people in, or register them.
@@ -36,11 +37,15 @@ OTHER_PAGE = gettext_lazy(
 
 
 class Invitation(NamedTuple):
-    """What a pasted text says. "" for what it doesn't say; `dial_in` has one number a line."""
+    """What a pasted text says. "" for what it doesn't say; `dial_in` has one number a line.
+
+    `phone_passcode` is for the phone only: Zoom makes one of digits if the passcode has letters.
+    """
 
     join_url: str
     meeting_id: str = ""
     passcode: str = ""
+    phone_passcode: str = ""
     dial_in: str = ""
 
 
@@ -55,11 +60,18 @@ def read_invitation(text: str) -> Invitation:
     public = [url for url in urls if is_zoom(url) and PUBLIC_PATH.fullmatch(_split(url).path)]
     url = next(iter(public + urls), "")
     validate_join_url(url)
+    meeting_ids = _labeled(r"(?:meeting ID|ID de (?:la )?reunión)", r"\d[\d ]+\d", text)
+    passcodes = _labeled(r"(?:passcode|password|código de acceso|contraseña)", r"\S+", text)
+    by_phone = dial_in.read(text)
+    passcode = next(iter(passcodes), "")
+    keyed_in = [by_phone.passcode, *filter(dial_in.is_dialable, passcodes)]
+    phone_passcode = next(filter(None, keyed_in), "")
     return Invitation(
         join_url=url,
-        meeting_id=_labeled(r"(?:meeting ID|ID de (?:la )?reunión)", r"\d[\d ]+\d", text),
-        passcode=_labeled(r"(?:passcode|password|código de acceso|contraseña)", r"\S+", text),
-        dial_in="\n".join(dict.fromkeys(_dial_in_lines(text))),
+        meeting_id=next(iter(meeting_ids), ""),
+        passcode=passcode,
+        phone_passcode="" if phone_passcode == passcode else phone_passcode,
+        dial_in="\n".join(number.text for number in by_phone.numbers),
     )
 
 
@@ -112,18 +124,5 @@ def _split(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def _labeled(label: str, value: str, text: str) -> str:
-    found = re.search(rf"^\W*{label}:\s*({value})", text, re.I | re.M)
-    return found[1] if found else ""
-
-
-def _dial_in_lines(text: str) -> Iterator[str]:
-    """The phone numbers, each with its place. Numbers "for one tap" are left out if repeated."""
-    lines = [line.strip(" \t•*-") for line in text.splitlines()]
-    numbers = [line for line in lines if re.fullmatch(r"\+\d[\d ()-]{6,}\d\b[^,]*", line)]
-    if numbers:
-        yield from numbers
-        return
-    for line in lines:
-        if tap := re.fullmatch(r"(\+\d{7,}),,[\d#,*]+(.*)", line):
-            yield f"{tap[1]} {tap[2].strip()}".strip()
+def _labeled(label: str, value: str, text: str) -> list[str]:
+    return re.findall(rf"^\W*{label}:\s*({value})", text, re.I | re.M)

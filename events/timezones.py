@@ -3,6 +3,7 @@
 import datetime as dt
 import zoneinfo
 from functools import cache
+from importlib import resources
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -72,6 +73,19 @@ def all_time_zones() -> frozenset[str]:
 def known_zone(name: str) -> zoneinfo.ZoneInfo | None:
     """The time zone with this name. A stored one may have been removed from the system since."""
     return zoneinfo.ZoneInfo(name) if name in all_time_zones() else None
+
+
+@cache
+def _countries() -> dict[str, str]:
+    """The country of each zone that belongs to one, by the table that comes with time zones."""
+    table = resources.files("tzdata").joinpath("zoneinfo/zone.tab").read_text("utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {row[2]: row[0] for row in rows}
+
+
+def country_of(zone: zoneinfo.ZoneInfo) -> str:
+    """The country that someone in this zone is in, such as "US"; "" if that's unknown."""
+    return "US" if zone.key.startswith("US/") else _countries().get(zone.key, "")
 
 
 def validate_time_zone(name: str) -> None:

@@ -190,20 +190,27 @@ def test_meeting_accepts_only_https_links(event, url):
 
 
 @pytest.mark.parametrize(
-    ("line", "tel"),
-    [
-        ("+1 669 900 6833 (San Jose)", "+16699006833"),
-        ("+16699006833,,81234567890#,,,,*123456# US", "+16699006833"),
-        ("646 558 8656 (Line 2)", "6465588656"),
-        ("+1 (646) 558-8656", "+16465588656"),
-        ("+1 669 900 6833 (24 hours)", "+16699006833"),
-        ("24/7 help line", ""),
-        ("Ask Maria", ""),
-    ],
+    ("passcode", "phone_passcode", "keyed"),
+    [("123456", "", "123456"), ("aB3", "4711", "4711"), ("aB3", "", ""), ("", "", "")],
 )
-def test_dial_in_number_is_at_the_start_of_the_line(line, tel):
-    (number,) = Meeting(dial_in=f"\n {line} \n").dial_in_numbers()
-    assert (number.text, number.tel) == (line, tel)
+def test_phones_dial_a_passcode_of_digits_only(passcode, phone_passcode, keyed):
+    meeting = Meeting(passcode=passcode, phone_passcode=phone_passcode, dial_in="+1 669 900 6833")
+    assert meeting.keyed_passcode == keyed
+    assert meeting.lacks_keyed_passcode == bool(passcode and not keyed)
+
+
+@pytest.mark.parametrize("passcode", ["12 34", "12a4", "#1", "١٢"])
+def test_passcode_for_phones_takes_digits_only(event, passcode):
+    meeting = Meeting(session=session(event), phone_passcode=passcode)
+    with pytest.raises(ValidationError, match="Enter digits only"):
+        meeting.clean_fields(exclude=["session"])
+
+
+@pytest.mark.parametrize("number", ["12345", "Ask Maria", "+1 000 000 0000", "911", "call 6"])
+def test_contact_phone_that_is_no_phone_number_is_rejected(event, number):
+    event.contact_phone = number
+    with pytest.raises(ValidationError, match="This isn't a phone number"):
+        event.clean_fields()
 
 
 def test_agenda_times_follow_from_the_sessions_start(event):

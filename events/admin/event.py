@@ -100,7 +100,10 @@ class EventAdmin(TextsAdmin):
         (
             None,
             {
-                "fields": [columns("name"), "slug", "status", "host", "contact_email"],
+                "fields": [
+                    *(columns("name"), "slug", "status", "host"),
+                    *("contact_email", "contact_phone"),
+                ],
                 "description": EACH_LANGUAGE,
             },
         ),

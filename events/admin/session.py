@@ -39,6 +39,7 @@ from events.admin.shared import (
 from events.invitations import is_zoom, read_invitation
 from events.languages import columns
 from events.models import AgendaItem, Event, Meeting, Session, Speaker
+from events.phone import dial_in
 from events.templatetags.times import clock, day, hours
 from events.zoom import sync
 from events.zoom.status import meeting_status, needs_attention
@@ -93,6 +94,11 @@ class MeetingForm(forms.ModelForm):
         self.invitation = read_invitation(text)
         return self.invitation.join_url
 
+    def clean_dial_in(self) -> str:
+        """Accept lines as Zoom writes them. What is stored and wasn't changed stays as it is."""
+        text: str = self.cleaned_data["dial_in"]
+        return dial_in.cleaned(text) if "dial_in" in self.changed_data else text
+
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         # Only fields of the model may be named as changed: others are not saved.
@@ -105,9 +111,11 @@ class MeetingForm(forms.ModelForm):
 
     def _fill_in(self, cleaned: dict[str, Any]) -> None:
         """Take the rest from the invitation, except what was entered at the same time."""
-        for name in ("meeting_id", "passcode", "dial_in"):
+        for name in ("meeting_id", "passcode", "phone_passcode", "dial_in"):
             value = getattr(self.invitation, name)
-            if value and name not in self.changed_data:
+            # The phone's passcode belongs to the other one: an earlier one doesn't stay.
+            is_known = value or (name == "phone_passcode" and self.invitation.passcode)
+            if is_known and name not in self.changed_data:
                 cleaned[name] = value
                 self.changed_data.append(name)
 
@@ -133,10 +141,10 @@ class MeetingInline(admin.StackedInline):
 class SyncedMeetingInline(MeetingInline):
     """A meeting that is synced with Zoom: only what Zoom doesn't know can be entered."""
 
-    readonly_fields = ["standing", "link", "meeting_id", "passcode", "ran"]
+    readonly_fields = ["standing", "link", "meeting_id", "passcode", "phone_passcode", "ran"]
 
     def get_fields(self, request: HttpRequest, obj: Session | None = None) -> Any:
-        fields = ["standing", "link", "meeting_id", "passcode"]
+        fields = ["standing", "link", "meeting_id", "passcode", "phone_passcode"]
         meeting = obj.meeting_or_none if obj else None
         if meeting is None:
             return fields
@@ -321,6 +329,13 @@ class SessionAdmin(TextsAdmin):
         session = Session.objects.with_details().get(pk=form.instance.pk)
         changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
         explain_meeting(request, session, changed)
+        meeting = session.usable_meeting
+        if changed and meeting and meeting.lacks_keyed_passcode:
+            text = _(
+                "The passcode of “%(session)s” has letters, so people can't key it in on a phone. "
+                "Enter the passcode for phones: Zoom's invitation has it next to the phone numbers."
+            )
+            messages.warning(request, text % {"session": session})
         planned = sum(item.minutes for item in session.agenda.all())
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:

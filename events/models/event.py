@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.addresses import validate_deliverable
+from events.phone.numbers import validate_phone
 from events.sharing.origins import validate_sites
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
@@ -128,6 +129,16 @@ class Event(models.Model):
         blank=True,
         validators=[validate_deliverable],
         help_text=_("People's questions and replies to our emails go here."),
+    )
+    contact_phone = models.CharField(
+        _("contact phone"),
+        max_length=40,
+        blank=True,
+        validators=[validate_phone],
+        help_text=_(
+            "Someone to call with questions. It's only on the card that people can print to join "
+            "by phone."
+        ),
     )
     summary = models.CharField(
         _("summary"), max_length=300, help_text=_("One or two sentences, shown first on the page.")

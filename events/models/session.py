@@ -20,10 +20,12 @@ from events.models.event import Event, Speaker, Track
 
 if TYPE_CHECKING:
     from events.models.zoom import Meeting
+    from events.phone.dial_in import DialIn
 
 # Snapshots have these in English, and `joining_text` translates them.
 MEETING_ID = gettext_noop("Zoom meeting ID:")
 PASSCODE = gettext_noop("Passcode:")
+PHONE_PASSCODE = gettext_noop("Passcode for phones:")
 BY_PHONE = gettext_noop("By phone:")
 
 # People who stay on or come late still attended.
@@ -230,7 +232,14 @@ class Session(models.Model):
             return []
         lines = [f"{MEETING_ID} {meeting.meeting_id}"] if meeting.meeting_id else []
         lines += [f"{PASSCODE} {meeting.passcode}"] if meeting.passcode else []
-        return lines + [f"{BY_PHONE} {number.text}" for number in meeting.dial_in_numbers()]
+        if meeting.phone_passcode:
+            lines.append(f"{PHONE_PASSCODE} {meeting.phone_passcode}")
+        return lines + [f"{BY_PHONE} {number.text}" for number in self.dial_in_numbers()]
+
+    def dial_in_numbers(self) -> "list[DialIn]":
+        """Empty if links are personal: callers couldn't say whose it is."""
+        meeting = None if self.event.has_personal_links else self.usable_meeting
+        return meeting.dial_in_numbers() if meeting else []
 
     def snapshot(self) -> "SessionSnapshot":
         """The session as attendees see it, in all languages. Fetch it `with_details()`."""
@@ -293,7 +302,7 @@ def agenda_reads_differently(before: Agenda, now: Agenda, code: str) -> bool:
 
 def joining_text(joining: str) -> str:
     """A snapshot's `joining` in the reader's language."""
-    for label in (MEETING_ID, PASSCODE, BY_PHONE):
+    for label in (MEETING_ID, PASSCODE, PHONE_PASSCODE, BY_PHONE):
         joining = re.sub(f"^{label}", gettext(label), joining, flags=re.MULTILINE)
     return joining
 

@@ -1,8 +1,6 @@
 """Zoom meetings, the health of the Zoom account, and Zoom's webhook reports."""
 
-import re
-from typing import NamedTuple
-
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -11,19 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.invitations import validate_join_url
 from events.models.session import Session
-
-
-class DialIn(NamedTuple):
-    """A phone number as an organizer entered it, perhaps followed by a city or other text."""
-
-    text: str
-
-    @property
-    def tel(self) -> str:
-        """The number at the start of the line, for a tel: link (RFC 3966), or ""."""
-        found = re.match(r"\+?[\d .-]*(\(\d+\)[\d .-]*)?\d", self.text)
-        number = re.sub(r"[^+\d]", "", found[0]) if found else ""
-        return number if len(number) >= 7 else ""
+from events.phone.dial_in import DialIn, is_dialable, with_urls
 
 
 class MeetingQuerySet(models.QuerySet["Meeting"]):
@@ -66,10 +52,27 @@ class Meeting(models.Model):
         help_text=_("For people who type it in or call in by phone, such as 123 4567 8901."),
     )
     passcode = models.CharField(_("passcode"), max_length=40, blank=True)
+    phone_passcode = models.CharField(
+        _("passcode for phones"),
+        max_length=10,
+        blank=True,
+        validators=[
+            RegexValidator(
+                r"\A[0-9]+\Z", _("Enter digits only: callers key this in on their phone.")
+            )
+        ],
+        help_text=_(
+            "Only if the passcode has letters, which a phone can't dial. Zoom's invitation has "
+            "this one, in digits, next to the phone numbers."
+        ),
+    )
     dial_in = models.TextField(
         _("dial-in numbers"),
         blank=True,
-        help_text=_("One phone number per line, such as +1 669 900 6833 (San Jose)."),
+        help_text=_(
+            "One phone number per line, such as +1 669 900 6833 (San Jose). You can paste them "
+            "from Zoom's invitation."
+        ),
     )
     state = models.CharField(
         _("Zoom meeting"),
@@ -110,9 +113,23 @@ class Meeting(models.Model):
     def __str__(self) -> str:
         return gettext("Zoom meeting for “%(session)s”") % {"session": self.session}
 
+    @property
+    def keyed_passcode(self) -> str:
+        """The passcode in digits, for the phone; "" if there is none, or only one with letters."""
+        if self.phone_passcode:
+            return self.phone_passcode
+        return self.passcode if is_dialable(self.passcode) else ""
+
+    @property
+    def lacks_keyed_passcode(self) -> bool:
+        """Whether people who call in need a passcode that they can't key in."""
+        return bool(self.passcode and self.dial_in and not self.keyed_passcode)
+
     def dial_in_numbers(self) -> list[DialIn]:
-        lines = [line.strip() for line in self.dial_in.splitlines()]
-        return [DialIn(line) for line in lines if line]
+        """None until a meeting that is to be created has an ID to key in."""
+        if self.state == self.State.WANTED and not self.meeting_id:
+            return []
+        return with_urls(self.dial_in, self.meeting_id, self.keyed_passcode)
 
 
 class ZoomAccount(models.Model):

@@ -31,6 +31,8 @@ from zoomus import ZoomClient
 from zoomus.util import API_VERSION_2, ApiClient
 
 from events import parsing
+from events.phone import numbers
+from events.phone.dial_in import is_dialable
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,8 @@ ROWS_PER_PAGE = 300
 MAX_TOPIC_CHARACTERS = 200
 MAX_NAME_CHARACTERS = 64
 # What we can store of Zoom's own values.
-MAX_ID_CHARACTERS, MAX_PASSCODE_CHARACTERS = 100, 40
+MAX_ID_CHARACTERS, MAX_PASSCODE_CHARACTERS, MAX_PHONE_PASSCODE_DIGITS = 100, 40, 10
+MAX_NUMBER_CHARACTERS, MAX_PLACE_CHARACTERS = 40, 60
 MAX_URL_CHARACTERS, MAX_PERSONAL_URL_CHARACTERS = 500, 900
 # Calls per second by the account's plan, for each "Rate Limit Label" of the documentation.
 CALLS_PER_SECOND = {
@@ -114,7 +117,11 @@ class NotFound(ZoomRejected):
 
 
 class ZoomMeeting(NamedTuple):
-    """A meeting as it is at Zoom. Lists leave out `passcode` ("") and `options` ({})."""
+    """A meeting as it is at Zoom. Lists leave out what follows `join_url`: it's empty.
+
+    `phone_passcode` has digits only. `dial_in` is one phone number a line, such as
+    "+1 669 900 6833 US (San Jose)".
+    """
 
     id: int
     topic: str
@@ -123,6 +130,8 @@ class ZoomMeeting(NamedTuple):
     agenda: str
     join_url: str
     passcode: str
+    phone_passcode: str
+    dial_in: str
     options: Mapping[str, Any]
 
 
@@ -219,6 +228,11 @@ def _meeting(fields: Json) -> ZoomMeeting:
     meeting_id = parsing.integer(fields.get("id"), 0)
     if not meeting_id:
         raise ValueError("no meeting ID")
+    options = parsing.mapping(fields.get("settings"))
+    phone_passcode = parsing.text(fields.get("pstn_password"))
+    if not is_dialable(phone_passcode) or len(phone_passcode) > MAX_PHONE_PASSCODE_DIGITS:
+        phone_passcode = ""
+    dial_in = map(_dial_in_line, parsing.rows(options.get("global_dial_in_numbers")))
     return ZoomMeeting(
         id=meeting_id,
         topic=parsing.text(fields.get("topic")),
@@ -227,8 +241,24 @@ def _meeting(fields: Json) -> ZoomMeeting:
         agenda=parsing.text(fields.get("agenda")),
         join_url=parsing.url(fields.get("join_url"), MAX_URL_CHARACTERS),
         passcode=parsing.text(fields.get("password"), MAX_PASSCODE_CHARACTERS),
-        options=parsing.mapping(fields.get("settings")),
+        phone_passcode=phone_passcode,
+        dial_in="\n".join(filter(None, dial_in)),
+        options=options,
     )
+
+
+def _dial_in_line(fields: Json) -> str:
+    """+1 669 900 6833 US (San Jose); "" without a number"""
+    number = numbers.read_number(parsing.text(fields.get("number"), MAX_NUMBER_CHARACTERS))
+    if number is None:
+        return ""
+    country = fields.get("country_name") or fields.get("country")
+    words = [numbers.international(number), parsing.text(country, MAX_PLACE_CHARACTERS)]
+    if city := parsing.text(fields.get("city"), MAX_PLACE_CHARACTERS):
+        words.append(f"({city})")
+    if fields.get("type") == "tollfree":
+        words.append("Toll-free")
+    return " ".join(" ".join(words).split())
 
 
 # Registrants

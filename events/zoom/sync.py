@@ -62,7 +62,10 @@ FORCED_MESSAGE = gettext_noop(
     "Your Zoom account's settings override some of this meeting's settings."
 )
 # The fields of a meeting that is to be made at Zoom, and is not there yet.
-NOT_MADE = {"zoom_id": None, "synced_spec": None, "join_url": "", "meeting_id": "", "passcode": ""}
+NOT_MADE = {
+    **{"zoom_id": None, "synced_spec": None, "join_url": ""},
+    **{"meeting_id": "", "passcode": "", "phone_passcode": ""},
+}
 
 
 def is_paused() -> bool:
@@ -266,6 +269,7 @@ def _create(meeting: Meeting, session: Session) -> None:
                 was_resent=False,
                 **_join_details(found),
             )
+            _fill_in_numbers(meeting, found)
     except Session.DoesNotExist:
         _record(meeting, zoom_id=found.id)
         meeting.zoom_id, meeting.session = found.id, None
@@ -290,7 +294,20 @@ def _undo_create(meeting: Meeting, session: Session) -> None:
 def _join_details(found: zoom_client.ZoomMeeting) -> dict[str, str]:
     digits = str(found.id)
     spaced = f"{digits[:3]} {digits[3:-4]} {digits[-4:]}"
-    return {"join_url": found.join_url, "meeting_id": spaced, "passcode": found.passcode}
+    # Zoom also sends it when it's the same.
+    differs = found.phone_passcode != found.passcode
+    return {
+        "join_url": found.join_url,
+        "meeting_id": spaced,
+        "passcode": found.passcode,
+        "phone_passcode": found.phone_passcode if differs else "",
+    }
+
+
+def _fill_in_numbers(meeting: Meeting, found: zoom_client.ZoomMeeting) -> None:
+    """Take Zoom's phone numbers, unless an organizer entered some."""
+    if found.dial_in:
+        Meeting.objects.filter(pk=meeting.pk, dial_in="").update(dial_in=found.dial_in)
 
 
 def _update(meeting: Meeting, session: Session, zoom_id: int) -> None:
@@ -333,6 +350,7 @@ def _check(meeting: Meeting, session: Session, zoom_id: int) -> None:
         changes |= {"synced_spec": None, "problem": ""}
     with schedule.edit_session(session.pk):
         _record_success(meeting, **changes, **_join_details(found))
+        _fill_in_numbers(meeting, found)
 
 
 def _matches(found: zoom_client.ZoomMeeting, session: Session) -> bool:

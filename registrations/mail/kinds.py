@@ -51,7 +51,10 @@ def links(composer: Composer, context: MailContext) -> MergeTemplate:
     return composer.compose(
         context,
         sessions={"compact": shown, "waitlisted": waiting},
-        variables={"has_agenda": _have_agenda(_to_come(shown, composer.now))},
+        variables={
+            "has_agenda": _have_agenda(_to_come(shown, composer.now)),
+            "has_numbers": any(session.dial_in_numbers() for session in shown),
+        },
         special_texts=None if shown else special,
         starts_at=first.starts_at if first else None,
         calendar=calendar if first else (b"", ""),

@@ -115,17 +115,25 @@ NUMBERS = "+1 669 900 6833 US (San Jose)\n+1 253 215 8782 US (Tacoma)"
 
 
 def test_invitation_text_gives_link_id_passcode_and_phone_numbers():
-    assert read_invitation(INVITATION) == Invitation(
-        LINK,
-        "812 3456 7890",
-        "123456",
-        "+1 669 900 6833 US (San Jose)\n+1 253 215 8782 US (Tacoma)",
-    )
+    assert read_invitation(INVITATION) == Invitation(LINK, "812 3456 7890", "123456", "", NUMBERS)
 
 
 def test_invitation_text_with_numbers_for_one_tap_only_gives_those():
     text = INVITATION.partition("Dial by your location")[0]
-    assert read_invitation(text).dial_in == "+16699006833 US (San Jose)\n+12532158782 US (Tacoma)"
+    assert read_invitation(text).dial_in == NUMBERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # The passcode has letters. Zoom repeats it in digits next to the numbers, and in "one tap".
+        INVITATION.replace("Passcode: 123456", "Passcode: aB3xYz"),
+        f"{LINK}\nPasscode: aB3xYz\nDial by your location\n• +1 669 900 6833 US\nPasscode: 123456",
+    ],
+)
+def test_invitation_text_gives_the_passcode_in_digits_for_phones(text):
+    invitation = read_invitation(text)
+    assert (invitation.passcode, invitation.phone_passcode) == ("aB3xYz", "123456")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The users, meetings and people of a Zoom account, as plain dataclasses."""
 
 import datetime as dt
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +100,8 @@ class Meeting:
     # Used in links instead of the passcode.
     encrypted_password: str
     settings: dict[str, Any]
+    # For phones and conference rooms, which have no letters.
+    phone_password: str = field(default_factory=lambda: f"{secrets.randbelow(1_000_000):06}")
     # Keyed by email address in lower case.
     registrants: dict[str, Registrant] = field(default_factory=dict)
     instances: list[Instance] = field(default_factory=list)

@@ -14,6 +14,11 @@ MAX_AGENDA_IN_LISTS = 250
 
 Json = dict[str, Any]
 
+DIAL_IN_NUMBERS: list[Json] = [
+    {**{"country": "US", "country_name": "US", "city": city}, **{"number": number, "type": "toll"}}
+    for number, city in (("+1 6699006833", "San Jose"), ("+1 6465588656", "New York"))
+]
+
 
 def timestamp(when: dt.datetime | None) -> str:
     """Format a time in UTC; "" for None."""
@@ -47,8 +52,10 @@ def meeting(account: Account, meeting: Meeting) -> Json:
         "status": "started" if meeting.live else "waiting",
         "start_url": f"{account.site}/#meeting-{meeting.id}",
         "password": meeting.password,
+        "h323_password": meeting.phone_password,
+        "pstn_password": meeting.phone_password,
         "encrypted_password": meeting.encrypted_password,
-        "settings": meeting.settings,
+        "settings": {**meeting.settings, "global_dial_in_numbers": DIAL_IN_NUMBERS},
     }
     if meeting.has_registration:
         data["registration_url"] = f"{account.site}/meeting/register/{meeting.id}"

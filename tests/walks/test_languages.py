@@ -167,6 +167,8 @@ def says_in_spanish(entry: Any) -> None:
         "Código de acceso: code-1",
         "Por teléfono: +1 669 900 6833 (San Jose)",
         "Por teléfono: +1 646 558 8656 (New York)",
+        "Llamar con un toque: +16699006833,,81234567891#",
+        "Al teléfono, marca *6 para activar tu micrófono y *9 para levantar la mano.",
     ]
 
 

@@ -342,6 +342,24 @@ def test_meeting_with_any_field_wrong_is_read_or_tried_later(answers, field, val
     assert not (field == "start_time" and meeting.starts_at)
 
 
+@pytest.mark.parametrize("value", [*GARBAGE, "12a4", "+1 0", "١٢", "1" * 11])
+@pytest.mark.parametrize("field", ["number", "country_name", "city", "type", "pstn_password"])
+def test_wrong_details_for_phones_are_left_out(answers, field, value):
+    number = {
+        **{"country": "US", "country_name": "US", "city": "San Jose"},
+        **{"number": "+1 6699006833", "type": "tollfree", field: value},
+    }
+    numbers = [number, value, {"number": "+1 6465588656"}]
+    rest = {"pstn_password": value} if field == "pstn_password" else {}
+    answers({"id": 81234567890, "settings": {"global_dial_in_numbers": numbers}, **rest})
+    meeting = zoom_client.get_meeting(81234567890)
+    assert meeting.phone_passcode == ""
+    first, *_others, last = ["", *meeting.dial_in.splitlines()][-2:]
+    assert last == "+1 646 558 8656"
+    assert not first or first.startswith("+1 669 900 6833 ")
+    assert "\0" not in meeting.dial_in
+
+
 @pytest.mark.parametrize("value", GARBAGE)
 @pytest.mark.parametrize("field", ["registrants", "registrant_id", "id", "email", "join_url"])
 def test_registrants_with_any_field_wrong_leave_the_others(answers, field, value):

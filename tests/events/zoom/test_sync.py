@@ -514,7 +514,8 @@ def test_pasted_link_is_used_after_an_earlier_meeting_was_deleted(shared, zoom_a
     Event.objects.update(zoom_mode="pasted")
     Meeting.objects.filter(pk=meeting.pk).update(join_url="https://zoom.us/j/1", passcode="p")
     session = first(shared)
-    assert (session.join_url, session.joining_lines()[-1]) == ("https://zoom.us/j/1", "Passcode: p")
+    assert session.join_url == "https://zoom.us/j/1"
+    assert "Passcode: p" in session.joining_lines()
     assert session not in Session.objects.without_link(timezone.now())
 
 

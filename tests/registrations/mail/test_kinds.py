@@ -59,6 +59,52 @@ def test_links_email_has_everything_needed_to_join_each_session(week):
         assert session.meeting.join_url not in text + html
 
 
+GERMAN = "+49 69 7104 9922 Germany"
+AMERICAN = [f"+1 669 900 683{digit}" for digit in range(3, 7)]
+
+
+def test_phone_links_dial_meeting_id_and_passcode(week):
+    Meeting.objects.update(passcode="123456")
+    text, html, calendar = parts(written(sign_up(week)))
+    dialed = "+16699006833,,81234567891#,,,,*123456#"
+    assert f'href="tel:{dialed.replace("#", "%23")}"' in html
+    # Phones find it in a calendar entry.
+    assert f"Call with one tap: {dialed}" in str(calendar.events[0]["DESCRIPTION"])
+    for shown in (text, html, str(calendar.events[0]["DESCRIPTION"])):
+        assert shown.count("On the phone, press *6 to unmute, *9 to raise your hand.") == 1
+
+
+def test_reminder_explains_how_to_call(week):
+    Meeting.objects.update(dial_in="\n".join([GERMAN, *AMERICAN]), passcode="aB3")
+    message: Any = previews.sample(MailKind.HOUR, week)
+    for body in (message.body, message.alternatives[0][0]):
+        shown = " ".join(html.unescape(body).split())
+        assert "On the phone, press *6 to unmute, *9 to raise your hand." in shown
+        assert "The passcode has letters, which a phone can't dial. Ask us" in shown
+        assert "There are more numbers on your page." in shown
+        assert GERMAN not in shown
+        assert shown.count(" +1 669 900 683") + shown.count(">+1 669 900 683") == 3
+
+
+def test_passcode_for_phones_is_in_emails_and_calendars(week):
+    Meeting.objects.update(passcode="aB3", phone_passcode="4711")
+    text, html, calendar = parts(written(sign_up(week)))
+    for shown in (text, html, str(calendar.events[0]["DESCRIPTION"])):
+        assert "Passcode for phones: 4711" in shown
+    assert "%23,,,,*4711%23" in html
+
+
+@pytest.mark.parametrize(
+    ("zone", "first"), [("America/New_York", "+1 669 900 6833"), ("Europe/Berlin", GERMAN)]
+)
+def test_email_shows_the_numbers_of_ones_own_country(week, zone, first):
+    Meeting.objects.update(dial_in="\n".join(["+52 554 169 6926 Mexico", GERMAN, *AMERICAN]))
+    for shown in parts(written(sign_up(week, time_zone=zone)))[:2]:
+        assert first in shown
+        assert "Mexico" not in shown
+        assert (GERMAN in shown) == (first == GERMAN)
+
+
 def test_email_shows_times_in_both_zones(week):
     text, html, _calendar = parts(written(sign_up(week, time_zone="America/New_York")))
     for body in (text, html):

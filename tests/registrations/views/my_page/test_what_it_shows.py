@@ -45,6 +45,40 @@ def test_each_session_shows_its_phase(client, alice, opening):
     assert shown == phases
 
 
+def test_phone_links_dial_meeting_id_and_passcode(client, alice, opening):
+    Meeting.objects.update(passcode="123456")
+    for page in (own(alice), own(alice, "schedule/"), f"/join/{alice.token}/opening/"):
+        answer = client.get(page)
+        link = '<a href="tel:+16699006833,,81234567891%23,,,,*123456%23">'
+        assert f"{link}+1 669 900 6833 (San Jose)</a>" in answer.content.decode()
+        assert "On the phone, press *6 to unmute, *9 to raise your hand." in words(answer)
+        assert "all numbers" not in words(answer)
+
+
+def test_passcode_with_letters_is_not_dialed_and_the_page_says_so(client, alice, opening):
+    Meeting.objects.update(passcode="aB3")
+    answer = client.get(own(alice))
+    assert 'href="tel:+16699006833,,81234567891%23">' in answer.content.decode()
+    assert "The passcode has letters, which a phone can't dial. Ask us" in words(answer)
+    Meeting.objects.update(phone_passcode="4711")
+    answer = client.get(own(alice))
+    assert 'href="tel:+16699006833,,81234567891%23,,,,*4711%23">' in answer.content.decode()
+    assert "Passcode for phones 4711" in words(answer)
+    assert "all numbers" not in words(answer)
+
+
+def test_many_numbers_are_folded_behind_those_of_ones_country(client, alice, opening):
+    american = [f"+1 669 900 683{digit}" for digit in range(3, 7)]
+    Meeting.objects.update(dial_in="\n".join(["+52 554 169 6926 Mexico", *american]))
+    row = row_at(client, alice, opening.starts_at - DAY, opening)
+    before, folded, after = row.partition("More numbers")
+    assert folded
+    assert "Mexico" not in before
+    assert before.count("+1 669 900") == 3
+    assert after.count("+1 669 900") == 1
+    assert "Mexico" in after
+
+
 def test_canceled_session_is_marked_and_has_no_join_button(client, alice, opening):
     cancel_session(session=opening)
     row = row_at(client, alice, opening.starts_at, opening)
