@@ -158,6 +158,13 @@ def shown_seats(registration: Registration) -> list[Seat]:
     return list(shown.select_related("personal_link").prefetch_related(sessions, "access_needs"))
 
 
+def sessions_ahead(registration: Registration, now: dt.datetime) -> list[Session]:
+    """The sessions where the person has a spot that take place and aren't over."""
+    seats = (seat for seat in shown_seats(registration) if not seat.waiting_since)
+    sessions = (seat.session for seat in seats)
+    return [each for each in sessions if each.takes_place and each.ends_at > now]
+
+
 def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | None:
     """Seconds until an open page should look again; None when nothing will change anymore."""
     waits = [

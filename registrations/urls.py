@@ -18,6 +18,7 @@ urlpatterns = [
     path("me/<slug:token>/", my_page.me, name="me"),
     path("me/<slug:token>/visit/", my_page.visit, name="visit"),
     path("me/<slug:token>/schedule/", my_page.my_schedule, name="my_schedule"),
+    path("me/<slug:token>/phone/", my_page.my_phone_card, name="my_phone_card"),
     path("me/<slug:token>/calendar.ics", my_page.my_calendar, name="my_calendar"),
     path("me/<slug:token>/change/", my_page.change, name="change"),
     path("me/<slug:token>/language/", my_page.switch_language, name="switch_language"),

@@ -40,6 +40,7 @@ MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta
 ADMIN = "/admin/registrations"
 SUBMIT = "main form button[type=submit]"
 EASTERN = "America/New_York"
+MANY_NUMBERS = "\n".join(["+52 554 169 6926 Mexico", *(f"+1 669 900 683{n}" for n in range(9))])
 Open = Callable[[Page], object]
 
 
@@ -164,11 +165,12 @@ def week_under_way() -> Event:
         length = dt.timedelta(hours=2, minutes=30)
         times = {"starts_at": now + start, "ends_at": now + start + length}
         Session.objects.filter(pk=session.pk).update(**times)
-    over, _running, without_link, _soon, canceled, full = event.sessions.all()
+    over, _running, without_link, soon, canceled, full = event.sessions.all()
     Session.objects.filter(pk=over.pk).update(
         recording_url="https://zoom.us/rec/share/abc", notes_url="https://example.org/notes"
     )
     Meeting.objects.filter(session=without_link).update(join_url="")
+    Meeting.objects.filter(session=soon).update(passcode="123456", dial_in=MANY_NUMBERS)
     schedule.cancel_session(session=canceled)
     Session.objects.filter(pk=full.pk).update(capacity=1)
     sign_up(event, "Bob B", sessions=[full])
@@ -270,6 +272,8 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     access_needs.confirm(needs=AccessNeed.objects.filter(seat__registration=busy))
     yield State("own-under-way", at(busy.get_absolute_url()))
     yield State("own-schedule", at(f"{own}schedule/"))
+    yield State("own-phone-card", at(f"{own}phone/"))
+    yield State("own-phone-card-under-way", at(f"{busy.get_absolute_url()}phone/"))
     gone = sign_up(week, "Charlie C")
     signup.cancel(registration=gone)
     yield State("own-canceled", at(gone.get_absolute_url()))
@@ -440,6 +444,7 @@ def people_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
     return {
         "registrations": f"{ADMIN}/registration/",
         "registration": f"{ADMIN}/registration/{person.pk}/change/",
+        "phone-card": f"{ADMIN}/registration/{person.pk}/phone/",
         "retention": f"{ADMIN}/registration/retention/",
         "readiness": f"{readiness}/{week.pk}/",
         "readiness-session": f"{readiness}/{under_way.pk}/?session={running.pk}",

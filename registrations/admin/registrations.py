@@ -30,6 +30,7 @@ from events.timezones import offered_time_zones
 from registrations import access_needs, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
+from registrations.admin.phone_card import phone_card
 from registrations.admin.retention import erase, retention_page
 from registrations.formatting import moment
 from registrations.forms import AddressField, NeedsField
@@ -408,6 +409,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
             board,
             shared.admin_path(self, "readiness/", current, "readiness_current"),
             shared.admin_path(self, "retention/", retention_page, "retention"),
+            shared.admin_path(self, "<path:object_id>/phone/", phone_card, "phone_card"),
             path("<path:object_id>/decide/", buttons, name="registrations_registration_decide"),
             *super().get_urls(),
         ]

@@ -24,7 +24,7 @@ from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
 
 # Besides the pages to join a session. The form to change sessions is switched by itself.
-WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "cancel", "renew", "erase")
+WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "my_phone_card", "cancel", "renew", "erase")
 
 
 def registration_for(token: str) -> Registration:
@@ -73,6 +73,17 @@ def my_schedule(request: HttpRequest, token: str) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(request, "registrations/my_schedule.html", context)
+
+
+@require_safe
+def my_phone_card(request: HttpRequest, token: str) -> HttpResponse:
+    """A card to print, in large type, for someone who joins by phone."""
+    registration = registration_for(token)
+    if not registration.is_admitted:
+        return redirect_to_my_page(registration)
+    context = base_context(request, registration)
+    context["sessions"] = joining.sessions_ahead(registration, timezone.now())
+    return render(request, "registrations/phone_card.html", context)
 
 
 def pending_page(request: HttpRequest, registration: Registration) -> HttpResponse:
