@@ -10,7 +10,7 @@ from events import ical
 from events.links import absolute, organizer_email
 from events.models import Event, Session
 from events.models.session import joining_text
-from events.phone.dial_in import for_reader
+from events.phone.dial_in import DialIn, for_reader
 
 ALARMS = (dt.timedelta(days=1), dt.timedelta(minutes=15))
 
@@ -26,14 +26,15 @@ def public_calendar(event: Event, sessions: Iterable[Session]) -> bytes:
 
 def seat_entry(session: Session, url: str) -> ical.Entry:
     """A session in an attendee's calendar; `url` is their personal join link."""
-    lines = [_("Join: %(url)s") % {"url": url}, *map(joining_text, session.joining_lines())]
-    lines += _calling_lines(session)
+    # Some meetings have dozens. One entry serves readers in all countries.
+    numbers = for_reader(session.dial_in_numbers(), "").first
+    lines = [_("Join: %(url)s") % {"url": url}]
+    lines += [*map(joining_text, session.joining_lines(numbers)), *_calling_lines(numbers)]
     return replace(_entry(session, url, "\n".join(lines)), location=url, alarms=ALARMS)
 
 
-def _calling_lines(session: Session) -> list[str]:
+def _calling_lines(numbers: Iterable[DialIn]) -> list[str]:
     """How to call from a cell phone: the calendars there make a link of what "one tap" dials."""
-    numbers = for_reader(session.dial_in_numbers(), "").first
     taps = [each.one_tap for each in numbers if "#" in each.one_tap][:1]
     keys = [_("On the phone, press *6 to unmute, *9 to raise your hand.")] if numbers else []
     return [_("Call with one tap: %(number)s") % {"number": tap} for tap in taps] + keys

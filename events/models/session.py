@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -222,8 +223,8 @@ class Session(models.Model):
     def meeting_or_none(self) -> "Meeting | None":
         return getattr(self, "meeting", None)
 
-    def joining_lines(self) -> list[str]:
-        """How to join without our link: meeting ID, passcode, phone numbers.
+    def joining_lines(self, numbers: "Iterable[DialIn] | None" = None) -> list[str]:
+        """How to join without our link: meeting ID, passcode, phone numbers: all, or only these.
 
         Empty if links are personal, because these would not let anyone in.
         """
@@ -234,7 +235,8 @@ class Session(models.Model):
         lines += [f"{PASSCODE} {meeting.passcode}"] if meeting.passcode else []
         if meeting.phone_passcode:
             lines.append(f"{PHONE_PASSCODE} {meeting.phone_passcode}")
-        return lines + [f"{BY_PHONE} {number.text}" for number in self.dial_in_numbers()]
+        numbers = self.dial_in_numbers() if numbers is None else numbers
+        return lines + [f"{BY_PHONE} {number.text}" for number in numbers]
 
     def dial_in_numbers(self) -> "list[DialIn]":
         """Empty if links are personal: callers couldn't say whose it is."""

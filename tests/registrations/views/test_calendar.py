@@ -182,6 +182,23 @@ def test_changed_dial_in_makes_a_newer_entry(client, alice, opening):
 
 
 @pytest.mark.once
+def test_entry_has_a_few_phone_numbers_and_what_one_tap_dials(client, alice, opening):
+    opening.meeting.dial_in = "\n".join(
+        ["+52 554 169 6926", *(f"+1 669 900 683{n}" for n in range(9))]
+    )
+    opening.meeting.passcode = "123456"
+    opening.meeting.save()
+    (entry, *_others) = read(fetched(client, alice))
+    assert entry.description.splitlines()[1:] == [
+        "Zoom meeting ID: 812 3456 7891",
+        "Passcode: 123456",
+        *(f"By phone: +1 669 900 683{n}" for n in range(3)),
+        "Call with one tap: +16699006830,,81234567891#,,,,*123456#",
+        "On the phone, press *6 to unmute, *9 to raise your hand.",
+    ]
+
+
+@pytest.mark.once
 def test_feed_has_a_name_and_a_refresh_interval(client, week, alice):
     Event.objects.filter(pk=week.pk).update(name="The week;\vat last, 🎉")
     content = fetched(client, alice)
