@@ -125,6 +125,13 @@ class Compose:
         )
 
 
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """They would lose the cookies that are set on the way."""
+
+    def redirect_request(self, *_args: object) -> None:
+        return None
+
+
 class Visitor:
     """A browser behind the TLS proxy, with the headers that the proxy adds."""
 
@@ -142,9 +149,17 @@ class Visitor:
             "Cookie": "; ".join(f"{name}={each.value}" for name, each in self.cookies.items()),
         }.items():
             request.add_header(name, value)
-        with urllib.request.urlopen(request, timeout=20) as response:
+        try:
+            response = urllib.request.build_opener(NoRedirects).open(request, timeout=20)
+        except urllib.error.HTTPError as error:
+            if error.code != 302:
+                raise
+            response = error
+        with response:
             for cookie in response.headers.get_all("Set-Cookie", []):
                 self.cookies.load(cookie)
+            if response.status == 302:
+                return self.open(response.headers["Location"])
             self.headers = response.headers
             return response.read().decode()
 

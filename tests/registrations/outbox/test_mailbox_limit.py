@@ -42,7 +42,8 @@ def stranger() -> Client:
 
 
 def register(week, email: str = VICTIM, **changes: Any) -> Any:
-    return stranger().post(f"/{week.slug}/register/", filled_form(week, email=email, **changes))
+    fields = filled_form(week, email=email, **changes)
+    return stranger().post(f"/{week.slug}/register/", fields, follow=True)
 
 
 def use_up(email: str = VICTIM) -> None:

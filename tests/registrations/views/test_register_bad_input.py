@@ -160,7 +160,7 @@ def test_uploaded_files_are_not_stored(client, week, monkeypatch):
     fields = filled_form(week, file=SimpleUploadedFile("big.bin", b"x" * 5_000_000))
     assert client.post(f"/{week.slug}/register/", fields).status_code == 413
     fields["file"] = SimpleUploadedFile("small.bin", b"x" * 5_000)
-    assert client.post(f"/{week.slug}/register/", fields).status_code == 200
+    assert client.post(f"/{week.slug}/register/", fields).status_code == 302
     assert kept == []
 
 
