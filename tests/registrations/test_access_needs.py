@@ -347,7 +347,7 @@ def test_email_says_what_is_arranged_for_each_session_and_how_to_join(week, open
         assert "I'll call in by phone" not in body
         assert bob.token not in body
     for number in opening.meeting.dial_in_numbers():
-        assert f'href="tel:{number.tel}"' in html
+        assert f'href="{number.url}"' in html
     assert HOSTILE in message.body
     assert "Large print &amp; O&#x27;Brien {name} {{ 7 }}" in html
     assert message.subject.startswith("What we've arranged for you, ")
