@@ -107,9 +107,7 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
         "is_mailbox_limited": problem == "mailbox",
     }
     status = 429 if problem else 200
-    response = render(request, "registrations/registered.html", context, status=status)
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+    return render(request, "registrations/registered.html", context, status=status)
 
 
 def _sent_by(request: HttpRequest) -> dict[str, Any]:
