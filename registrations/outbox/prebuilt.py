@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from email.utils import formatdate, make_msgid
+from functools import lru_cache
 from typing import Any
 
 from django.core.mail import DNS_NAME, EmailMultiAlternatives
@@ -33,6 +34,14 @@ def substitute_in_mime(mime: bytes, values: Mapping[str, bytes]) -> bytes:
     return mime
 
 
+# Most readers of a mailing have the same, and the dash in its dates takes a while to encode.
+@lru_cache(maxsize=500)
+def _encoded_subject(subject: str) -> str:
+    """The subject as it is sent: folded, and without line breaks that would add a header."""
+    _name, encoded = forbid_multi_line_headers("Subject", subject, "utf-8")
+    return encoded
+
+
 class PersonalMail(EmailMultiAlternatives):
     """One person's email.
 
@@ -55,10 +64,9 @@ class PersonalMail(EmailMultiAlternatives):
 
     def _headers(self) -> dict[str, str]:
         """The headers in HEADERS as they are sent: encoded, folded, and without injections."""
-        _name, subject = forbid_multi_line_headers("Subject", str(self.subject), "utf-8")
         message_id = self.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME))
         return {
-            HEADERS["Subject"]: subject,
+            HEADERS["Subject"]: _encoded_subject(str(self.subject)),
             HEADERS["To"]: sanitize_address(self.to[0], "utf-8"),
             HEADERS["Date"]: self.extra_headers.get("Date") or formatdate(),
             HEADERS["Message-ID"]: message_id,
