@@ -129,7 +129,7 @@ class Meeting(models.Model):
         """None until a meeting that is to be created has an ID to key in."""
         if self.state == self.State.WANTED and not self.meeting_id:
             return []
-        return with_urls(self.dial_in, self.meeting_id, self.keyed_passcode)
+        return list(with_urls(self.dial_in, self.meeting_id, self.keyed_passcode))
 
 
 class ZoomAccount(models.Model):

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
@@ -127,7 +128,9 @@ def cleaned(text: str) -> str:
     return "\n".join(each.text for each in found.numbers)
 
 
-def with_urls(text: str, meeting_id: str, passcode: str) -> list[DialIn]:
+# Each email of a mailing shows the same few.
+@lru_cache(maxsize=500)
+def with_urls(text: str, meeting_id: str, passcode: str) -> tuple[DialIn, ...]:
     """The numbers in a stored text, each with what dials it. Other lines are only text."""
     rows: list[DialIn] = []
     for line in _lines(text):
@@ -137,7 +140,7 @@ def with_urls(text: str, meeting_id: str, passcode: str) -> list[DialIn]:
             for each in several
             if each.number
         ] or [DialIn(line, None)]
-    return rows
+    return tuple(rows)
 
 
 def dial_url(number: PhoneNumber, meeting_id: str, passcode: str) -> str:
