@@ -125,7 +125,7 @@ def test_templates_have_no_words_outside_of_translations():
 MARKERS = {"_", "counted", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "pgettext"}
 MARKERS |= {"ngettext_lazy", "pgettext_lazy"}
 # Commands, checks and settings speak to developers and operators, and export.py says why it leaves
-# out a field to whoever adds one.
+# out a field to someone who adds one.
 FOR_OPERATORS = {"management/", "checks.py", "settings.py", "migrations/", "celery.py"}
 FOR_OPERATORS |= {"privacy/export.py"}
 # Sentences that only operators, developers, Zoom or the database's log read.

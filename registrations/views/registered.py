@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 from events.models import Event, Session
 from events.timezones import known_zone
 from registrations import signup
-from registrations.forms import FindForm
+from registrations.forms import FindForm, RegistrationForm
 from registrations.mail import enqueue
 from registrations.models import Registration
 from registrations.outbox import mailbox_limit
@@ -32,10 +32,7 @@ COOKIE = "registered"
 SHOWN_SECONDS = 30 * 60
 # Browsers drop cookies above four kilobytes.
 LONGEST_COOKIE = 3500
-DETAILS = (
-    *("name", "time_zone", "organization", "us_state"),
-    *("needs", "needs_other", "wants_doors_email"),
-)
+DETAILS = [name for name in RegistrationForm.Meta.fields if name != "email"]
 
 
 def redirect_there(
@@ -86,13 +83,21 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
     sent = _sent_by(request)
     if sent.get("event") != event.pk:
         return redirect("register", event.slug)
-    form, problem = FindForm(request.POST or None, initial={"email": sent["email"]}), ""
+    now, problem = timezone.now(), ""
+    open_sessions = list(event.sessions.open_to_register(now))
+    if (
+        request.method == "POST"
+        and event.registration_phase(now, open_sessions) != Event.Phase.OPEN
+    ):
+        # The register page says why, and where to write.
+        return redirect("register", event.slug)
+    form = FindForm(request.POST or None, initial={"email": sent["email"]})
     if request.method == "POST":
         if rate_limit.is_rate_limited(request, "register"):
             problem = "rate"
         elif form.is_valid():
             email = form.cleaned_data["email"]
-            if correct_address(event, sent, email):
+            if correct_address(event, sent, email, open_sessions):
                 return _remember(event, sent | {"email": email})
             problem = "mailbox"
     sessions = event.sessions.published().select_related("event").filter(pk__in=sent["sessions"])
@@ -121,7 +126,9 @@ def _sent_by(request: HttpRequest) -> dict[str, Any]:
 
 
 @transaction.atomic
-def correct_address(event: Event, sent: Mapping[str, Any], email: str) -> bool:
+def correct_address(
+    event: Event, sent: Mapping[str, Any], email: str, open_sessions: Collection[Session]
+) -> bool:
     """Move the registration to this address, with its spots.
 
     Returns False if the mailbox has had too many emails. If the mistyped address is that of someone
@@ -141,13 +148,12 @@ def correct_address(event: Event, sent: Mapping[str, Any], email: str) -> bool:
             signup.cancel(registration=mistyped)
         else:
             return True
-    open_sessions = event.sessions.open_to_register(timezone.now())
     answers = {int(pk): answer for pk, answer in sent["answers"].items()}
     asked = event.questions.in_bulk(answers)
     signup.register(
         event=event,
         email=email,
-        sessions=list(open_sessions.filter(pk__in=sent["sessions"])),
+        sessions=[session for session in open_sessions if session.pk in sent["sessions"]],
         strategies=event.tracks.filter(pk__in=sent["strategies"]),
         answers={question: answers[pk] for pk, question in asked.items()},
         language=get_language(),

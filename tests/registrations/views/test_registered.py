@@ -226,6 +226,16 @@ def test_corrections_count_toward_the_limits(client, week, settings):
     assert people() == [("ana1@example.org", True)]
 
 
+def test_no_one_is_added_once_registration_has_closed(client, week):
+    """Not even with the page of someone whose address was registered before."""
+    sign_up(week, "Alice Adams")
+    registered(client, week, name="Ana A", email="alice@example.org")
+    type(week).objects.update(registration_closes_at=timezone.now())
+    answer = correct(client, week, "ana@example.org")
+    assert "Registration has closed" in answer.content.decode()
+    assert people() == [("alice@example.org", True)]
+
+
 def test_page_is_shown_even_after_very_long_answers(client, week):
     week.questions.create(kind="long", text="Why?", is_asked=True)
     name = f"question_{week.questions.get().pk}"
