@@ -428,7 +428,8 @@ def test_all_threads_together_stay_below_the_rate_limit(zoom_account, settings):
         thread.join()
     assert len(zoom_client.list_registrants(meeting.id)) == len(people)
     assert 429 not in [call.status for call in zoom_account.calls]
-    assert time.monotonic() - started < 15 / 10 * 1.3 + 0.5
+    # 10 a second take 1.5 seconds; the rest is for a machine that does other work.
+    assert time.monotonic() - started < 5
 
 
 def test_unavailable_redis_means_try_later(zoom_account, settings):
