@@ -136,6 +136,16 @@ def replace(calendar: bytes, values: Mapping[str, str]) -> bytes:
     return text.encode()
 
 
+def for_person(calendar: bytes, number: int) -> bytes:
+    """The calendar of the `number`th person at a mailbox, from 1 on.
+
+    Entries with the same UID replace each other (RFC 5545, 3.8.4.7), so each person has their own.
+    """
+    if number == 1:
+        return calendar
+    return re.sub(rb"(?m)^UID:([^@\r\n]+)@", rb"UID:\1-%d@" % number, calendar)
+
+
 def _replace_in_place(text: str, field: str, value: str) -> str:
     """Replace with a value of the same length: line lengths and folds stay as they are."""
 

@@ -49,8 +49,11 @@ class SearchKeyField(models.TextField):
         name, path, _sources, options = super().deconstruct()
         return name, path, self.sources, options
 
+    def key_of(self, text: str) -> str:
+        return search_key(text)
+
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        key = search_key(" ".join(getattr(model_instance, source) for source in self.sources))
+        key = self.key_of(" ".join(getattr(model_instance, source) for source in self.sources))
         setattr(model_instance, self.attname, key)
         return key
 

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,8 +16,9 @@ from events.models import Event, Session, Track
 from events.timezones import offered_time_zones
 from registrations import questions
 from registrations.models import Registration, Seat, need_choices
+from registrations.models.registration import PEOPLE_PER_MAILBOX
 from registrations.us_states import us_state_choices
-from registrations.validators import strip_invisible
+from registrations.validators import name_key, strip_invisible
 
 EMAIL_WIDGET = forms.EmailInput(
     {"autocomplete": "email", "inputmode": "email", "autocapitalize": "none", "spellcheck": "false"}
@@ -57,6 +59,45 @@ class NeedsField(forms.MultipleChoiceField):
         """Each kind once, in the order of the list."""
         chosen = super().clean(value)
         return [kind for kind, _label in need_choices() if kind in chosen]
+
+
+class OtherNamesWidget(forms.MultiWidget):
+    """An input for each name."""
+
+    use_fieldset = True
+
+    def __init__(self) -> None:
+        inputs = [
+            forms.TextInput(
+                {
+                    "autocomplete": "off",
+                    "aria-label": format_lazy(_("Name of person {number}"), number=number),
+                }
+            )
+            for number in range(2, PEOPLE_PER_MAILBOX + 1)
+        ]
+        super().__init__(inputs)
+
+    def decompress(self, value: list[str] | None) -> list[str]:
+        return value or []
+
+
+class OtherNamesField(forms.MultiValueField):
+    """The names of others who register with the same address and sessions."""
+
+    widget = OtherNamesWidget
+
+    def __init__(self, **options: Any) -> None:
+        name: Any = Registration._meta.get_field("name")
+        one = forms.CharField(
+            required=False, max_length=name.max_length, validators=name.validators
+        )
+        one.error_messages["max_length"] = TOO_LONG
+        fields = [one] * (PEOPLE_PER_MAILBOX - 1)
+        super().__init__(fields, required=False, require_all_fields=False, **options)
+
+    def compress(self, names: list[str]) -> list[str]:
+        return [name for name in names if name]
 
 
 class FindForm(forms.ModelForm):
@@ -108,9 +149,11 @@ class RegistrationForm(forms.ModelForm):
         error_messages={"invalid_choice": _("Choose a state from the list.")},
     )
     needs = NeedsField(label=_("Check all that apply"))
+    other_names = OtherNamesField(label=_("Who else?"))
 
     # Sections of the page. What is in neither of the two is an optional detail.
     about_you = ("name", "email", "time_zone")
+    others = ("other_names",)
     taking_part = ("needs", "needs_other", "wants_doors_email")
     field_order = (*about_you, "sessions", "organization", "us_state", "strategies")
 
@@ -189,12 +232,19 @@ class RegistrationForm(forms.ModelForm):
         return [self[name] for name in self.about_you if name in self.fields]
 
     def optional_fields(self) -> list[forms.BoundField]:
-        placed = {*self.about_you, *self.taking_part, "sessions"}
+        placed = {*self.about_you, *self.others, *self.taking_part, "sessions"}
         placed.update(map(questions.field_name, self._questions))
         return [self[name] for name in self.fields if name not in placed]
 
     def question_fields(self) -> list[forms.BoundField]:
         return [self[questions.field_name(question)] for question in self._questions]
+
+    def clean_other_names(self) -> list[str]:
+        names: list[str] = self.cleaned_data["other_names"]
+        keys = [name_key(each) for each in (self.cleaned_data.get("name", ""), *names)]
+        if len({*keys}) < len(keys):
+            raise ValidationError(gettext("Enter each person's name once."))
+        return names
 
     def clean(self) -> dict[str, Any]:
         chosen, selectable = self.cleaned_data.get("sessions", []), self.selectable_sessions()
@@ -217,6 +267,8 @@ class ChangeForm(RegistrationForm):
     second tab doesn't undo newer changes. `sessions` are all published sessions, `offered` those
     that can still be chosen or left, and `seats` the person's own.
     """
+
+    other_names = None
 
     class Meta(RegistrationForm.Meta):
         fields = [name for name in RegistrationForm.Meta.fields if name != "email"]

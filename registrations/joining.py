@@ -63,7 +63,7 @@ class SeatStatus:
         if meeting is None or not is_made or not session.event.has_personal_links:
             return session.join_url
         link: PersonalLink | None = getattr(seat, "personal_link", None)
-        current = (meeting.zoom_id, seat.registration.email)
+        current = (meeting.zoom_id, seat.registration.zoom_email)
         if link and link.state == link.State.ISSUED and (link.zoom_id, link.email) == current:
             return link.join_url
         is_refused = link is not None and link.state == link.State.REFUSED

@@ -245,6 +245,12 @@ class MailKind(StrEnum):
         waits_for_edits=True,
     )
     ACCOUNT = KindSpec("account", _("Account"), priority=MailPriority.URGENT, is_stored=True)
+    MAILBOX_FULL = KindSpec(
+        "mailbox_full",
+        _("Too many people at one address"),
+        priority=MailPriority.URGENT,
+        is_stored=True,
+    )
     TEST = KindSpec("test", _("Test announcement"), priority=MailPriority.URGENT, is_stored=True)
 
 

@@ -14,13 +14,15 @@ def personal_calendar_for(registration: Registration, sessions: Iterable[Session
     """The calendar file of a person's sessions, with their own links."""
     token = registration.token
     entries = [ical.entry(seat_entry(session, join_url(token, session))) for session in sessions]
-    return ical.calendar(name=registration.event.name, entries=entries)
+    calendar = ical.calendar(name=registration.event.name, entries=entries)
+    return ical.for_person(calendar, registration.mailbox_number)
 
 
 def feed_for(registration: Registration, seats: Iterable[Seat]) -> bytes:
     """The calendar that a person subscribes to, which has their waitlists too."""
     entries = [_feed_entry(registration, seat) for seat in seats]
-    return ical.calendar(name=registration.event.name, entries=entries, method="")
+    calendar = ical.calendar(name=registration.event.name, entries=entries, method="")
+    return ical.for_person(calendar, registration.mailbox_number)
 
 
 def _feed_entry(registration: Registration, seat: Seat) -> bytes:

@@ -3,17 +3,17 @@
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from events.models import Event, Session, Track
 from events.timezones import all_time_zones
-from registrations import access_needs, questions, seats
-from registrations.mail import enqueue
+from registrations import access_needs, mailboxes, questions, seats
+from registrations.mail import enqueue, mailbox_full
 from registrations.models import (
     OutgoingMail,
     PersonalLink,
@@ -36,11 +36,9 @@ CONFIRMATIONS: dict[str, OutgoingMail.Kind] = {
     Approval.APPROVED: OutgoingMail.Kind.LINKS,
     Approval.PENDING: OutgoingMail.Kind.RECEIVED,
 }
+# What people who register together have in common, besides their address and their sessions.
+SHARED_DETAILS = {"time_zone", "language", "us_state", "wants_doors_email", "verified_at"}
 RESEND_PAUSE = dt.timedelta(minutes=10)
-
-
-class AddressTaken(Exception):
-    """Another active registration for the event has this address."""
 
 
 @transaction.atomic(savepoint=False)
@@ -48,59 +46,75 @@ def register(
     *,
     event: Event,
     email: str,
-    sessions: Iterable[Session],
-    strategies: Iterable[Track] = (),
+    name: str,
+    other_names: Iterable[str] = (),
+    sessions: Collection[Session],
+    strategies: Collection[Track] = (),
     answers: Mapping[Question, questions.Value | None] | None = None,
     **details: Any,
-) -> Registration:
-    """Register someone, give them a seat in each session, and queue the email that confirms it.
+) -> list[Registration]:
+    """Register people, give each a seat in each session, and queue the emails that confirm it.
 
-    If the address is registered already, that registration stays as it is, and its confirmation is
-    sent again (none if it was declined): only the owner of the mailbox learns about it. `answers`
-    are to the organizers' questions. `details` are other fields of Registration: name, time_zone,
-    organization, us_state, the access needs, and verified_at if an organizer enters it.
+    If the same name is registered at the address already, that registration stays as it is, and its
+    confirmation is sent again (none if it was declined): only the owner of the mailbox learns about
+    it. The same goes for a mailbox that is full: an email says so, and no registration is returned.
+
+    `answers` are to the organizers' questions, and `details` are other fields of Registration:
+    time_zone, organization, us_state, the access needs, and verified_at if an organizer enters it.
+    The people called `other_names` share the address and the sessions, and of the details only
+    those in SHARED_DETAILS.
     """
+    shared = {key: value for key, value in details.items() if key in SHARED_DETAILS}
+    own_details = {name: details, **dict.fromkeys(other_names, shared)}
     approval = Approval.PENDING if event.requires_approval else Approval.APPROVED
-    registration = Registration(
-        event=event, email=email.strip(), email_key=email_key(email), approval=approval, **details
-    )
-    *earlier, saved = _insert(registration)
+    address = {"email": email.strip(), "email_key": email_key(email)}
+    # All of them before a session is locked: who registers at the same mailbox may wait for one.
+    people = [
+        Registration(event=event, name=each, approval=approval, **address, **of_each)
+        for each, of_each in own_details.items()
+    ]
+    saved = list(map(_insert, people))
+    new = [person for person in people if person in saved]
+    for person in new:
+        seats.assign(registration=person, sessions=sessions)
+    if people[0] in new:
+        people[0].strategies.add(*strategies)
+        questions.save_answers(registration=people[0], answers=answers or {})
+        if people[0].needs or people[0].needs_other:
+            access_needs.update(registration=people[0])
+    for state, kind in CONFIRMATIONS.items():
+        if matching := [person for person in new if person.approval == state]:
+            new_seats = Seat.objects.filter(registration__in=matching)
+            enqueue.queue_confirmation(kind, matching, new_seats=new_seats)
+    return [person for person in saved if person]
+
+
+def _insert(registration: Registration) -> Registration | None:
+    """Insert someone new. To someone known, send their confirmation again."""
+    try:
+        *others, saved = mailboxes.insert(registration)
+    except mailboxes.MailboxFull:
+        mailbox_full.queue(registration=registration)
+        return None
     if saved.token != registration.token:
         resend_links(registrations=[saved], approval=saved.approval)
         return saved
     registration.pk = saved.pk
-    if earlier and _was_turned_away(earlier[-1]):
-        registration.approval = approval = Approval.PENDING
+    if _is_turned_away(others):
+        registration.approval = Approval.PENDING
         registration.save(update_fields=["approval"])
-    seats.assign(registration=registration, sessions=sessions)
-    registration.strategies.add(*strategies)
-    questions.save_answers(registration=registration, answers=answers or {})
-    if registration.needs or registration.needs_other:
-        access_needs.update(registration=registration)
-    new_seats = Seat.objects.filter(registration=registration)
-    enqueue.queue_confirmation(CONFIRMATIONS[approval], [registration], new_seats=new_seats)
     return registration
 
 
-def _insert(registration: Registration) -> list[Registration]:
-    """Insert it unless the address is registered already.
+def _is_turned_away(others: Iterable[Registration]) -> bool:
+    """Whether an organizer canceled or declined someone at the mailbox, or had yet to approve them.
 
-    Returns all registrations of the address for the event, with the active one at the end.
+    Of several registrations of the same person, ordered by age, the last one counts.
     """
-    same = Registration.objects.filter(event=registration.event, email_key=registration.email_key)
-    same = same.only("event", "token", "approval", "canceled_at", "canceled_by_organizer")
-    found: list[Registration] = []
-    # The unique constraint decides which of two simultaneous requests is first. If that one is
-    # canceled before we read it, try again.
-    while not found or found[-1].canceled_at:
-        Registration.objects.bulk_create([registration], ignore_conflicts=True)
-        found = sorted(same.order_by(), key=lambda each: (not each.canceled_at, each.canceled_at))
-    return found
-
-
-def _was_turned_away(registration: Registration) -> bool:
-    """Whether an organizer canceled or declined it, or had yet to approve it."""
-    return registration.canceled_by_organizer or registration.approval != Approval.APPROVED
+    last = {each.name_key: each for each in others}
+    return any(
+        each.canceled_by_organizer or each.approval != Approval.APPROVED for each in last.values()
+    )
 
 
 @transaction.atomic
@@ -267,7 +281,7 @@ def _drop_unsent(mails: QuerySet[OutgoingMail]) -> None:
 
 @transaction.atomic
 def correct_email(*, registration: Registration, email: str) -> list[Seat]:
-    """Correct a mistyped address, and send a new confirmation there. Raises AddressTaken.
+    """Correct a mistyped address, and send a new confirmation there. Raises CannotRegister.
 
     The old links, sent to the wrong address, stop working. Declined people get no email. Spots
     that were lost meanwhile are given back as in `seats.give_back`; returns those seats.
@@ -280,12 +294,7 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     registration.email_key = email_key(email)
     registration.email_changed_at = timezone.now()
     registration.token = new_token()
-    _require_free_address(registration)
-    try:
-        with transaction.atomic():
-            registration.save(update_fields=["email", "email_key", "email_changed_at", "token"])
-    except IntegrityError as error:
-        raise AddressTaken from error
+    mailboxes.save(registration, ["email", "email_key", "email_changed_at", "token"])
     personal_links.readdress(registration=registration)
     # Unsent reminders stay: they are addressed when they are sent.
     superseded = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
@@ -299,14 +308,6 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     new_seats = Seat.objects.filter(registration=registration)
     _queue_confirmation(registration.approval, [registration], new_seats=new_seats)
     return given_back
-
-
-def _require_free_address(registration: Registration) -> None:
-    """Raise AddressTaken before the database would: PostgreSQL logs the address."""
-    others = Registration.objects.active().exclude(pk=registration.pk)
-    taken = others.filter(event=registration.event_id, email_key=registration.email_key)
-    if registration.canceled_at is None and taken.exists():
-        raise AddressTaken
 
 
 @transaction.atomic
@@ -326,7 +327,8 @@ def change(
     their sessions changed, they get a new confirmation. `strategies`, `answers` and `details` are
     as for `register`: what isn't given stays as it is, and an answer of None is deleted.
     `changed_needs`: the kinds of needs they now ask for, or no longer. Raises
-    Registration.DoesNotExist if the registration has been canceled or declined.
+    Registration.DoesNotExist if the registration has been canceled or declined, and
+    AlreadyRegistered if the name is now that of someone else at the mailbox.
     """
     active = Registration.objects.active().exclude(approval=Approval.DECLINED)
     registration = active.select_for_update(of=("self",), no_key=True).get(pk=registration.pk)
@@ -336,7 +338,10 @@ def change(
         details["needs"] = [kind for kind, is_needed in needs.items() if is_needed]
     for name, value in details.items():
         setattr(registration, name, value)
-    registration.save(update_fields=list(details))
+    if "name" in details:
+        mailboxes.save(registration, list(details))
+    else:
+        registration.save(update_fields=list(details))
     if strategies is not None:
         registration.strategies.set(strategies)
     removed, added = _change_sessions(registration, list(offered), sessions)
@@ -384,7 +389,7 @@ def cancel(*, registration: Registration, by_organizer: bool = False) -> bool:
 
 @transaction.atomic
 def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
-    """Undo a cancellation, and send a new confirmation. Raises AddressTaken.
+    """Undo a cancellation, and send a new confirmation. Raises CannotRegister.
 
     Where a session is full now, they wait. People who return to an event that requires approval
     need it again. Returns False if it isn't canceled, was erased, or an organizer canceled it and
@@ -401,13 +406,8 @@ def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     seats.reassign(registration=found)
     access_needs.update(registration=found, restart=True)
     found.canceled_at, found.canceled_by_organizer = None, False
-    _require_free_address(found)
     changed = ["canceled_at", "canceled_by_organizer", "approval", "decided_at"]
-    try:
-        with transaction.atomic():
-            found.save(update_fields=changed)
-    except IntegrityError as error:
-        raise AddressTaken from error
+    mailboxes.save(found, changed)
     _send_new_confirmation([found], new_seats=Seat.objects.filter(registration=found))
     return True
 

@@ -1,4 +1,4 @@
-"""Which characters people may enter, and when two email addresses are the same."""
+"""Which characters people may enter, and when two email addresses or two names are the same."""
 
 import re
 import unicodedata
@@ -8,8 +8,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events.addresses import ascii_address, validate_deliverable
+from events.search import search_key
 
 EMAIL_LENGTH = 254
+# Some scripts take several Latin letters for one of theirs.
+NAME_KEY_LENGTH = 300
 # Unicode categories: control characters, direction marks, private use, surrogates, and the line
 # and paragraph separators.
 INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
@@ -86,6 +89,11 @@ def email_key_or_blank(email: str) -> str:
         return email_key(email) if email else ""
     except UnicodeError:
         return ""
+
+
+def name_key(name: str) -> str:
+    """The form in which names at one mailbox are compared: no case, no accents, single spaces."""
+    return " ".join(search_key(name).split())[:NAME_KEY_LENGTH]
 
 
 def validate_address(email: str) -> None:

@@ -85,7 +85,7 @@ def sign_up(
     details.setdefault("time_zone", "America/New_York")
     details.setdefault("sessions", list(event.sessions.all()))
     with transaction.atomic():
-        person = signup.register(event=event, name=name, **details)
+        (person,) = signup.register(event=event, name=name, **details)
         if not with_schedule:
             person.mails.filter(kind="schedule").delete()
     return person

@@ -84,7 +84,7 @@ def test_erased_registration_is_canceled_and_has_no_name(alice):
     name = "registration_erased_is_canceled_and_blank"
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
-    nobody |= {"search_key": "", "organization_search_key": ""}
+    nobody |= dict.fromkeys(["search_key", "organization_search_key", "name_key", "zoom_email"], "")
     people = Registration.objects.filter(pk=alice.pk)
     named = [{**nobody, "canceled_at": now, field: "a"} for field in nobody]
     refused: list[dict[str, Any]] = [{"canceled_at": now}, nobody, *named]

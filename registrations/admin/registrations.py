@@ -1,12 +1,12 @@
 """The people who registered: their details, sessions, emails, and what organizers can do."""
 
+import copy
 from collections import defaultdict
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +27,7 @@ from events.admin.shared import (
     warning,
 )
 from events.timezones import offered_time_zones
-from registrations import access_needs, questions, signup
+from registrations import access_needs, mailboxes, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.phone_card import phone_card
@@ -76,12 +76,19 @@ class RegistrationAdminForm(shared.VersionedForm):
     def clean_email(self) -> str:
         email = self.cleaned_data["email"]
         validate_address(email)
-        others = Registration.objects.active().filter(
-            event=self.instance.event, email_key=email_key(email)
-        )
-        if not self.instance.canceled_at and others.exclude(pk=self.instance.pk).exists():
-            raise ValidationError(_("Someone else is registered with this address."))
         return email
+
+    def clean(self) -> dict[str, Any]:
+        """Check that no one else has this name at this address, and that it isn't full."""
+        cleaned = super().clean() or self.cleaned_data
+        if {"name", "email"} <= cleaned.keys():
+            person = copy.copy(self.instance)
+            person.name, person.email_key = cleaned["name"], email_key(cleaned["email"])
+            try:
+                mailboxes.require_free(person)
+            except mailboxes.CannotRegister as error:
+                self.add_error("email" if "email" in self.changed_data else "name", str(error.text))
+        return cleaned
 
 
 class RegistrationChangeForm(RegistrationAdminForm):
@@ -317,9 +324,8 @@ def restore(
         try:
             if signup.restore(registration=person, by_organizer=True):
                 done.append(person)
-        except signup.AddressTaken:
-            text = _("%(name)s has registered again with the same address.")
-            messages.error(request, text % {"name": person.name})
+        except mailboxes.CannotRegister as error:
+            messages.error(request, f"{person.name}: {error.text}")
     shared.log_action(request, done, _("Restored."))
     text = counted(
         len(done),
@@ -460,17 +466,21 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: Registration, form: Any, change: bool) -> None:
         """Save only the changed columns: others, such as the approval, may change meanwhile."""
         columns = {field.name for field in obj._meta.concrete_fields}
-        obj.save(update_fields=columns.intersection(form.changed_data) - {"email"})
-        person, email = Registration.objects.select_related("event").get(pk=obj.pk), obj.email
+        changed, email = columns.intersection(form.changed_data) - {"email"}, obj.email
+        try:
+            mailboxes.save(obj, changed)
+        except mailboxes.CannotRegister as error:
+            messages.error(request, str(error.text))
+            return
+        person = Registration.objects.select_related("event").get(pk=obj.pk)
         if {"needs", "needs_other"}.intersection(form.changed_data):
             access_needs.update(registration=person)
         if "email" not in form.changed_data or email == person.email:
             return
         try:
             given_back = signup.correct_email(registration=person, email=email)
-        except signup.AddressTaken:
-            text = _("Someone else has just registered with %(email)s.")
-            messages.error(request, text % {"email": email})
+        except mailboxes.CannotRegister as error:
+            messages.error(request, str(error.text))
         else:
             if person.is_admitted:
                 text = _("New links are on their way to %(email)s. The old ones no longer work.")

@@ -125,6 +125,7 @@ class MergeTemplate:
         if self.method not in ("", "PUBLISH"):
             in_calendar[EMAIL] = ascii_address(person.email)
         calendar = ical.replace(self.calendar, in_calendar)
+        calendar = ical.for_person(calendar, person.mailbox_number)
         subject = substitute(self.subject, values)
         to = ascii_address(person.email)
         message = self._build(values, to=to, subject=subject, calendar=calendar.decode())

@@ -1,6 +1,7 @@
 """Unsubscribing from announcements, by signed links (RFC 8058)."""
 
 from django.core import signing
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -37,12 +38,20 @@ def _signed_id(signed: str) -> str | None:
 
 
 def unsubscribe(*, registration: Registration) -> None:
-    """Send this person no more announcements. Emails about their sessions continue."""
-    Registration.objects.filter(pk=registration.pk, unsubscribed_at=None).update(
-        unsubscribed_at=timezone.now()
-    )
+    """Send no more announcements to this mailbox. Emails about people's sessions continue.
+
+    It's for everyone who shares the mailbox: it would get the same announcement again otherwise.
+    """
+    subscribed = _mailbox_of(registration).filter(unsubscribed_at=None)
+    subscribed.update(unsubscribed_at=timezone.now())
 
 
 def subscribe(*, registration: Registration) -> None:
-    """Send this person announcements again."""
-    Registration.objects.filter(pk=registration.pk).update(unsubscribed_at=None)
+    """Send announcements to this mailbox again."""
+    _mailbox_of(registration).update(unsubscribed_at=None)
+
+
+def _mailbox_of(registration: Registration) -> QuerySet[Registration]:
+    return Registration.objects.filter(
+        event=registration.event_id, email_key=registration.email_key, erased_at=None
+    )

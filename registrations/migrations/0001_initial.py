@@ -130,6 +130,9 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100, validators=[registrations.validators.validate_plain_line, registrations.validators.validate_no_link], verbose_name='name')),
                 ('email', models.EmailField(max_length=254, validators=[registrations.validators.validate_address], verbose_name='email')),
                 ('email_key', models.CharField(editable=False, max_length=254)),
+                ('name_key', registrations.models.registration.NameKeyField('name', blank=True, editable=False)),
+                ('mailbox_number', models.PositiveSmallIntegerField(default=1, editable=False)),
+                ('zoom_email', models.EmailField(editable=False, max_length=254)),
                 ('email_changed_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('organization', models.CharField(blank=True, max_length=150, validators=[registrations.validators.validate_plain_line], verbose_name='organization')),
                 ('us_state', models.CharField(blank=True, choices=[('AL', 'Alabama'), ('AK', 'Alaska'), ('AZ', 'Arizona'), ('AR', 'Arkansas'), ('CA', 'California'), ('CO', 'Colorado'), ('CT', 'Connecticut'), ('DE', 'Delaware'), ('DC', 'District of Columbia'), ('FL', 'Florida'), ('GA', 'Georgia'), ('HI', 'Hawaii'), ('ID', 'Idaho'), ('IL', 'Illinois'), ('IN', 'Indiana'), ('IA', 'Iowa'), ('KS', 'Kansas'), ('KY', 'Kentucky'), ('LA', 'Louisiana'), ('ME', 'Maine'), ('MD', 'Maryland'), ('MA', 'Massachusetts'), ('MI', 'Michigan'), ('MN', 'Minnesota'), ('MS', 'Mississippi'), ('MO', 'Missouri'), ('MT', 'Montana'), ('NE', 'Nebraska'), ('NV', 'Nevada'), ('NH', 'New Hampshire'), ('NJ', 'New Jersey'), ('NM', 'New Mexico'), ('NY', 'New York'), ('NC', 'North Carolina'), ('ND', 'North Dakota'), ('OH', 'Ohio'), ('OK', 'Oklahoma'), ('OR', 'Oregon'), ('PA', 'Pennsylvania'), ('PR', 'Puerto Rico'), ('RI', 'Rhode Island'), ('SC', 'South Carolina'), ('SD', 'South Dakota'), ('TN', 'Tennessee'), ('TX', 'Texas'), ('UT', 'Utah'), ('VT', 'Vermont'), ('VA', 'Virginia'), ('WA', 'Washington'), ('WV', 'West Virginia'), ('WI', 'Wisconsin'), ('WY', 'Wyoming'), ('AS', 'American Samoa'), ('GU', 'Guam'), ('MP', 'Northern Mariana Islands'), ('VI', 'U.S. Virgin Islands')], max_length=2, verbose_name='state')),
@@ -341,7 +344,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='outgoingmail',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['account', 'test']), ('registration__isnull', True)), models.Q(models.Q(('kind__in', ['account', 'test']), _negated=True), ('message__isnull', True), ('registration__isnull', False)), _connector='OR'), name='mail_has_a_registration_or_a_message'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['account', 'mailbox_full', 'test']), ('registration__isnull', True)), models.Q(models.Q(('kind__in', ['account', 'mailbox_full', 'test']), _negated=True), ('message__isnull', True), ('registration__isnull', False)), _connector='OR'), name='mail_has_a_registration_or_a_message'),
         ),
         migrations.AddConstraint(
             model_name='answer',
@@ -369,7 +372,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='registration',
-            constraint=models.UniqueConstraint(condition=models.Q(('canceled_at', None)), fields=('event', 'email_key'), name='one_active_registration_per_event_and_email'),
+            constraint=models.UniqueConstraint(condition=models.Q(('canceled_at', None)), fields=('event', 'email_key', 'name_key'), name='one_active_registration_per_event_email_and_name'),
+        ),
+        migrations.AddConstraint(
+            model_name='registration',
+            constraint=models.UniqueConstraint(condition=models.Q(('canceled_at', None)), fields=('event', 'email_key', 'mailbox_number'), name='one_active_registration_per_event_email_and_number'),
+        ),
+        migrations.AddConstraint(
+            model_name='registration',
+            constraint=models.CheckConstraint(condition=models.Q(('mailbox_number__range', (1, 6))), name='registration_mailbox_number_in_range'),
         ),
         migrations.AddConstraint(
             model_name='registration',
@@ -381,7 +392,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='registration',
-            constraint=models.CheckConstraint(condition=models.Q(('erased_at', None), models.Q(('canceled_at__isnull', False), ('email', ''), ('name', ''), ('organization', ''), ('organization_search_key', ''), ('search_key', ''), ('us_state', '')), _connector='OR'), name='registration_erased_is_canceled_and_blank'),
+            constraint=models.CheckConstraint(condition=models.Q(('erased_at', None), models.Q(('canceled_at__isnull', False), ('email', ''), ('name', ''), ('name_key', ''), ('organization', ''), ('organization_search_key', ''), ('search_key', ''), ('us_state', ''), ('zoom_email', '')), _connector='OR'), name='registration_erased_is_canceled_and_blank'),
         ),
         migrations.AddIndex(
             model_name='personallink',

@@ -23,12 +23,14 @@ from registrations.models.mail import UNREACHED_STATES, OutgoingMail
 from registrations.us_states import US_STATES
 from registrations.validators import (
     EMAIL_LENGTH,
+    name_key,
     validate_address,
     validate_no_link,
     validate_plain_line,
 )
 
 TOKEN_LENGTH = 32
+PEOPLE_PER_MAILBOX = 6
 # Someone who was emailed this long ago could have used a link.
 UNUSED_AFTER = dt.timedelta(days=1)
 
@@ -36,6 +38,13 @@ UNUSED_AFTER = dt.timedelta(days=1)
 def new_token() -> str:
     """A secret for someone's personal links: 192 bits in 32 URL-safe characters."""
     return secrets.token_urlsafe(24)
+
+
+class NameKeyField(SearchKeyField):
+    """The `name_key` of a name in the same row."""
+
+    def key_of(self, text: str) -> str:
+        return name_key(text)
 
 
 class RegistrationQuerySet(models.QuerySet["Registration"]):
@@ -117,7 +126,10 @@ def is_current_bounce(*states: str) -> Q:
 
 
 class Registration(Searchable):
-    """A person who signed up for an event. The token opens their own page and join links."""
+    """A person who signed up for an event. The token opens their own page and join links.
+
+    Several people may share a mailbox, such as a family. Their names tell them apart.
+    """
 
     class Approval(models.TextChoices):
         """The organizers' decision. If the event doesn't require approval: always approved."""
@@ -134,6 +146,12 @@ class Registration(Searchable):
     )
     email = models.EmailField(_("email"), max_length=EMAIL_LENGTH, validators=[validate_address])
     email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False)
+    name_key = NameKeyField("name")
+    # Tells apart the people who share a mailbox, from 1 on.
+    mailbox_number = models.PositiveSmallIntegerField(default=1, editable=False)
+    # The address that Zoom knows them by: it lets each address in only once. Only the first person
+    # at a mailbox has its address there, the others have one of ours.
+    zoom_email = models.EmailField(max_length=EMAIL_LENGTH, editable=False)
     email_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     organization = models.CharField(
         _("organization"), max_length=150, blank=True, validators=[validate_plain_line]
@@ -197,9 +215,18 @@ class Registration(Searchable):
         ]
         constraints = [
             models.UniqueConstraint(
-                name="one_active_registration_per_event_and_email",
-                fields=["event", "email_key"],
+                name="one_active_registration_per_event_email_and_name",
+                fields=["event", "email_key", "name_key"],
                 condition=Q(canceled_at=None),
+            ),
+            models.UniqueConstraint(
+                name="one_active_registration_per_event_email_and_number",
+                fields=["event", "email_key", "mailbox_number"],
+                condition=Q(canceled_at=None),
+            ),
+            models.CheckConstraint(
+                name="registration_mailbox_number_in_range",
+                condition=Q(mailbox_number__range=(1, PEOPLE_PER_MAILBOX)),
             ),
             models.CheckConstraint(
                 name="registration_declined_is_decided_and_pending_is_not",
@@ -218,6 +245,7 @@ class Registration(Searchable):
                     canceled_at__isnull=False,
                     **dict.fromkeys(["name", "email", "organization", "us_state"], ""),
                     **dict.fromkeys(["search_key", "organization_search_key"], ""),
+                    **dict.fromkeys(["name_key", "zoom_email"], ""),
                 ),
             ),
         ]

@@ -20,7 +20,7 @@ class PersonalLinkQuerySet(models.QuerySet["PersonalLink"]):
         return self.issued().filter(
             zoom_id=F("meeting__zoom_id"),
             meeting__state=Meeting.State.MADE,
-            email=F("seat__registration__email"),
+            email=F("seat__registration__zoom_email"),
         )
 
 

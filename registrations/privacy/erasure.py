@@ -79,7 +79,8 @@ def erase_all(*, registrations: Iterable[Registration]) -> list[Registration]:
 @transaction.atomic
 def _erase(registration: Registration) -> bool:
     rows = Registration.objects.filter(erased_at=None, event=registration.event_id)
-    same = Q(pk=registration.pk) | Q(email_key=registration.email_key, canceled_at__isnull=False)
+    earlier = {"email_key": registration.email_key, "name_key": registration.name_key}
+    same = Q(pk=registration.pk) | Q(**earlier, canceled_at__isnull=False)
     locked = rows.select_for_update(of=("self",), no_key=True).select_related("event")
     people = list(locked.filter(same).order_by("pk"))
     if registration.pk not in {person.pk for person in people}:
@@ -145,6 +146,7 @@ def _blank(entries: QuerySet[LogEntry]) -> None:
 def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:
     """The person's attendances, and unmatched ones that seem to be theirs."""
     similar = Q(email__iexact=person.email) | Q(name__iexact=person.name)
+    similar |= Q(email__iexact=person.zoom_email)
     similar |= Q(registrant_id__in=registrant_ids)
     unmatched = Q(seat=None, session__event=person.event_id)
     found = Attendance.objects.filter(Q(seat__registration=person) | unmatched & similar)
@@ -155,7 +157,9 @@ def _attendances(person: Registration, registrant_ids: Collection[str]) -> Query
 def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) -> None:
     """Zoom's reports are kept for a day after they were applied."""
     path = "payload__object__participant__"
+    addresses = {person.email.lower(), person.zoom_email.lower()}
     same = Q(**{f"{path}email__iexact": person.email})
+    same |= Q(**{f"{path}email__iexact": person.zoom_email})
     if registrant_ids:
         same |= Q(**{f"{path}registrant_id__in": registrant_ids})
     meetings = Meeting.objects.filter(session__event=person.event_id).values("zoom_id")
@@ -164,7 +168,7 @@ def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) ->
         participant = report.payload["object"]["participant"]
         email = str(participant.get("email") or "")
         registrant_id = str(participant.get("registrant_id") or "")
-        is_same = email.lower() == person.email.lower() or registrant_id in registrant_ids
+        is_same = email.lower() in addresses or registrant_id in registrant_ids
         if (email or registrant_id) and not is_same:
             # Someone else with the same name.
             continue

@@ -25,6 +25,8 @@ LEFT_OUT: dict[str, dict[str, str]] = {
     "registrations.registration": {
         "event": "At the top of the file.",
         "email_key": "The email address again, normalized.",
+        "name_key": "The name again, normalized.",
+        "mailbox_number": "Tells apart people who share an address.",
         **dict.fromkeys(("search_key", "organization_search_key"), _SEARCH_KEY),
         "token": _CREDENTIAL,
         "erased_at": "Empty for everyone who can download their data.",

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from events import language_choice
 from events.models import Event, Session
 from events.views import calendar_response
-from registrations import joining, seats, signup
+from registrations import joining, mailboxes, seats, signup
 from registrations.forms import ChangeForm, forget_errors
 from registrations.mail import enqueue
 from registrations.models import Registration, Seat
@@ -203,6 +203,9 @@ def change(request: HttpRequest, registration: Registration) -> HttpResponse:
         has_changed_sessions = signup.change(registration=registration, **form.cleaned_data)
     except Registration.DoesNotExist:
         return redirect_to_my_page(registration)
+    except mailboxes.CannotRegister as error:
+        form.add_error("name", str(error.text))
+        return render(request, "registrations/my_change.html", context)
     return redirect_to_my_page(registration, "sessions" if has_changed_sessions else "saved")
 
 
@@ -289,6 +292,8 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_my_page(registration, "mailbox-limit")
     try:
         signup.restore(registration=registration)
-    except signup.AddressTaken:
+    except mailboxes.AlreadyRegistered:
         return redirect_to_my_page(registration, "taken")
+    except mailboxes.MailboxFull:
+        return redirect_to_my_page(registration, "mailbox-full")
     return redirect_to_my_page(registration, "back")

@@ -44,20 +44,21 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
     started_at = timezone.now()
-    if (person := register_person(request, context["event"], form.cleaned_data)) is None:
+    if (people := register_people(request, context["event"], form.cleaned_data)) is None:
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
-    new = person if person.created_at >= started_at else None
+    new = [person for person in people if person.created_at >= started_at]
     return registered.redirect_there(context["event"], form.cleaned_data, context["full"], new)
 
 
 # One transaction, because its commit is what takes longest.
 @transaction.atomic
-def register_person(
+def register_people(
     request: HttpRequest, event: Event, data: dict[str, Any]
-) -> Registration | None:
-    """Returns their registration, or None if the mailbox has had too many emails."""
-    if not mailbox_limit.allow(data["email"], emails=enqueue.EMAILS_PER_CONFIRMATION):
+) -> list[Registration] | None:
+    """Returns their registrations, or None if the mailbox has had too many emails."""
+    people = 1 + len(data["other_names"])
+    if not mailbox_limit.allow(data["email"], emails=people * enqueue.EMAILS_PER_CONFIRMATION):
         return None
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None

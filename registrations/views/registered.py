@@ -4,7 +4,7 @@ It only repeats what was sent, in a signed cookie of the visitor's own: whether 
 registered before is only for its owner to know.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from events.models import Event, Session
 from events.timezones import known_zone
-from registrations import signup
+from registrations import mailboxes, signup
 from registrations.forms import FindForm, RegistrationForm
 from registrations.mail import enqueue
 from registrations.models import Registration
@@ -36,17 +36,18 @@ DETAILS = [name for name in RegistrationForm.Meta.fields if name != "email"]
 
 
 def redirect_there(
-    event: Event, data: Mapping[str, Any], full: Collection[Session], new: Registration | None
+    event: Event, data: Mapping[str, Any], full: Collection[Session], new: Iterable[Registration]
 ) -> HttpResponse:
     """Redirect to the page, so that loading it again doesn't register again.
 
-    `data` is the form's cleaned data, and `new` the registration if this request created it.
+    `data` is the form's cleaned data, and `new` the registrations that this request created.
     """
     sent = {
         "event": event.pk,
-        "registration": new.pk if new else None,
+        "registrations": [registration.pk for registration in new],
         "email": data["email"],
         "details": {name: data[name] for name in DETAILS},
+        "other_names": data["other_names"],
         "sessions": [session.pk for session in data["sessions"]],
         "full": [session.pk for session in data["sessions"] if session in full],
         "strategies": [track.pk for track in data["strategies"]],
@@ -104,7 +105,7 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
     context = {
         "event": event,
         "zone": known_zone(sent["details"]["time_zone"]) or event.zone,
-        "name": sent["details"]["name"],
+        "names": [sent["details"]["name"], *sent["other_names"]],
         "email": sent["email"],
         "sessions": [(session, session.pk in sent["full"]) for session in sessions],
         "form": form,
@@ -129,31 +130,36 @@ def _sent_by(request: HttpRequest) -> dict[str, Any]:
 def correct_address(
     event: Event, sent: Mapping[str, Any], email: str, open_sessions: Collection[Session]
 ) -> bool:
-    """Move the registration to this address, with its spots.
+    """Move the registrations to this address, with their spots.
 
     Returns False if the mailbox has had too many emails. If the mistyped address is that of someone
-    who was registered, there is nothing to move. If the right one is registered, that registration
-    stays, and only the mistyped one is canceled.
+    who was registered, there is nothing to move. If someone is registered at the right one, that
+    registration stays, and only the mistyped one is canceled.
     """
+    people = 1 + len(sent["other_names"])
     if email == sent["email"]:
         return True
-    if not mailbox_limit.allow(email, emails=enqueue.EMAILS_PER_CONFIRMATION):
+    if not mailbox_limit.allow(email, emails=people * enqueue.EMAILS_PER_CONFIRMATION):
         return False
     # Not once someone there used a link: then the address was right.
-    created = Registration.objects.active().unverified().filter(pk=sent["registration"])
-    if mistyped := created.filter(event=event).first():
+    created = Registration.objects.active().unverified().filter(pk__in=sent["registrations"])
+    moved = 0
+    for mistyped in created.filter(event=event).order_by("pk"):
         try:
             signup.correct_email(registration=mistyped, email=email)
-        except signup.AddressTaken:
+        except mailboxes.CannotRegister:
             signup.cancel(registration=mistyped)
         else:
-            return True
+            moved += 1
+    if moved == people:
+        return True
     answers = {int(pk): answer for pk, answer in sent["answers"].items()}
     asked = event.questions.in_bulk(answers)
     signup.register(
         event=event,
         email=email,
         sessions=[session for session in open_sessions if session.pk in sent["sessions"]],
+        other_names=sent["other_names"],
         strategies=event.tracks.filter(pk__in=sent["strategies"]),
         answers={question: answers[pk] for pk, question in asked.items()},
         language=get_language(),

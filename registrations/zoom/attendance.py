@@ -21,6 +21,7 @@ from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations.models import Attendance, PersonalLink, Seat, email_key_or_blank
+from registrations.validators import name_key
 from registrations.zoom import reports, webhooks
 
 logger = logging.getLogger(__name__)
@@ -206,11 +207,22 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
     seats = Seat.objects.filter(
         session=session, registration__canceled_at=None, registration__email_key__in={*keys} - {""}
     )
-    by_email = dict(seats.values_list("registration__email_key", "pk"))
+    by_email: dict[str, dict[str, int]] = defaultdict(dict)
+    columns = ("registration__email_key", "registration__name_key", "pk")
+    for mailbox, name, seat in seats.values_list(*columns):
+        by_email[mailbox][name] = seat
     return [
-        by_link.get(participant.registrant_id) or by_email.get(key)
+        by_link.get(participant.registrant_id) or _seat_of(participant.name, by_email.get(key, {}))
         for participant, key in zip(participants, keys, strict=True)
     ]
+
+
+def _seat_of(name: str, seats: Mapping[str, int]) -> int | None:
+    """The seat of someone with this name, among people who share a mailbox, by their name keys.
+
+    With only one, it's theirs whatever they call themselves. Otherwise an organizer decides.
+    """
+    return next(iter(seats.values())) if len(seats) == 1 else seats.get(name_key(name))
 
 
 @transaction.atomic

@@ -120,8 +120,8 @@ def detach(links: PersonalLinkQuerySet) -> None:
 def readdress(*, registration: Registration) -> None:
     """The person's address was corrected. For Zoom, upper and lower case are the same address."""
     links = PersonalLink.objects.filter(seat__registration=registration)
-    is_same = Q(email__iexact=registration.email)
-    links.filter(is_same).update(email=registration.email)
+    is_same = Q(email__iexact=registration.zoom_email)
+    links.filter(is_same).update(email=registration.zoom_email)
     detach(links.exclude(is_same))
 
 
@@ -141,7 +141,7 @@ def _detach_unqualified() -> None:
     seated = PersonalLink.objects.filter(seat__isnull=False)
     upcoming = seated.filter(meeting__session__ends_at__gt=timezone.now())
     # A subquery of all admitted seats takes minutes with 50,000 of them.
-    qualified = is_admitted_seat("seat__") & Q(email=F("seat__registration__email"))
+    qualified = is_admitted_seat("seat__") & Q(email=F("seat__registration__zoom_email"))
     detach(upcoming.exclude(qualified))
 
 
@@ -238,12 +238,12 @@ def _claim_some(meeting: Meeting) -> list[PersonalLink]:
     seats = wanted_seats(now).filter(session=meeting.session_id)
     # Registering the address of a detached link would return the registrant to be revoked.
     detached = meeting.personal_links.filter(seat=None).values_list(Lower("email"), flat=True)
-    missing = seats.filter(personal_link=None).alias(address=Lower("registration__email"))
+    missing = seats.filter(personal_link=None).alias(address=Lower("registration__zoom_email"))
     missing = missing.exclude(address__in=list(detached)).select_related("registration")
     created = PersonalLink.objects.bulk_create(
         PersonalLink(
             seat=seat,
-            email=seat.registration.email,
+            email=seat.registration.zoom_email,
             meeting=meeting,
             zoom_id=meeting.zoom_id,
             due_at=now + LEASE,

@@ -140,22 +140,33 @@ def test_correcting_the_address_of_a_canceled_registration_sends_nothing(admin_c
 def test_address_taken_meanwhile_is_reported_and_not_saved(admin_client, week, monkeypatch):
     alice = sign_up(week)
     form = form_of(admin_client, path(alice))
-    sign_up(week, "Bob B")
-    monkeypatch.setattr(RegistrationChangeForm, "clean_email", lambda form: "bob@example.org")
+    sign_up(week, "Alice Adams", email="bob@example.org")
+    monkeypatch.setattr(RegistrationChangeForm, "clean", lambda form: form.cleaned_data)
     answer = admin_client.post(path(alice), {**form, "email": "bob@example.org"}, follow=True)
-    assert "Someone else has just registered" in answer.content.decode()
+    assert "Someone with this name is already registered" in answer.text
     alice.refresh_from_db()
     assert (alice.email, alice.email_key) == ("alice@example.org", "alice@example.org")
 
 
-def test_address_of_someone_else_is_refused(admin_client, week):
-    alice = sign_up(week)
-    sign_up(week, "Bob B")
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"email": "BOB@example.org"}, "email"), ({"name": "alice ÁDAMS"}, "name")],
+)
+def test_address_and_name_of_someone_else_are_refused(admin_client, week, change, field):
+    alice = sign_up(
+        week,
+        email="bob@example.org" if field == "name" else "alice@example.org",
+        name="Alice A" if field == "name" else "Alice Adams",
+    )
+    sign_up(week, "Alice Adams", email="bob@example.org")
     form = form_of(admin_client, path(alice))
-    answer = admin_client.post(path(alice), {**form, "email": "BOB@example.org"})
-    assert "Someone else is registered with this address." in answer.content.decode()
+    answer = admin_client.post(path(alice), {**form, **change})
+    assert answer.context["adminform"].form.errors == {
+        field: ["Someone with this name is already registered with this email."]
+    }
+    before = alice.name, alice.email
     alice.refresh_from_db()
-    assert alice.email == "alice@example.org"
+    assert (alice.name, alice.email) == before
 
 
 @pytest.mark.once

@@ -117,11 +117,21 @@ def test_declined_person_gets_no_email(week, someone):
     before = queued(alice)
     with time_machine.travel(timezone.now() + HOUR):
         post(week)
-        post(week, email="ALICE@example.org", name="Mallory")
+        post(week, email="ALICE@example.org", name="alice  ÁDAMS")
     assert queued(alice) == before
     alice.refresh_from_db()
     assert (alice.approval, alice.name) == ("declined", "Alice Adams")
     assert Registration.objects.count() == 1
+
+
+def test_other_name_at_a_declined_persons_mailbox_needs_approval(week, someone):
+    someone("declined")
+    week.requires_approval = False
+    week.save()
+    post(week, name="Mallory M")
+    mallory = Registration.objects.get(name="Mallory M")
+    assert mallory.approval == "pending"
+    assert list(mallory.mails.values_list("kind", flat=True)) == ["received"]
 
 
 def test_links_are_resent_only_to_admitted_people(someone):

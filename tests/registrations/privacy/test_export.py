@@ -111,7 +111,7 @@ def test_new_fields_are_exported_and_erased_unless_listed():
     history |= {"canceled_by_organizer"}
     assert set(export.exported_fields(Registration)) == details | history
     erased = {field.name for field in erasure.erased_fields()}
-    keys = {"email_key", "search_key", "organization_search_key"}
+    keys = {"email_key", "name_key", "mailbox_number", "search_key", "organization_search_key"}
     assert erased == details - {"strategies"} | keys | {"token", "erased_at"}
     mails = set(export.exported_fields(OutgoingMail))
     assert mails == {

@@ -374,7 +374,7 @@ def test_feed_takes_two_queries_and_only_writes_that_it_is_used(client, week, co
 def erase(registration: Registration) -> None:
     now = timezone.now()
     nobody = {"name": "", "email": "", "organization": "", "us_state": ""}
-    nobody |= {"search_key": "", "organization_search_key": ""}
+    nobody |= dict.fromkeys(["search_key", "organization_search_key", "name_key", "zoom_email"], "")
     erased = {"canceled_at": now, "erased_at": now, **nobody}
     Registration.objects.filter(pk=registration.pk).update(**erased)
 

@@ -92,12 +92,17 @@ def test_registered_page_names_the_address(client, week):
 
 
 @pytest.mark.parametrize(
-    "again", ["ALICE@example.ORG", "  alice@example.org ", "Alice@EXAMPLE.org"]
+    ("email", "name"),
+    [
+        ("ALICE@example.ORG", "alice adams"),
+        ("  alice@example.org ", " Alice   ADAMS"),
+        ("Alice@EXAMPLE.org", "Alíce Adams"),
+    ],
 )
-def test_registering_again_makes_no_second_registration(client, week, again):
+def test_registering_again_makes_no_second_registration(client, week, email, name):
     post(client, week)
     before = Registration.objects.values().get(), counts()
-    post(client, week, email=again, name="Mallory", sessions=[week.sessions.first().pk])
+    post(client, week, email=email, name=name, sessions=[week.sessions.first().pk])
     assert (Registration.objects.values().get(), counts()) == before
 
 

@@ -17,7 +17,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 def erased(person: Registration) -> None:
     fields = ("name", "email", "email_key", "organization", "us_state")
-    blank = dict.fromkeys((*fields, "search_key", "organization_search_key"), "")
+    blank = dict.fromkeys(
+        (*fields, "search_key", "organization_search_key", "name_key", "zoom_email"), ""
+    )
     now = timezone.now()
     Registration.objects.filter(pk=person.pk).update(canceled_at=now, erased_at=now, **blank)
 

@@ -1,0 +1,34 @@
+"""The email to a mailbox that has as many people as it can: the page tells it to no one."""
+
+import datetime as dt
+
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from events.links import absolute
+from registrations.mail import stored_messages
+from registrations.mail.merge import unlinked
+from registrations.mail_kinds import MailKind
+from registrations.models import Registration
+from registrations.models.registration import PEOPLE_PER_MAILBOX
+
+
+def queue(*, registration: Registration) -> None:
+    """Queue the email that this person, who isn't saved, could not be added."""
+    event, name = registration.event, unlinked(registration.name)
+    context = {
+        "event": event,
+        "name": name,
+        "most": PEOPLE_PER_MAILBOX,
+        "find_url": absolute(reverse("find", args=[event.slug])),
+    }
+    subject = _("We couldn't register %(name)s: %(event)s") % {"name": name, "event": event.name}
+    stored_messages.queue(
+        kind=MailKind.MAILBOX_FULL,
+        recipient=registration.email,
+        subject=" ".join(subject.split()),
+        text=render_to_string("mails/mailbox_full.txt", context),
+        headers={"Reply-To": event.contact_email} if event.contact_email else {},
+        valid_for=dt.timedelta(days=1),
+    )
