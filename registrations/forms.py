@@ -268,8 +268,6 @@ class ChangeForm(RegistrationForm):
     that can still be chosen or left, and `seats` the person's own.
     """
 
-    other_names = None
-
     class Meta(RegistrationForm.Meta):
         fields = [name for name in RegistrationForm.Meta.fields if name != "email"]
 
@@ -290,6 +288,7 @@ class ChangeForm(RegistrationForm):
         self.initial["strategies"] = [str(track.pk) for track in registration.strategies.all()]
         attended = {session for session in self._own if session.takes_place} - self._offered
         fields: dict[str, Any] = self.fields
+        del fields["other_names"]
         fields["sessions"].required = bool(self._own & self._offered) and not attended
         fields["sessions"].error_messages["required"] = _(
             "Keep at least one session. Can't make any? Then cancel your registration."

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Collection
 
 from django.conf import settings
+from django.core.validators import EmailValidator
 from django.db import IntegrityError, transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -106,6 +107,11 @@ def _take_number(registration: Registration, number: int) -> None:
     if number == 1:
         registration.zoom_email = registration.email
     else:
-        # Zoom sends nothing to it.
-        host = settings.SITE_ADDRESS.hostname
-        registration.zoom_email = f"guest-{secrets.token_hex(8)}@{host}"
+        registration.zoom_email = f"guest-{secrets.token_hex(8)}@{_guest_domain()}"
+
+
+def _guest_domain() -> str:
+    """The site's own domain. Zoom sends nothing there, but rejects localhost and IP addresses."""
+    host = settings.SITE_ADDRESS.hostname or ""
+    is_domain = EmailValidator.domain_regex.match(host)
+    return host if is_domain else "guests.invalid"

@@ -78,9 +78,10 @@ class RegistrationAdminForm(shared.VersionedForm):
         validate_address(email)
         return email
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> None:
         """Check that no one else has this name at this address, and that it isn't full."""
-        cleaned = super().clean() or self.cleaned_data
+        super().clean()
+        cleaned = self.cleaned_data
         if {"name", "email"} <= cleaned.keys():
             person = copy.copy(self.instance)
             person.name, person.email_key = cleaned["name"], email_key(cleaned["email"])
@@ -88,7 +89,6 @@ class RegistrationAdminForm(shared.VersionedForm):
                 mailboxes.require_free(person)
             except mailboxes.CannotRegister as error:
                 self.add_error("email" if "email" in self.changed_data else "name", str(error.text))
-        return cleaned
 
 
 class RegistrationChangeForm(RegistrationAdminForm):
