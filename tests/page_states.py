@@ -232,8 +232,15 @@ def register_states(week: Event) -> Iterator[State]:
     url = f"{week.get_absolute_url()}register/"
     by_approval = another_week(7, slug="by-approval", requires_approval=True)
 
+    def add(page: Page, *names: str) -> None:
+        page.locator(".disclosure > summary").click()
+        for number, name in enumerate(names):
+            page.locator(f"input[name=other_names_{number}]").fill(name)
+
     def registered(page: Page, *, without: int = 0, event: Event = week) -> None:
         enter(page, f"{event.get_absolute_url()}register/")
+        if not without:
+            add(page, "Frank F")
         for box in page.locator("input[name=sessions]").all()[:without]:
             box.uncheck()
         press(page)
@@ -242,6 +249,7 @@ def register_states(week: Event) -> Iterator[State]:
         page.goto(url)
         page.locator("input[name=name]").fill("Win at www.evil.example")
         page.locator("input[name=email]").fill("maria@")
+        add(page, "Frank F", "FRANK  F")
         for box in page.locator("input[name=sessions]").all():
             box.uncheck()
         press(page)
