@@ -153,7 +153,12 @@ def _replace_in_place(text: str, field: str, value: str) -> str:
         before, fold, _rest = match[0].partition(FOLD)
         return value[: len(before)] + fold + value[len(before) :]
 
-    return re.sub(f"(?:{FOLD})?".join(map(re.escape, field)), replaced, text)
+    return _maybe_folded(field).sub(replaced, text)
+
+
+@lru_cache(maxsize=10)
+def _maybe_folded(field: str) -> re.Pattern[str]:
+    return re.compile(f"(?:{FOLD})?".join(map(re.escape, field)))
 
 
 def _replace_in_lines(text: str, field: str, value: str) -> str:

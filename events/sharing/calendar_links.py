@@ -1,9 +1,9 @@
 """Links that add a session to a calendar on the web, without a Zoom link."""
 
 import datetime as dt
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from events.links import in_current_language
@@ -12,7 +12,8 @@ from events.models import Event, Session
 
 def add_session(session: Session) -> dict[str, str]:
     """The links by calendar. `file` is for all others, also on phones."""
-    page = in_current_language(session.get_absolute_url())
+    path = session.get_absolute_url()
+    page = in_current_language(path)
     details = "\n\n".join(filter(None, (session.summary, page)))
     google = {
         "action": "TEMPLATE",
@@ -30,11 +31,10 @@ def add_session(session: Session) -> dict[str, str]:
         "body": details,
         "location": _("Online, on Zoom"),
     }
-    file = reverse("session_calendar", args=[session.event.slug, session.slug])
     return {
-        "google": f"https://calendar.google.com/calendar/render?{_query(google)}",
-        "outlook": f"https://outlook.live.com/calendar/0/deeplink/compose?{_query(outlook)}",
-        "file": in_current_language(file),
+        "google": f"https://calendar.google.com/calendar/render?{_query(*google.items())}",
+        "outlook": f"https://outlook.live.com/calendar/0/deeplink/compose?{_query(*outlook.items())}",
+        "file": in_current_language(f"{path}calendar.ics"),
     }
 
 
@@ -55,5 +55,7 @@ def _utc(moment: dt.datetime) -> str:
     return f"{moment.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _query(values: dict[str, str]) -> str:
+# Quoting a summary takes a while.
+@lru_cache(maxsize=200)
+def _query(*values: tuple[str, str]) -> str:
     return urlencode(values, quote_via=quote)

@@ -4,11 +4,12 @@ import datetime as dt
 import json
 import re
 import zoneinfo
+from functools import lru_cache
 
 from django import template
 from django.utils.dateformat import format as date_format
+from django.utils.translation import get_language, gettext_noop, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext, pgettext
 
 from events.models import Revision, Session, SessionSnapshot
 from events.timezones import (
@@ -34,6 +35,12 @@ MAY_BREAK = "\u200b"
 @register.filter
 def day(moment: dt.datetime, zone: dt.tzinfo) -> str:
     """Saturday, October 16"""
+    return _day(moment, zone, get_language())
+
+
+# A page shows the same few days and times again and again: formatting took a third of some.
+@lru_cache(maxsize=1000)
+def _day(moment: dt.datetime, zone: dt.tzinfo, _language: str) -> str:
     # Translators: the date Saturday, October 16, in the letters of Django's `date` filter.
     return date_format(moment.astimezone(zone), _("l, F j"))
 
@@ -89,7 +96,12 @@ def at_clock(moment: dt.datetime, zone: dt.tzinfo, label: str = "") -> str:
 @register.filter
 def hours(session: Session | Revision | SessionSnapshot, zone: zoneinfo.ZoneInfo) -> str:
     """9:00 AM to 1:00 PM PDT, with the weekday of the end if it is another day."""
-    starts, ends = session.starts_at.astimezone(zone), session.ends_at.astimezone(zone)
+    return _hours(session.starts_at, session.ends_at, zone, get_language())
+
+
+@lru_cache(maxsize=1000)
+def _hours(starts: dt.datetime, ends: dt.datetime, zone: zoneinfo.ZoneInfo, _language: str) -> str:
+    starts, ends = starts.astimezone(zone), ends.astimezone(zone)
     end = clock(ends, zone)
     if starts.date() != ends.date():
         end = f"{end} ({date_format(ends, 'l')})"

@@ -5,7 +5,7 @@ import zoneinfo
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -28,45 +28,65 @@ SEPARATORS = {"with_agenda.txt": f"\n{'-' * 72}\n", "with_link.txt": "\n", "reco
 
 @dataclass(frozen=True)
 class Keyed(Generic[T]):
-    """An argument of a cached function, compared by everything that emails show of it."""
+    """Something of the database, compared by everything that emails show of it."""
 
     key: Hashable
     value: T = field(compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Content(Generic[T]):
+    """The first of some equal `Keyed`: an argument of cached functions, quick to compare."""
+
+    value: T
+
+
+def content(key: Hashable, value: T) -> Content[T]:
+    """The same object whenever the key is the same."""
+    found: Content[T] = _first_with_key(Keyed((type(value), key), value))
+    return found
+
+
+@lru_cache(maxsize=1000)
+def _first_with_key(keyed: Keyed[Any]) -> Content[Any]:
+    return Content(keyed.value)
 
 
 class BlockRenderer:
     """Renders the blocks of a batch of emails. They are cached for the next batches too."""
 
     def __init__(self) -> None:
-        self._keyed: dict[tuple[int, str], Keyed[Session]] = {}
+        self._contents: dict[int, Content[Session]] = {}
 
-    def sessions(self, form: str, sessions: Iterable[Session], zone: zoneinfo.ZoneInfo) -> str:
-        """The sessions' blocks. The form is a template of mails/session/, like compact.html."""
-        language = get_language()
-        blocks = (_session_block(form, self._with_key(each, language), zone) for each in sessions)
-        return SEPARATORS.get(form, "").join(blocks)
+    def contents(self, sessions: Iterable[Session]) -> tuple[Content[Session], ...]:
+        return tuple([self.content(each) for each in sessions])
 
-    def calendar(
-        self, event: Event, sessions: Iterable[Session], waiting: Iterable[Session]
-    ) -> bytes:
-        """All of someone's sessions as a calendar, and those whose waitlist they are on."""
-        language = get_language()
-        entries = [_calendar_entry(self._with_key(session, language)) for session in sessions]
-        entries += [_waitlist_entry(self._with_key(session, language)) for session in waiting]
-        return ical.calendar(name=event.name, entries=entries)
-
-    def _with_key(self, session: Session, language: str) -> Keyed[Session]:
-        if (session.pk, language) not in self._keyed:
+    def content(self, session: Session) -> Content[Session]:
+        """What emails show of a session, in all languages."""
+        if session.pk not in self._contents:
             event = session.event
             key = (
-                language,
                 *(session.pk, session.slug, session.snapshot(), session.revision),
                 *(session.updated_at, session.recording_url, session.notes_url),
                 *(bool(session.join_url), event.has_personal_links),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )
-            self._keyed[session.pk, language] = Keyed(key, session)
-        return self._keyed[session.pk, language]
+            self._contents[session.pk] = content(key, session)
+        return self._contents[session.pk]
+
+    def calendar(
+        self, event: Event, sessions: Iterable[Session], waiting: Iterable[Session]
+    ) -> bytes:
+        """All of someone's sessions as a calendar, and those whose waitlist they are on."""
+        own, waited_for = self.contents(sessions), self.contents(waiting)
+        return _calendar(event.name, own, waited_for, get_language())
+
+
+def sessions_block(form: str, sessions: Iterable[Content[Session]], zone: zoneinfo.ZoneInfo) -> str:
+    """The sessions' blocks. The form is a template of mails/session/, like compact.html."""
+    language = get_language()
+    blocks = (_session_block(form, each, zone, language) for each in sessions)
+    return SEPARATORS.get(form, "").join(blocks)
 
 
 def session_invitation(
@@ -86,8 +106,10 @@ def _own_page() -> str:
 
 # Some kilobytes each.
 @lru_cache(maxsize=2000)
-def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) -> SafeString:
-    session = keyed.value
+def _session_block(
+    form: str, content: Content[Session], zone: zoneinfo.ZoneInfo, language: str
+) -> SafeString:
+    session = content.value
     context = {
         "session": session,
         "event": session.event,
@@ -99,11 +121,23 @@ def _session_block(form: str, keyed: Keyed[Session], zone: zoneinfo.ZoneInfo) ->
     return render_to_string(f"mails/session/{form}", context)
 
 
-@lru_cache(maxsize=500)
-def _calendar_entry(keyed: Keyed[Session]) -> bytes:
-    return ical.entry(seat_entry(keyed.value, join_url(TOKEN, keyed.value)))
+@lru_cache(maxsize=200)
+def _calendar(
+    name: str,
+    sessions: tuple[Content[Session], ...],
+    waiting: tuple[Content[Session], ...],
+    language: str,
+) -> bytes:
+    entries = [_calendar_entry(each, language) for each in sessions]
+    entries += [_waitlist_entry(each, language) for each in waiting]
+    return ical.calendar(name=name, entries=entries)
 
 
 @lru_cache(maxsize=500)
-def _waitlist_entry(keyed: Keyed[Session]) -> bytes:
-    return ical.entry(waitlist_entry(keyed.value, _own_page()))
+def _calendar_entry(content: Content[Session], language: str) -> bytes:
+    return ical.entry(seat_entry(content.value, join_url(TOKEN, content.value)))
+
+
+@lru_cache(maxsize=500)
+def _waitlist_entry(content: Content[Session], language: str) -> bytes:
+    return ical.entry(waitlist_entry(content.value, _own_page()))

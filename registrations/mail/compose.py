@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -23,7 +23,7 @@ from events.palette import COLORS, DARK_COLORS
 from events.templatetags.times import at_clock, dates, day
 from events.timezones import time_label
 from registrations.mail import default_texts
-from registrations.mail.blocks import BlockRenderer, Keyed
+from registrations.mail.blocks import BlockRenderer, Content, content, sessions_block
 from registrations.mail.merge import HTML_NAME, NAME, TOKEN, MergeTemplate, sessions_field
 from registrations.mail_kinds import MailKind, MailTexts
 from registrations.models import Announcement, MailText
@@ -68,7 +68,11 @@ class Composer:
     ) -> None:
         self.now = now
         self.blocks = BlockRenderer()
-        self._own_texts = own_texts or {}
+        self._own_texts = {
+            key: content(languages.texts(text, "subject", "opening"), text)
+            for key, text in (own_texts or {}).items()
+        }
+        self._events: dict[int, Content[Event]] = {}
 
     def compose(
         self,
@@ -88,87 +92,127 @@ class Composer:
         show one, and the templates place all of a form by its name. `starts_at` is what texts
         call {when}: by default, the start of the email's session. `about` are the sessions of which
         they give the {dates}: by default, all that are shown. `calendar` includes its method.
+        Organizers write their own texts for the usual case, so a special one has texts of ours.
         """
-        event, forms = context.event, tuple(form for form, shown in sessions.items() if shown)
-        content, method = calendar
-        shown = [each for form in forms for each in sessions[form]]
-        blocks = {
-            sessions_field(form, extension): self.blocks.sessions(
-                f"{form}.{extension}", sessions[form], context.zone
+        event, session = context.event, context.session
+        contents = self.blocks.contents
+        forms = tuple((form, contents(shown)) for form, shown in sessions.items() if shown)
+        shown = tuple(each for _form, several in forms for each in several)
+        own = None if special_texts else self._own_texts.get((event.pk, context.kind))
+        return _composed(
+            _Email(
+                kind=context.kind,
+                language=get_language(),
+                zone=context.zone,
+                today=self.now.astimezone(context.zone).date(),
+                event=self._event(event),
+                session=self.blocks.content(session) if session else None,
+                own_texts=own,
+                special_texts=special_texts,
+                starts_at=starts_at or (session.starts_at if session else None),
+                about=contents(about) or shown,
+                forms=forms,
+                variables=tuple((variables or {}).items()),
+                calendar=calendar,
+                headers=tuple((headers or {}).items()),
             )
-            for form in forms
-            for extension in ("txt", "html")
-        }
-        html = "".join(blocks[sessions_field(form, "html")] for form in forms)
-        template = _render_templates(
-            context.kind,
-            _with_key(event),
-            context.zone,
-            self._texts(context, special_texts, starts_at, about or shown),
-            tuple((variables or {}).items()),
-            forms,
-            languages.other_languages(html),
-            method,
-            tuple((headers or {}).items()),
         )
-        zoom_link_sessions = [each.pk for each in shown] if event.has_personal_links else []
-        return template.with_blocks(blocks, calendar=content, zoom_link_sessions=zoom_link_sessions)
 
-    def _texts(
-        self,
-        context: MailContext,
-        special: MailTexts | None,
-        starts_at: dt.datetime | None,
-        about: Sequence[Session],
-    ) -> tuple[str, str, SafeString, str]:
-        """Subject and opening, the organizers' own or the default, with placeholders filled.
+    def _event(self, event: Event) -> Content[Event]:
+        if event.pk not in self._events:
+            names = languages.texts(event, "name")
+            key = (
+                *(event.pk, event.slug, event.host, event.contact_email, *names),
+                *(event.time_zone, event.doors_open_minutes, event.zoom_mode),
+            )
+            self._events[event.pk] = content(key, event)
+        return self._events[event.pk]
 
-        The opening also as HTML, and its language, if it's another one. Organizers write theirs for
-        the usual case, so a special one has texts of ours.
-        """
-        default = special or context.kind.spec.texts
-        own = None if special else self._own_texts.get((context.event.pk, context.kind))
 
-        def filled(name: str) -> tuple[str, SafeString]:
-            # One that's only in another language has its values in that language, too.
-            with languages.as_written(own, name) if own else contextlib.nullcontext():
-                values = self._values(context, starts_at, about, in_subject=name == "subject")
-                text = getattr(own, name, "") or getattr(default, name)
-                marked = values | {"event": languages.marked(context.event, "name")}
-                if context.session:
-                    marked["session"] = languages.marked(context.session, "title")
-                return default_texts.fill(text, values), default_texts.fill_html(text, marked)
+class _Email(NamedTuple):
+    """Everything that an email shows, apart from who gets it. `forms` are the sessions in each."""
 
-        language = languages.other_language(own, "opening") if own else ""
-        return filled("subject")[0], *filled("opening"), language
+    kind: MailKind
+    language: str
+    zone: zoneinfo.ZoneInfo
+    today: dt.date
+    event: Content[Event]
+    session: Content[Session] | None
+    own_texts: Content[MailText] | None
+    special_texts: MailTexts | None
+    starts_at: dt.datetime | None
+    about: tuple[Content[Session], ...]
+    forms: tuple[tuple[str, tuple[Content[Session], ...]], ...]
+    variables: tuple[tuple[str, Any], ...]
+    calendar: tuple[bytes, str]
+    headers: tuple[tuple[str, str], ...]
 
-    def _values(
-        self,
-        context: MailContext,
-        starts_at: dt.datetime | None,
-        about: Sequence[Session],
-        *,
-        in_subject: bool,
-    ) -> dict[str, str]:
-        """What placeholders stand for, in the current language."""
-        session = context.session
-        starts_at = starts_at or (session.starts_at if session else None)
-        title = session.title if session else ""
-        if in_subject:
-            # The end of a long subject, which says when, is cut off on phones.
-            title = Truncator(title).chars(MAX_TITLE_IN_SUBJECT)
-        return {
-            "name": NAME,
-            "event": context.event.name,
-            "host": context.event.host,
-            "session": title,
-            "dates": _dates(about, context.zone),
-            "when": self._when(starts_at, context) if starts_at else "",
-        }
 
-    def _when(self, moment: dt.datetime, context: MailContext) -> str:
-        today = self.now.astimezone(context.zone).date()
-        return _when(moment, today, context.zone, get_language())
+# Some ten kilobytes each. A week has about as many choices of sessions and time zones.
+@lru_cache(maxsize=200)
+def _composed(email: _Email) -> MergeTemplate:
+    event, (calendar, method) = email.event.value, email.calendar
+    blocks = {
+        sessions_field(form, extension): sessions_block(f"{form}.{extension}", shown, email.zone)
+        for form, shown in email.forms
+        for extension in ("txt", "html")
+    }
+    html = "".join(blocks[sessions_field(form, "html")] for form, _shown in email.forms)
+    template = _render_templates(
+        email.kind,
+        email.language,
+        email.event,
+        email.zone,
+        _texts(email),
+        email.variables,
+        tuple(form for form, _shown in email.forms),
+        languages.other_languages(html),
+        method,
+        email.headers,
+    )
+    shown = [each.value.pk for _form, several in email.forms for each in several]
+    return template.with_blocks(
+        blocks, calendar=calendar, zoom_link_sessions=shown if event.has_personal_links else []
+    )
+
+
+def _texts(email: _Email) -> tuple[str, str, SafeString, str]:
+    """Subject and opening, the organizers' own or the default, with placeholders filled.
+
+    The opening also as HTML, and its language, if it's another one.
+    """
+    default = email.special_texts or email.kind.spec.texts
+    own = email.own_texts.value if email.own_texts else None
+
+    def filled(name: str) -> tuple[str, SafeString]:
+        # One that's only in another language has its values in that language, too.
+        with languages.as_written(own, name) if own else contextlib.nullcontext():
+            values = _values(email, in_subject=name == "subject")
+            text = getattr(own, name, "") or getattr(default, name)
+            marked = values | {"event": languages.marked(email.event.value, "name")}
+            if email.session:
+                marked["session"] = languages.marked(email.session.value, "title")
+            return default_texts.fill(text, values), default_texts.fill_html(text, marked)
+
+    language = languages.other_language(own, "opening") if own else ""
+    return filled("subject")[0], *filled("opening"), language
+
+
+def _values(email: _Email, *, in_subject: bool) -> dict[str, str]:
+    """What placeholders stand for, in the current language."""
+    event, zone, moment = email.event.value, email.zone, email.starts_at
+    title = email.session.value.title if email.session else ""
+    if in_subject:
+        # The end of a long subject, which says when, is cut off on phones.
+        title = Truncator(title).chars(MAX_TITLE_IN_SUBJECT)
+    return {
+        "name": NAME,
+        "event": event.name,
+        "host": event.host,
+        "session": title,
+        "dates": _dates([each.value for each in email.about], zone),
+        "when": _when(moment, email.today, zone, get_language()) if moment else "",
+    }
 
 
 def _dates(sessions: Sequence[Session], zone: zoneinfo.ZoneInfo) -> str:
@@ -205,17 +249,12 @@ def _paragraphs(text: str, html: SafeString) -> dict[str, list[str]]:
     return {"txt": split(text), "html": [mark_safe(each) for each in split(html)]}  # noqa: S308
 
 
-def _with_key(event: Event) -> Keyed[Event]:
-    shown = (get_language(), event.pk, event.slug, event.host, event.contact_email)
-    names = languages.texts(event, "name")
-    return Keyed((*shown, *names, event.time_zone, event.doors_open_minutes), event)
-
-
 # Some hundred kilobytes per kind, for each of the readers' time zones.
 @lru_cache(maxsize=200)
 def _render_templates(
     kind: MailKind,
-    keyed: Keyed[Event],
+    language: str,
+    content: Content[Event],
     zone: zoneinfo.ZoneInfo,
     texts: tuple[str, str, SafeString, str],
     variables: tuple[tuple[str, Any], ...],
@@ -224,7 +263,7 @@ def _render_templates(
     method: str,
     headers: tuple[tuple[str, str], ...],
 ) -> MergeTemplate:
-    event, (subject, opening, opening_html, opening_language) = keyed.value, texts
+    event, (subject, opening, opening_html, opening_language) = content.value, texts
     paragraphs = _paragraphs(opening, opening_html)
     shared = {
         "name": NAME,

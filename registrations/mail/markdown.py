@@ -1,5 +1,7 @@
 """Organizers' Markdown (CommonMark) as HTML that is safe in an email."""
 
+from functools import lru_cache
+
 import nh3
 from django.utils.translation import gettext as _
 from markdown_it import MarkdownIt
@@ -15,6 +17,8 @@ _parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "linkify": Tr
 _parser.enable(["strikethrough", "linkify"])
 
 
+# Each batch of a mailing has the same text, in a few languages.
+@lru_cache(maxsize=20)
 def to_html(source: str) -> str:
     """Render Markdown. Raw HTML is shown as text, and links can only use SCHEMES."""
     return nh3.clean(

@@ -69,13 +69,18 @@ class _Batch:
         sessions, now = context.sessions + context.waiting, self._composer.now
         if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
             return None
-        if context not in self._templates:
-            self._templates[context] = COMPOSERS[context.kind](self._composer, context)
-        template = self._templates[context]
+        template = self._template(context)
         if template is None:
             _wait_for_edits(context, now)
             return None
         return template.merge_for(person, self._zoom_urls.get(person.pk))
+
+    def _template(self, context: MailContext) -> MergeTemplate | None:
+        try:  # One look-up: comparing contexts takes a while.
+            return self._templates[context]
+        except KeyError:
+            template = COMPOSERS[context.kind](self._composer, context)
+            return self._templates.setdefault(context, template)
 
     def _is_back(self, person: Registration, mail: OutgoingMail) -> bool:
         """Whether the person is signed up again for the session that they left."""

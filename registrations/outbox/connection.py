@@ -9,6 +9,8 @@ from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.core.mail import EmailMessage, get_connection
 from urllib3.exceptions import MaxRetryError
 
+from registrations.outbox.prebuilt import PersonalMail, as_header, sender_as_header
+
 # HTTP statuses with which providers reject one email, rather than the sender.
 MESSAGE_REJECTED_STATUSES = {400, 413, 422}
 # Sending limit exceeded; or rejected by policy, for lack of authentication or reputation.
@@ -76,7 +78,7 @@ class MailConnection:
         except (OSError, ValueError) as error:
             return self._failed(error, had_mail=False)
         try:
-            self._backend.send_messages([message])
+            self._hand_over(message)
         except smtplib.SMTPRecipientsRefused as error:
             return self._rejected(*next(iter(error.recipients.values())))
         except smtplib.SMTPDataError as error:
@@ -93,6 +95,16 @@ class MailConnection:
             return RenderFailed(error)
         status = getattr(message, "anymail_status", None)
         return Accepted(str((status and status.message_id) or ""))
+
+    def _hand_over(self, message: EmailMessage) -> None:
+        """As Django's backend does, which parses the addresses of each email first."""
+        server = getattr(self._backend, "connection", None)
+        if isinstance(server, smtplib.SMTP) and isinstance(message, PersonalMail):
+            content = message.message().as_bytes(linesep="\r\n")
+            recipients = [as_header(each) for each in message.recipients()]
+            server.sendmail(sender_as_header(message.from_email), recipients, content)
+        else:
+            self._backend.send_messages([message])
 
     def close(self) -> None:
         """Close the connection, even if the server no longer answers."""

@@ -53,7 +53,7 @@ def redirect_there(
         "strategies": [track.pk for track in data["strategies"]],
         "answers": {question.pk: answer for question, answer in data["answers"].items()},
     }
-    if len(_signed(sent)) > LONGEST_COOKIE:
+    if sent["answers"] and len(_signed(sent)) > LONGEST_COOKIE:
         sent["answers"] = {}
     return _remember(event, sent)
 
@@ -84,16 +84,14 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
     sent = _sent_by(request)
     if sent.get("event") != event.pk:
         return redirect("register", event.slug)
-    now, problem = timezone.now(), ""
-    open_sessions = list(event.sessions.open_to_register(now))
-    if (
-        request.method == "POST"
-        and event.registration_phase(now, open_sessions) != Event.Phase.OPEN
-    ):
-        # The register page says why, and where to write.
-        return redirect("register", event.slug)
+    problem = ""
     form = FindForm(request.POST or None, initial={"email": sent["email"]})
     if request.method == "POST":
+        now = timezone.now()
+        open_sessions = list(event.sessions.open_to_register(now))
+        if event.registration_phase(now, open_sessions) != Event.Phase.OPEN:
+            # The register page says why, and where to write.
+            return redirect("register", event.slug)
         if rate_limit.is_rate_limited(request, "register"):
             problem = "rate"
         elif form.is_valid():
@@ -101,7 +99,7 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
             if correct_address(event, sent, email, open_sessions):
                 return _remember(event, sent | {"email": email})
             problem = "mailbox"
-    sessions = event.sessions.published().select_related("event").filter(pk__in=sent["sessions"])
+    sessions = event.sessions.published().filter(pk__in=sent["sessions"])
     context = {
         "event": event,
         "zone": known_zone(sent["details"]["time_zone"]) or event.zone,

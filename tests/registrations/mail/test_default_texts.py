@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 from django.utils.translation import override
 
@@ -33,6 +34,26 @@ def test_organizers_texts_replace_the_default(week):
     assert "\r" not in message.body
     assert "Come!" in message.body
     assert "You're registered for" not in message.body + html
+
+
+def test_text_changed_a_moment_ago_is_in_the_next_email(week):
+    alice = sign_up(week)
+    text = MailText(event=week, kind="links")
+    for subject in ("Welcome", "Hello"):
+        text.subject = subject
+        text.save()
+        assert written(alice).subject == subject
+    text.delete()
+    assert written(alice).subject.startswith("Your Zoom links for ")
+
+
+def test_when_is_by_the_day_that_the_email_is_sent(week):
+    alice = sign_up(week)
+    MailText.objects.create(event=week, kind="links", subject="It starts {when}")
+    starts_at = week.sessions.first().starts_at
+    for days, when in ((1, "tomorrow"), (0, "today")):
+        with time_machine.travel(starts_at - dt.timedelta(days=days, hours=1), tick=False):
+            assert written(alice).subject.startswith(f"It starts {when} at 12:00 PM E")
 
 
 @pytest.mark.once

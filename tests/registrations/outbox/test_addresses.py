@@ -3,10 +3,12 @@
 import datetime as dt
 
 import pytest
+from django.core.mail.message import sanitize_address
 
 from events.addresses import ascii_address
 from registrations.mail import stored_messages, writer
 from registrations.outbox import delivery
+from registrations.outbox.prebuilt import as_header
 from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +24,26 @@ def test_domain_without_an_ascii_form_is_an_error(domain):
 
 def test_ascii_address_is_delivered_to_as_it_is():
     assert ascii_address("Maria.X@Example.ORG") == "Maria.X@Example.ORG"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("alice@example.org", "a.b+c_d-e@mail.example.org", "a..b@example.org", "a.@example.org"),
+        *("o'brien@example.org", '"a b"@example.org', "josé@example.org", "a@faß.de"),
+        *("Alice Adams <a@example.org>", "José <a@example.org>", "a@example.org, b@example.org"),
+        *("a@example.org\n", "a@b@example.org", "alice", "a@[127.0.0.1]", "ａ@example.org"),
+    ],
+)
+def test_address_is_written_as_django_does(address):
+    def outcome(write):
+        try:
+            return write()
+        except ValueError:
+            return ValueError
+
+    written = outcome(lambda: as_header(address))
+    assert written == outcome(lambda: sanitize_address(address, "utf-8"))
 
 
 def test_smtp_delivers_to_the_ascii_form(week, smtp):

@@ -95,6 +95,16 @@ def test_session_that_was_deleted_meanwhile_is_left_out(client, week):
     assert others[0].title in text
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_page_takes_the_same_queries_for_1_session_as_for_3(
+    client, week, count, django_assert_num_queries
+):
+    registered(client, week, sessions=[each.pk for each in week.sessions.all()[:count]])
+    # The event and its sessions.
+    with django_assert_num_queries(2):
+        client.get(f"/{week.slug}/register/done/")
+
+
 def test_session_goes_into_any_calendar(client, week):
     session = week.sessions.first()
     type(session).objects.filter(pk=session.pk).update(**in_spanish(title="Sesión & más"))
