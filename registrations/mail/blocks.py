@@ -81,23 +81,18 @@ class BlockRenderer:
         own, waited_for = self.contents(sessions), self.contents(waiting)
         return _calendar(event.name, own, waited_for, get_language())
 
+    def invitation(
+        self, session: Session, *, is_waitlisted: bool = False, since: dt.datetime | None = None
+    ) -> tuple[bytes, str]:
+        """The session as a calendar entry that replaces the one someone has, and its method."""
+        return _invitation(self.content(session), is_waitlisted, since, get_language())
+
 
 def sessions_block(form: str, sessions: Iterable[Content[Session]], zone: zoneinfo.ZoneInfo) -> str:
     """The sessions' blocks. The form is a template of mails/session/, like compact.html."""
     language = get_language()
     blocks = (_session_block(form, each, zone, language) for each in sessions)
     return SEPARATORS.get(form, "").join(blocks)
-
-
-def session_invitation(
-    session: Session, *, is_waitlisted: bool = False, since: dt.datetime | None = None
-) -> tuple[bytes, str]:
-    """The session as a calendar entry that replaces the one someone has, and its method."""
-    if is_waitlisted:
-        entry = waitlist_entry(session, _own_page())
-    else:
-        entry = seat_entry(session, join_url(TOKEN, session))
-    return invitation(entry, EMAIL, since)
 
 
 def _own_page() -> str:
@@ -141,3 +136,15 @@ def _calendar_entry(content: Content[Session], language: str) -> bytes:
 @lru_cache(maxsize=500)
 def _waitlist_entry(content: Content[Session], language: str) -> bytes:
     return ical.entry(waitlist_entry(content.value, _own_page()))
+
+
+@lru_cache(maxsize=200)
+def _invitation(
+    content: Content[Session], is_waitlisted: bool, since: dt.datetime | None, language: str
+) -> tuple[bytes, str]:
+    session = content.value
+    if is_waitlisted:
+        entry = waitlist_entry(session, _own_page())
+    else:
+        entry = seat_entry(session, join_url(TOKEN, session))
+    return invitation(entry, EMAIL, since)

@@ -20,7 +20,6 @@ from events.models import Meeting, Revision, Session, SessionSnapshot
 from events.models.session import joining_text
 from events.templatetags.times import day, hours
 from registrations.mail import change_notices, default_texts, markdown
-from registrations.mail.blocks import session_invitation
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.merge import EMAIL, NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate
 from registrations.mail_kinds import MailKind, MailTexts
@@ -154,7 +153,7 @@ def changed(composer: Composer, context: MailContext) -> MergeTemplate | None:
         sessions={"waitlisted" if context.is_waitlisted else "with_agenda": [session]},
         variables={"differences": differences, "back_on": not before.takes_place},
         special_texts=CHANGED_TEXTS[before.takes_place, context.is_waitlisted],
-        calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
+        calendar=composer.blocks.invitation(session, is_waitlisted=context.is_waitlisted),
     )
 
 
@@ -233,7 +232,7 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         },
         special_texts=default_texts.CANCELED_ON_WAITLIST if context.is_waitlisted else None,
         starts_at=before.starts_at,
-        calendar=session_invitation(session, is_waitlisted=context.is_waitlisted),
+        calendar=composer.blocks.invitation(session, is_waitlisted=context.is_waitlisted),
     )
 
 
@@ -242,7 +241,7 @@ def promoted(composer: Composer, context: MailContext) -> MergeTemplate | None:
     session = context.session
     if session is None or session not in _to_come(context.sessions, composer.now):
         return None
-    calendar = session_invitation(session, since=composer.now)
+    calendar = composer.blocks.invitation(session, since=composer.now)
     return composer.compose(context, sessions={"with_agenda": [session]}, calendar=calendar)
 
 
