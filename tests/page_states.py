@@ -274,7 +274,7 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     own = alice.get_absolute_url()
     yield State("own", at(own))
     for notice in ("sessions", "mailbox-limit"):
-        yield State(f"own-{notice}", at(f"{own}?notice={notice}"))
+        yield State(f"own-{notice}", with_notice(own, notice))
     busy = sign_up(under_way, "Alice Adams", needs=["asl"])
     access_needs.arrange(needs=AccessNeed.objects.filter(seat__registration=busy))
     access_needs.confirm(needs=AccessNeed.objects.filter(seat__registration=busy))
@@ -304,6 +304,17 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("find", at(f"{week.get_absolute_url()}find/"))
     yield State("find-errors", pressed(f"{week.get_absolute_url()}find/"))
     yield State("find-sent", lambda page: find(page, f"{week.get_absolute_url()}find/"))
+
+
+def with_notice(url: str, notice: str) -> Open:
+    """The page as a form leads to it."""
+
+    def open(page: Page) -> None:
+        page.goto(url)
+        page.evaluate(f"document.cookie = 'notice={notice}; path={url}'")
+        page.reload()
+
+    return open
 
 
 def without_sessions(page: Page, url: str) -> None:
