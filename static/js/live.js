@@ -4,11 +4,8 @@ const { at, doors, rows, ...texts } = document.getElementById("live").dataset;
 const MINUTE = 60_000;
 const SOON = 59.5 * MINUTE; // As SOON_SECONDS in registrations/joining.py.
 const LONGEST_WAIT = 60 * MINUTE;
-const loaded = { ticks: performance.now(), clock: Date.now() };
-// A page from the browser's cache says when it was made, not what time it is.
-const isCached = performance.getEntriesByType("navigation")[0]?.transferSize === 0;
-const start = isCached ? Date.now() : Date.parse(at);
 const states = new WeakMap();
+let server;
 let timer;
 
 // Screen readers say what is written here.
@@ -18,9 +15,13 @@ announcement.className = "visually-hidden";
 announcement.setAttribute("role", "status");
 document.body.append(announcement);
 
-// While a device sleeps, one of its two clocks may stop. That one of them is wrong doesn't matter.
+function set(moment) {
+  server = { moment, ticks: performance.now(), clock: Date.now() };
+}
+
+// That the device's clock is wrong doesn't matter. While it sleeps, one of its two may stop.
 function now() {
-  return start + Math.max(performance.now() - loaded.ticks, Date.now() - loaded.clock);
+  return server.moment + Math.max(performance.now() - server.ticks, Date.now() - server.clock);
 }
 
 // The state, what to call it, and until when.
@@ -68,15 +69,22 @@ function check() {
     seen.add(row);
     const [state, text, until] = stateOf(time, moment);
     next = Math.min(next, until);
-    if (!text) continue;
-    show(row, state, text);
-    if (states.has(row) && states.get(row) !== state) announce(row, state, text);
+    if (text) show(row, state, text);
+    if (text && states.has(row) && states.get(row) !== state) announce(row, state, text);
     states.set(row, state);
   }
   timer = setTimeout(check, Math.max(0, next - moment) + 50);
 }
 
-// Timers stop while a device sleeps, and on a page to which "Back" may lead.
-for (const woken of ["visibilitychange", "updated"]) document.addEventListener(woken, check);
-addEventListener("pageshow", check);
+// A page from the browser's cache says when it was made, not what time it is.
+const isCached = performance.getEntriesByType("navigation")[0]?.transferSize === 0;
+set(isCached ? Date.now() : Date.parse(at));
 check();
+// Timers stop while a device sleeps, and on a page to which "Back" may lead.
+document.addEventListener("visibilitychange", check);
+addEventListener("pageshow", check);
+// By my_page.js.
+document.addEventListener("updated", ({ detail }) => {
+  set(Date.parse(detail));
+  check();
+});

@@ -73,9 +73,10 @@ async function check() {
   } else {
     replace(old, fresh);
   }
-  document.dispatchEvent(new Event("updated"));
-  const { seconds } = page.querySelector("[data-seconds]")?.dataset ?? {};
-  if (seconds) wait(Math.max(MIN_WAIT, Number(seconds)));
+  const { seconds } = fresh.dataset;
+  if (!seconds) return;
+  document.dispatchEvent(new CustomEvent("updated", { detail: page.getElementById("live").dataset.at }));
+  wait(Math.max(MIN_WAIT, Number(seconds)));
 }
 
 // A hidden page is not updated until someone comes back to it.
