@@ -19,7 +19,7 @@ from playwright.sync_api import Locator, Page, expect
 from events.models import Event
 from registrations.mail import writer
 from registrations.outbox import delivery
-from tests.browser import overflow
+from tests.browser import overflow, unfold
 from tests.people import coming_week
 from tests.services.mail import SmtpSink
 
@@ -134,6 +134,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
     expect(page.get_by_role("heading", name="Your sessions")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     clock.shift(dt.timedelta(minutes=20))
+    unfold(page, "Change or cancel")
     page.get_by_role("button", name="Email me my links again").click()
     check_english_email(mailed(), sessions=5)
     description = str(entries(own_feed(page, token))[0]["DESCRIPTION"])
