@@ -345,9 +345,9 @@ def join_states(week: Event, under_way: Event) -> Iterator[State]:
     def before_zoom(page: Page) -> None:
         """The page that leads to Zoom, without the script that presses its button."""
         script = {"content_type": "text/javascript", "body": ""}
-        page.route("**/join.js", lambda route: route.fulfill(**script))
+        page.route("**/join.*js", lambda route: route.fulfill(**script))
         page.goto(f"/join/{busy.token}/{running.slug}/")
-        page.unroute("**/join.js")
+        page.unroute("**/join.*js")
 
     yield State("join-early", at(f"/join/{alice.token}/{week.sessions.last().slug}/"))
     yield State("join-soon", at(f"/join/{busy.token}/{soon.slug}/"))
