@@ -55,7 +55,8 @@ def site() -> Iterator[str]:
     """The site in a thread of this process, so that pages in all states can be set up."""
     from django.test.testcases import LiveServerThread
 
-    server = LiveServerThread("localhost", lambda application: application)
+    # In place of a handler for static files: WhiteNoise serves them, as in production.
+    server = LiveServerThread("localhost", lambda application: application)  # type: ignore[arg-type]
     server.daemon = True
     server.start()
     server.is_ready.wait()

@@ -17,12 +17,7 @@ SECONDS_LIMIT = 2
 ROUNDS = 3
 GIVE_UP_SECONDS = 15
 # 400 kbit/s both ways, and 400 ms for each answer.
-SLOW = {
-    "offline": False,
-    "latency": 400,
-    "downloadThroughput": 50_000,
-    "uploadThroughput": 50_000,
-}
+SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
 CPU_SLOWDOWN = 4
 # Notes when something with this selector could first be used: painted, whole, and in the window.
 WATCH = """

@@ -1,6 +1,7 @@
 """What every public page must keep: large targets for fingers, and axe's rules."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,30 +15,7 @@ from tests.targets.report import Measure
 
 WIDTHS = (320, 375)
 PASSES = (("en", "light"), ("es", "dark"))
-# Links inside a sentence may be small (WCAG 2.5.8). A box to check is as large as its label.
-SMALL_TARGETS = """
-() => {
-  const LEAST = 43.5;
-  const found = [];
-  const inSentence = (link) => {
-    if (getComputedStyle(link).display !== "inline") return false;
-    const block = link.closest("p, li, dd, td, label, h1, h2, h3, div");
-    const words = (element) => element.innerText.replace(/[^\\p{L}\\p{N}]/gu, "");
-    const links = [...block.querySelectorAll("a")].map(words).join("");
-    return words(block).length > links.length;
-  };
-  for (const target of document.querySelectorAll("a[href], button, input, select, textarea, summary")) {
-    if (target.type === "hidden" || !target.checkVisibility({ visibilityProperty: true })) continue;
-    const box = (target.labels?.[0]?.contains(target) ? target.labels[0] : target).getBoundingClientRect();
-    if (box.width <= 1 || box.height <= 1) continue;
-    if (box.width >= LEAST && box.height >= LEAST) continue;
-    if (target.matches("a") && inSentence(target)) continue;
-    const words = (target.innerText || target.name || target.id).trim().replace(/\\s+/g, " ").slice(0, 40);
-    found.push(`${target.localName} "${words}" ${Math.round(box.width)}x${Math.round(box.height)}`);
-  }
-  return found;
-}
-"""
+SMALL_TARGETS = (Path(__file__).parent / "small_targets.js").read_text()
 
 
 def small_targets(page: Page) -> list[str]:
