@@ -36,20 +36,22 @@ function replace(old, fresh) {
   focusablesOf(within(own()))[place]?.focus({ preventScroll: true });
 }
 
+// What a new phase or time is called.
+function news(before, part) {
+  const time = (each) => each.querySelector("time.when").dateTime;
+  if (before?.dataset.phase !== part.dataset.phase) return part.querySelector(".badge").textContent;
+  return time(before) === time(part) ? "" : part.querySelector("time.when").textContent;
+}
+
 function announce(old, fresh) {
-  const words = [];
-  for (const part of partsOf(fresh)) {
-    const before = partsOf(old).find((each) => each.dataset.part === part.dataset.part);
-    if (!before) continue;
-    const [title, badge] = [part.querySelector("h2, h3"), part.querySelector(".badge")];
-    const when = part.querySelector("time.when");
-    if (before.dataset.phase !== part.dataset.phase) words.push(`${title.textContent}: ${badge.textContent}`);
-    else if (before.querySelector("time.when").dateTime !== when.dateTime) words.push(`${title.textContent}: ${when.textContent}`);
-  }
   const announcement = document.getElementById("announcement");
-  const text = words.join(". ");
+  const said = partsOf(fresh).flatMap((part) => {
+    const before = old.querySelector(`[data-part="${part.dataset.part}"]`);
+    const text = news(before, part);
+    return text ? [`${part.querySelector("h2, h3").textContent}: ${text}`] : [];
+  });
   // live.js may have said it at the moment.
-  if (text && announcement.textContent !== text) announcement.textContent = text;
+  if (said.length && announcement.textContent !== said.join(". ")) announcement.textContent = said.join(". ");
 }
 
 async function read() {
