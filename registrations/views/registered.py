@@ -99,7 +99,8 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
         elif form.is_valid():
             email = form.cleaned_data["email"]
             if correct_address(event, sent, email, open_sessions):
-                return _remember(event, sent | {"email": email}, Notice.CORRECTED)
+                notice = Notice.CORRECTED if email != sent["email"] else None
+                return _remember(event, sent | {"email": email}, notice)
             problem = "mailbox"
     sessions = event.sessions.published().filter(pk__in=sent["sessions"])
     context = {

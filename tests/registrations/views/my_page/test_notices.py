@@ -66,3 +66,5 @@ def test_corrected_address_is_said_where_the_visitor_is_led(client, week):
     assert title_of(shown).startswith("Your email address is corrected · ")
     assert "Our email is on the way to alice@example.org ." in words(shown)
     assert 'id="status"' not in client.get(done).content.decode()
+    # Sent again as it is, nothing was corrected.
+    assert client.post(done, {"email": "alice@example.org"})["Location"] == done
