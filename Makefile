@@ -18,7 +18,7 @@ EMBEDDED := -n 2 --dist worksteal --embedded
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check lint fix bench messages screenshots clean
+.PHONY: help run test check lint fix bench targets messages screenshots clean
 
 help: ## List these commands.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -49,6 +49,10 @@ fix: .venv/.dev ## Repair imports and style automatically.
 
 bench: .venv/.dev ## Measure performance under load.
 	@$(BIN)/python -m tests.bench
+
+targets: .venv/.dev ## Check the public site's targets in a browser: weight, speed, touch, accessibility.
+	@$(BIN)/python -m tests.install
+	@$(BIN)/python -m tests.targets
 
 messages: .venv/.dev ## Collect the texts to translate, and compile the translations in locale/.
 	@$(BIN)/python -m tests.messages

@@ -25,6 +25,9 @@ OVERRUN = dt.timedelta(hours=1)
 JOIN_PAGE_MAX_WAIT = 300
 JOIN_PAGE_WAIT_WITHOUT_LINK = 15
 MY_PAGE_MAX_WAIT = dt.timedelta(minutes=10)
+MY_PAGE_WAIT_WITHOUT_LINK = dt.timedelta(minutes=1)
+# From here on the page says in how many minutes a session opens. Rounded, this is an hour.
+SOON_SECONDS = 59.5 * 60
 # The page's script reloads within this many seconds of the opening, to spread the load.
 JITTER = 2
 
@@ -104,8 +107,24 @@ class SeatStatus:
         return self.is_joinable or self.phase == SessionPhase.UPCOMING
 
     @property
+    def is_over(self) -> bool:
+        """Whether its time is past, canceled or not."""
+        return self.phase == SessionPhase.ENDED or (
+            self.phase == SessionPhase.CANCELED and self.now >= self.session.ends_at
+        )
+
+    @property
+    def opens_soon(self) -> bool:
+        """Whether this is the last hour before the doors open, as in live.js."""
+        return self.phase == SessionPhase.UPCOMING and self.seconds_to_doors < SOON_SECONDS
+
+    @property
     def seconds_to_doors(self) -> int:
         return max(0, math.ceil((self.session.doors_open_at - self.now).total_seconds()))
+
+    @property
+    def minutes_to_doors(self) -> int:
+        return max(1, round(self.seconds_to_doors / 60))
 
     @property
     def is_host(self) -> bool:
@@ -127,7 +146,7 @@ class SeatStatus:
         recently = self.now < self.session.ends_at + OVERRUN
         return self.zoom_url if self.phase == SessionPhase.ENDED and recently else ""
 
-    @property
+    @cached_property
     def waitlist_position(self) -> Any:
         seat = Seat.objects.filter(pk=self.seat.pk)
         return seats.with_waitlist_position(seat).get().waitlist_position
@@ -167,18 +186,19 @@ def sessions_ahead(registration: Registration, now: dt.datetime) -> list[Session
 
 def my_page_refresh(statuses: Iterable[SeatStatus], now: dt.datetime) -> int | None:
     """Seconds until an open page should look again; None when nothing will change anymore."""
-    waits = [
-        moment - now
-        for session in (status.session for status in statuses)
-        for moment in (
+    waits = []
+    for status in statuses:
+        session = status.session
+        moments = (
             session.starts_at - seats.LATE_WINDOW,
             session.doors_open_at,
             session.starts_at,
             session.ends_at,
             session.ends_at + OVERRUN,
         )
-        if moment > now
-    ]
+        waits += [moment - now for moment in moments if moment > now]
+        if status.is_joinable and not status.zoom_url:
+            waits.append(MY_PAGE_WAIT_WITHOUT_LINK)
     return math.ceil(min(*waits, MY_PAGE_MAX_WAIT).total_seconds()) if waits else None
 
 

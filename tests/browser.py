@@ -109,3 +109,8 @@ def overflow(page: Page) -> int:
         )"""
     )
     return pixels
+
+
+def unfold(page: Page, title: str) -> None:
+    """Open what is folded under this title."""
+    page.locator("summary", has_text=title).click()

@@ -274,7 +274,7 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     own = alice.get_absolute_url()
     yield State("own", at(own))
     for notice in ("sessions", "mailbox-limit"):
-        yield State(f"own-{notice}", at(f"{own}?notice={notice}"))
+        yield State(f"own-{notice}", with_notice(own, notice))
     busy = sign_up(under_way, "Alice Adams", needs=["asl"])
     access_needs.arrange(needs=AccessNeed.objects.filter(seat__registration=busy))
     access_needs.confirm(needs=AccessNeed.objects.filter(seat__registration=busy))
@@ -306,6 +306,17 @@ def own_page_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("find-sent", lambda page: find(page, f"{week.get_absolute_url()}find/"))
 
 
+def with_notice(url: str, notice: str) -> Open:
+    """The page as a form leads to it."""
+
+    def open(page: Page) -> None:
+        page.goto(url)
+        page.evaluate(f"document.cookie = 'notice={notice}; path={url}'")
+        page.reload()
+
+    return open
+
+
 def without_sessions(page: Page, url: str) -> None:
     page.goto(url)
     for box in page.locator("input[name=sessions]").all():
@@ -334,9 +345,9 @@ def join_states(week: Event, under_way: Event) -> Iterator[State]:
     def before_zoom(page: Page) -> None:
         """The page that leads to Zoom, without the script that presses its button."""
         script = {"content_type": "text/javascript", "body": ""}
-        page.route("**/join.js", lambda route: route.fulfill(**script))
+        page.route("**/join.*js", lambda route: route.fulfill(**script))
         page.goto(f"/join/{busy.token}/{running.slug}/")
-        page.unroute("**/join.js")
+        page.unroute("**/join.*js")
 
     yield State("join-early", at(f"/join/{alice.token}/{week.sessions.last().slug}/"))
     yield State("join-soon", at(f"/join/{busy.token}/{soon.slug}/"))

@@ -181,3 +181,11 @@ def time_until(moment: dt.datetime, now: dt.datetime, zone: dt.tzinfo) -> str:
     if days == 1:
         return _("tomorrow")
     return ngettext("in %(count)d day", "in %(count)d days", days) % {"count": days}
+
+
+@register.simple_tag
+def opens_in(minutes: int) -> str:
+    """Opens in 12 minutes"""
+    return ngettext("Opens in %(count)d minute", "Opens in %(count)d minutes", minutes) % {
+        "count": minutes
+    }

@@ -3,7 +3,7 @@
 from csp.decorators import csp_replace
 from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from events.models import Revision, Session
 from registrations import joining
 from registrations.models import Registration, Seat
+from registrations.views.notices import Notice, redirect_saying
 
 
 # The form needs no CSRF token: only someone with the secret address can send it, and the browser
@@ -73,4 +74,4 @@ def redirect_without_seat(token: str, session_slug: str) -> HttpResponse:
     registration = get_object_or_404(Registration.objects.admitted(), token=token)
     sessions = sessions_with_slug(session_slug).filter(event=registration.event_id)
     get_object_or_404(sessions[:1])
-    return redirect(f"{registration.get_absolute_url()}?notice=no-seat")
+    return redirect_saying(Notice.NO_SEAT, registration.get_absolute_url())

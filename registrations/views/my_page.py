@@ -22,6 +22,7 @@ from registrations.mail import enqueue
 from registrations.models import Registration, Seat
 from registrations.outbox import mailbox_limit
 from registrations.personal_calendar import personal_calendar_for
+from registrations.views.notices import Notice, notice_for, redirect_saying, says_once
 
 # Besides the pages to join a session. The form to change sessions is switched by itself.
 WITH_LANGUAGE_SWITCH = ("me", "my_schedule", "my_phone_card", "cancel", "renew", "erase")
@@ -39,6 +40,7 @@ def registration_for(token: str) -> Registration:
 
 
 @require_safe
+@says_once
 def me(request: HttpRequest, token: str) -> HttpResponse:
     registration = registration_for(token)
     if registration.canceled_at:
@@ -49,9 +51,12 @@ def me(request: HttpRequest, token: str) -> HttpResponse:
         return pending_page(request, registration)
     now = timezone.now()
     statuses = [joining.SeatStatus(seat, now) for seat in joining.shown_seats(registration)]
+    upcoming = next((status for status in statuses if status.is_ahead), None)
     context = base_context(request, registration) | {
-        "statuses": statuses,
-        "next": next((status for status in statuses if status.is_ahead), None),
+        "next": upcoming,
+        "others": [each for each in statuses if each is not upcoming and not each.is_over],
+        "over": [each for each in statuses if each.is_over],
+        "now": now,
         "seconds": joining.my_page_refresh(statuses, now),
         "has_agenda": any(
             status.session.agenda.all() for status in statuses if not status.seat.waiting_since
@@ -98,13 +103,13 @@ def pending_page(request: HttpRequest, registration: Registration) -> HttpRespon
 
 
 def base_context(request: HttpRequest, registration: Registration) -> dict[str, Any]:
-    """What all these pages need; `notice` names a message of my_notice.html."""
+    """What all these pages need."""
     return {
         "registration": registration,
         "event": registration.event,
         "zone": registration.zone,
         "language_url": reverse("switch_language", args=[registration.token]),
-        "notice": request.GET.get("notice"),
+        "notice": notice_for(request),
     }
 
 
@@ -158,10 +163,9 @@ def my_calendar(request: HttpRequest, token: str) -> HttpResponse:
     return calendar_response(calendar, f"{registration.event.slug}.ics")
 
 
-def redirect_to_my_page(registration: Registration, notice: str = "") -> HttpResponse:
-    """`notice` is a key of my_notice.html; an unknown one shows nothing."""
-    url = reverse("me", args=[registration.token])
-    return redirect(f"{url}?notice={notice}" if notice else url)
+def redirect_to_my_page(registration: Registration, notice: Notice | None = None) -> HttpResponse:
+    path = registration.get_absolute_url()
+    return redirect_saying(notice, path) if notice else redirect(path)
 
 
 def for_active_registration(
@@ -206,7 +210,8 @@ def change(request: HttpRequest, registration: Registration) -> HttpResponse:
     except mailboxes.CannotRegister as error:
         form.add_error("name", str(error.text))
         return render(request, "registrations/my_change.html", context)
-    return redirect_to_my_page(registration, "sessions" if has_changed_sessions else "saved")
+    notice = Notice.SESSIONS if has_changed_sessions else Notice.SAVED
+    return redirect_to_my_page(registration, notice)
 
 
 def _emails_about(form: ChangeForm) -> int:
@@ -246,9 +251,9 @@ def resend(request: HttpRequest, registration: Registration) -> HttpResponse:
     if request.method != "POST":
         return redirect_to_my_page(registration)
     if not mailbox_limit.allow(registration.email):
-        return redirect_to_my_page(registration, "mailbox-limit")
+        return redirect_to_my_page(registration, Notice.MAILBOX_LIMIT)
     is_sent = signup.resend_links(registrations=[registration])
-    return redirect_to_my_page(registration, "mailed" if is_sent else "mailed-before")
+    return redirect_to_my_page(registration, Notice.MAILED if is_sent else Notice.MAILED_BEFORE)
 
 
 @for_active_registration
@@ -258,11 +263,11 @@ def renew(request: HttpRequest, registration: Registration) -> HttpResponse:
         context = base_context(request, registration)
         return render(request, "registrations/my_renewal.html", context)
     if not mailbox_limit.allow(registration.email):
-        return redirect_to_my_page(registration, "mailbox-limit")
+        return redirect_to_my_page(registration, Notice.MAILBOX_LIMIT)
     if not signup.renew_links(registrations=[registration]):
         return redirect_to_my_page(registration)
     registration.refresh_from_db(fields=["token"])
-    return redirect_to_my_page(registration, "renewed")
+    return redirect_to_my_page(registration, Notice.RENEWED)
 
 
 @for_active_registration
@@ -289,11 +294,11 @@ def restore(request: HttpRequest, token: str) -> HttpResponse:
         return redirect_to_my_page(registration)
     emails = enqueue.EMAILS_PER_CONFIRMATION
     if not mailbox_limit.allow(registration.email, emails=emails):
-        return redirect_to_my_page(registration, "mailbox-limit")
+        return redirect_to_my_page(registration, Notice.MAILBOX_LIMIT)
     try:
         signup.restore(registration=registration)
     except mailboxes.AlreadyRegistered:
-        return redirect_to_my_page(registration, "taken")
+        return redirect_to_my_page(registration, Notice.TAKEN)
     except mailboxes.MailboxFull:
-        return redirect_to_my_page(registration, "mailbox-full")
-    return redirect_to_my_page(registration, "back")
+        return redirect_to_my_page(registration, Notice.MAILBOX_FULL)
+    return redirect_to_my_page(registration, Notice.BACK)

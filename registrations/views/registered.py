@@ -26,6 +26,7 @@ from registrations.mail import enqueue
 from registrations.models import Registration
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
+from registrations.views.notices import Notice, notice_for, redirect_saying, says_once
 
 COOKIE = "registered"
 # So long the page can be opened again. Someone else may use the computer after that.
@@ -62,9 +63,9 @@ def _signed(sent: Mapping[str, Any]) -> str:
     return signing.dumps(sent, salt=COOKIE, compress=True)
 
 
-def _remember(event: Event, sent: Mapping[str, Any]) -> HttpResponse:
+def _remember(event: Event, sent: Mapping[str, Any], notice: Notice | None = None) -> HttpResponse:
     path = reverse("registered", args=[event.slug])
-    response = redirect(path)
+    response = redirect_saying(notice, path) if notice else redirect(path)
     response.set_cookie(
         COOKIE,
         _signed(sent),
@@ -79,6 +80,7 @@ def _remember(event: Event, sent: Mapping[str, Any]) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
+@says_once
 def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     sent = _sent_by(request)
@@ -97,7 +99,8 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
         elif form.is_valid():
             email = form.cleaned_data["email"]
             if correct_address(event, sent, email, open_sessions):
-                return _remember(event, sent | {"email": email})
+                notice = Notice.CORRECTED if email != sent["email"] else None
+                return _remember(event, sent | {"email": email}, notice)
             problem = "mailbox"
     sessions = event.sessions.published().filter(pk__in=sent["sessions"])
     context = {
@@ -107,6 +110,7 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
         "email": sent["email"],
         "sessions": [(session, session.pk in sent["full"]) for session in sessions],
         "form": form,
+        "notice": notice_for(request),
         "is_rate_limited": problem == "rate",
         "is_mailbox_limited": problem == "mailbox",
     }

@@ -13,7 +13,7 @@ from registrations.mail import writer
 from registrations.models import OutgoingMail, PersonalLink, Registration
 from registrations.outbox import delivery
 from registrations.zoom import personal_links
-from tests.browser import overflow
+from tests.browser import overflow, unfold
 from tests.fake_zoom import FakeZoom
 from tests.services.mail import SmtpSink
 
@@ -103,7 +103,8 @@ def test_family_of_three_at_one_mailbox(
     assert len(admitted(zoom_account, personal)) == 3
 
     page.goto(pages[NAMES[1]])
-    page.get_by_role("link", name="Cancelar").first.click()
+    unfold(page, "Cambiar o cancelar")
+    page.get_by_role("link", name="Cancelar mi inscripción").click()
     page.get_by_role("button", name="Cancelar").click()
     PersonalLink.objects.update(due_at=Registration.objects.earliest("pk").created_at)
     personal_links.sync_links()

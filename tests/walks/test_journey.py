@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from events.models import Event, Meeting, Session
 from registrations.models import Registration, Seat
+from tests.browser import unfold
 from tests.people import sign_up
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
@@ -265,6 +266,7 @@ def test_canceling_on_my_page(page, week):
     """The page sends no Referer, but its form must pass the CSRF check."""
     alice = sign_up(week)
     page.goto(f"/me/{alice.token}/")
+    unfold(page, "Change or cancel")
     page.get_by_text("Cancel my registration", exact=True).click()
     page.get_by_role("button", name="Yes, cancel my registration").click()
     expect(page.get_by_role("heading", name=re.compile("canceled"))).to_be_visible()

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from events.models import Session
 from registrations import access_needs, signup
 from registrations.models import AccessNeed, OutgoingMail, Question, Registration
-from tests.browser import overflow
+from tests.browser import overflow, unfold
 from tests.people import sign_up
 
 MINUTE = dt.timedelta(minutes=1)
@@ -38,6 +38,7 @@ def fits(page: Page) -> None:
 
 
 def leave_first_session(page: Page) -> None:
+    unfold(page, "Change or cancel")
     page.get_by_role("link", name="Change my sessions and details").click()
     page.locator("input[name=sessions]").first.uncheck()
 
@@ -55,12 +56,14 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     press(page, "Save")
     says(page, "Your changes are saved.")
     says(page, "Hello Alice O'Brien.")
-    expect(page.locator(".slot")).to_have_count(5)
+    expect(page.locator("[data-part]")).to_have_count(5)
 
     # That mail is on its way already.
+    unfold(page, "Change or cancel")
     press(page, "Email me my links again")
     says(page, "We sent your links a few minutes ago.")
 
+    unfold(page, "Change or cancel")
     page.get_by_role("link", name="Get a new private link").click()
     press(page, "Get a new link")
     says(page, "This is your new private link.")
@@ -70,12 +73,13 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     says(page, "This link no longer works")
 
     page.goto(new)
+    unfold(page, "Change or cancel")
     page.get_by_role("link", name="Cancel my registration").click()
     press(page, "Yes, cancel my registration")
     says(page, "Your registration is canceled")
     press(page, "Sign me up again")
     says(page, "Welcome back.")
-    expect(page.locator(".slot")).to_have_count(5)
+    expect(page.locator("[data-part]")).to_have_count(5)
 
     page.goto(old)
     page.get_by_role("link", name="Email me my links").click()
@@ -106,9 +110,13 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     alice = Registration.objects.get(email="alice@example.org")
     own = f"/me/{alice.token}/"
     page.goto(own)
+    says(page, "Number 1 on the waitlist")
+    unfold(page, "Number 1 on the waitlist")
     says(page, "You're number 1 in line.")
-    says(page, "Blue songs")
     says(page, "ASL interpretation: requested")
+    unfold(page, "What you told us")
+    says(page, "Blue songs")
+    unfold(page, "Add to your calendar")
     device = page.get_by_role("link", name="Apple and other calendars")
     expect(device).to_have_attribute("href", re.compile(f"^webcal://.*{alice.token}"))
 
@@ -117,10 +125,11 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     access_needs.arrange(needs=needs)
     access_needs.confirm(needs=needs)
     page.reload()
-    expect(page.get_by_text("You're number 1 in line.")).to_have_count(0)
+    expect(page.get_by_text("Number 1 on the waitlist")).to_have_count(0)
     says(page, "confirmed")
     fits(page)
 
+    unfold(page, "Your data")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download my data").click()
     assert "Blue songs" in Path(download.value.path()).read_text()
@@ -161,60 +170,6 @@ def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(pa
     (only,) = under_way
     only.continue_()
     says(page, "This is your new private link.")
-
-
-def test_open_page_shows_by_itself_that_the_doors_are_open(page, week):
-    """Only while somebody looks at it; what they have opened and where they are stays."""
-    opening = week.sessions.first()
-    alice = sign_up(week)
-    looks: list[str] = []
-    # Not the post by which the page says that someone has it open.
-    page.on(
-        "request", lambda sent: looks.append(sent.resource_type) if sent.method == "GET" else None
-    )
-    page.clock.install()
-    page.goto(f"/me/{alice.token}/")
-    row, other = page.locator("ol .slot").first, page.locator("ol .slot").nth(1)
-    row.locator("summary").click()
-    row.get_by_role("link", name="Join").focus()
-    other.evaluate("row => row.isTheSame = true")
-    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
-    now = timezone.now()
-    Session.objects.filter(pk=opening.pk).update(
-        starts_at=now + MINUTE, ends_at=now + 60 * MINUTE, updated_at=now
-    )
-    page.clock.fast_forward("20:00")
-    assert looks.count("fetch") == 0
-    page.evaluate("document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))")
-    expect(row.get_by_text("Open now")).to_be_visible()
-    expect(page.get_by_text("It's open, and starts in")).to_be_visible()
-    expect(row.get_by_role("link", name="Join")).to_be_focused()
-    expect(row.locator("details")).to_have_attribute("open", "")
-    # What has not changed is not touched, and nothing was loaded anew.
-    assert other.evaluate("row => row.isTheSame")
-    assert (looks.count("fetch"), looks.count("document")) == (1, 1)
-    # It starts in a minute: so long the page waits.
-    page.clock.fast_forward("00:55")
-    assert looks.count("fetch") == 1
-    Session.objects.filter(pk=opening.pk).update(starts_at=now - MINUTE)
-    page.clock.fast_forward("00:40")
-    expect(row.get_by_text("Now", exact=True)).to_be_visible()
-    assert looks.count("fetch") == 2
-
-
-@pytest.mark.browser_may("net::ERR_FAILED")
-def test_open_page_that_has_no_network_for_a_moment_asks_again_soon(page, week):
-    alice = sign_up(week)
-    page.clock.install()
-    page.goto(f"/me/{alice.token}/")
-    now = timezone.now()
-    Session.objects.filter(slug="opening").update(starts_at=now, ends_at=now + 60 * MINUTE)
-    page.route("**/me/**", lambda route: route.abort())
-    with page.expect_event("requestfailed"):
-        page.clock.fast_forward("20:00")
-    page.unroute("**/me/**")
-    page.clock.fast_forward("01:40")
-    says(page, "It's on now. Come on in.")
 
 
 def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):

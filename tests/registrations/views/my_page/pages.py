@@ -39,13 +39,19 @@ def titles(person: Registration) -> list[str]:
     return [session.slug for session in person.sessions.order_by("starts_at")]
 
 
+def said(answer) -> tuple[str, str]:
+    """Where the answer to a form leads, and the notice that is shown there."""
+    return answer["Location"], answer.cookies["notice"].value
+
+
 def row_at(client: Client, person: Registration, moment: dt.datetime, session: Session) -> str:
     """The text about a session on the page at one moment."""
     with time_machine.travel(moment, tick=False):
         page = client.get(own(person)).content.decode()
-    rows = re.findall(r'<li class="slot slot--.*?</h3>.*?\n</li>', page, re.DOTALL)
-    (row,) = [row for row in rows if f">{session.title}</h3>" in unescape(row)]
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", row)).split())
+    (seat,) = person.seats.filter(session=session)
+    pattern = rf'<(?:section|li) [^>]*data-part="{seat.pk}".*?\n</(?:section|li)>'
+    (part,) = re.findall(pattern, page, re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", part)).split())
 
 
 def week_session(opening: Session, number: int) -> Session:

@@ -7,7 +7,7 @@ from events.models import Event
 from registrations import signup
 from registrations.models import Registration
 from tests.people import sign_up
-from tests.registrations.views.my_page.pages import own, sent, words
+from tests.registrations.views.my_page.pages import own, said, sent, words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -26,7 +26,7 @@ def test_canceled_page_offers_to_restore_the_registration(client, alice):
         assert client.get(closed).status_code == 404
     for _press in range(2):
         answer = client.post(own(alice, "return/"))
-        assert answer["Location"] == f"{own(alice)}?notice=back"
+        assert said(answer) == (f"{own(alice)}#status", "back")
     assert "Welcome back." in words(client.get(answer["Location"]))
     assert client.get(f"/join/{alice.token}/opening/").status_code == 200
     assert alice.seats.filter(state="seated").count() == 6

@@ -9,7 +9,7 @@ from events.models import Event
 from registrations import signup
 from registrations.models import AccessNeed, Registration, Seat
 from tests.people import sign_up
-from tests.registrations.views.my_page.pages import NEEDS, form_of, own, save, without, words
+from tests.registrations.views.my_page.pages import NEEDS, form_of, own, said, save, without, words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -27,7 +27,7 @@ def test_change_form_is_prefilled_and_saves_unchanged_data(client, week):
     Registration.objects.update(verified_at=timezone.now())
     before = Registration.objects.values().get(), list(Seat.objects.values())
     answer = save(client, alice, form_of(client, alice))
-    assert answer["Location"] == f"{own(alice)}?notice=saved"
+    assert said(answer) == (f"{own(alice)}#status", "saved")
     assert (Registration.objects.values().get(), list(Seat.objects.values())) == before
     assert alice.strategies.count() == 2
     assert alice.mails.count() == 1

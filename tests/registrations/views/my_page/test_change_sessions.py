@@ -16,6 +16,7 @@ from tests.registrations.views.my_page.pages import (
     offered,
     over,
     own,
+    said,
     save,
     sent,
     titles,
@@ -33,7 +34,7 @@ def test_changed_sessions_are_emailed(client, week, opening):
     form = form_of(client, alice)
     closing = week_session(opening, 5)
     answer = save(client, alice, form, sessions=[*without(form, opening), closing.pk])
-    assert answer["Location"] == f"{own(alice)}?notice=sessions"
+    assert said(answer) == (f"{own(alice)}#status", "sessions")
     assert titles(alice) == [week_session(opening, 1).slug, closing.slug]
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
 
@@ -76,7 +77,7 @@ def test_session_that_is_gone_but_was_not_changed_does_not_block_saving(
     form = form_of(client, alice)
     become(opening)
     answer = save(client, alice, form, name="Alice O'Brien")
-    assert answer["Location"] == f"{own(alice)}?notice=saved"
+    assert said(answer) == (f"{own(alice)}#status", "saved")
     assert alice.seats.count() == 6
 
 

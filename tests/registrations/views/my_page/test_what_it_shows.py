@@ -185,7 +185,7 @@ def test_my_page_says_when_to_refresh(client, alice, opening):
         with time_machine.travel(moment, tick=False):
             page = client.get(own(alice)).content.decode()
         seconds = re.search(r'data-seconds="(\d+)"', page)
-        assert bool(seconds) is ("js/my_page.js" in page)
+        assert bool(seconds) is ("js/live.js" in page)
         refreshes[moment] = int(seconds[1]) if seconds else None
     assert refreshes == moments
 
@@ -249,7 +249,68 @@ def test_my_page_says_how_to_move_to_another_address(client, week, requires_appr
     assert "different email" not in words(client.get(own(alice, "change/")))
 
 
-def test_unknown_notice_shows_nothing(client, alice):
-    page = client.get(own(alice))
-    assert words(client.get(f"{own(alice)}?notice=<b>you+won</b>")) == words(page)
-    assert 'role="status"' not in page.content.decode()
+def test_page_opens_on_the_next_session_and_folds_the_rest(client, alice, opening):
+    cancel_session(session=week_session(opening, 2))
+    with time_machine.travel(week_session(opening, 1).starts_at, tick=False):
+        answer = client.get(own(alice))
+    shown = answer.context
+    assert shown["next"].session == week_session(opening, 1)
+    assert [each.session for each in shown["others"]] == list(opening.event.sessions.all())[2:]
+    assert [each.session for each in shown["over"]] == [opening]
+    page = answer.content.decode()
+    folded = [
+        f'<details class="fold" id="session-{each.session.pk}">' in page for each in shown["others"]
+    ]
+    # What is canceled has nothing to unfold.
+    assert folded == [False, True, True, True]
+    assert page.index('class="panel"') < page.index('<h2 class="subhead" id="sessions">')
+    assert '<details class="fold" id="over">' in page
+
+
+def test_sessions_are_unfolded_once_all_are_over(client, alice, opening):
+    Session.objects.filter(pk=opening.pk).update(recording_url="https://example.org/r")
+    with time_machine.travel(week_session(opening, 5).ends_at + DAY, tick=False):
+        answer = client.get(own(alice))
+    assert answer.context["next"] is None
+    assert '<details class="fold" id="over" open>' in answer.content.decode()
+    assert "All your sessions are over." in words(answer)
+
+
+@pytest.mark.parametrize(("needs", "is_open"), [(["dial-in"], True), (["asl"], False)])
+def test_meeting_codes_are_unfolded_only_for_those_who_call_in(
+    client, week, opening, needs, is_open
+):
+    bob = sign_up(week, "Bob B", needs=needs)
+    page = client.get(own(bob)).content.decode()
+    assert (f'id="codes-{opening.pk}" open' in page) is is_open
+    assert page.count('<details class="disclosure" id="codes-') == 1
+
+
+def test_last_hour_before_the_doors_is_counted_in_minutes(client, alice, opening):
+    shown = {}
+    for before in (61 * MINUTE, 59 * MINUTE, 90 * SECOND, 10 * SECOND):
+        row = row_at(client, alice, opening.doors_open_at - before, opening)
+        shown[before] = re.search(
+            r"Next session (\w+ \w+ \d+ minutes?|In \d+ \w+)", row.replace("\xa0", " ")
+        )
+    assert {before: found and found[1] for before, found in shown.items()} == {
+        61 * MINUTE: "In 1 hour",
+        59 * MINUTE: "Opens in 59 minutes",
+        90 * SECOND: "Opens in 2 minutes",
+        10 * SECOND: "Opens in 1 minute",
+    }
+
+
+def test_open_page_asks_every_minute_for_a_link_that_is_missing(client, alice, opening):
+    Meeting.objects.filter(session=opening).update(join_url="")
+    with time_machine.travel(opening.starts_at + HOUR, tick=False):
+        assert 'data-seconds="60"' in client.get(own(alice)).content.decode()
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_own_page_takes_as_many_queries_with_any_number_of_sessions(
+    client, week, others, django_assert_num_queries
+):
+    alice = sign_up(week, sessions=week.sessions.all()[: 1 + others])
+    with django_assert_num_queries(8):
+        client.get(own(alice))
