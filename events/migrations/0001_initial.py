@@ -6,6 +6,7 @@ import django.utils.timezone
 import events.addresses
 import events.invitations
 import events.models.event
+import events.models.image
 import events.phone.numbers
 import events.sharing.origins
 import events.timezones
@@ -32,6 +33,15 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='StoredImage',
+            fields=[
+                ('key', models.CharField(default=events.models.image.random_key, max_length=32, primary_key=True, serialize=False)),
+                ('content', models.BinaryField()),
+                ('width', models.PositiveSmallIntegerField()),
+                ('height', models.PositiveSmallIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='Event',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -54,6 +64,8 @@ class Migration(migrations.Migration):
                 ('registration_closes_at', models.DateTimeField(blank=True, help_text='If empty: when the last session ends.', null=True, verbose_name='registration closes')),
                 ('requires_approval', models.BooleanField(default=False, help_text='People get no link and no detailed schedule until you approve them under Registrations. When you check this, people who are already registered stay approved. When you uncheck it, people who are waiting still need your approval.', verbose_name='requires your approval')),
                 ('late_spots', models.CharField(choices=[('promote', 'It still goes to the first person on the waitlist'), ('keep', "It stays open: we don't offer spots that late")], default='promote', help_text='This is for the last hour before a session, and after it starts. Before that, a spot that opens goes to the first person on the waitlist right away.', max_length=10, verbose_name='spots that open late')),
+                ('poster_wide', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_desks', to='events.storedimage')),
+                ('poster_phone', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_phones', to='events.storedimage')),
                 ('embed_sites', models.TextField(blank=True, help_text='The addresses of websites that may show the week with a Register button on their own pages, such as https://droplwop.org. One per line. No other site can.', max_length=1000, validators=[events.sharing.origins.validate_sites], verbose_name='websites that show the schedule')),
                 ('erase_after_days', models.PositiveSmallIntegerField(default=90, help_text="We erase names, addresses and answers automatically, this many days after the last session. We keep anonymous counts. Before then, export anything you're allowed to keep.", validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(730)], verbose_name='erase personal data (days after the end)')),
                 ('erase_not_before', models.DateTimeField(default=events.models.event.in_two_weeks, editable=False)),

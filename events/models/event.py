@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.addresses import validate_deliverable
+from events.models.image import StoredImage
 from events.phone.numbers import validate_phone
 from events.sharing.origins import validate_sites
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
@@ -29,6 +30,7 @@ RESERVED_SLUGS = {
     "api",
     "calendar",
     "healthz",
+    "images",
     "join",
     "mailbox",
     "me",
@@ -190,6 +192,21 @@ class Event(models.Model):
             "This is for the last hour before a session, and after it starts. Before that, a spot "
             "that opens goes to the first person on the waitlist right away."
         ),
+    )
+    # The event's own picture, as a poster for large screens and for phones.
+    poster_wide = models.ForeignKey(
+        StoredImage,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="events_on_desks",
+    )
+    poster_phone = models.ForeignKey(
+        StoredImage,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="events_on_phones",
     )
     embed_sites = models.TextField(
         _("websites that show the schedule"),
