@@ -156,7 +156,7 @@ class Composer:
         title = session.title if session else ""
         if in_subject:
             # The end of a long subject, which says when, is cut off on phones.
-            title = Truncator(title).chars(MAX_TITLE_IN_SUBJECT)
+            title = Truncator(session.brief_title if session else "").chars(MAX_TITLE_IN_SUBJECT)
         return {
             "name": NAME,
             "event": context.event.name,
