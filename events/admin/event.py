@@ -93,7 +93,7 @@ class TrackInline(admin.StackedInline):
 
 class SpeakerForm(ImagesForm, TextsForm):
     picture = ImageField(
-        label=gettext_lazy("photo"),
+        label=gettext_lazy("Photo"),
         sizes={"photo": Size(PHOTO_PIXELS, PHOTO_PIXELS, MAX_PHOTO_BYTES, crop=True)},
         help_text=gettext_lazy(
             "Ask them first. Everyone sees it on the pages of sessions that they host, and "
@@ -108,7 +108,7 @@ class SpeakerInline(admin.StackedInline):
     extra = 0
     fields = [columns("name", "affiliation"), columns("about"), "picture"]
 
-    @admin.display(description=gettext_lazy("photo"))
+    @admin.display(description=gettext_lazy("Photo"))
     def picture(self, speaker: Speaker) -> str:
         return picture(speaker.photo_id)
 
