@@ -3,9 +3,11 @@
 import datetime as dt
 import tomllib
 import zoneinfo
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
@@ -47,9 +49,10 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
     event, created = Event.objects.get_or_create(
         slug=f"{SLUG_PREFIX}{starting}",
         defaults={
-            **_texts(week["event"], "name", "summary", "introduction"),
-            "host": week["event"]["host"],
-            "time_zone": week["event"]["time_zone"],
+            **_texts(week["event"], "name", "summary", "introduction", "recording_note"),
+            **{name: week["event"][name] for name in ("host", "time_zone", "has_captions")},
+            # Until organizers enter another one.
+            "contact_email": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
             "status": Event.Status.PUBLISHED,
         },
     )
@@ -82,7 +85,9 @@ def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> No
         for position, planned in enumerate(week["tracks"], start=1)
     }
     speakers = {
-        name: event.speakers.create(**_texts({"name": name, **planned}, "name", "affiliation"))
+        name: event.speakers.create(
+            **_texts({"name": name, **planned}, "name", "affiliation", "about")
+        )
         for name, planned in week["speakers"].items()
     }
     for planned in week["sessions"]:
@@ -93,8 +98,10 @@ def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> No
             slug=planned["slug"],
             starts_at=dt.datetime.combine(day, planned["starts"], ZONE),
             ends_at=dt.datetime.combine(day, planned["ends"], ZONE),
-            **_texts(planned, "title", "summary"),
+            shows_outline=planned["shows_outline"],
+            **_texts(planned, "title", "short_title", "summary"),
         )
+        session.hosts.add(*(speakers[name] for name in planned["hosts"]))
         Meeting.objects.create(session=session)
         agenda = AgendaItem.objects.bulk_create(
             AgendaItem(

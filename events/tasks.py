@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from events.images import storage
 from events.zoom import sync
 
 
@@ -9,3 +10,9 @@ from events.zoom import sync
 def sync_meetings() -> None:
     """Keep the meetings at Zoom in sync with their sessions."""
     sync.sync_meetings()
+
+
+@shared_task
+def delete_unused_images() -> None:
+    """Delete the pictures of rows that were deleted."""
+    storage.delete_unused_images()

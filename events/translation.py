@@ -16,7 +16,7 @@ class Texts(TranslationOptions):
 
 @register(Event)
 class EventTexts(Texts):
-    fields = ("name", "summary", "introduction")
+    fields = ("name", "summary", "introduction", "recording_note")
 
 
 @register(Track)
@@ -27,12 +27,12 @@ class TrackTexts(Texts):
 # For groups, such as "Families of people serving LWOP". A person's name is written once.
 @register(Speaker)
 class SpeakerTexts(Texts):
-    fields = ("name", "affiliation")
+    fields = ("name", "affiliation", "about")
 
 
 @register(Session)
 class SessionTexts(Texts):
-    fields = ("title", "summary")
+    fields = ("title", "short_title", "summary")
 
 
 # The rest of a revision is only compared.

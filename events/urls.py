@@ -1,6 +1,7 @@
 from django.urls import path
 
 from events import views
+from events.images import views as images
 from events.sharing import views as sharing
 
 urlpatterns = [
@@ -9,6 +10,7 @@ urlpatterns = [
     path("sitemap.xml", sharing.sitemap, name="sitemap"),
     path("touch-icon.png", sharing.touch_icon, name="touch_icon"),
     path("icon.svg", views.icon, name="icon"),
+    path("images/<slug:key>.webp", images.image, name="image"),
     path("<slug:slug>/", views.event, name="event"),
     path("<slug:slug>/picture.png", sharing.event_picture, name="event_picture"),
     path("<slug:slug>/embed/", sharing.embed, name="embed"),

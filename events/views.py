@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page
@@ -14,7 +13,7 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from events import calendars
 from events.links import in_current_language
-from events.models import Event, EventQuerySet, Session
+from events.models import Event, EventQuerySet, Session, SessionQuerySet
 
 
 def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -66,31 +65,43 @@ def event(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def event_page(request: HttpRequest, event: Event) -> HttpResponse:
-    now = timezone.now()
-    sessions = list(visible_sessions(request, event))
-    open_sessions = [session for session in sessions if session.is_open_to_register(now)]
+    sessions = list(visible_sessions(request, event).with_phone_numbers())
     active_sessions = [session for session in sessions if not session.is_canceled]
     context = {
-        "event": event,
-        "zone": event.zone,
-        "sessions": sessions,
+        **schedule_context(event, sessions),
         # Such as "Estrategia": the largest letters would break it.
         "has_long_words": any(len(word) > 8 for word in event.name.split()),
         "tracks": event.tracks.all(),
-        "phase": event.registration_phase(now, open_sessions),
-        "now": now,
-        "next_session": open_sessions[0] if open_sessions else None,
         "first_session": active_sessions[0] if active_sessions else None,
         "last_session": active_sessions[-1] if active_sessions else None,
+        "takes_calls": any(session.has_phone_numbers for session in active_sessions),
+        "has_recordings": any(session.public_links for session in sessions),
         # Programs that subscribe don't ask for a language.
         "calendar_url": in_current_language(f"{event.get_absolute_url()}calendar.ics"),
     }
     return render(request, "events/event.html", context)
 
 
-def visible_sessions(request: HttpRequest, event: Event) -> QuerySet[Session]:
+def schedule_context(event: Event, sessions: list[Session]) -> dict[str, Any]:
+    """What all pages that show these sessions need to know."""
+    now = timezone.now()
+    open_sessions = [session for session in sessions if session.is_open_to_register(now)]
+    return {
+        "event": event,
+        "zone": event.zone,
+        "sessions": sessions,
+        "now": now,
+        "open_sessions": open_sessions,
+        "phase": event.registration_phase(now, open_sessions),
+        # That is running, or the next one.
+        "next_session": open_sessions[0] if open_sessions else None,
+        "next_to_start": next((each for each in open_sessions if each.starts_at > now), None),
+    }
+
+
+def visible_sessions(request: HttpRequest, event: Event) -> SessionQuerySet:
     """Published sessions; organizers see their drafts too."""
-    sessions = event.sessions.select_related("event", "track")
+    sessions = Session.objects.filter(event=event).select_related("event", "track")
     return sessions if may_see_drafts(request, "session") else sessions.published()
 
 
@@ -98,15 +109,19 @@ def visible_sessions(request: HttpRequest, event: Event) -> QuerySet[Session]:
 @briefly_cached
 def session(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=event_slug)
-    session = get_object_or_404(visible_sessions(request, event), slug=slug)
-    now = timezone.now()
-    open_sessions = [session] if session.is_open_to_register(now) else []
+    sessions = list(visible_sessions(request, event))
+    places = {session.slug: place for place, session in enumerate(sessions)}
+    if slug not in places:
+        raise Http404
+    place = places[slug]
+    session = sessions[place]
     context = {
-        "event": event,
-        "zone": event.zone,
+        **schedule_context(event, sessions),
         "session": session,
-        "now": now,
-        "phase": event.registration_phase(now, open_sessions),
+        "hosts": session.hosts.all(),
+        "outline": session.agenda.all() if session.shows_outline else [],
+        "previous": sessions[place - 1] if place else None,
+        "following": sessions[place + 1] if place + 1 < len(sessions) else None,
     }
     return render(request, "events/session.html", context)
 

@@ -219,6 +219,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         ("registrations.tasks.apply_zoom_reports", 10, 30),
         ("registrations.tasks.erase_expired", 600, 600),
         ("registrations.tasks.repair_time_zones", 3600, 3600),
+        ("events.tasks.delete_unused_images", 3600, 3600),
         ("strategyweek.accounts.tasks.delete_unverified_accounts", 3600, 3600),
     )
 }
@@ -388,7 +389,7 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
-FILE_UPLOAD_HANDLERS = ["strategyweek.uploads.DiscardUploads"]
+FILE_UPLOAD_HANDLERS = ["strategyweek.uploads.OrganizersUploads"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         **{name: [NONE] for name in ("default-src", "base-uri", "frame-ancestors")},

@@ -5,6 +5,7 @@ the browser's cookie and the registrations have at that moment.
 """
 
 import datetime as dt
+import io
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -19,9 +20,12 @@ from django.shortcuts import render
 from django.test import override_settings
 from django.urls import path
 from django.utils import timezone
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page
 
 from events import schedule
+from events.images import storage
+from events.images.processing import ProcessedImage
 from events.load_week import load_strategy_week
 from events.models import Event, Meeting, Session
 from registrations import access_needs, signup
@@ -145,9 +149,21 @@ def another_week(number: int, **fields: object) -> Event:
     return event
 
 
+def a_photo() -> ProcessedImage:
+    """A drawn one."""
+    drawn = Image.new("RGB", (192, 192), "#c9d8d2")
+    draw = ImageDraw.Draw(drawn)
+    draw.ellipse((60, 36, 132, 108), fill="#6b4f3a")
+    draw.ellipse((24, 118, 168, 262), fill="#0b5f50")
+    content = io.BytesIO()
+    drawn.save(content, "WEBP")
+    return ProcessedImage(content.getvalue(), *drawn.size)
+
+
 def make_lively(week: Event) -> None:
-    """Fill a session, and have people ask for what organizers must arrange."""
+    """Fill a session, show a host, and have people ask for what organizers must arrange."""
     opening = week.sessions.first()
+    storage.replace_images(owner=opening.hosts.get(), images={"photo": a_photo()})
     sign_up(week, "Bob B", sessions=[opening], needs=["asl", "captions"])
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     Question.objects.create(event=week, text="Who sent you?")
@@ -202,7 +218,18 @@ def event_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("session", at(week.sessions.last().get_absolute_url()))
     yield State("session-canceled", at(under_way.sessions.all()[4].get_absolute_url()))
     yield State("session-now", at(under_way.sessions.all()[1].get_absolute_url()))
+    Session.objects.filter(event=over).update(
+        shows_recording=True,
+        recording_url="https://zoom.us/rec/share/abc",
+        notes_url="https://example.org/notes",
+    )
     yield State("session-over", at(over.sessions.first().get_absolute_url()))
+    yield State("session-full", at(under_way.sessions.last().get_absolute_url()))
+    full = another_week(8, slug="full", has_asl=True, has_interpretation=True)
+    full.sessions.update(capacity=1)
+    sign_up(full, "Bob B")
+    yield State("event-full", at(full.get_absolute_url()))
+    yield State("embed-under-way", at(f"{under_way.get_absolute_url()}embed/"))
     yield State("session-not-open", at(not_open.sessions.first().get_absolute_url()))
     yield State("session-closed", at(closed.sessions.first().get_absolute_url()))
     yield State("register-not-open", at(f"{not_open.get_absolute_url()}register/"))

@@ -15,7 +15,7 @@ from registrations.models import Registration
 
 DIAL_IN = "+1 669 900 6833 (San Jose)\n+1 646 558 8656 (New York)"
 MODELS: list[type[Model]] = [Event, Track, Speaker, Session, Meeting, AgendaItem]
-MODELS.append(AgendaItem.speakers.through)
+MODELS += [AgendaItem.speakers.through, Session.hosts.through]
 _rows_by_date: dict[dt.date, list[list[Model]]] = {}
 
 
@@ -58,6 +58,12 @@ def in_english(**texts: Any) -> dict[str, Any]:
 
 def in_spanish(**texts: Any) -> dict[str, Any]:
     return {f"{name}_es": text for name, text in texts.items()}
+
+
+def published_event(**fields: Any) -> Event:
+    """An event without sessions."""
+    about = {"host": "Us", "contact_email": "us@example.org", "status": "published"}
+    return Event.objects.create(**about | fields)
 
 
 def with_links(event: Event) -> Event:

@@ -55,6 +55,14 @@ def test_registration_must_close_after_it_opens(event):
         event.save()
 
 
+def test_published_event_has_a_contact(event):
+    event.status = Event.Status.PUBLISHED
+    with violates("published_event_has_a_contact"), transaction.atomic():
+        event.save()
+    event.contact_email = "week@example.org"
+    event.save()
+
+
 @pytest.mark.parametrize("language", ["en", "es"])
 @pytest.mark.parametrize("model", [Track, Speaker])
 def test_track_and_speaker_names_are_unique_in_an_event(event, model, language):

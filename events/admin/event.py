@@ -29,6 +29,8 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
+from events.images.fields import ImageField, ImagesForm, picture
+from events.images.processing import Size
 from events.languages import codes, columns, own_name
 from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
 from events.sharing.embedding import embed_code
@@ -37,6 +39,9 @@ from events.timezones import known_zone, offered_time_zones
 from events.zoom import client as zoom_client
 from events.zoom import status as zoom_status
 
+# Of a speaker's photo, which pages show in half this size.
+PHOTO_PIXELS = 192
+MAX_PHOTO_BYTES = 10_000
 # Nothing is erased within this time after `erase_after_days` was changed.
 ERASURE_NOTICE = dt.timedelta(days=7)
 
@@ -56,6 +61,13 @@ class EventForm(AddressForm):
     def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
         others = Event.objects.exclude(pk=self.instance.pk)
         return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
+            text = _("Enter an email address: people need someone to write to. Or keep it a draft.")
+            self.add_error("contact_email", text)
+        return cleaned
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
@@ -79,11 +91,26 @@ class TrackInline(admin.StackedInline):
     fields = [columns("name"), columns("description"), "position"]
 
 
+class SpeakerForm(ImagesForm, TextsForm):
+    picture = ImageField(
+        label=gettext_lazy("Photo"),
+        sizes={"photo": Size(PHOTO_PIXELS, PHOTO_PIXELS, MAX_PHOTO_BYTES, crop=True)},
+        help_text=gettext_lazy(
+            "Ask them first. Everyone sees it on the pages of sessions that they host, and "
+            "attendees in the detailed schedule."
+        ),
+    )
+
+
 class SpeakerInline(admin.StackedInline):
     model = Speaker
-    form = TextsForm
+    form = SpeakerForm
     extra = 0
-    fields = [columns("name", "affiliation")]
+    fields = [columns("name", "affiliation"), columns("about"), "picture"]
+
+    @admin.display(description=gettext_lazy("Photo"))
+    def picture(self, speaker: Speaker) -> str:
+        return picture(speaker.photo_id)
 
 
 @admin.register(Event)
@@ -108,6 +135,19 @@ class EventAdmin(TextsAdmin):
             },
         ),
         (gettext_lazy("Public texts"), {"fields": [columns("summary"), columns("introduction")]}),
+        (
+            gettext_lazy("Everyone can take part"),
+            {
+                "fields": [
+                    *("has_captions", "has_asl", "has_interpretation"),
+                    columns("recording_note"),
+                ],
+                "description": gettext_lazy(
+                    "The event's page says this. What you don't check, people can still ask for "
+                    "when they register."
+                ),
+            },
+        ),
         (
             gettext_lazy("Times"),
             {
@@ -192,6 +232,13 @@ class EventAdmin(TextsAdmin):
             )
         if change and "zoom_mode" in form.changed_data:
             explain_zoom_mode(request, obj, form.initial["zoom_mode"])
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        saved = [row for row, _fields in formset.changed_objects] + formset.new_objects
+        for each in formset.forms:
+            if isinstance(each, ImagesForm) and each.instance in saved:
+                each.save_images()
 
     @admin.display(description=gettext_lazy("code to copy"))
     def embed_code(self, event: Event) -> str:

@@ -69,6 +69,13 @@ ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.it
 class SessionForm(AddressForm):
     address_from = "title"
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        event = cleaned.get("event")
+        if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
+            self.add_error("hosts", _("These hosts belong to another event."))
+        return cleaned
+
     def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
         others = Session.objects.filter(event=cleaned.get("event")).exclude(pk=self.instance.pk)
         return others.values_list("slug", flat=True)
@@ -258,15 +265,18 @@ class SessionAdmin(TextsAdmin):
     get_search_results = search_texts
     prepopulated_fields = {"slug": [columns("title")[0]]}
     readonly_fields = ["canceled"]
-    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+    formfield_overrides = {
+        models.URLField: {"assume_scheme": "https"},
+        models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
+    }
     actions = [cancel, restore]
     fieldsets = [
         (
             None,
             {
                 "fields": [
-                    *("event", columns("title"), "slug", "kind", "track"),
-                    columns("summary"),
+                    *("event", columns("title"), columns("short_title"), "slug", "kind", "track"),
+                    *(columns("summary"), "hosts", "shows_outline"),
                 ],
                 "description": EACH_LANGUAGE,
             },
@@ -290,7 +300,7 @@ class SessionAdmin(TextsAdmin):
                 "description": gettext_lazy("Enter times in the event's time zone."),
             },
         ),
-        (gettext_lazy("Afterward"), {"fields": ["recording_url", "notes_url"]}),
+        (gettext_lazy("Afterward"), {"fields": ["recording_url", "notes_url", "shows_recording"]}),
     ]
 
     def get_urls(self) -> list[Any]:
@@ -312,6 +322,12 @@ class SessionAdmin(TextsAdmin):
         with in_event_time(request, event, (event or Event()).zone, sessions) as context:
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the speakers of the session's event, or of the one chosen for a new session."""
+        event = event_of(request, request.resolver_match.kwargs.get("object_id"))
+        kwargs["queryset"] = event.speakers.all() if event else Speaker.objects.none()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
         event = obj.event if obj else event_of(request, None)
@@ -336,6 +352,9 @@ class SessionAdmin(TextsAdmin):
                 "Enter the passcode for phones: Zoom's invitation has it next to the phone numbers."
             )
             messages.warning(request, text % {"session": session})
+        renamed = not {*columns("title")}.isdisjoint(form.changed_data)
+        if change and renamed and {*columns("short_title")}.isdisjoint(form.changed_data):
+            explain_short_title(request, session)
         planned = sum(item.minutes for item in session.agenda.all())
         length = int((session.ends_at - session.starts_at).total_seconds() // 60)
         if planned > length:
@@ -375,6 +394,13 @@ def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
         return by_id(Event.objects.all(), sessions__pk=session_id)
     chosen = request.POST.get("event") or request.GET.get("event")
     return by_id(Event.objects.all(), pk=chosen) if chosen else default_event()
+
+
+def explain_short_title(request: HttpRequest, session: Session) -> None:
+    """After the title was changed, say that the short one was not."""
+    if session.short_title:
+        text = _("You changed the title. The short title is still “%(title)s”.")
+        messages.warning(request, text % {"title": session.short_title})
 
 
 def explain_meeting(request: HttpRequest, session: Session, changed: bool) -> None:

@@ -6,6 +6,7 @@ import django.utils.timezone
 import events.addresses
 import events.invitations
 import events.models.event
+import events.models.image
 import events.phone.numbers
 import events.sharing.origins
 import events.timezones
@@ -32,6 +33,15 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='StoredImage',
+            fields=[
+                ('key', models.CharField(default=events.models.image.random_key, max_length=32, primary_key=True, serialize=False)),
+                ('content', models.BinaryField()),
+                ('width', models.PositiveSmallIntegerField()),
+                ('height', models.PositiveSmallIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name='Event',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -41,7 +51,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(help_text="The last part of the event's web address, such as drop-lwop-2021. If you change it, links that people already have stop working.", unique=True, validators=[events.models.event.validate_event_slug], verbose_name='address')),
                 ('status', models.CharField(choices=[('draft', 'Draft: only organizers see it'), ('published', 'Published: anyone can see it')], default='draft', max_length=10, verbose_name='status')),
                 ('host', models.CharField(help_text='The group that hosts the week, such as Drop LWOP Coalition.', max_length=150, verbose_name='host')),
-                ('contact_email', models.EmailField(blank=True, help_text="People's questions and replies to our emails go here.", max_length=254, validators=[events.addresses.validate_deliverable], verbose_name='contact email')),
+                ('contact_email', models.EmailField(blank=True, help_text="People's questions and replies to our emails go here. A published event needs one.", max_length=254, validators=[events.addresses.validate_deliverable], verbose_name='contact email')),
                 ('contact_phone', models.CharField(blank=True, help_text="Someone to call with questions. It's only on the card that people can print to join by phone.", max_length=40, validators=[events.phone.numbers.validate_phone], verbose_name='contact phone')),
                 ('summary', models.CharField(help_text='One or two sentences, shown first on the page.', max_length=300, verbose_name='summary')),
                 ('summary_en', models.CharField(help_text='One or two sentences, shown first on the page.', max_length=300, null=True, verbose_name='summary')),
@@ -49,11 +59,19 @@ class Migration(migrations.Migration):
                 ('introduction', models.TextField(blank=True, help_text="What the week is about and who it's for. Leave an empty line between paragraphs.", verbose_name='introduction')),
                 ('introduction_en', models.TextField(blank=True, help_text="What the week is about and who it's for. Leave an empty line between paragraphs.", null=True, verbose_name='introduction')),
                 ('introduction_es', models.TextField(blank=True, help_text="What the week is about and who it's for. Leave an empty line between paragraphs.", null=True, verbose_name='introduction')),
+                ('has_captions', models.BooleanField(default=False, help_text='Check this if you turn on captions in Zoom. For meetings we create, the setting under “Zoom” decides.', verbose_name='live captions')),
+                ('has_asl', models.BooleanField(default=False, help_text='Check this once interpreters will be in every session.', verbose_name='ASL interpretation')),
+                ('has_interpretation', models.BooleanField(default=False, help_text='Check this once interpreters will be in every session.', verbose_name='Spanish interpretation')),
+                ('recording_note', models.CharField(blank=True, help_text="What you record, and who gets to see it, such as: We record the talks for people who miss a session. We don't record the small groups.", max_length=300, verbose_name='recording')),
+                ('recording_note_en', models.CharField(blank=True, help_text="What you record, and who gets to see it, such as: We record the talks for people who miss a session. We don't record the small groups.", max_length=300, null=True, verbose_name='recording')),
+                ('recording_note_es', models.CharField(blank=True, help_text="What you record, and who gets to see it, such as: We record the talks for people who miss a session. We don't record the small groups.", max_length=300, null=True, verbose_name='recording')),
                 ('time_zone', models.CharField(default='America/Los_Angeles', help_text='The time zone you plan in. Everyone also sees times in their own. If you change it, sessions still happen at the same moment: 9 AM Pacific becomes 12 noon Eastern.', max_length=64, validators=[events.timezones.validate_time_zone], verbose_name='time zone')),
                 ('registration_opens_at', models.DateTimeField(blank=True, help_text='If empty: as soon as the event is published.', null=True, verbose_name='registration opens')),
                 ('registration_closes_at', models.DateTimeField(blank=True, help_text='If empty: when the last session ends.', null=True, verbose_name='registration closes')),
                 ('requires_approval', models.BooleanField(default=False, help_text='People get no link and no detailed schedule until you approve them under Registrations. When you check this, people who are already registered stay approved. When you uncheck it, people who are waiting still need your approval.', verbose_name='requires your approval')),
                 ('late_spots', models.CharField(choices=[('promote', 'It still goes to the first person on the waitlist'), ('keep', "It stays open: we don't offer spots that late")], default='promote', help_text='This is for the last hour before a session, and after it starts. Before that, a spot that opens goes to the first person on the waitlist right away.', max_length=10, verbose_name='spots that open late')),
+                ('poster_wide', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_desks', to='events.storedimage')),
+                ('poster_phone', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_phones', to='events.storedimage')),
                 ('embed_sites', models.TextField(blank=True, help_text='The addresses of websites that may show the week with a Register button on their own pages, such as https://droplwop.org. One per line. No other site can.', max_length=1000, validators=[events.sharing.origins.validate_sites], verbose_name='websites that show the schedule')),
                 ('erase_after_days', models.PositiveSmallIntegerField(default=90, help_text="We erase names, addresses and answers automatically, this many days after the last session. We keep anonymous counts. Before then, export anything you're allowed to keep.", validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(730)], verbose_name='erase personal data (days after the end)')),
                 ('erase_not_before', models.DateTimeField(default=events.models.event.in_two_weeks, editable=False)),
@@ -74,7 +92,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'event',
                 'verbose_name_plural': 'events',
                 'ordering': ['-created_at', '-pk'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('registration_closes_at__gt', models.F('registration_opens_at'))), name='event_registration_closes_after_it_opens', violation_error_message='Registration must close after it opens.')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('registration_closes_at__gt', models.F('registration_opens_at'))), name='event_registration_closes_after_it_opens', violation_error_message='Registration must close after it opens.'), models.CheckConstraint(condition=models.Q(('contact_email', ''), ('status', 'published'), _negated=True), name='published_event_has_a_contact', violation_error_message='A published event needs a contact email.')],
             },
         ),
         migrations.CreateModel(
@@ -85,10 +103,14 @@ class Migration(migrations.Migration):
                 ('title', models.CharField(max_length=200, verbose_name='title')),
                 ('title_en', models.CharField(max_length=200, null=True, verbose_name='title')),
                 ('title_es', models.CharField(max_length=200, null=True, verbose_name='title')),
+                ('short_title', models.CharField(blank=True, help_text="For where there's little room, such as email subjects. For example: Opening session. If empty: the title. No one gets an email if you change it.", max_length=60, verbose_name='short title')),
+                ('short_title_en', models.CharField(blank=True, help_text="For where there's little room, such as email subjects. For example: Opening session. If empty: the title. No one gets an email if you change it.", max_length=60, null=True, verbose_name='short title')),
+                ('short_title_es', models.CharField(blank=True, help_text="For where there's little room, such as email subjects. For example: Opening session. If empty: the title. No one gets an email if you change it.", max_length=60, null=True, verbose_name='short title')),
                 ('slug', models.SlugField(help_text="The last part of the session's web address, such as legislation. If you change it, join links that people already have keep working.", verbose_name='address')),
                 ('summary', models.TextField(blank=True, help_text='Everyone can see this. Only attendees get the detailed agenda below.', verbose_name='summary')),
                 ('summary_en', models.TextField(blank=True, help_text='Everyone can see this. Only attendees get the detailed agenda below.', null=True, verbose_name='summary')),
                 ('summary_es', models.TextField(blank=True, help_text='Everyone can see this. Only attendees get the detailed agenda below.', null=True, verbose_name='summary')),
+                ('shows_outline', models.BooleanField(default=False, help_text="Everyone sees the titles of the agenda on the session's page, without times, details and speakers.", verbose_name='show an outline')),
                 ('starts_at', models.DateTimeField(verbose_name='starts')),
                 ('ends_at', models.DateTimeField(verbose_name='ends')),
                 ('status', models.CharField(choices=[('draft', 'Draft: only organizers see it'), ('published', 'Published: on the public page')], default='published', max_length=10, verbose_name='status')),
@@ -96,6 +118,7 @@ class Migration(migrations.Migration):
                 ('canceled_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='canceled')),
                 ('recording_url', models.URLField(blank=True, help_text="A link to the recording. It's in the thank-you email.", max_length=500, validators=[events.invitations.validate_no_personal_link], verbose_name='recording')),
                 ('notes_url', models.URLField(blank=True, help_text="A link to the notes. They're in the thank-you email, too.", max_length=500, validators=[events.invitations.validate_no_personal_link], verbose_name='notes')),
+                ('shows_recording', models.BooleanField(default=False, help_text='Once the session is over, the recording and notes are on its public page. Otherwise only people who registered for it get them.', verbose_name='show them to everyone')),
                 ('revision', models.PositiveIntegerField(default=0, editable=False)),
                 ('revised_at', models.DateTimeField(editable=False, null=True)),
                 ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
@@ -119,6 +142,10 @@ class Migration(migrations.Migration):
                 ('affiliation', models.CharField(blank=True, max_length=150, verbose_name='affiliation')),
                 ('affiliation_en', models.CharField(blank=True, max_length=150, null=True, verbose_name='affiliation')),
                 ('affiliation_es', models.CharField(blank=True, max_length=150, null=True, verbose_name='affiliation')),
+                ('about', models.CharField(blank=True, help_text="It's on the public pages of the sessions that they host.", max_length=200, verbose_name='one line about them')),
+                ('about_en', models.CharField(blank=True, help_text="It's on the public pages of the sessions that they host.", max_length=200, null=True, verbose_name='one line about them')),
+                ('about_es', models.CharField(blank=True, help_text="It's on the public pages of the sessions that they host.", max_length=200, null=True, verbose_name='one line about them')),
+                ('photo', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='speakers', to='events.storedimage')),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='speakers', to='events.event')),
             ],
             options={
@@ -166,6 +193,11 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'strategies',
                 'ordering': ['position', 'pk'],
             },
+        ),
+        migrations.AddField(
+            model_name='session',
+            name='hosts',
+            field=models.ManyToManyField(blank=True, help_text="Everyone sees them on the session's page. Only attendees see the speakers of the agenda. Both come from the event's list of speakers.", related_name='hosted_sessions', to='events.speaker', verbose_name='hosts'),
         ),
         migrations.AddField(
             model_name='session',

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.addresses import validate_deliverable
+from events.models.image import StoredImage
 from events.phone.numbers import validate_phone
 from events.sharing.origins import validate_sites
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
@@ -29,6 +30,7 @@ RESERVED_SLUGS = {
     "api",
     "calendar",
     "healthz",
+    "images",
     "join",
     "mailbox",
     "me",
@@ -128,7 +130,9 @@ class Event(models.Model):
         _("contact email"),
         blank=True,
         validators=[validate_deliverable],
-        help_text=_("People's questions and replies to our emails go here."),
+        help_text=_(
+            "People's questions and replies to our emails go here. A published event needs one."
+        ),
     )
     contact_phone = models.CharField(
         _("contact phone"),
@@ -148,6 +152,33 @@ class Event(models.Model):
         blank=True,
         help_text=_(
             "What the week is about and who it's for. Leave an empty line between paragraphs."
+        ),
+    )
+    has_captions = models.BooleanField(
+        _("live captions"),
+        default=False,
+        help_text=_(
+            "Check this if you turn on captions in Zoom. For meetings we create, the setting under "
+            "“Zoom” decides."
+        ),
+    )
+    has_asl = models.BooleanField(
+        _("ASL interpretation"),
+        default=False,
+        help_text=_("Check this once interpreters will be in every session."),
+    )
+    has_interpretation = models.BooleanField(
+        _("Spanish interpretation"),
+        default=False,
+        help_text=_("Check this once interpreters will be in every session."),
+    )
+    recording_note = models.CharField(
+        _("recording"),
+        max_length=300,
+        blank=True,
+        help_text=_(
+            "What you record, and who gets to see it, such as: We record the talks for people who "
+            "miss a session. We don't record the small groups."
         ),
     )
     time_zone = models.CharField(
@@ -190,6 +221,21 @@ class Event(models.Model):
             "This is for the last hour before a session, and after it starts. Before that, a spot "
             "that opens goes to the first person on the waitlist right away."
         ),
+    )
+    # The event's own picture, as a poster for large screens and for phones.
+    poster_wide = models.ForeignKey(
+        StoredImage,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="events_on_desks",
+    )
+    poster_phone = models.ForeignKey(
+        StoredImage,
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="events_on_phones",
     )
     embed_sites = models.TextField(
         _("websites that show the schedule"),
@@ -308,7 +354,12 @@ class Event(models.Model):
                 name="event_registration_closes_after_it_opens",
                 condition=Q(registration_closes_at__gt=F("registration_opens_at")),
                 violation_error_message=_("Registration must close after it opens."),
-            )
+            ),
+            models.CheckConstraint(
+                name="published_event_has_a_contact",
+                condition=~Q(status="published", contact_email=""),
+                violation_error_message=_("A published event needs a contact email."),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -329,6 +380,11 @@ class Event(models.Model):
     @property
     def has_personal_links(self) -> bool:
         return self.zoom_mode == self.ZoomMode.PERSONAL
+
+    @property
+    def shows_captions(self) -> bool:
+        """Whether meetings have live captions. Those we create have them by their own setting."""
+        return self.zoom_captions if self.creates_meetings else self.has_captions
 
     @property
     def settle_time(self) -> dt.timedelta:
@@ -375,11 +431,20 @@ class Track(models.Model):
 
 
 class Speaker(models.Model):
-    """A person or group who leads an agenda item."""
+    """A person or group who hosts a session or leads an agenda item."""
 
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="speakers")
     name = models.CharField(_("name"), max_length=120)
     affiliation = models.CharField(_("affiliation"), max_length=150, blank=True)
+    about = models.CharField(
+        _("one line about them"),
+        max_length=200,
+        blank=True,
+        help_text=_("It's on the public pages of the sessions that they host."),
+    )
+    photo = models.ForeignKey(
+        StoredImage, on_delete=models.PROTECT, null=True, editable=False, related_name="speakers"
+    )
 
     class Meta:
         ordering = ["name", "pk"]

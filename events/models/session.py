@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
@@ -51,6 +51,13 @@ class SessionQuerySet(models.QuerySet["Session"]):
         no_link = Q(meeting=None) | Q(meeting__join_url="") | gone
         return self.filter(no_link, canceled_at=None, ends_at__gt=now)
 
+    def with_phone_numbers(self) -> Any:
+        """Annotate `has_phone_numbers`: whether people can call in to the session's meeting."""
+        can_call = Q(meeting__dial_in__gt="") & ~Q(event__zoom_mode=Event.ZoomMode.PERSONAL)
+        return self.annotate(
+            has_phone_numbers=ExpressionWrapper(can_call, output_field=BooleanField())
+        )
+
     def with_details(self) -> "SessionQuerySet":
         """Fetch the event, track, meeting, and the agenda with its speakers."""
         return self.select_related("event", "track", "meeting").prefetch_related("agenda__speakers")
@@ -68,6 +75,14 @@ class Session(models.Model):
         DRAFT = "draft", _("Draft: only organizers see it")
         PUBLISHED = "published", _("Published: on the public page")
 
+    class State(models.TextChoices):
+        """What a session is at a moment. Pages have it as `data-state`."""
+
+        CANCELED = "canceled"
+        AHEAD = "ahead"
+        NOW = "now"
+        OVER = "over"
+
     event = models.ForeignKey(
         Event, on_delete=models.CASCADE, related_name="sessions", verbose_name=_("event")
     )
@@ -82,6 +97,15 @@ class Session(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.STRATEGY)
     title = models.CharField(_("title"), max_length=200)
+    short_title = models.CharField(
+        _("short title"),
+        max_length=60,
+        blank=True,
+        help_text=_(
+            "For where there's little room, such as email subjects. For example: Opening session. "
+            "If empty: the title. No one gets an email if you change it."
+        ),
+    )
     slug = models.SlugField(
         _("address"),
         help_text=_(
@@ -93,6 +117,24 @@ class Session(models.Model):
         _("summary"),
         blank=True,
         help_text=_("Everyone can see this. Only attendees get the detailed agenda below."),
+    )
+    hosts = models.ManyToManyField(
+        Speaker,
+        blank=True,
+        related_name="hosted_sessions",
+        verbose_name=_("hosts"),
+        help_text=_(
+            "Everyone sees them on the session's page. Only attendees see the speakers of the "
+            "agenda. Both come from the event's list of speakers."
+        ),
+    )
+    shows_outline = models.BooleanField(
+        _("show an outline"),
+        default=False,
+        help_text=_(
+            "Everyone sees the titles of the agenda on the session's page, without times, details "
+            "and speakers."
+        ),
     )
     starts_at = models.DateTimeField(_("starts"))
     ends_at = models.DateTimeField(_("ends"))
@@ -123,6 +165,14 @@ class Session(models.Model):
         blank=True,
         validators=[validate_no_personal_link],
         help_text=_("A link to the notes. They're in the thank-you email, too."),
+    )
+    shows_recording = models.BooleanField(
+        _("show them to everyone"),
+        default=False,
+        help_text=_(
+            "Once the session is over, the recording and notes are on its public page. Otherwise "
+            "only people who registered for it get them."
+        ),
     )
     revision = models.PositiveIntegerField(default=0, editable=False)
     revised_at = models.DateTimeField(null=True, editable=False)
@@ -167,10 +217,39 @@ class Session(models.Model):
     def is_canceled(self) -> bool:
         return self.canceled_at is not None
 
+    def state(self, now: dt.datetime) -> State:
+        if self.is_canceled:
+            return self.State.CANCELED
+        if self.ends_at <= now:
+            return self.State.OVER
+        return self.State.NOW if self.starts_at <= now else self.State.AHEAD
+
+    @property
+    def brief_field(self) -> str:
+        """The title for where there's little room: "short_title" or, if it's missing, "title".
+
+        One in the reader's language comes before one that is shorter.
+        """
+        is_foreign = bool(languages.other_language(self, "short_title"))
+        if not self.short_title or (is_foreign and not languages.other_language(self, "title")):
+            return "title"
+        return "short_title"
+
+    @property
+    def brief_title(self) -> str:
+        title: str = getattr(self, self.brief_field)
+        return title
+
     @property
     def takes_place(self) -> bool:
         """The same rule as `SessionQuerySet.taking_place`."""
         return self.status == self.Status.PUBLISHED and not self.is_canceled
+
+    @property
+    def public_links(self) -> dict[str, str]:
+        """The links to what remains of the session, if everyone may see them."""
+        links = {"recording": self.recording_url, "notes": self.notes_url}
+        return {name: url for name, url in links.items() if url and self.shows_recording}
 
     @property
     def settled_at(self) -> dt.datetime | None:

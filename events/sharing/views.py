@@ -1,13 +1,11 @@
 """What search engines and other sites fetch, pages to print, and one for other sites' pages."""
 
 from functools import partial
-from typing import Any
 
 from csp.constants import NONE
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_exempt
@@ -18,7 +16,7 @@ from events.models import Event, Session
 from events.sharing import pictures
 from events.sharing.origins import origins
 from events.templatetags.times import dates, day, hours
-from events.views import briefly_cached, visible_events, visible_sessions
+from events.views import briefly_cached, schedule_context, visible_events, visible_sessions
 
 # Personal pages aren't listed here: they say themselves that they aren't to be indexed.
 ROBOTS = "User-agent: *\nDisallow: /admin/\nDisallow: /accounts/\n\nSitemap: {sitemap}\n"
@@ -58,7 +56,8 @@ def printed_schedule(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _sheet(request: HttpRequest, slug: str, template: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=slug)
-    return render(request, template, _schedule_context(request, event))
+    sessions = visible_sessions(request, event).filter(canceled_at=None)
+    return render(request, template, schedule_context(event, list(sessions)))
 
 
 @require_safe
@@ -68,21 +67,8 @@ def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The schedule and a Register button, for the pages of the websites that the event lists."""
     event = get_object_or_404(visible_events(request), slug=slug)
     allow = csp_replace({"frame-ancestors": origins(event.embed_sites) or [NONE]})
-    context = _schedule_context(request, event)
+    context = schedule_context(event, list(visible_sessions(request, event)))
     return allow(partial(render, template_name="events/embed.html", context=context))(request)
-
-
-def _schedule_context(request: HttpRequest, event: Event) -> dict[str, Any]:
-    now = timezone.now()
-    sessions = list(visible_sessions(request, event).filter(canceled_at=None))
-    open_sessions = [session for session in sessions if session.is_open_to_register(now)]
-    return {
-        "event": event,
-        "zone": event.zone,
-        "sessions": sessions,
-        "now": now,
-        "phase": event.registration_phase(now, open_sessions),
-    }
 
 
 @require_safe
@@ -109,7 +95,7 @@ def session_picture(request: HttpRequest, event_slug: str, slug: str) -> HttpRes
     event = get_object_or_404(visible_events(request), slug=event_slug)
     session = get_object_or_404(visible_sessions(request, event), slug=slug)
     when = f"{day(session.starts_at, event.zone)}, {hours(session, event.zone)}"
-    return _picture(session.title, event.name, when[:1].upper() + when[1:])
+    return _picture(session.brief_title, event.name, when[:1].upper() + when[1:])
 
 
 def _picture(title: str, above: str, below: str) -> HttpResponse:

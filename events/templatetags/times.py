@@ -45,23 +45,44 @@ def _day(moment: dt.datetime, zone: dt.tzinfo, _language: str) -> str:
     return date_format(moment.astimezone(zone), _("l, F j"))
 
 
+@register.filter
+def short_day(moment: dt.datetime, zone: dt.tzinfo) -> str:
+    """Sat, Oct 16"""
+    # Translators: the day Sat, Oct 16, in the letters of Django's `date` filter.
+    return date_format(moment.astimezone(zone), pgettext("date format", "D, M j"))
+
+
 @register.simple_tag
-def dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
-    """Oct 16–23, or Oct 30–Nov 6, or Oct 16"""
+def dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo, month: str = "M") -> str:
+    """Oct 16–23, or Oct 30–Nov 6, or Oct 16. With F as the month, they are written out."""
     first, last = first.astimezone(zone), last.astimezone(zone)
     # Translators: the date Oct 16, in the letters of Django's `date` filter.
     whole = _("M j")
     if first.date() == last.date():
-        return date_format(first, whole)
+        return date_format(first, whole.replace("M", month))
     begins = ends = whole
     if (first.year, first.month) == (last.year, last.month):
         # Translators: Oct 16 in the dates Oct 16–23, in the letters of Django's `date` filter.
         begins = pgettext("first day of several in a month", "M j")
         # Translators: 23 in the dates Oct 16–23, in the letters of Django's `date` filter.
         ends = pgettext("last day of several in a month", "j")
+    begins, ends = (letters.replace("M", month) for letters in (begins, ends))
     values = {"first": date_format(first, begins), "last": date_format(last, ends)}
     # Translators: days, like Oct 16–23.
     return _("%(first)s–%(last)s") % values
+
+
+@register.simple_tag
+def long_dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
+    """October 16–23, 2026"""
+    # Translators: days of a year, like October 16–23, 2026.
+    text = _("%(days)s, %(year)s")
+    return text % {"days": dates(first, last, zone, "F"), "year": last.astimezone(zone).year}
+
+
+@register.filter
+def state_at(session: Session, now: dt.datetime) -> str:
+    return session.state(now)
 
 
 @register.filter

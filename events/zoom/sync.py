@@ -80,10 +80,8 @@ def spec(session: Session) -> zoom_client.Json:
     """What the session's meeting should be at Zoom, as the JSON that Zoom takes."""
     event = session.event
     seconds = int((session.ends_at - session.starts_at).total_seconds())
-    with languages.in_main_language():
-        topic = " ".join(f"{session.title} · {event.name}".split())
     return {
-        "topic": topic[: zoom_client.MAX_TOPIC_CHARACTERS],
+        "topic": _topic(session),
         "type": SCHEDULED_MEETING,
         # As text, because zoomus would append a Z to a time in any zone.
         "start_time": f"{session.starts_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -102,6 +100,15 @@ def spec(session: Session) -> zoom_client.Json:
             "join_before_host": False,
         },
     }
+
+
+def _topic(session: Session) -> str:
+    """The session and its event, with the session's short title if the other one is too long."""
+    longest = zoom_client.MAX_TOPIC_CHARACTERS
+    with languages.in_main_language():
+        titles = (session.title, session.brief_title)
+        topics = [" ".join(f"{title} · {session.event.name}".split()) for title in titles]
+    return next((each for each in topics if len(each) <= longest), topics[-1])[:longest]
 
 
 def _tag(session: Session) -> str:

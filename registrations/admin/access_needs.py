@@ -159,7 +159,7 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
 
     @admin.display(description=gettext_lazy("session"), ordering="seat__session__starts_at")
     def session(self, need: AccessNeed) -> str:
-        title = Truncator(need.seat.session).words(6)
+        title = Truncator(need.seat.session.brief_title).words(6)
         return format_html("<b>{}</b><br>{}", short_day(need.seat.session), title)
 
     @admin.display(description=gettext_lazy("person"), ordering="seat__registration__name")

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, pgettext
 
 from events.admin.shared import by_id, by_id_or_404, counted, default_event
 from events.models import Event, Session
+from events.templatetags import times
 from events.zoom.status import meeting_status
 from registrations import readiness
 from registrations.admin.missing_texts import missing_texts
@@ -233,9 +234,7 @@ def opened_mark(seat: SeatReadiness, session: Session) -> Mark:
 
 def short_day(session: Session) -> str:
     """Sat, Oct 16"""
-    # Translators: the day Sat, Oct 16, in the letters of Django's `date` filter.
-    letters = pgettext("date format", "D, M j")
-    return date_format(session.starts_at.astimezone(session.event.zone), letters)
+    return times.short_day(session.starts_at, session.event.zone)
 
 
 def fixed_text(fixed: Fixed) -> str:

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from events import ical
+from events import ical, languages
 from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
@@ -67,7 +67,9 @@ class BlockRenderer:
             event = session.event
             key = (
                 *(session.pk, session.slug, session.snapshot(), session.revision),
+                *languages.texts(session, "short_title"),
                 *(session.updated_at, session.recording_url, session.notes_url),
+                *languages.texts(session, "short_title"),
                 *(bool(session.join_url), event.has_personal_links),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )

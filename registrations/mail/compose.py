@@ -204,7 +204,8 @@ def _values(email: _Email, *, in_subject: bool) -> dict[str, str]:
     title = email.session.value.title if email.session else ""
     if in_subject:
         # The end of a long subject, which says when, is cut off on phones.
-        title = Truncator(title).chars(MAX_TITLE_IN_SUBJECT)
+        brief = email.session.value.brief_title if email.session else ""
+        title = Truncator(brief).chars(MAX_TITLE_IN_SUBJECT)
     return {
         "name": NAME,
         "event": event.name,

@@ -1,7 +1,7 @@
 """Tags for the public pages about a registration."""
 
 import datetime as dt
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from django import template
@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events.links import absolute
-from events.models import Event
-from registrations import questions
+from events.models import Event, Session
+from registrations import questions, seats
 from registrations.models import Question, Registration
+from registrations.models.access_needs import NEED_KINDS
 
 register = template.Library()
 
@@ -28,6 +29,35 @@ def events_of_lost_link(context: template.Context) -> list[Any]:
         return []
     events = Event.objects.published().with_times().order_by("first_starts_at", "pk")
     return list(events.filter(last_ends_at__gt=timezone.now() - RECENT))
+
+
+class Spots(NamedTuple):
+    """The sessions that are full, and whether all are."""
+
+    full: set[Session]
+    are_gone: bool
+
+
+@register.simple_tag
+def spots_in(sessions: list[Session], phase: str) -> Spots:
+    """Which of these sessions people can register for, but only for the waitlist.
+
+    `phase` is the event's. A session without a limit is never full, and asks no query.
+    """
+    full = seats.full_sessions(sessions) if phase == Event.Phase.OPEN else set()
+    return Spots(full, are_gone=bool(full) and len(full) == len(sessions))
+
+
+@register.simple_tag
+def needs_to_ask_for(event: Event) -> str:
+    """What an event doesn't have for everyone: captions, ASL, interpretation."""
+    has = {
+        "captions": event.shows_captions,
+        "asl": event.has_asl,
+        "interpretation": event.has_interpretation,
+    }
+    missing = (kind for kind in NEED_KINDS if not has.get(kind.value, True))
+    return ", ".join(str(kind.short_label) for kind in missing)
 
 
 @register.simple_tag

@@ -87,9 +87,9 @@ def test_text_in_english_only_is_marked_and_noted_once(client, week):
 
 
 def test_text_in_spanish_only_is_marked_and_noted_in_english(client, week, opening):
-    Session.objects.update(**in_english(title=None))
+    Session.objects.update(**in_english(title=None, short_title=None))
     english = page(client, opening.get_absolute_url(), "en")
-    assert '<h1 class="title" lang="es">Sesión de apertura' in english
+    assert '<h1 class="title" id="session-title" lang="es">Sesión de apertura' in english
     assert english.count("Part of this page is only in Spanish.") == 1
     assert "language-note" not in page(client, opening.get_absolute_url())
 

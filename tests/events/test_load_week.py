@@ -25,6 +25,7 @@ MODELS: list[type[models.Model]] = [
     Session,
     AgendaItem,
     AgendaItem.speakers.through,
+    Session.hosts.through,
     Meeting,
 ]
 
@@ -111,7 +112,8 @@ def test_week_is_published_with_the_date_in_its_address() -> None:
     assert event.slug == "drop-lwop-2021-10-16"
     assert event.host == "Drop LWOP Coalition"
     assert event.time_zone == "America/Los_Angeles"
-    assert event.contact_email == ""
+    # The address that our emails come from.
+    assert event.contact_email == "week@example.org"
     assert event.status == Event.Status.PUBLISHED
     assert event.sessions.published().count() == 6
 
@@ -291,6 +293,7 @@ def test_command_creates_the_week_on_the_saturday_given() -> None:
     assert load("--starting", "2021-10-16") == (
         "Created Drop LWOP Strategy Week, starting on Saturday 2021-10-16, "
         "at /drop-lwop-2021-10-16/\n"
+        "Its contact is week@example.org. You can change it in the admin.\n"
     )
     assert Event.objects.get().slug == "drop-lwop-2021-10-16"
 

@@ -17,8 +17,8 @@ from events.templatetags.times import (
     clocks,
     day,
     hours,
+    long_dates,
     time_until,
-    unbroken,
     zone_name,
 )
 from events.timezones import COMMON_TIME_ZONES, all_time_zones, offered_time_zones, time_label
@@ -96,11 +96,29 @@ def test_event_page_says_in_spanish_when_the_week_is(client, week, is_one_day):
         week.sessions.exclude(pk=sessions.first().pk).delete()
     with translation.override("es"):
         text = client.get("/", headers={"accept-language": "es"}).content.decode()
-        days = [unbroken(day(each.starts_at, week.zone)) for each in sessions]
-    year = sessions.last().starts_at.astimezone(week.zone).year
-    when = days[0].capitalize() if is_one_day else f"Del {days[0]} al {days[-1]}"
-    assert "\xa0de\xa0" in days[0]
-    assert f"{when} de {year}. En línea, por Zoom." in text
+    starts = [each.starts_at for each in sessions]
+    with translation.override("es"):
+        when = long_dates(min(starts), max(starts), week.zone)
+    assert f'<p class="poster__date">{when.capitalize()}</p>' in text
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "english", "spanish"),
+    [
+        ("2021-10-16", "2021-10-23", "October 16–23, 2021", "del 16 al 23 de octubre de 2021"),
+        (
+            *("2021-10-30", "2021-11-06", "October 30–November 6, 2021"),
+            "del 30 de octubre al 6 de noviembre de 2021",
+        ),
+        ("2021-12-31", "2022-01-01", "December 31–January 1, 2022", None),
+        ("2021-10-16", "2021-10-16", "October 16, 2021", "16 de octubre de 2021"),
+    ],
+)
+def test_dates_of_a_week_are_written_out(first, last, english, spanish):
+    starts, ends = (dt.datetime.fromisoformat(f"{each}T20:00-07:00") for each in (first, last))
+    assert long_dates(starts, ends, PACIFIC) == english
+    with translation.override("es"):
+        assert spanish in (long_dates(starts, ends, PACIFIC), None)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from registrations.mail import previews
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.mail_kinds import MailKind
 from registrations.models import MailText, Question, Registration, Seat
-from tests.people import filled_form, in_english, in_spanish, sign_up
+from tests.people import filled_form, in_english, in_spanish, published_event, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -140,9 +140,7 @@ def test_sessions_that_can_no_longer_be_changed_are_marked(client, english_only,
 
 
 def test_page_of_a_lost_link_marks_the_events(client, english_only):
-    other = Event.objects.create(
-        slug="other", status="published", time_zone="UTC", **in_english(name="ENGLISH Other")
-    )
+    other = published_event(slug="other", time_zone="UTC", **in_english(name="ENGLISH Other"))
     starts_at = timezone.now() + dt.timedelta(days=1)
     ends_at = starts_at + dt.timedelta(hours=1)
     Session.objects.create(event=other, title="S", slug="s", starts_at=starts_at, ends_at=ends_at)

@@ -48,5 +48,8 @@ class Command(BaseCommand):
         address = event.get_absolute_url()
         if created:
             self.stdout.write(f"Created {event}, starting on {starting:%A %Y-%m-%d}, at {address}")
+            self.stdout.write(
+                f"Its contact is {event.contact_email}. You can change it in the admin."
+            )
         else:
             self.stdout.write(f"{event} already exists, at {address}. Nothing was changed.")

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from events.models import Event
 from events.schedule import cancel_session
-from tests.people import in_english
+from tests.people import in_english, published_event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -114,5 +114,5 @@ def test_text_cannot_end_the_script(client, week):
 
 
 def test_event_without_sessions_is_no_event_yet(client):
-    event = Event.objects.create(name="Soon", slug="soon", host="Us", status="published")
+    event = published_event(name="Soon", slug="soon")
     assert "ld+json" not in head(client, event.get_absolute_url())

@@ -14,7 +14,7 @@ from events.models import Event
 from events.schedule import cancel_session
 from events.sharing import pictures, qr_code
 from tests.browser import overflow
-from tests.people import in_english
+from tests.people import in_english, published_event
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -69,7 +69,7 @@ def test_draft_is_not_shared(client, admin_client, week, sheet):
 
 @pytest.mark.parametrize("sheet", [*SHEETS, "picture.png"])
 def test_event_without_sessions_can_be_shared(client, sheet):
-    Event.objects.create(name="Soon", slug="soon", host="Us", status="published")
+    published_event(name="Soon", slug="soon")
     assert client.get(f"/soon/{sheet}/".replace("png/", "png")).status_code == 200
 
 

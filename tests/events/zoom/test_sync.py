@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+from typing import Any
 
 import pytest
 import time_machine
@@ -66,6 +67,16 @@ def test_each_session_gets_a_meeting(shared, zoom_account):
         assert session.join_url.endswith(f"/j/{meeting.id}?pwd={meeting.encrypted_password}")
         assert session.meeting.passcode == meeting.password
         assert session.meeting.meeting_id.replace(" ", "") == str(meeting.id)
+
+
+def test_topic_has_the_short_title_if_the_other_one_is_too_long(shared):
+    session: Any = first(shared)
+    session.title_en = "x" * 200
+    assert sync.spec(session)["topic"] == "Opening session · Drop LWOP Strategy Week"
+    session.short_title_en = session.short_title_es = ""
+    assert sync.spec(session)["topic"] == "x" * 200
+    session.title_en = "Opening"
+    assert sync.spec(session)["topic"] == "Opening · Drop LWOP Strategy Week"
 
 
 def test_times_are_sent_in_utc_from_any_time_zone(shared):

@@ -282,6 +282,25 @@ def test_schedule_update_is_dropped_when_no_session_is_left(week):
     assert is_dropped_at(das.starts_at, mail)
 
 
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [
+        ({}, "Legislation and Policy on"),
+        ({"short_title_en": None}, "Legislation and Policy (discussion and … on"),
+        ({"short_title_en": "x" * 50}, "x" * 39 + "… on"),
+    ],
+)
+def test_subject_has_the_short_title_and_the_email_the_full_one(week, titles, expected):
+    later = week.sessions.all()[1]
+    type(later).objects.filter(pk=later.pk).update(**{"short_title_es": None} | titles)
+    alice = sign_up(week)
+    alice.mails.update(kind="promoted", session=later)
+    message = written(alice)
+    assert f": {expected} " in message["Subject"]
+    text = " ".join(message.get_body(("plain",)).get_content().split())
+    assert "Legislation and Policy (discussion and brainstorming)" in text
+
+
 def test_replies_go_to_the_hosts(week):
     week.contact_email = "hosts@example.org"
     week.save()
@@ -289,7 +308,10 @@ def test_replies_go_to_the_hosts(week):
 
 
 def test_without_a_contact_the_email_does_not_invite_replies(week):
-    message = written(sign_up(week))
+    alice = sign_up(week)
+    # Only a draft can lack one.
+    type(week).objects.update(status="draft", contact_email="")
+    message = written(alice)
     assert message["Reply-To"] is None
     for text in parts(message)[:2]:
         assert "We may not see replies to this email." in text

@@ -52,7 +52,7 @@ def test_leaving_a_session_takes_it_out_of_the_calendar(week, opening, alice, sm
     with time_machine.travel(opening.updated_at + dt.timedelta(minutes=1), tick=False):
         leave(alice, opening)
         (message,) = deliver(smtp)
-    assert message["Subject"].startswith(f"You're no longer signed up: {opening.title[:39]}… on ")
+    assert message["Subject"].startswith(f"You're no longer signed up: {opening.brief_title} on ")
     calendar = calendar_of(message)
     (entry,) = calendar.events
     assert calendar["METHOD"] == "CANCEL"

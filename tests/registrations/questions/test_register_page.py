@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 from events.models import Event
 from registrations import questions
 from registrations.models import Answer, Question, Registration
-from tests.people import filled_form
+from tests.people import filled_form, published_event
 from tests.registrations.questions.asking import HOSTILE, answers, ask, errors, field, post
 
 pytestmark = pytest.mark.django_db
@@ -132,7 +132,7 @@ def test_questions_are_in_order_and_say_if_optional(client, week):
 
 
 def test_events_do_not_share_questions(client, week):
-    other = Event.objects.create(name="Other", slug="other", host="They", status="published")
+    other = published_event(name="Other", slug="other")
     question = ask(other, is_required=True)
     post(client, week, **{field(question): "Here"})
     assert (Registration.objects.count(), answers()) == (1, {})

@@ -85,9 +85,9 @@ def test_what_is_over_or_canceled_is_not_named(admin_client, week, opening, late
 
 def test_event_in_one_language_has_no_note(admin_client, week):
     for model, names in (
-        (Event, ("name", "summary", "introduction")),
+        (Event, ("name", "summary", "introduction", "recording_note")),
         (Track, ("name", "description")),
-        (Session, ("title", "summary")),
+        (Session, ("title", "short_title", "summary")),
         (AgendaItem, ("title", "description")),
     ):
         model.objects.update(**in_spanish(**dict.fromkeys(names)))

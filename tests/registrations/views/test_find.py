@@ -16,7 +16,7 @@ from events.models import Event
 from registrations import signup
 from registrations.models import OutgoingMail, Registration
 from registrations.views.rate_limit import is_rate_limited
-from tests.people import filled_form, sign_up
+from tests.people import filled_form, published_event, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -81,7 +81,7 @@ def test_address_may_be_in_any_case_with_spaces_around(client, week, alice):
 
 def test_find_looks_in_one_event_only(client, week, alice):
     sent(alice)
-    Event.objects.create(name="Other", slug="other", host="H", summary="S", status="published")
+    published_event(name="Other", slug="other")
     with time_machine.travel(timezone.now() + HOUR):
         assert client.post("/other/find/", {"email": alice.email}).status_code == 200
     assert alice.mails.count() == 1

@@ -19,7 +19,7 @@ from registrations.mail import writer
 from registrations.models import OutgoingMail, Registration, Seat, email_key, email_key_or_blank
 from registrations.outbox import delivery
 from registrations.views.register import CSRF_PLACEHOLDER
-from tests.people import filled_form, sign_up, without_token
+from tests.people import filled_form, published_event, sign_up, without_token
 
 pytestmark = pytest.mark.django_db
 
@@ -149,7 +149,7 @@ def test_registering_after_canceling_is_a_new_registration(week):
 
 
 def test_another_event_has_its_own_registrations(week):
-    other = Event.objects.create(name="Next", slug="next", host="Us", status="published")
+    other = published_event(name="Next", slug="next")
     assert sign_up(week).pk != sign_up(other).pk
 
 

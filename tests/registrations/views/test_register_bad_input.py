@@ -6,10 +6,10 @@ from django.utils.encoding import force_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.models import Event, Session
+from events.models import Session
 from registrations.models import Registration, Seat
 from registrations.validators import INVISIBLE_IN_ADDRESS
-from tests.people import filled_form
+from tests.people import filled_form, published_event
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +93,7 @@ def test_bad_value_is_reported_at_its_field(client, week, field, value):
 
 
 def test_session_of_another_event_is_rejected(client, week):
-    other = Event.objects.create(name="Other", slug="other", host="They", status="published")
+    other = published_event(name="Other", slug="other")
     times = {"starts_at": week.sessions.first().starts_at, "ends_at": week.sessions.last().ends_at}
     foreign = Session.objects.create(event=other, title="Theirs", slug="theirs", **times)
     assert list(errors_of(client, week, sessions=[foreign.pk])) == ["sessions"]

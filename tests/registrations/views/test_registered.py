@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from registrations import signup
 from registrations.models import Registration
 from tests.browser import overflow
-from tests.people import filled_form, in_spanish, sign_up, without_token
+from tests.people import filled_form, in_spanish, published_event, sign_up, without_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -75,7 +75,7 @@ def test_cookie_that_we_did_not_sign_shows_nothing(client, week, cookie):
 
 def test_cookie_of_another_event_shows_nothing(client, week):
     registered(client, week)
-    type(week).objects.create(name="Other", slug="other", host="Us", status="published")
+    published_event(name="Other", slug="other")
     client.cookies["registered"]["path"] = "/"
     assert client.get("/other/register/done/")["Location"] == "/other/register/"
 

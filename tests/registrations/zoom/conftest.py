@@ -9,7 +9,7 @@ from events.models import Event, Meeting, Session
 from events.zoom import sync
 from registrations.models import Registration
 from tests.fake_zoom import FakeZoom
-from tests.people import sign_up
+from tests.people import published_event, sign_up
 
 ZOOM_ID = 81234567890
 # In Los Angeles.
@@ -38,7 +38,7 @@ def before_opening() -> Iterator[None]:
 @pytest.fixture
 def event(db) -> Event:
     """A small week with two sessions; the first one's meeting exists at Zoom."""
-    event = Event.objects.create(name="Small week", slug="small", host="Us", status="published")
+    event = published_event(name="Small week", slug="small")
     for number, title in enumerate(["Opening session", "Resentencing"]):
         starts_at = timezone.now() + dt.timedelta(days=3 + number)
         event.sessions.create(

@@ -28,7 +28,7 @@ def test_notice_shows_what_was_and_what_is_now(week, opening, settled):
         current.save()
     settled()
     message = written("changed")
-    assert message["Subject"].startswith("Changed: The kickoff on Saturday, ")
+    assert message["Subject"].startswith("Changed: Opening session on Saturday, ")
     assert " at 1:00 PM E" in message["Subject"]
     for body in texts(message):
         assert title in body
@@ -92,5 +92,5 @@ def test_restored_session_is_announced_with_the_default_text(week, opening, sett
     restore_session(session=opening)
     settled()
     message = written("changed")
-    assert message["Subject"].startswith(f"Back on: {opening.title[:39]}… on Saturday, ")
+    assert message["Subject"].startswith(f"Back on: {opening.brief_title} on Saturday, ")
     assert "See you then." not in texts(message)[0]

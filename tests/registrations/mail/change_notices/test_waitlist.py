@@ -46,7 +46,7 @@ def test_waitlisted_people_read_about_the_waiting_list_and_get_no_link(bob, open
         current.save()
     settled()
     message = written("changed", "Bob B")
-    assert message["Subject"].startswith("Changed: The kickoff on ")
+    assert message["Subject"].startswith("Changed: Opening session on ")
     for body in texts(message):
         assert opening.title in body
         assert "The kickoff" in body

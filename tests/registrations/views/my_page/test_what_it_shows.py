@@ -7,7 +7,6 @@ from html import unescape
 import pytest
 import time_machine
 from django.core.mail import EmailMultiAlternatives
-from django.utils import timezone
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session
@@ -240,13 +239,6 @@ def test_my_page_says_how_to_move_to_another_address(client, week, requires_appr
     for path in ("", "change/"):
         page = words(client.get(own(alice, path)))
         assert "Need to use a different email? Write to team@example.org" in page
-    Event.objects.update(contact_email="")
-    for path in ("", "change/"):
-        page = client.get(own(alice, path)).content.decode()
-        assert f'<a href="/{week.slug}/register/">Register with it</a>' in page
-    # There nobody can register any more.
-    Event.objects.update(registration_closes_at=timezone.now())
-    assert "different email" not in words(client.get(own(alice, "change/")))
 
 
 def test_page_opens_on_the_next_session_and_folds_the_rest(client, alice, opening):
