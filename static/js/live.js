@@ -3,6 +3,7 @@
 const { at, doors, rows, ...texts } = document.getElementById("live").dataset;
 const MINUTE = 60_000;
 const SOON = 59.5 * MINUTE; // As SOON_SECONDS in registrations/joining.py.
+const CANCELED = ":is(h1, h2, h3):is(.struck, :has(.struck))";
 const LONGEST_WAIT = 60 * MINUTE;
 const states = new WeakMap();
 let server;
@@ -44,7 +45,7 @@ function show(row, state, text) {
     if (state === "started") row.querySelector(".next__label").textContent = text;
     return;
   }
-  let badge = row.querySelector("[data-state]");
+  let badge = row.querySelector(".slot__kind [data-state]");
   if (!badge) {
     badge = document.createElement("strong");
     badge.dataset.state = "";
@@ -65,7 +66,7 @@ function check() {
   let next = moment + LONGEST_WAIT;
   for (const time of document.querySelectorAll("time.when[data-ends]")) {
     const row = time.closest(rows);
-    if (!row || seen.has(row) || row.querySelector(".struck")) continue;
+    if (!row || seen.has(row) || row.querySelector(CANCELED)) continue;
     seen.add(row);
     const [state, text, until] = stateOf(time, moment);
     next = Math.min(next, until);
