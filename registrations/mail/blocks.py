@@ -67,7 +67,6 @@ class BlockRenderer:
             event = session.event
             key = (
                 *(session.pk, session.slug, session.snapshot(), session.revision),
-                *languages.texts(session, "short_title"),
                 *(session.updated_at, session.recording_url, session.notes_url),
                 *languages.texts(session, "short_title"),
                 *(bool(session.join_url), event.has_personal_links),

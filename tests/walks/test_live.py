@@ -63,16 +63,18 @@ def look(page: Page) -> None:
 def test_public_page_says_what_is_on_by_the_servers_clock(page, week, page_of):
     """A phone's clock may be hours off."""
     opening = starts_in(80 * MINUTE + 30 * SECOND)
-    place = ".slots .slot >> nth=0" if page_of == Event.get_absolute_url else ".poster"
+    is_event = page_of == Event.get_absolute_url
+    place, title = ".session", opening.brief_title
+    if is_event:
+        place, title = ".slots .slot >> nth=0", opening.title
     page.clock.install(time=timezone.now() - 9 * HOUR)
-    page.goto(page_of(week if place != ".poster" else opening))
+    page.goto(page_of(week if is_event else opening))
     asked = requests_of(page)
     shows(page, place, "Next")
     expect(page.locator("#announcement")).to_be_empty()
     for wait, state in (("06:00", "Opens soon"), ("01:00:00", "Open now"), ("15:00", "Now")):
         page.clock.fast_forward(wait)
         shows(page, place, state)
-        title = opening.title if place != ".poster" else opening.brief_title
         announces(page, f"{title}: {state}")
     page.clock.fast_forward("01:00:00")
     shows(page, place, "Over")
