@@ -23,7 +23,7 @@ PHONE = {"viewport": {"width": 320, "height": 800}}
 
 # Files, redirects, answers to a form or a script, and two pages of a page: the frame with an email.
 NO_PAGES = {
-    *("icon", "touch_icon", "event_picture", "session_picture", "robots", "sitemap"),
+    *("icon", "touch_icon", "image", "event_picture", "session_picture", "robots", "sitemap"),
     *("event_calendar", "session_calendar", "my_calendar", "feed", "my_data", "zoom_webhook"),
     *("visit", "switch_language", "resend", "restore", "account_email"),
     *("registrations_registration_readiness_current", "registrations_registration_decide"),
