@@ -21,6 +21,8 @@ ZONE = zoneinfo.ZoneInfo(WEEK["event"]["time_zone"])
 SLUG_PREFIX = "drop-lwop-"
 SATURDAY = 5
 MIN_NOTICE = dt.timedelta(days=14)
+# Of the event, in any language.
+FIXED = ("host", "time_zone", "poster", "has_captions")
 
 
 class LoadedWeek(NamedTuple):
@@ -50,7 +52,10 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
         slug=f"{SLUG_PREFIX}{starting}",
         defaults={
             **_texts(week["event"], "name", "summary", "introduction", "recording_note"),
-            **{name: week["event"][name] for name in ("host", "time_zone", "has_captions")},
+            **{
+                name: week["event"][name]
+                for name in ("host", "time_zone", "poster", "has_captions")
+            },
             # Until organizers enter another one.
             "contact_email": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
             "status": Event.Status.PUBLISHED,

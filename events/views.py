@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
-from events import calendars
+from events import calendars, palette
 from events.links import in_current_language
 from events.models import Event, EventQuerySet, Session, SessionQuerySet
 
@@ -33,9 +33,16 @@ def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
 
 @require_safe
 @cache_control(public=True, max_age=86400)
-def icon(request: HttpRequest) -> HttpResponse:
-    """The site's icon, for browser tabs."""
-    return render(request, "events/icon.svg", content_type="image/svg+xml")
+def icon(request: HttpRequest, mark: str = "sun", colors: str = palette.DEFAULT) -> HttpResponse:
+    """The icon for browser tabs: a sun over hills, or before bars."""
+    check_icon(mark, colors)
+    context = {"mark": mark, "colors": colors}
+    return render(request, "events/icon.svg", context, content_type="image/svg+xml")
+
+
+def check_icon(mark: str, colors: str) -> None:
+    if mark not in ("sun", "bars") or colors not in palette.SETS:
+        raise Http404
 
 
 def may_see_drafts(request: HttpRequest, model: str) -> bool:

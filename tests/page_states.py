@@ -24,8 +24,9 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, Page
 
 from events import schedule
+from events.admin.looks import POSTER_SIZES
 from events.images import storage
-from events.images.processing import ProcessedImage
+from events.images.processing import ProcessedImage, reencode
 from events.load_week import load_strategy_week
 from events.models import Event, Meeting, Session
 from registrations import access_needs, signup
@@ -37,6 +38,7 @@ from registrations.models import (
     Question,
     Registration,
 )
+from tests.events.images.pictures import picture
 from tests.people import a_saturday_ahead, sign_up, with_links
 from tests.public_urls import VISITORS, Visitors, filled, parameters
 
@@ -193,6 +195,13 @@ def week_under_way() -> Event:
     return event
 
 
+def with_own_poster(event: Event) -> None:
+    sizes = ("poster_wide", "poster_phone")
+    images = dict(zip(sizes, reencode(picture(), [*POSTER_SIZES.values()]), strict=True))
+    storage.replace_images(owner=event, images=images)
+    Event.objects.filter(pk=event.pk).update(poster="own")
+
+
 def event_states(week: Event, under_way: Event) -> Iterator[State]:
     url = week.get_absolute_url()
     yield State("event", at(url))
@@ -200,17 +209,21 @@ def event_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("embed", at(f"{url}embed/"))
     yield State("printed-schedule", at(f"{url}printed-schedule/"))
     yield State("event-under-way", at(under_way.get_absolute_url()))
-    not_open = another_week(2, slug="not-open", registration_opens_at=timezone.now() + 3 * DAY)
+    # Each has another poster and other colors.
+    soon = {"registration_opens_at": timezone.now() + 3 * DAY}
+    not_open = another_week(2, slug="not-open", poster="hills", colors="harbor", **soon)
     yield State("event-not-open", at(not_open.get_absolute_url()))
-    closed = another_week(3, slug="closed", registration_closes_at=timezone.now() - DAY)
+    before = {"registration_closes_at": timezone.now() - DAY}
+    closed = another_week(3, slug="closed", poster="road", colors="clay", **before)
     yield State("event-closed", at(closed.get_absolute_url()))
-    over = another_week(4, slug="over")
+    over = another_week(4, slug="over", poster="circle", colors="jacaranda")
     Session.objects.filter(event=over).update(
         starts_at=timezone.now() - 3 * DAY, ends_at=timezone.now() - 2 * DAY
     )
     yield State("event-over", at(over.get_absolute_url()))
     planned = another_week(5, slug="without-sessions")
     planned.sessions.all().delete()
+    with_own_poster(planned)
     yield State("event-without-sessions", at(planned.get_absolute_url()))
     draft = another_week(6, slug="draft", status="draft")
     yield State("event-draft", at(draft.get_absolute_url()), "organizer")

@@ -20,6 +20,7 @@ from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.test import Client, override_settings
 from django.urls import URLResolver, get_resolver, include, path
 
+from events.models import StoredImage
 from registrations.mail.unsubscribe import unsubscribe_url
 from strategyweek import urls
 from strategyweek.accounts import urls as account_urls
@@ -120,6 +121,9 @@ def parameters(week) -> dict[str, str]:
         "signed": urlsplit(unsubscribe_url(person)).path.split("/")[2],
         "uidb36": user_pk_to_url_str(user),
         "key": PasswordResetTokenGenerator().make_token(user),
+        "mark": "bars",
+        "colors": "harbor",
+        "image": StoredImage.objects.create(content=b"RIFF", width=1, height=1).key,
     }
 
 

@@ -17,6 +17,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events.admin.looks import LookForm
 from events.admin.shared import (
     EACH_LANGUAGE,
     AddressForm,
@@ -46,13 +47,13 @@ MAX_PHOTO_BYTES = 10_000
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(AddressForm):
+class EventForm(LookForm, AddressForm):
     address_from = "name"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # People who may only view the event get a form without fields.
-        if self.fields:
+        # People who may only view the event get a form without it.
+        if "time_zone" in self.fields:
             if self.instance.pk:
                 self.initial["time_zone"] = self.instance.zone.key
             zones = offered_time_zones(self.instance.time_zone)
@@ -135,6 +136,7 @@ class EventAdmin(TextsAdmin):
             },
         ),
         (gettext_lazy("Public texts"), {"fields": [columns("summary"), columns("introduction")]}),
+        (gettext_lazy("Poster and colors"), {"fields": ["poster", "poster_upload", "colors"]}),
         (
             gettext_lazy("Everyone can take part"),
             {
@@ -194,6 +196,9 @@ class EventAdmin(TextsAdmin):
     ]
     readonly_fields = ["embed_code"]
 
+    class Media:
+        css = {"all": ["css/looks.css"]}
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -222,6 +227,7 @@ class EventAdmin(TextsAdmin):
         if "erase_after_days" in form.changed_data:
             obj.erase_not_before = timezone.now() + ERASURE_NOTICE
         super().save_model(request, obj, form, change)
+        form.save_images()
         if change and "time_zone" in form.changed_data:
             messages.warning(
                 request,
@@ -239,6 +245,11 @@ class EventAdmin(TextsAdmin):
         for each in formset.forms:
             if isinstance(each, ImagesForm) and each.instance in saved:
                 each.save_images()
+
+    @admin.display(description=gettext_lazy("your own picture"))
+    def poster_upload(self, event: Event) -> str:
+        """For people who may only view the event."""
+        return picture(event.poster_phone_id)
 
     @admin.display(description=gettext_lazy("code to copy"))
     def embed_code(self, event: Event) -> str:

@@ -21,7 +21,7 @@ MIN_SIDE = 64
 # Phones send their photos as JPEG when these are asked for.
 FORMATS = ("JPEG", "PNG", "WEBP")
 ACCEPT = "image/jpeg,image/png,image/webp"
-QUALITIES = (82, 74, 66, 58, 50, 42, 34)
+QUALITIES = (80, 65, 50, 35)
 CONTENT_TYPE = "image/webp"
 
 
@@ -138,7 +138,7 @@ def _encoded(image: Image.Image, size: Size) -> ProcessedImage:
     while True:
         for quality in QUALITIES:
             content = io.BytesIO()
-            resized.save(content, "WEBP", quality=quality, method=6)
+            resized.save(content, "WEBP", quality=quality)
             if content.tell() <= size.max_bytes or max(resized.size) <= MIN_SIDE:
                 return ProcessedImage(content.getvalue(), *resized.size)
         resized.thumbnail((resized.width * 3 // 4, resized.height * 3 // 4), resampling)

@@ -11,7 +11,7 @@ A_MONTH = 30 * 24 * 60 * 60
 
 @require_safe
 @cache_control(public=True, immutable=True, max_age=A_MONTH)
-def image(request: HttpRequest, key: str) -> HttpResponse:
+def image(request: HttpRequest, image: str) -> HttpResponse:
     """A picture that an organizer uploaded. What a key shows never changes."""
-    found = get_object_or_404(StoredImage, key=key)
+    found = get_object_or_404(StoredImage, key=image)
     return HttpResponse(bytes(found.content), content_type=CONTENT_TYPE)

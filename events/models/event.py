@@ -30,6 +30,7 @@ RESERVED_SLUGS = {
     "api",
     "calendar",
     "healthz",
+    "icons",
     "images",
     "join",
     "mailbox",
@@ -100,6 +101,23 @@ class Event(models.Model):
 
         PROMOTE = "promote", _("It still goes to the first person on the waitlist")
         KEEP = "keep", _("It stays open: we don't offer spots that late")
+
+    class Poster(models.TextChoices):
+        """The picture at the top of its page: templates/events/posters/, or its own."""
+
+        HILLS = "hills", _("Sunrise over hills")
+        ROAD = "road", _("An open road")
+        CIRCLE = "circle", _("People gathered around the sun")
+        BARS = "bars", _("Prison bars and a rising sun")
+        OWN = "own", _("Your own picture")
+
+    class Colors(models.TextChoices):
+        """See events/palette.py."""
+
+        SUNRISE = "sunrise", _("Sunrise: green and gold")
+        HARBOR = "harbor", _("Harbor: navy and sky blue")
+        JACARANDA = "jacaranda", _("Jacaranda: purple and lavender")
+        CLAY = "clay", _("Clay: brown and apricot")
 
     class Phase(models.TextChoices):
         """Whether people can register."""
@@ -220,6 +238,26 @@ class Event(models.Model):
         help_text=_(
             "This is for the last hour before a session, and after it starts. Before that, a spot "
             "that opens goes to the first person on the waitlist right away."
+        ),
+    )
+    poster = models.CharField(
+        _("poster"),
+        max_length=10,
+        choices=Poster.choices,
+        default=Poster.HILLS,
+        help_text=_(
+            "It's at the top of the event's page, on the flyer, and in the picture that shows "
+            "when someone shares a link."
+        ),
+    )
+    colors = models.CharField(
+        _("colors"),
+        max_length=10,
+        choices=Colors.choices,
+        default=Colors.SUNRISE,
+        help_text=_(
+            "For the public pages, emails and the flyer. Each is easy to read, in light and in "
+            "dark mode."
         ),
     )
     # The event's own picture, as a poster for large screens and for phones.
@@ -371,6 +409,10 @@ class Event(models.Model):
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
         return known_zone(self.time_zone) or zoneinfo.ZoneInfo(DEFAULT_TIME_ZONE)
+
+    @property
+    def has_own_poster(self) -> bool:
+        return self.poster == self.Poster.OWN and self.poster_phone_id is not None
 
     @property
     def creates_meetings(self) -> bool:

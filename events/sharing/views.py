@@ -11,12 +11,19 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
+from events import palette
 from events.links import absolute
 from events.models import Event, Session
 from events.sharing import pictures
 from events.sharing.origins import origins
 from events.templatetags.times import dates, day, hours
-from events.views import briefly_cached, schedule_context, visible_events, visible_sessions
+from events.views import (
+    briefly_cached,
+    check_icon,
+    schedule_context,
+    visible_events,
+    visible_sessions,
+)
 
 # Personal pages aren't listed here: they say themselves that they aren't to be indexed.
 ROBOTS = "User-agent: *\nDisallow: /admin/\nDisallow: /accounts/\n\nSitemap: {sitemap}\n"
@@ -73,9 +80,12 @@ def embed(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 @require_safe
 @cache_control(public=True, max_age=86400)
-def touch_icon(request: HttpRequest) -> HttpResponse:
-    """The site's icon on the home screen of a phone."""
-    return HttpResponse(pictures.icon(), content_type="image/png")
+def touch_icon(
+    request: HttpRequest, mark: str = "sun", colors: str = palette.DEFAULT
+) -> HttpResponse:
+    """The icon for the home screen of a phone."""
+    check_icon(mark, colors)
+    return HttpResponse(pictures.icon(mark, colors), content_type="image/png")
 
 
 @require_safe
@@ -86,7 +96,7 @@ def event_picture(request: HttpRequest, slug: str) -> HttpResponse:
     starts = [each.starts_at for each in visible_sessions(request, event).filter(canceled_at=None)]
     days = dates(min(starts), max(starts), event.zone) if starts else ""
     when = _("%(days)s, online on Zoom") % {"days": days} if days else ""
-    return _picture(event.name, event.host, when)
+    return _picture(event, event.name, event.host, when)
 
 
 @require_safe
@@ -95,10 +105,12 @@ def session_picture(request: HttpRequest, event_slug: str, slug: str) -> HttpRes
     event = get_object_or_404(visible_events(request), slug=event_slug)
     session = get_object_or_404(visible_sessions(request, event), slug=slug)
     when = f"{day(session.starts_at, event.zone)}, {hours(session, event.zone)}"
-    return _picture(session.brief_title, event.name, when[:1].upper() + when[1:])
+    return _picture(event, session.brief_title, event.name, when[:1].upper() + when[1:])
 
 
-def _picture(title: str, above: str, below: str) -> HttpResponse:
-    content = pictures.shared(title, above, below)
+def _picture(event: Event, title: str, above: str, below: str) -> HttpResponse:
+    own_key = event.poster_wide_id or "" if event.has_own_poster else ""
+    poster = Event.Poster.HILLS if event.poster == Event.Poster.OWN else event.poster
+    content = pictures.shared(title, above, below, poster, event.colors, own_key)
     headers = {"Cache-Control": "public, max-age=3600"}
     return HttpResponse(content, content_type="image/png", headers=headers)

@@ -16,7 +16,7 @@ from events import ical, languages
 from events.calendars import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
-from events.palette import COLORS
+from events.palette import colors
 from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.models.registration import join_url
 
@@ -69,7 +69,7 @@ class BlockRenderer:
                 *(session.pk, session.slug, session.snapshot(), session.revision),
                 *(session.updated_at, session.recording_url, session.notes_url),
                 *languages.texts(session, "short_title"),
-                *(bool(session.join_url), event.has_personal_links),
+                *(bool(session.join_url), event.has_personal_links, event.colors),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )
             self._contents[session.pk] = content(key, session)
@@ -112,7 +112,7 @@ def _session_block(
         "zone": zone,
         "join_url": join_url(TOKEN, session),
         "own_link": zoom_link_field(session.pk, form.rpartition(".")[2]),
-        **COLORS,
+        **colors(session.event.colors),
     }
     return render_to_string(f"mails/session/{form}", context)
 

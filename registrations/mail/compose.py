@@ -19,7 +19,7 @@ from events import languages
 from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
-from events.palette import COLORS, DARK_COLORS
+from events.palette import colors, dark_colors
 from events.templatetags.times import at_clock, dates, day
 from events.timezones import time_label
 from registrations.mail import default_texts
@@ -122,7 +122,7 @@ class Composer:
         if event.pk not in self._events:
             names = languages.texts(event, "name")
             key = (
-                *(event.pk, event.slug, event.host, event.contact_email, *names),
+                *(event.pk, event.slug, event.host, event.contact_email, event.colors, *names),
                 *(event.time_zone, event.doors_open_minutes, event.zoom_mode),
             )
             self._events[event.pk] = content(key, event)
@@ -275,8 +275,8 @@ def _render_templates(
         "me_url": absolute(reverse("me", args=[TOKEN])),
         "schedule_url": absolute(reverse("my_schedule", args=[TOKEN])),
         "site_url": absolute(event.get_absolute_url()),
-        **COLORS,
-        "dark": DARK_COLORS,
+        **colors(event.colors),
+        "dark": dark_colors(event.colors),
         **dict(variables),
     }
 
@@ -297,4 +297,5 @@ def _render_templates(
         reply_to=(ascii_address(event.contact_email),) if event.contact_email else (),
         headers=dict(headers),
         method=method,
+        colors=event.colors,
     ).with_mime()

@@ -12,9 +12,8 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.translation import get_language
 
-from events import ical
+from events import ical, palette
 from events.addresses import ascii_address
-from events.palette import COLORS
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import (
@@ -74,7 +73,7 @@ class MergeTemplate:
     `method` is the calendar's (RFC 5546), "" without one. With any other than PUBLISH the calendar
     is also among the alternatives, where clients act on it (RFC 6047, 2.4). For each of
     `zoom_link_sessions` the text has a field for someone's own Zoom link. `mime` is the prebuilt
-    MIME form; None if Django has to build and encode each email.
+    MIME form; None if Django has to build and encode each email. `colors` are the event's.
     """
 
     subject: str
@@ -86,6 +85,7 @@ class MergeTemplate:
     calendar: bytes = b""
     zoom_link_sessions: Sequence[int] = ()
     mime: bytes | None = None
+    colors: str = palette.DEFAULT
 
     def with_mime(self) -> "MergeTemplate":
         """With prebuilt MIME, unless a line is so long that Django encodes it."""
@@ -158,7 +158,7 @@ class MergeTemplate:
     def _zoom_links(self, zoom_urls: Mapping[int, str]) -> dict[str, str]:
         links = {}
         for pk in self.zoom_link_sessions:
-            for extension, block in _zoom_link_blocks(get_language()).items():
+            for extension, block in _zoom_link_blocks(get_language(), self.colors).items():
                 url = zoom_urls.get(pk, "")
                 link = block.replace(ZOOM_URL, escape(url) if extension == "html" else url)
                 links[zoom_link_field(pk, extension)] = link if url else ""
@@ -166,9 +166,9 @@ class MergeTemplate:
 
 
 @cache
-def _zoom_link_blocks(language: str) -> dict[str, str]:
+def _zoom_link_blocks(language: str, colors: str) -> dict[str, str]:
     """By extension, the block with someone's own Zoom link, in the current language."""
-    context = {"own_url": ZOOM_URL, **COLORS}
+    context = {"own_url": ZOOM_URL, **palette.colors(colors)}
     return {
         extension: render_to_string(f"mails/blocks/own_link.{extension}", context)
         for extension in ("txt", "html")

@@ -5,13 +5,11 @@ import re
 
 import pytest
 import time_machine
-from django.conf import settings
 from django.utils import timezone
 from icalendar import Calendar
 
 from events.load_week import load_strategy_week
 from events.models import Event, Session
-from events.palette import COLORS, DARK_COLORS
 from events.schedule import cancel_session, edit_session, restore_session
 from events.templatetags.times import dates
 from tests.people import DIAL_IN
@@ -33,19 +31,6 @@ def public_paths(week) -> list[str]:
 
 def test_home_is_the_current_event(client, week):
     assert week.summary in page(client, "/").replace("&#x27;", "'")
-
-
-@pytest.mark.once
-def test_colors_outside_of_css_are_those_of_the_style_sheet(client):
-    tokens = (settings.BASE_DIR / "static/css/tokens.css").read_text()
-    palette = re.findall(r"^  --[a-z]+: (#[0-9a-f]{6});", tokens, re.MULTILINE)
-    assert {"ink", "page", "card", "sun", "alarm", "link"} <= {*COLORS}
-    for name in ("ink", "page", "card", "sun", "alarm", "link"):
-        assert COLORS[name] in palette
-    assert {DARK_COLORS["page"], DARK_COLORS["ink"], DARK_COLORS["sun"]} <= {*palette}
-    icon = client.get("/icon.svg")
-    assert icon["Content-Type"] == "image/svg+xml"
-    assert set(re.findall(r"#[0-9a-f]{6}", icon.content.decode())) <= {*palette}
 
 
 @pytest.mark.once

@@ -41,6 +41,8 @@ def test_new_event_uses_the_zone_chosen_in_its_form(admin_client):
         "late_spots": "promote",
         "erase_after_days": "90",
         "zoom_mode": "pasted",
+        "poster": "hills",
+        "colors": "sunrise",
         "registration_opens_at_0": "10/16/2027",
         "registration_opens_at_1": "9 AM",
     }

@@ -11,6 +11,9 @@ from PIL import Image
 from events.images.processing import MAX_UPLOAD_BYTES, Size, reencode
 from tests.events.images.pictures import bomb, noise, picture, saved
 
+# Pillow warns of what it then refuses.
+pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
+
 NORMAL = Size(200, 200, max_bytes=20_000)
 SQUARE = Size(120, 120, max_bytes=10_000, crop=True)
 

@@ -6,15 +6,21 @@ import re
 import pytest
 import zxingcpp
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.utils import timezone
-from PIL import Image
+from PIL import Image, ImageChops, ImageColor
 from playwright.sync_api import expect
 
+from events.images.processing import Size, reencode
+from events.images.storage import replace_images
 from events.models import Event
+from events.palette import SETS
 from events.schedule import cancel_session
 from events.sharing import pictures, qr_code
 from tests.browser import overflow
+from tests.events.images.pictures import picture
 from tests.people import in_english, published_event
+from tests.services.process import BASE_DIR
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -111,13 +117,69 @@ def test_any_name_has_a_picture(client, week, name):
 def test_title_stays_in_the_picture():
     """Nothing is drawn in the margins, which a longer line would reach."""
     for title in ("W" * 150, "Wide words " * 14, "Ways to end LWOP"):
-        shown = Image.open(io.BytesIO(pictures.shared(title, "Us", "Soon"))).convert("RGB")
+        content = pictures.shared(title, "Us", "Soon", "bars", "sunrise")
+        shown = Image.open(io.BytesIO(content)).convert("RGB")
         right = shown.crop((pictures.WIDTH - 40, 300, pictures.WIDTH, pictures.HEIGHT))
         assert len(right.getcolors()) == 1, title
 
 
-def test_touch_icon(client):
+def test_pictures_and_sheets_have_the_poster_and_colors(client, week):
+    pictures_seen, flyers = set(), set()
+    for poster, colors in (("bars", "sunrise"), ("hills", "sunrise"), ("hills", "clay")):
+        Event.objects.update(poster=poster, colors=colors)
+        shown = image(client, f"/{week.slug}/picture.png?of={poster}-{colors}").convert("RGB")
+        # Beside the title there is nothing but the ground.
+        assert shown.getpixel((1190, 500)) == ImageColor.getrgb(SETS[colors]["sun"])
+        pictures_seen.add(shown.tobytes())
+        flyer = client.get(f"/{week.slug}/flyer/?of={poster}-{colors}").content.decode()
+        assert f'data-colors="{colors}"' in flyer
+        flyers.add(flyer.count("dawn__bars") + 10 * flyer.count("dawn__far"))
+    assert (len(pictures_seen), flyers) == (3, {1, 11})
+
+
+def test_own_picture_is_in_the_shared_picture_and_on_the_flyer(client, week):
+    wide, phone = reencode(picture(), [Size(900, 900, 90_000), Size(400, 200, 9_000, crop=True)])
+    replace_images(owner=week, images={"poster_wide": wide, "poster_phone": phone})
+    Event.objects.update(poster="own")
+    shown = image(client, f"/{week.slug}/picture.png").convert("RGB")
+    # It's red on the left and blue on the right.
+    reds, _greens, blues = (each.tobytes() for each in shown.split())
+    left, right = (100 * shown.width + x for x in (100, 1100))
+    assert (reds[left] > 200, blues[right] > 200) == (True, True)
+    assert f"/images/{week.poster_phone_id}.webp" in client.get(f"/{week.slug}/flyer/").text
+
+
+@pytest.mark.parametrize("poster", [each for each in Event.Poster.values if each != "own"])
+def test_drawing_with_pillow_shows_what_a_browser_shows(browser, poster):
+    """In a window of the picture's shape, with the colors of the light scheme."""
+    css = "".join((BASE_DIR / f"static/css/{each}.css").read_text() for each in ("tokens", "event"))
+    svg = render_to_string(f"events/posters/{poster}.svg")
+    page = browser.new_page(viewport={"width": 1200, "height": 200})
+    styles = "body { margin: 0; background: var(--poster) } .dawn { block-size: 100vh; }"
+    page.set_content(f"<style>{css}{styles}</style>{svg}")
+    browsers = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    page.close()
+    ours = Image.open(io.BytesIO(pictures.shared("", "", "", poster, "sunrise"))).convert("RGB")
+    differing = ImageChops.difference(browsers, ours.crop((0, 0, 1200, 200))).convert("L")
+    # But for the smoothing of edges.
+    assert sum(differing.histogram()[100:]) < 0.01 * 1200 * 200
+
+
+def test_touch_icons(client):
     assert image(client, "/touch-icon.png").size == (180, 180)
+    paths = [f"/icons/{mark}/{name}.png" for mark in ("sun", "bars") for name in SETS]
+    assert len({image(client, path).convert("RGB").tobytes() for path in paths}) == 2 * len(SETS)
+
+
+def test_pages_name_the_icon_of_their_event(client, week):
+    page = client.get(f"/{week.slug}/").text
+    assert '<link rel="icon" href="/icons/bars/sunrise.svg"' in page
+    Event.objects.update(poster="road", colors="harbor")
+    page = client.get(f"/{week.slug}/?x=1").text
+    assert '<link rel="icon" href="/icons/sun/harbor.svg"' in page
+    assert '<link rel="apple-touch-icon" href="/icons/sun/harbor.png"' in page
+    Event.objects.all().delete()
+    assert '<link rel="icon" href="/icon.svg"' in client.get("/?x=2").text
 
 
 @IN_BROWSER
