@@ -99,6 +99,7 @@ def test_canceled_session_is_never_said_to_be_on(page, week):
     page.goto("/")
     page.clock.fast_forward("30:00")
     shows(page, ".slots .slot >> nth=0", "Canceled")
+    expect(page.locator("#announcement")).to_be_empty()
 
 
 def test_public_page_says_what_is_on_after_the_device_slept(page, week):
