@@ -80,6 +80,14 @@ function show(time, timeZone) {
   if (myDay !== theirDay) showDate(time, moments[0], timeZone);
 }
 
+// Only a day. Where it's the same as the event's, it stays as the server writes it.
+function showDay(time, timeZone) {
+  const moment = new Date(time.dateTime);
+  if (day(moment, timeZone) === day(moment, time.dataset.zone)) return;
+  const options = { weekday: "short", month: "short", day: "numeric", timeZone };
+  time.textContent = capitalized(format(moment, options));
+}
+
 function showOpening(box, timeZone) {
   const [moment, eventZone] = [new Date(box.dataset.opens), box.dataset.zone];
   const [mine, theirs] = [timeZone, eventZone].map((zone) => `${clock(moment, zone)} ${label(moment, zone)}`);
@@ -97,6 +105,7 @@ function showAll() {
   if (!timeZone) return;
   try {
     document.querySelectorAll("time[data-ends]").forEach((time) => show(time, timeZone));
+    document.querySelectorAll("time[data-day]").forEach((time) => showDay(time, timeZone));
     document.querySelectorAll("[data-opens]").forEach((box) => showOpening(box, timeZone));
   } catch {
     return;

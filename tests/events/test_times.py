@@ -288,6 +288,7 @@ def test_visitors_read_their_own_time_first(late_session, new_page, zone, langua
     # The date next to it is the visitor's, too.
     number = late_session.starts_at.astimezone(own).day
     expect(page.locator(".slot__date b")).to_have_text(str(number))
+    expect(page.locator(".week time").first).to_contain_text(str(number))
     page.emulate_media(media="print")
     expect(page.locator(".zones")).to_be_visible()
 
