@@ -247,7 +247,7 @@ class MailKind(StrEnum):
     ACCOUNT = KindSpec("account", _("Account"), priority=MailPriority.URGENT, is_stored=True)
     MAILBOX_FULL = KindSpec(
         "mailbox_full",
-        _("Too many people at one address"),
+        _("Too many people with the same email"),
         priority=MailPriority.URGENT,
         is_stored=True,
     )

@@ -66,7 +66,7 @@ class EventForm(LookForm, AddressForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
-            text = _("Enter an email address: people need someone to write to. Or keep it a draft.")
+            text = _("Enter an email, so people have someone to write to. Or keep it a draft.")
             self.add_error("contact_email", text)
         return cleaned
 
@@ -97,8 +97,8 @@ class SpeakerForm(ImagesForm, TextsForm):
         label=gettext_lazy("Photo"),
         sizes={"photo": Size(PHOTO_PIXELS, PHOTO_PIXELS, MAX_PHOTO_BYTES, crop=True)},
         help_text=gettext_lazy(
-            "Ask them first. Everyone sees it on the pages of sessions that they host, and "
-            "attendees in the detailed schedule."
+            "Ask them first. Everyone can see it on the pages of the sessions they host. Attendees "
+            "see it in the detailed schedule, too."
         ),
     )
 
@@ -145,8 +145,8 @@ class EventAdmin(TextsAdmin):
                     columns("recording_note"),
                 ],
                 "description": gettext_lazy(
-                    "The event's page says this. What you don't check, people can still ask for "
-                    "when they register."
+                    "The event's page shows what you check. People can ask for the rest when they "
+                    "register."
                 ),
             },
         ),

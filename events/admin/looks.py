@@ -37,8 +37,8 @@ class LookForm(ImagesForm):
         sizes=POSTER_SIZES,
         label=gettext_lazy("Your own picture"),
         help_text=gettext_lazy(
-            "A photo or a drawing, without words: they'd be cut off on some screens. If you choose "
-            "one, it becomes the poster. We make it smaller and remove what's stored with it, such "
+            "A photo or a drawing. Leave out words: they'd be cut off on some screens. If you "
+            "choose one, it becomes the poster. We make it smaller and remove hidden details, such "
             "as where a photo was taken."
         ),
     )

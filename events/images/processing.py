@@ -69,7 +69,7 @@ def reencode(file: BinaryIO, sizes: Sequence[Size]) -> list[ProcessedImage]:
 def too_large() -> ValidationError:
     largest = filesizeformat(MAX_UPLOAD_BYTES)
     return ValidationError(
-        _("This file is too large. Choose pictures of at most %(size)s, a few at a time.")
+        _("This file is too large. Choose pictures of up to %(size)s, a few at a time.")
         % {"size": largest}
     )
 
@@ -99,7 +99,7 @@ def _opened(file: BinaryIO) -> Image.Image:
 
 def _too_many_pixels() -> ValidationError:
     return ValidationError(
-        _("This picture has too many pixels. Make it smaller: at most %(count)s million.")
+        _("This picture is too large. Make it smaller: up to %(count)s million pixels.")
         % {"count": MAX_PIXELS // 1_000_000}
     )
 

@@ -158,7 +158,7 @@ class Event(models.Model):
         blank=True,
         validators=[validate_phone],
         help_text=_(
-            "Someone to call with questions. It's only on the card that people can print to join "
+            "A number to call with questions. It's only on the card that people can print to join "
             "by phone."
         ),
     )
@@ -176,19 +176,19 @@ class Event(models.Model):
         _("live captions"),
         default=False,
         help_text=_(
-            "Check this if you turn on captions in Zoom. For meetings we create, the setting under "
-            "“Zoom” decides."
+            "Check this if you turn on captions in Zoom. If we create your meetings, use the "
+            "setting under “Zoom” instead."
         ),
     )
     has_asl = models.BooleanField(
         _("ASL interpretation"),
         default=False,
-        help_text=_("Check this once interpreters will be in every session."),
+        help_text=_("Check this once you have interpreters for every session."),
     )
     has_interpretation = models.BooleanField(
         _("Spanish interpretation"),
         default=False,
-        help_text=_("Check this once interpreters will be in every session."),
+        help_text=_("Check this once you have interpreters for every session."),
     )
     recording_note = models.CharField(
         _("recording"),
@@ -256,8 +256,8 @@ class Event(models.Model):
         choices=Colors.choices,
         default=Colors.SUNRISE,
         help_text=_(
-            "For the public pages, emails and the flyer. Each is easy to read, in light and in "
-            "dark mode."
+            "For the public pages, emails and the flyer. All of them are easy to read, in light "
+            "and dark mode."
         ),
     )
     # The event's own picture, as a poster for large screens and for phones.
@@ -281,8 +281,8 @@ class Event(models.Model):
         max_length=1000,
         validators=[validate_sites],
         help_text=_(
-            "The addresses of websites that may show the week with a Register button on their own "
-            "pages, such as https://droplwop.org. One per line. No other site can."
+            "Websites that may show the week on their own pages, with a Register button. One "
+            "address per line, such as https://droplwop.org. No other site can show it."
         ),
     )
     erase_after_days = models.PositiveSmallIntegerField(
@@ -482,7 +482,7 @@ class Speaker(models.Model):
         _("one line about them"),
         max_length=200,
         blank=True,
-        help_text=_("It's on the public pages of the sessions that they host."),
+        help_text=_("Everyone can see it on the pages of the sessions they host."),
     )
     photo = models.ForeignKey(
         StoredImage, on_delete=models.PROTECT, null=True, editable=False, related_name="speakers"

@@ -102,7 +102,7 @@ class Session(models.Model):
         max_length=60,
         blank=True,
         help_text=_(
-            "For where there's little room, such as email subjects. For example: Opening session. "
+            "Used where there's little room, such as email subjects. For example: Opening session. "
             "If empty: the title. No one gets an email if you change it."
         ),
     )
@@ -124,7 +124,7 @@ class Session(models.Model):
         related_name="hosted_sessions",
         verbose_name=_("hosts"),
         help_text=_(
-            "Everyone sees them on the session's page. Only attendees see the speakers of the "
+            "Everyone can see them on the session's page. Only attendees see the speakers in the "
             "agenda. Both come from the event's list of speakers."
         ),
     )
@@ -132,8 +132,8 @@ class Session(models.Model):
         _("show an outline"),
         default=False,
         help_text=_(
-            "Everyone sees the titles of the agenda on the session's page, without times, details "
-            "and speakers."
+            "Everyone can see the titles in the agenda on the session's page, but no times, "
+            "details or speakers."
         ),
     )
     starts_at = models.DateTimeField(_("starts"))
@@ -170,8 +170,8 @@ class Session(models.Model):
         _("show them to everyone"),
         default=False,
         help_text=_(
-            "Once the session is over, the recording and notes are on its public page. Otherwise "
-            "only people who registered for it get them."
+            "Once the session is over, everyone can find the recording and notes on its page. If "
+            "unchecked, only people who registered for it get them."
         ),
     )
     revision = models.PositiveIntegerField(default=0, editable=False)

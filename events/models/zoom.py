@@ -62,8 +62,8 @@ class Meeting(models.Model):
             )
         ],
         help_text=_(
-            "Only if the passcode has letters, which a phone can't dial. Zoom's invitation has "
-            "this one, in digits, next to the phone numbers."
+            "Only if the passcode has letters, which a phone can't dial. This one is all numbers. "
+            "You'll find it in Zoom's invitation, next to the phone numbers."
         ),
     )
     dial_in = models.TextField(

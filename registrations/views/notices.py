@@ -26,12 +26,12 @@ class Notice(models.TextChoices):
     MAILED = "mailed", _("We've sent your links")
     MAILED_BEFORE = "mailed-before", _("We sent your links a few minutes ago")
     MAILBOX_LIMIT = "mailbox-limit", _("We couldn't do that yet")
-    RENEWED = "renewed", _("This is your new private link")
+    RENEWED = "renewed", _("You have a new private link")
     BACK = "back", _("Welcome back")
     TAKEN = "taken", _("You've already registered again")
     MAILBOX_FULL = "mailbox-full", _("We couldn't add you back")
-    NO_SEAT = "no-seat", _("There's no link for you in that session")
-    CORRECTED = "corrected", _("Your email address is corrected")
+    NO_SEAT = "no-seat", _("You don't have a link for that session")
+    CORRECTED = "corrected", _("We've corrected your email address")
 
     @property
     def is_alarm(self) -> bool:

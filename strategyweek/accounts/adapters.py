@@ -205,7 +205,7 @@ class NewPasswordForm(ResetPasswordKeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["password1"].label = _("New password")
-        self.fields["password2"].label = _("The new password again")
+        self.fields["password2"].label = _("New password again")
 
 
 class CodeForm(RequestLoginCodeForm):

@@ -35,7 +35,7 @@ def test_page_to_delete_says_why_people_who_signed_up_keep_it(admin_client, week
     pages = [admin_client.get(f"/admin/events/{each}/delete/") for each in (event, session)]
     texts = [page.content.decode() for page in pages]
     assert ["People have signed up for" in text for text in texts] == [True, True]
-    assert ["To call it off" in text for text in texts] == [False, True]
+    assert ["You can cancel it instead" in text for text in texts] == [False, True]
     admin_client.post(f"/admin/events/{event}/delete/", {"post": "yes"})
     assert Event.objects.get() == week
 

@@ -118,7 +118,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
 
     page.goto(re.search(r"http\S+/me/[\w-]+/(?=\s)", bodies(email)[0])[0])
     expect(page.get_by_role("heading", name="Tus sesiones")).to_be_visible()
-    says(page, "Hola, María José Ñúñez. Esta es tu página de la", "Esta página es solo para ti.")
+    says(page, "Hola, María José Ñúñez. Esta es tu página para", "Esta página es solo para ti.")
     assert first_time(page) == (
         "Sábado 12 de octubre, 12:00 p. m. a 4:00 p. m. hora del Este\n"
         "9:00 a. m. a 1:00 p. m. hora del Pacífico"
@@ -169,7 +169,7 @@ def says_in_spanish(entry: Any) -> None:
         "Por teléfono: +1 669 900 6833 (San Jose)",
         "Por teléfono: +1 646 558 8656 (New York)",
         "Llamar con un toque: +16699006833,,81234567891#",
-        "Al teléfono, marca *6 para activar tu micrófono y *9 para levantar la mano.",
+        "Si llamas, marca *6 para activar tu micrófono y *9 para levantar la mano.",
     ]
 
 

@@ -66,7 +66,7 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
     unfold(page, "Change or cancel")
     page.get_by_role("link", name="Get a new private link").click()
     press(page, "Get a new link")
-    says(page, "This is your new private link.")
+    says(page, "You have a new private link.")
     new = f"/me/{Registration.objects.get().token}/"
     assert new in page.url
     page.goto(old)
@@ -169,7 +169,7 @@ def test_button_pressed_again_while_the_first_press_is_under_way_does_nothing(pa
         page.wait_for_timeout(200)
     (only,) = under_way
     only.continue_()
-    says(page, "This is your new private link.")
+    says(page, "You have a new private link.")
 
 
 def test_form_left_open_over_night_says_what_is_gone_and_keeps_the_rest(page, week):

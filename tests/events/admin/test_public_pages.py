@@ -32,9 +32,7 @@ def test_publishing_needs_a_contact_and_a_draft_does_not(admin_client, week):
     form: dict[str, Any] = form_of(admin_client, path(week)) | {"contact_email": ""}
     answer = admin_client.post(path(week), form)
     assert errors_of(answer) == {
-        "contact_email": [
-            "Enter an email address: people need someone to write to. Or keep it a draft."
-        ]
+        "contact_email": ["Enter an email, so people have someone to write to. Or keep it a draft."]
     }
     assert admin_client.post(path(week), form | {"status": "draft"}).status_code == 302
     week.refresh_from_db()

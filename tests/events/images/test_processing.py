@@ -118,14 +118,14 @@ def test_a_picture_without_its_end_is_refused(kind, words):
 @pytest.mark.parametrize("side", [6_000, 12_000, 60_000])
 def test_a_bomb_is_refused_before_it_is_decoded(side):
     assert refusal(bomb(side)) == [
-        "This picture has too many pixels. Make it smaller: at most 30 million."
+        "This picture is too large. Make it smaller: up to 30 million pixels."
     ]
 
 
 def test_a_file_that_is_too_large_is_refused():
     file = io.BytesIO(picture().getvalue() + bytes(MAX_UPLOAD_BYTES))
     assert refusal(file) == [
-        "This file is too large. Choose pictures of at most 10.0\xa0MB, a few at a time."
+        "This file is too large. Choose pictures of up to 10.0\xa0MB, a few at a time."
     ]
 
 

@@ -121,5 +121,5 @@ def test_an_upload_that_arrived_in_part_is_refused_in_words(rf, admin_user, week
     request.upload_handlers = [OrganizersUploads(request)]
     form = PosterForm(request.POST, request.FILES, instance=week)
     assert form.errors == {
-        "file": ["This file is too large. Choose pictures of at most 10.0\xa0MB, a few at a time."]
+        "file": ["This file is too large. Choose pictures of up to 10.0\xa0MB, a few at a time."]
     }

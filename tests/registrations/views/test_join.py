@@ -284,7 +284,7 @@ def test_join_link_of_another_session_leads_to_the_persons_own_page(client, week
         for method in (client.get, client.post):
             answer = method(f"/join/{alice.token}/{second.slug}/", follow=True)
             assert answer.redirect_chain == [(f"/me/{alice.token}/#status", 302)]
-            assert "There's no link for you in that session." in unescape(answer.text)
+            assert "You don't have a link for that session." in unescape(answer.text)
     assert client.get(f"/join/{alice.token}/no-such-session/").status_code == 404
 
 

@@ -37,7 +37,7 @@ def test_renewing_leads_to_the_new_page_and_ends_the_old_one(client, alice):
     renewed = Registration.objects.get()
     assert renewed.token != alice.token
     assert said(answer) == (f"{own(renewed)}#status", "renewed")
-    assert "This is your new private link." in words(client.get(answer["Location"]))
+    assert "You have a new private link." in words(client.get(answer["Location"]))
     assert alice.mails.filter(kind="links", state="waiting").count() == 1
     unknown = client.get(f"/me/{new_token()}/").content
     for old in (own(alice), own(alice, "calendar.ics"), f"/join/{alice.token}/opening/"):

@@ -1,6 +1,7 @@
 """What a page says once, after something that a person did there."""
 
 import re
+from html import unescape
 
 import pytest
 from django.utils import translation
@@ -14,7 +15,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 def title_of(answer) -> str:
     (title,) = re.findall("<title>(.*?)</title>", answer.content.decode())
-    return title
+    return unescape(title)
 
 
 def test_notice_is_shown_once_and_starts_the_title(client, alice):
@@ -63,7 +64,7 @@ def test_corrected_address_is_said_where_the_visitor_is_led(client, week):
     answer = client.post(done, {"email": "alice@example.org"})
     assert said(answer) == (f"{done}#status", "corrected")
     shown = client.get(done)
-    assert title_of(shown).startswith("Your email address is corrected · ")
+    assert title_of(shown).startswith("We've corrected your email address · ")
     assert "Our email is on the way to alice@example.org ." in words(shown)
     assert 'id="status"' not in client.get(done).content.decode()
     # Sent again as it is, nothing was corrected.

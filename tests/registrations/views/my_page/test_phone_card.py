@@ -54,7 +54,7 @@ def test_card_is_in_the_readers_language_time_zone_and_for_their_country(client,
     assert "6:00 p. m. a 10:00 p. m. hora de Berlín" in card
     assert "Marca 069 71049922 ID de la reunión 812 3456 7891" in card
     assert "Si está ocupado, marca el 00 1 669-900-6833 ." in card
-    assert "*6 activa o apaga tu micrófono. *9 levanta la mano." in card
+    assert "*6 enciende o apaga tu micrófono. *9 levanta la mano." in card
     assert "¿Preguntas? Llama al +1 415 555 2671 o escribe a week@example.org." in card
 
 
@@ -77,9 +77,12 @@ def test_card_has_only_sessions_that_the_person_can_still_join(client, week):
 @pytest.mark.parametrize(
     ("meeting", "said"),
     [
-        ({"passcode": "aB3"}, "Passcode Ask us for it. It has letters, which a phone can't dial."),
+        (
+            {"passcode": "aB3"},
+            "Passcode It has letters, which a phone can't dial. Ask us for one that's all numbers.",
+        ),
         ({"passcode": "aB3", "phone_passcode": "4711"}, "Passcode 4711"),
-        ({"dial_in": ""}, "We don't have the number yet. Ask us a day before."),
+        ({"dial_in": ""}, "We don't have the number yet. Ask us the day before."),
         ({"dial_in": "Ask Maria"}, "Dial Ask Maria Meeting ID 812 3456 7891"),
     ],
 )
