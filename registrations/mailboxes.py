@@ -53,8 +53,30 @@ def insert(registration: Registration) -> list[Registration]:
         active = [each for each in found if not each.canceled_at]
         for each in active:
             if each.name_key == registration.name_key:
-                return [other for other in found if other is not each] + [each]
+                others = [other for other in found if other is not each]
+                if each.token == registration.token:
+                    _avoid_numbers_of_others(registration, each.pk, others)
+                return [*others, each]
         _take_number(registration, _free_number([each.mailbox_number for each in active]))
+
+
+def _avoid_numbers_of_others(
+    registration: Registration, pk: int, others: Collection[Registration]
+) -> None:
+    """Don't reuse the number of someone else who canceled, as long as there are others.
+
+    Their calendar entries are taken out by its UIDs, and their address at Zoom is revoked.
+    """
+    names = registration.name_key
+    used = {
+        each.mailbox_number for each in others if not each.canceled_at or each.name_key != names
+    }
+    unused = {*range(1, PEOPLE_PER_MAILBOX + 1)} - used
+    if registration.mailbox_number in used and unused:
+        _take_number(registration, min(unused))
+        Registration.objects.filter(pk=pk).update(
+            mailbox_number=registration.mailbox_number, zoom_email=registration.zoom_email
+        )
 
 
 def save(registration: Registration, fields: Collection[str]) -> None:

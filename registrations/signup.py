@@ -37,7 +37,10 @@ CONFIRMATIONS: dict[str, OutgoingMail.Kind] = {
     Approval.PENDING: OutgoingMail.Kind.RECEIVED,
 }
 # What people who register together have in common, besides their address and their sessions.
-SHARED_DETAILS = {"time_zone", "language", "us_state", "wants_doors_email", "verified_at"}
+SHARED_DETAILS = {
+    *("time_zone", "language", "us_state", "wants_doors_email"),
+    *("claim", "verified_at"),
+}
 RESEND_PAUSE = dt.timedelta(minutes=10)
 
 
@@ -74,6 +77,8 @@ def register(
         for each, of_each in own_details.items()
     ]
     saved = list(map(_insert, people))
+    if left_out := [person for person, row in zip(people, saved, strict=True) if row is None]:
+        mailbox_full.queue(registrations=left_out)
     new = [person for person in people if person in saved]
     for person in new:
         seats.assign(registration=person, sessions=sessions)
@@ -90,11 +95,10 @@ def register(
 
 
 def _insert(registration: Registration) -> Registration | None:
-    """Insert someone new. To someone known, send their confirmation again."""
+    """Insert someone new. To someone known, send their confirmation again. None: no room."""
     try:
         *others, saved = mailboxes.insert(registration)
     except mailboxes.MailboxFull:
-        mailbox_full.queue(registration=registration)
         return None
     if saved.token != registration.token:
         resend_links(registrations=[saved], approval=saved.approval)
@@ -286,15 +290,16 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     The old links, sent to the wrong address, stop working. Declined people get no email. Spots
     that were lost meanwhile are given back as in `seats.give_back`; returns those seats.
     """
-    # A new token locks the row against emails to it, so the sessions come before the token: who
-    # holds their locks may be promoting this person, and queueing the email about it.
+    # The mailbox comes before the sessions, as in `register`. A new token locks the row against
+    # emails to it, so the sessions come before the token: who holds their locks may be promoting
+    # this person, and queueing the email about it.
     Registration.objects.select_for_update(no_key=True).get(pk=registration.pk)
-    seats.lock_sessions(registration.seats.values_list("session", flat=True))
     registration.email = email.strip()
     registration.email_key = email_key(email)
     registration.email_changed_at = timezone.now()
-    registration.token = new_token()
-    mailboxes.save(registration, ["email", "email_key", "email_changed_at", "token"])
+    mailboxes.save(registration, ["email", "email_key", "email_changed_at"])
+    seats.lock_sessions(registration.seats.values_list("session", flat=True))
+    _renew_tokens([registration])
     personal_links.readdress(registration=registration)
     # Unsent reminders stay: they are addressed when they are sent.
     superseded = [kind for kind in OutgoingMail.Kind if kind.spec.superseded_by_links]
@@ -388,6 +393,18 @@ def cancel(*, registration: Registration, by_organizer: bool = False) -> bool:
 
 
 @transaction.atomic
+def withdraw(*, registration: Registration) -> None:
+    """Cancel someone whose address was mistyped, and who is registered at the right one already.
+
+    From outside it looks as if they had been moved there: the old links lead nowhere, and no email
+    tells of it.
+    """
+    cancel(registration=registration)
+    _renew_tokens([registration])
+    _drop_unsent(OutgoingMail.objects.filter(registration=registration))
+
+
+@transaction.atomic
 def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     """Undo a cancellation, and send a new confirmation. Raises CannotRegister.
 
@@ -401,13 +418,18 @@ def restore(*, registration: Registration, by_organizer: bool = False) -> bool:
     locked = canceled.filter(pk=registration.pk).select_for_update(of=("self",), no_key=True)
     if (found := locked.select_related("event").first()) is None:
         return False
+    decision = (found.approval, found.decided_at)
     if found.approval == Approval.APPROVED and found.event.requires_approval and not by_organizer:
-        found.approval, found.decided_at = Approval.PENDING, None
+        decision = (Approval.PENDING, None)
+    # The mailbox comes before the sessions, as in `register`. Seats of the declined don't count.
+    found.canceled_at, found.canceled_by_organizer = None, False
+    found.approval, found.decided_at = Approval.DECLINED, timezone.now()
+    decided = ["approval", "decided_at"]
+    mailboxes.save(found, ["canceled_at", "canceled_by_organizer", *decided])
     seats.reassign(registration=found)
     access_needs.update(registration=found, restart=True)
-    found.canceled_at, found.canceled_by_organizer = None, False
-    changed = ["canceled_at", "canceled_by_organizer", "approval", "decided_at"]
-    mailboxes.save(found, changed)
+    found.approval, found.decided_at = decision
+    found.save(update_fields=decided)
     _send_new_confirmation([found], new_seats=Seat.objects.filter(registration=found))
     return True
 

@@ -18,6 +18,8 @@ NAME_KEY_LENGTH = 300
 INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 # The zero-width joiners: names in Persian and in Indian scripts need them, and emoji.
 JOINERS = {"\u200c", "\u200d"}
+# Korean letters that show nothing.
+BLANK_LETTERS = {"\u115f", "\u1160", "\u3164", "\uffa0"}
 INVISIBLE_IN_ADDRESS = gettext_lazy(
     "There's an invisible character in this address. Type it again instead of pasting it."
 )
@@ -65,6 +67,12 @@ def validate_plain_line(text: str) -> None:
         raise ValidationError(_("Remove the < and > signs."))
 
 
+def validate_named(text: str) -> None:
+    """Reject a name without any letter: no one could tell who it is."""
+    if not any(each.isalnum() for each in {*text} - BLANK_LETTERS):
+        raise ValidationError(_("Enter a name with at least one letter."))
+
+
 def validate_no_link(text: str) -> None:
     """Reject web addresses in a name: strangers can cause an email that shows it."""
     if LOOKS_LIKE_A_LINK.search(text):
@@ -92,8 +100,10 @@ def email_key_or_blank(email: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """The form in which names at one mailbox are compared: no case, no accents, single spaces."""
-    return " ".join(search_key(name).split())[:NAME_KEY_LENGTH]
+    """The form in which names at one mailbox are compared: letters without case and accents."""
+    key = search_key(name)
+    letters = [each for each in key if unicodedata.category(each)[0] not in "CPZ"]
+    return "".join(letters or key.split())[:NAME_KEY_LENGTH]
 
 
 def validate_address(email: str) -> None:

@@ -1,6 +1,7 @@
 """The email to a mailbox that has as many people as it can: the page tells it to no one."""
 
 import datetime as dt
+from collections.abc import Sequence
 
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -14,9 +15,10 @@ from registrations.models import Registration
 from registrations.models.registration import PEOPLE_PER_MAILBOX
 
 
-def queue(*, registration: Registration) -> None:
-    """Queue the email that this person, who isn't saved, could not be added."""
-    event, name = registration.event, unlinked(registration.name)
+def queue(*, registrations: Sequence[Registration]) -> None:
+    """Queue the email that these people with one address, who aren't saved, could not be added."""
+    event, email = registrations[0].event, registrations[0].email
+    name = ", ".join(unlinked(each.name) for each in registrations)
     context = {
         "event": event,
         "name": name,
@@ -26,7 +28,7 @@ def queue(*, registration: Registration) -> None:
     subject = _("We couldn't register %(name)s: %(event)s") % {"name": name, "event": event.name}
     stored_messages.queue(
         kind=MailKind.MAILBOX_FULL,
-        recipient=registration.email,
+        recipient=email,
         subject=" ".join(subject.split()),
         text=render_to_string("mails/mailbox_full.txt", context),
         headers={"Reply-To": event.contact_email} if event.contact_email else {},

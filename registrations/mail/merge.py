@@ -127,6 +127,9 @@ class MergeTemplate:
         calendar = ical.replace(self.calendar, in_calendar)
         calendar = ical.for_person(calendar, person.mailbox_number)
         subject = substitute(self.subject, values)
+        if person.mailbox_number > 1:
+            # In an inbox, it looks like the email to the first one otherwise.
+            subject = f"{unlinked(person.name)}: {subject}"
         to = ascii_address(person.email)
         message = self._build(values, to=to, subject=subject, calendar=calendar.decode())
         message.prebuilt = self.mime

@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
             name='Registration',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, validators=[registrations.validators.validate_plain_line, registrations.validators.validate_no_link], verbose_name='name')),
+                ('name', models.CharField(max_length=100, validators=[registrations.validators.validate_plain_line, registrations.validators.validate_named, registrations.validators.validate_no_link], verbose_name='name')),
                 ('email', models.EmailField(max_length=254, validators=[registrations.validators.validate_address], verbose_name='email')),
                 ('email_key', models.CharField(editable=False, max_length=254)),
                 ('name_key', registrations.models.registration.NameKeyField('name', blank=True, editable=False)),
@@ -144,6 +144,7 @@ class Migration(migrations.Migration):
                 ('unsubscribed_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('token', models.CharField(default=registrations.models.registration.new_token, editable=False, max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('claim', models.CharField(blank=True, editable=False, max_length=64)),
                 ('verified_at', models.DateTimeField(editable=False, null=True)),
                 ('canceled_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('canceled_by_organizer', models.BooleanField(default=False, editable=False)),

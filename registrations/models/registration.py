@@ -25,6 +25,7 @@ from registrations.validators import (
     EMAIL_LENGTH,
     name_key,
     validate_address,
+    validate_named,
     validate_no_link,
     validate_plain_line,
 )
@@ -142,7 +143,9 @@ class Registration(Searchable):
         Event, on_delete=models.PROTECT, related_name="registrations", verbose_name=_("event")
     )
     name = models.CharField(
-        _("name"), max_length=100, validators=[validate_plain_line, validate_no_link]
+        _("name"),
+        max_length=100,
+        validators=[validate_plain_line, validate_named, validate_no_link],
     )
     email = models.EmailField(_("email"), max_length=EMAIL_LENGTH, validators=[validate_address])
     email_key = models.CharField(max_length=EMAIL_LENGTH, editable=False)
@@ -180,6 +183,8 @@ class Registration(Searchable):
     unsubscribed_at = models.DateTimeField(null=True, blank=True, editable=False)
     token = models.CharField(max_length=64, unique=True, default=new_token, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # The browser that registered them. For half an hour it may correct the address.
+    claim = models.CharField(max_length=64, blank=True, editable=False)
     # When we first knew that someone real is there: they used their page or their calendar, or a
     # signed-in organizer registered them.
     verified_at = models.DateTimeField(null=True, editable=False)

@@ -28,7 +28,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "name_key": "The name again, normalized.",
         "mailbox_number": "Tells apart people who share an address.",
         **dict.fromkeys(("search_key", "organization_search_key"), _SEARCH_KEY),
-        "token": _CREDENTIAL,
+        **dict.fromkeys(("token", "claim"), _CREDENTIAL),
         "erased_at": "Empty for everyone who can download their data.",
         "sessions": "Listed with their seats.",
     },

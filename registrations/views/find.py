@@ -13,6 +13,7 @@ from events.models import Event
 from registrations import signup
 from registrations.forms import FindForm, forget_errors
 from registrations.models import Registration, email_key_or_blank
+from registrations.models.registration import PEOPLE_PER_MAILBOX
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit
 
@@ -28,7 +29,9 @@ def find(request: HttpRequest, event_slug: str) -> HttpResponse:
         forget_errors(form)
     is_rate_limited = is_request and rate_limit.is_rate_limited(request, "find")
     is_sent = is_request and not is_rate_limited and form.is_valid()
-    if is_sent and mailbox_limit.allow(form.cleaned_data["email"]):
+    # As many as it could be, because how many are registered there is only for its owner to know.
+    most = PEOPLE_PER_MAILBOX
+    if is_sent and mailbox_limit.allow(form.cleaned_data["email"], emails=most):
         signup.resend_lost_links(event=event, email=form.cleaned_data["email"])
     context = {"event": event, "form": form, "is_sent": is_sent, "is_rate_limited": is_rate_limited}
     status = 429 if is_rate_limited else 200

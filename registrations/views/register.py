@@ -18,7 +18,6 @@ from events.models import Event
 from registrations import seats, signup
 from registrations.forms import RegistrationForm, forget_errors
 from registrations.mail import enqueue
-from registrations.models import Registration
 from registrations.outbox import mailbox_limit
 from registrations.views import rate_limit, registered
 
@@ -43,26 +42,32 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
-    started_at = timezone.now()
-    if (people := register_people(request, context["event"], form.cleaned_data)) is None:
+    if not register_people(request, context["event"], form.cleaned_data):
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
-    new = [person for person in people if person.created_at >= started_at]
-    return registered.redirect_there(context["event"], form.cleaned_data, context["full"], new)
+    return registered.redirect_there(context["event"], form.cleaned_data, context["full"])
 
 
 # One transaction, because its commit is what takes longest.
 @transaction.atomic
-def register_people(
-    request: HttpRequest, event: Event, data: dict[str, Any]
-) -> list[Registration] | None:
-    """Returns their registrations, or None if the mailbox has had too many emails."""
+def register_people(request: HttpRequest, event: Event, data: dict[str, Any]) -> bool:
+    """Returns False if the mailbox has had too many emails."""
     people = 1 + len(data["other_names"])
     if not mailbox_limit.allow(data["email"], emails=people * enqueue.EMAILS_PER_CONFIRMATION):
-        return None
+        return False
+    for _name in data["other_names"]:
+        # Each person counts as a form. Those of this one are still registered.
+        rate_limit.is_rate_limited(request, "register")
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None
-    return signup.register(event=event, verified_at=verified_at, language=get_language(), **data)
+    signup.register(
+        event=event,
+        verified_at=verified_at,
+        language=get_language(),
+        claim=registered.claim_of(request),
+        **data,
+    )
+    return True
 
 
 def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str, Any]:

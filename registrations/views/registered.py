@@ -1,19 +1,23 @@
 """The page after registering, where a mistyped address can be corrected.
 
 It only repeats what was sent, in a signed cookie of the visitor's own: whether the address was
-registered before is only for its owner to know.
+registered before is only for its owner to know. So which registrations may be corrected isn't in
+the cookie, but in the database.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+import datetime as dt
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
@@ -25,6 +29,7 @@ from registrations.forms import FindForm, RegistrationForm
 from registrations.mail import enqueue
 from registrations.models import Registration
 from registrations.outbox import mailbox_limit
+from registrations.validators import email_key
 from registrations.views import rate_limit
 from registrations.views.notices import Notice, notice_for, redirect_saying, says_once
 
@@ -37,15 +42,14 @@ DETAILS = [name for name in RegistrationForm.Meta.fields if name != "email"]
 
 
 def redirect_there(
-    event: Event, data: Mapping[str, Any], full: Collection[Session], new: Iterable[Registration]
+    event: Event, data: Mapping[str, Any], full: Collection[Session]
 ) -> HttpResponse:
     """Redirect to the page, so that loading it again doesn't register again.
 
-    `data` is the form's cleaned data, and `new` the registrations that this request created.
+    `data` is the form's cleaned data.
     """
     sent = {
         "event": event.pk,
-        "registrations": [registration.pk for registration in new],
         "email": data["email"],
         "details": {name: data[name] for name in DETAILS},
         "other_names": data["other_names"],
@@ -57,6 +61,15 @@ def redirect_there(
     if sent["answers"] and len(_signed(sent)) > LONGEST_COOKIE:
         sent["answers"] = {}
     return _remember(event, sent)
+
+
+def claim_of(request: HttpRequest) -> str:
+    """What tells this browser from others: made of the secret in its cookie against CSRF.
+
+    Unlike a cookie of the form's answer, that is the same for two quick presses of its button.
+    """
+    get_token(request)
+    return salted_hmac("claim", request.META["CSRF_COOKIE"], algorithm="sha256").hexdigest()
 
 
 def _signed(sent: Mapping[str, Any]) -> str:
@@ -98,7 +111,7 @@ def registered(request: HttpRequest, event_slug: str) -> HttpResponse:
             problem = "rate"
         elif form.is_valid():
             email = form.cleaned_data["email"]
-            if correct_address(event, sent, email, open_sessions):
+            if correct_address(event, sent, email, open_sessions, claim_of(request)):
                 notice = Notice.CORRECTED if email != sent["email"] else None
                 return _remember(event, sent | {"email": email}, notice)
             problem = "mailbox"
@@ -130,9 +143,13 @@ def _sent_by(request: HttpRequest) -> dict[str, Any]:
 
 @transaction.atomic
 def correct_address(
-    event: Event, sent: Mapping[str, Any], email: str, open_sessions: Collection[Session]
+    event: Event,
+    sent: Mapping[str, Any],
+    email: str,
+    open_sessions: Collection[Session],
+    claim: str,
 ) -> bool:
-    """Move the registrations to this address, with their spots.
+    """Move the registrations that this browser has just made to this address, with their spots.
 
     Returns False if the mailbox has had too many emails. If the mistyped address is that of someone
     who was registered, there is nothing to move. If someone is registered at the right one, that
@@ -144,16 +161,25 @@ def correct_address(
     if not mailbox_limit.allow(email, emails=people * enqueue.EMAILS_PER_CONFIRMATION):
         return False
     # Not once someone there used a link: then the address was right.
-    created = Registration.objects.active().unverified().filter(pk__in=sent["registrations"])
+    created = (
+        Registration.objects.active()
+        .unverified()
+        .filter(
+            event=event,
+            email_key=email_key(sent["email"]),
+            claim=claim,
+            created_at__gt=timezone.now() - dt.timedelta(seconds=SHOWN_SECONDS),
+        )
+    )
     moved = 0
-    for mistyped in created.filter(event=event).order_by("pk"):
+    for mistyped in created.order_by("pk"):
         try:
             signup.correct_email(registration=mistyped, email=email)
         except mailboxes.CannotRegister:
-            signup.cancel(registration=mistyped)
+            signup.withdraw(registration=mistyped)
         else:
             moved += 1
-    if moved == people:
+    if moved >= people:
         return True
     answers = {int(pk): answer for pk, answer in sent["answers"].items()}
     asked = event.questions.in_bulk(answers)
@@ -165,6 +191,7 @@ def correct_address(
         strategies=event.tracks.filter(pk__in=sent["strategies"]),
         answers={question: answers[pk] for pk, question in asked.items()},
         language=get_language(),
+        claim=claim,
         **sent["details"],
     )
     return True

@@ -245,7 +245,7 @@ def no_failing_statement():
 
 def test_address_cannot_be_corrected_to_one_that_is_taken(small):
     (alice,) = register(small, "Alice")
-    sign_up(small.event, "Alice", email="bob@example.org", sessions=[small])
+    sign_up(small.event, "Alice Adams", email="bob@example.org", sessions=[small])
     with no_failing_statement(), pytest.raises(mailboxes.AlreadyRegistered):
         signup.correct_email(registration=alice.registration, email="bob@example.org")
 

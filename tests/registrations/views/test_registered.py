@@ -5,13 +5,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.core import signing
 from django.test import Client
 from django.utils import timezone
 from icalendar import Calendar
 from playwright.sync_api import expect
 
 from registrations import signup
-from registrations.models import Registration
+from registrations.models import OutgoingMail, Registration
 from tests.browser import overflow
 from tests.people import filled_form, in_spanish, published_event, sign_up, without_token
 
@@ -234,6 +235,54 @@ def test_corrections_count_toward_the_limits(client, week, settings):
     assert answer.status_code == 429
     assert "Not changed yet" in answer.content.decode()
     assert people() == [("ana1@example.org", True)]
+
+
+def readable(client: Client) -> dict:
+    """What a visitor can read in their cookie: it's signed, but not encrypted."""
+    return signing.loads(client.cookies["registered"].value, salt="registered")
+
+
+def test_cookie_does_not_tell_whether_someone_is_registered(week):
+    new, known = Client(), Client()
+    registered(new, week)
+    registered(known, week)
+    assert Registration.objects.count() == 1
+    assert readable(new) == readable(known)
+
+
+def test_two_presses_of_the_button_keep_the_spot_when_the_address_is_corrected(client, week):
+    registered(client, week, email="ana@gmial.com")
+    (before,) = Registration.objects.all()
+    registered(client, week, email="ana@gmial.com")
+    for _press in range(2):
+        correct(client, week, "ana@gmail.com")
+    assert people() == [("ana@gmail.com", True)]
+    assert Registration.objects.get().pk == before.pk
+
+
+def test_person_added_afterwards_is_corrected_too(client, week):
+    registered(client, week, name="Ana", email="ana@gmial.com")
+    registered(client, week, name="Ben", email="ana@gmial.com")
+    correct(client, week, "ana@gmail.com")
+    assert people() == [("ana@gmail.com", True), ("ana@gmail.com", True)]
+
+
+def test_address_corrected_twice_leaves_no_one_behind(client, week):
+    registered(Client(), week, email="known@example.org")
+    registered(client, week, email="known@example.org")
+    correct(client, week, "ana@gmial.com")
+    correct(client, week, "ana@gmail.com")
+    assert people() == [("known@example.org", True), ("ana@gmail.com", True)]
+
+
+def test_correction_tells_a_stranger_nothing_about_the_right_address(client, week):
+    sign_up(week, "Alice Adams", email="alice@example.org")
+    registered(client, week, email="stranger@example.org")
+    token = Registration.objects.get(email="stranger@example.org").token
+    correct(client, week, "alice@example.org")
+    assert client.get(f"/me/{token}/").status_code == 404
+    waiting = OutgoingMail.objects.filter(registration__email="stranger@example.org")
+    assert set(waiting.values_list("state", flat=True)) == {"dropped"}
 
 
 def test_no_one_is_added_once_registration_has_closed(client, week):
