@@ -24,7 +24,7 @@ def local(url: str) -> str:
 def register(page: Page, name: str = "María José O'Brien", time_zone: str = "") -> None:
     page.goto("/")
     page.get_by_role("link", name=re.compile("Register")).first.click()
-    page.get_by_label("Name").first.fill(name)
+    page.get_by_label("Name", exact=True).first.fill(name)
     page.get_by_role("textbox", name="Email").fill("maria@example.org")
     if time_zone:
         page.get_by_label("Time zone").select_option(time_zone)
@@ -233,7 +233,7 @@ def test_time_zone_that_the_site_does_not_know_is_asked_for(new_page, week):
     expect(page.locator("time.when").first).to_contain_text("9:00 AM to 1:00 PM P")
     page.goto(f"/{week.slug}/register/")
     expect(page.locator("select[name=time_zone]")).to_have_value("Mars/Olympus")
-    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_label("Name", exact=True).first.fill("Alice Adams")
     page.get_by_role("textbox", name="Email").fill("maria@example.org")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_text("Choose a time zone from the list").first).to_be_visible()
@@ -254,7 +254,7 @@ def test_registering_works_without_javascript(new_page, week):
 @pytest.mark.once
 def test_form_errors_are_at_the_field_and_keep_the_input(page, week):
     page.goto(f"/{week.slug}/register/")
-    page.get_by_label("Name").first.fill("Win at www.evil.example")
+    page.get_by_label("Name", exact=True).first.fill("Win at www.evil.example")
     page.get_by_role("textbox", name="Email").fill("maria@example.org")
     page.get_by_role("button", name=re.compile("Register")).click()
     expect(page.get_by_text("Remove any web address").first).to_be_visible()

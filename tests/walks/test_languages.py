@@ -104,7 +104,7 @@ def test_spanish_on_a_small_phone_without_javascript(new_page, clock, week, mail
         "9:00 a. m. Pacífico · 10 Montaña · 11 Centro · 12:00 p. m. Este"
     )
     page.get_by_role("link", name="Inscribirme").first.click()
-    page.get_by_label("Nombre").fill("María José Ñúñez")
+    page.get_by_label("Nombre", exact=True).fill("María José Ñúñez")
     page.get_by_role("textbox", name="Correo electrónico").fill("maria@example.org")
     page.get_by_label("Zona horaria").select_option("Este (Nueva York)")
     assert overflow(page) == 0
@@ -196,7 +196,7 @@ def test_english_in_new_york_shows_eastern_times_first(new_page, week, mailed):
     page.get_by_role("link", name="Register").click()
     expect(page.get_by_label("Time zone")).to_have_value("America/New_York")
     assert first_time(page) == EASTERN_THEN_PACIFIC
-    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_label("Name", exact=True).first.fill("Alice Adams")
     page.get_by_role("textbox", name="Email").fill("alice@example.org")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
@@ -228,14 +228,14 @@ SMALL = {"viewport": {"width": 320, "height": 568}}
 def test_switching_the_language_keeps_what_was_typed(new_page, week, javascript):
     page = new_page(locale="en-US", java_script_enabled=javascript, **SMALL)
     page.goto(f"/{week.slug}/register/")
-    page.get_by_label("Name").first.fill("María José")
+    page.get_by_label("Name", exact=True).first.fill("María José")
     page.get_by_role("textbox", name="Email").fill("maria@")
     page.get_by_label("Time zone").select_option("America/New_York")
     page.get_by_label("Increasing Commutations").uncheck()
     assert overflow(page) == 0
     page.get_by_role("button", name="Español").click()
     expect(page.get_by_role("heading", name="Inscribirme", level=1)).to_be_visible()
-    expect(page.get_by_label("Nombre")).to_have_value("María José")
+    expect(page.get_by_label("Nombre", exact=True)).to_have_value("María José")
     expect(page.get_by_label("Zona horaria")).to_have_value("America/New_York")
     expect(page.locator("input[name=sessions]:checked")).to_have_count(5)
     expect(page.get_by_role("group", name="Inscripción pendiente")).to_have_count(0)

@@ -52,7 +52,7 @@ def test_changing_renewing_canceling_and_coming_back(new_page, week, width, java
 
     page.goto(old)
     leave_first_session(page)
-    page.get_by_label("Name").first.fill("Alice O'Brien")
+    page.get_by_label("Name", exact=True).first.fill("Alice O'Brien")
     press(page, "Save")
     says(page, "Your changes are saved.")
     says(page, "Hello Alice O'Brien.")
@@ -98,7 +98,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
 
     page.goto(f"/{week.slug}/register/")
     says(page, "Full. We'll put you on the waitlist")
-    page.get_by_label("Name").first.fill("Alice Adams")
+    page.get_by_label("Name", exact=True).first.fill("Alice Adams")
     page.get_by_role("textbox", name="Email").fill("alice@example.org")
     page.get_by_label("Time zone").select_option("America/New_York")
     page.get_by_label("What do you bring?").fill("Blue songs")

@@ -38,7 +38,7 @@ def test_odd_names_and_titles_arrive_as_they_are(week, smtp, title):
     session.agenda.update(title=title, description=PASTED)
     alice = sign_up(week, NAME, sessions=sessions, email="alice@example.org", with_schedule=True)
     with edit_session(session.pk) as edited:
-        edited.title, edited.summary = title, PASTED
+        edited.title, edited.short_title, edited.summary = title, "", PASTED
         edited.save()
     announcement = Announcement.objects.create(event=week, subject=title[:150], body=PASTED)
     announcement.subject = announcement.subject.replace("{name} %s", "")

@@ -98,7 +98,7 @@ def test_questions_from_asking_to_the_export(organizer, week, opening):
 
     organizer.goto(f"/{week.slug}/register/")
     says(organizer, f"If you come to “{opening}”")
-    organizer.get_by_label("Name").first.fill("Alice Adams")
+    organizer.get_by_label("Name", exact=True).first.fill("Alice Adams")
     organizer.get_by_role("textbox", name="Email").fill("alice@example.org")
     organizer.get_by_label("Time zone").select_option("America/New_York")
     organizer.get_by_label("Who sent you?").fill("My aunt")

@@ -106,13 +106,14 @@ def test_new_fields_are_exported_and_erased_unless_listed():
         "wants_doors_email",
         "unsubscribed_at",
         "verified_at",
+        "zoom_email",
     }
     history = {"email_changed_at", "created_at", "canceled_at", "approval", "decided_at"}
     history |= {"canceled_by_organizer"}
     assert set(export.exported_fields(Registration)) == details | history
     erased = {field.name for field in erasure.erased_fields()}
     keys = {"email_key", "name_key", "mailbox_number", "search_key", "organization_search_key"}
-    assert erased == details - {"strategies"} | keys | {"token", "erased_at"}
+    assert erased == details - {"strategies"} | keys | {"token", "claim", "erased_at"}
     mails = set(export.exported_fields(OutgoingMail))
     assert mails == {
         *("kind", "session", "announcement", "state", "created_at", "sent_at"),

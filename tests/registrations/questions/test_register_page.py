@@ -264,7 +264,7 @@ def test_browser_hides_questions_about_sessions_that_are_not_ticked(
     expect(everyone).to_be_visible()
     boxes[0].check()
     both.fill("We bring a friend")
-    phone.get_by_label("Name").fill("Alice Adams")
+    phone.get_by_label("Name", exact=True).fill("Alice Adams")
     phone.get_by_role("textbox", name="Email").fill("alice@example.org")
     phone.get_by_role("button", name="Register").click()
     expect(phone.get_by_role("heading", name="Check your email")).to_be_visible()
