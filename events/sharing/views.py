@@ -21,6 +21,7 @@ from events.views import (
     briefly_cached,
     check_icon,
     schedule_context,
+    takes_calls,
     visible_events,
     visible_sessions,
 )
@@ -63,8 +64,9 @@ def printed_schedule(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _sheet(request: HttpRequest, slug: str, template: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=slug)
-    sessions = visible_sessions(request, event).filter(canceled_at=None)
-    return render(request, template, schedule_context(event, list(sessions)))
+    sessions = list(visible_sessions(request, event).filter(canceled_at=None).with_phone_numbers())
+    context = schedule_context(event, sessions) | {"takes_calls": takes_calls(sessions)}
+    return render(request, template, context)
 
 
 @require_safe

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from events.images.processing import Size, reencode
 from events.images.storage import replace_images
-from events.models import Event
+from events.models import Event, Meeting
 from events.palette import SETS
 from events.schedule import cancel_session
 from events.sharing import pictures, qr_code
@@ -83,6 +83,13 @@ def test_sheet_says_nothing_of_registering_once_it_has_closed(client, week):
     assert "Register here" in client.get(f"/{week.slug}/flyer/").content.decode()
     Event.objects.update(registration_closes_at=timezone.now())
     assert "Register here" not in client.get(f"/{week.slug}/flyer/?x=1").content.decode()
+
+
+def test_flyer_says_that_any_phone_will_do_only_with_phone_numbers(client, week):
+    text = "By computer, smartphone, or any phone."
+    assert text in client.get(f"/{week.slug}/flyer/").text
+    Meeting.objects.update(dial_in="")
+    assert text not in client.get(f"/{week.slug}/flyer/?x=1").text
 
 
 def test_qr_code_keeps_to_the_content_security_policy():
