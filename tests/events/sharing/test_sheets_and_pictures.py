@@ -115,6 +115,17 @@ def test_pictures_differ_by_language_and_session(client, week):
     assert len({client.get(url).content for url in urls}) == len(urls)
 
 
+def test_pictures_are_kept_for_an_hour_but_an_organizers_may_be_of_a_draft(
+    client, admin_client, week
+):
+    for path in (f"/{week.slug}/", week.sessions.first().get_absolute_url()):
+        for _again in range(2):
+            answer = client.get(f"{path}picture.png")
+            assert answer["Cache-Control"] == "public, max-age=3600"
+            assert "Expires" not in answer
+        assert admin_client.get(f"{path}picture.png")["Cache-Control"] == "private, no-cache"
+
+
 @pytest.mark.parametrize("name", ["W" * 150, "long " * 30, "李 Ж ع 🌅", "\u200b", " ", "'<&>\""])
 def test_any_name_has_a_picture(client, week, name):
     Event.objects.update(**in_english(name=name))
