@@ -1,7 +1,7 @@
 """The public pages of an event."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -81,7 +81,7 @@ def event_page(request: HttpRequest, event: Event) -> HttpResponse:
         "tracks": event.tracks.all(),
         "first_session": active_sessions[0] if active_sessions else None,
         "last_session": active_sessions[-1] if active_sessions else None,
-        "takes_calls": any(session.has_phone_numbers for session in active_sessions),
+        "takes_calls": takes_calls(active_sessions),
         "has_recordings": any(session.public_links for session in sessions),
         # Programs that subscribe don't ask for a language.
         "calendar_url": in_current_language(f"{event.get_absolute_url()}calendar.ics"),
@@ -104,6 +104,11 @@ def schedule_context(event: Event, sessions: list[Session]) -> dict[str, Any]:
         "next_session": open_sessions[0] if open_sessions else None,
         "next_to_start": next((each for each in open_sessions if each.starts_at > now), None),
     }
+
+
+def takes_calls(sessions: Iterable[Any]) -> bool:
+    """Whether people can call in to any of them. Wants them `with_phone_numbers`."""
+    return any(session.has_phone_numbers for session in sessions)
 
 
 def visible_sessions(request: HttpRequest, event: Event) -> SessionQuerySet:

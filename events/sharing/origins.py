@@ -9,8 +9,23 @@ from django.utils.translation import gettext as _
 
 
 def origins(sites: str) -> list[str]:
-    """The origins (RFC 6454, section 4) of websites that are listed one per line."""
-    return [origin for site in sites.split() if (origin := _origin(site))]
+    """The origins (RFC 6454, section 4) of websites that are listed one per line.
+
+    Each with and without www: many websites answer at both, and organizers list one.
+    """
+    listed = [origin for site in sites.split() if (origin := _origin(site))]
+    return list(dict.fromkeys(each for origin in listed for each in (origin, _twin(origin))))
+
+
+def _twin(origin: str) -> str:
+    """https://www.droplwop.org of https://droplwop.org, and the reverse. Others stay."""
+    scheme, _separator, host = origin.partition("://")
+    plain = host.removeprefix("www.")
+    *_labels, parent, last = ["", *plain.partition(":")[0].split(".")]
+    # Not localhost, nor an IP address.
+    if not parent or last.isdigit():
+        return origin
+    return f"{scheme}://{plain if plain != host else f'www.{plain}'}"
 
 
 def _origin(url: str) -> str:

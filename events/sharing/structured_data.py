@@ -5,7 +5,7 @@ structured-data/event
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
@@ -20,23 +20,33 @@ ONLINE = "https://schema.org/OnlineEventAttendanceMode"
 ESCAPES = {ord(character): f"\\u{ord(character):04X}" for character in "<>&"}
 
 
-def week(event: Event, sessions: Iterable[Session], register_path: str) -> SafeString:
+def week(
+    event: Event,
+    sessions: Iterable[Session],
+    register_path: str,
+    full: Collection[Session],
+    *,
+    is_full: bool,
+) -> SafeString:
     """The event with its sessions, at least one: without dates it isn't an Event yet.
 
-    `register_path` is empty while registration is closed.
+    `register_path` is empty while registration is closed. Of a session that is in `full`, and of a
+    week that `is_full`, only the waitlist is left.
     """
     sessions = list(sessions)
     taking_place = [session for session in sessions if not session.is_canceled] or sessions
-    data = _event(event.name, event.summary, event.get_absolute_url(), event, register_path)
+    data = _event(
+        event.name, event.summary, event.get_absolute_url(), event, register_path, is_full
+    )
     data["startDate"] = _moment(min(each.starts_at for each in taking_place), event)
     data["endDate"] = _moment(max(each.ends_at for each in taking_place), event)
     data["eventStatus"] = _status(all(each.is_canceled for each in sessions))
-    data["subEvent"] = [_session(each, event, register_path) for each in sessions]
+    data["subEvent"] = [_session(each, event, register_path, full) for each in sessions]
     return _script_content(data)
 
 
-def session(session: Session, register_path: str) -> SafeString:
-    data = _session(session, session.event, register_path)
+def session(session: Session, register_path: str, full: Collection[Session]) -> SafeString:
+    data = _session(session, session.event, register_path, full)
     path = session.event.get_absolute_url()
     data["superEvent"] = {
         "@type": "Event",
@@ -46,9 +56,11 @@ def session(session: Session, register_path: str) -> SafeString:
     return _script_content(data)
 
 
-def _session(session: Session, event: Event, register_path: str) -> dict[str, Any]:
-    path = session.get_absolute_url()
-    return _event(session.title, session.summary, path, event, register_path) | {
+def _session(
+    session: Session, event: Event, register_path: str, full: Collection[Session]
+) -> dict[str, Any]:
+    path, is_full = session.get_absolute_url(), session in full
+    return _event(session.title, session.summary, path, event, register_path, is_full) | {
         "startDate": _moment(session.starts_at, event),
         "endDate": _moment(session.ends_at, event),
         "eventStatus": _status(session.is_canceled),
@@ -56,7 +68,7 @@ def _session(session: Session, event: Event, register_path: str) -> dict[str, An
 
 
 def _event(
-    name: str, description: str, path: str, event: Event, register_path: str
+    name: str, description: str, path: str, event: Event, register_path: str, is_full: bool
 ) -> dict[str, Any]:
     """What the week and a session have in common."""
     url = in_current_language(path)
@@ -64,7 +76,7 @@ def _event(
         "@type": "Offer",
         "price": 0,
         "priceCurrency": "USD",
-        "availability": "https://schema.org/InStock",
+        "availability": f"https://schema.org/{'SoldOut' if is_full else 'InStock'}",
         "url": in_current_language(register_path),
     }
     return {

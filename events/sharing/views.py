@@ -4,6 +4,7 @@ from functools import partial
 
 from csp.constants import NONE
 from csp.decorators import csp_replace
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
@@ -21,6 +22,7 @@ from events.views import (
     briefly_cached,
     check_icon,
     schedule_context,
+    takes_calls,
     visible_events,
     visible_sessions,
 )
@@ -63,8 +65,9 @@ def printed_schedule(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _sheet(request: HttpRequest, slug: str, template: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=slug)
-    sessions = visible_sessions(request, event).filter(canceled_at=None)
-    return render(request, template, schedule_context(event, list(sessions)))
+    sessions = list(visible_sessions(request, event).filter(canceled_at=None).with_phone_numbers())
+    context = schedule_context(event, sessions) | {"takes_calls": takes_calls(sessions)}
+    return render(request, template, context)
 
 
 @require_safe
@@ -89,28 +92,31 @@ def touch_icon(
 
 
 @require_safe
-@briefly_cached
 def event_picture(request: HttpRequest, slug: str) -> HttpResponse:
     """The picture that other sites and messengers show with the event's address."""
     event = get_object_or_404(visible_events(request), slug=slug)
     starts = [each.starts_at for each in visible_sessions(request, event).filter(canceled_at=None)]
     days = dates(min(starts), max(starts), event.zone) if starts else ""
     when = _("%(days)s, online on Zoom") % {"days": days} if days else ""
-    return _picture(event, event.name, event.host, when)
+    return _picture(request, event, event.name, event.host, when)
 
 
 @require_safe
-@briefly_cached
 def session_picture(request: HttpRequest, event_slug: str, slug: str) -> HttpResponse:
     event = get_object_or_404(visible_events(request), slug=event_slug)
     session = get_object_or_404(visible_sessions(request, event), slug=slug)
     when = f"{day(session.starts_at, event.zone)}, {hours(session, event.zone)}"
-    return _picture(event, session.brief_title, event.name, when[:1].upper() + when[1:])
+    below = when[:1].upper() + when[1:]
+    return _picture(request, event, session.brief_title, event.name, below)
 
 
-def _picture(event: Event, title: str, above: str, below: str) -> HttpResponse:
+def _picture(
+    request: HttpRequest, event: Event, title: str, above: str, below: str
+) -> HttpResponse:
     own_key = event.poster_wide_id or "" if event.has_own_poster else ""
     poster = Event.Poster.HILLS if event.poster == Event.Poster.OWN else event.poster
     content = pictures.shared(title, above, below, poster, event.colors, own_key)
-    headers = {"Cache-Control": "public, max-age=3600"}
+    # Organizers see drafts, and their own edits at once.
+    signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES
+    headers = {"Cache-Control": "private, no-cache" if signed_in else "public, max-age=3600"}
     return HttpResponse(content, content_type="image/png", headers=headers)

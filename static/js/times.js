@@ -104,7 +104,7 @@ function showAll() {
   const timeZone = select ? select.value : Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!timeZone) return;
   try {
-    document.querySelectorAll("time[data-ends]").forEach((time) => show(time, timeZone));
+    document.querySelectorAll("time.when").forEach((time) => show(time, timeZone));
     document.querySelectorAll("time[data-day]").forEach((time) => showDay(time, timeZone));
     document.querySelectorAll("[data-opens]").forEach((box) => showOpening(box, timeZone));
   } catch {

@@ -28,6 +28,13 @@ def starts_in(wait: dt.timedelta, slug: str = "opening") -> Session:
     return session
 
 
+def take_place_in(week: Event, *waits: dt.timedelta) -> list[Session]:
+    """Move the week's first sessions, and delete the others."""
+    slugs = list(week.sessions.values_list("slug", flat=True))
+    week.sessions.filter(slug__in=slugs[len(waits) :]).delete()
+    return [starts_in(wait, slug) for wait, slug in zip(waits, slugs, strict=False)]
+
+
 def shows(page: Page, place: str, state: str) -> None:
     expect(page.locator(place).locator("[data-state]").first).to_have_text(state)
 
@@ -81,16 +88,82 @@ def test_public_page_says_what_is_on_by_the_servers_clock(page, week, page_of):
     assert {"fetch", "document"} & {*asked} == set()
 
 
-def test_event_page_names_the_next_session_until_it_is_over(page, week):
-    starts_in(30 * MINUTE)
+JOIN = "Already registered? Join with the link in your email."
+
+
+def test_event_page_names_the_next_session_and_then_the_one_after_it(page, week):
+    opening, second, third, last = take_place_in(week, 30 * MINUTE, 3 * HOUR, 5 * HOUR, 9 * HOUR)
+    cancel_session(session=third)
     page.clock.install()
     page.goto("/")
-    band = page.locator(".next")
-    expect(band).to_contain_text("Next")
+    band, rows = page.locator(".next"), page.locator(".slots .slot")
+
+    def shows_in_band(label: str, session: Session, row: int) -> None:
+        expect(band.locator("h2")).to_have_text(label)
+        expect(band.get_by_role("link")).to_have_text(session.title)
+        link = band.get_by_role("link").get_attribute("href")
+        assert link == session.get_absolute_url()
+        when = rows.nth(row).locator(".when")
+        assert band.locator(".when").all_inner_texts() == when.all_inner_texts()
+        expect(band.get_by_text(JOIN)).to_be_visible(visible=label == "Now")
+
+    shows_in_band("Next", opening, 0)
+    expect(rows.get_by_text("Next", exact=True)).to_have_count(0)  # It opens soon.
     page.clock.fast_forward("31:00")
-    expect(band.locator("h2")).to_have_text("Now")
+    shows_in_band("Now", opening, 0)
+    shows(page, ".slots .slot >> nth=1", "Next")
     page.clock.fast_forward("01:00:00")
+    shows_in_band("Next", second, 1)
+    page.clock.fast_forward("01:35:00")
+    shows_in_band("Now", second, 1)
+    page.clock.fast_forward("01:00:00")
+    shows_in_band("Next", last, 3)
+    shows(page, ".slots .slot >> nth=3", "Next")
+    expect(rows.get_by_text("Next", exact=True)).to_have_count(1)
+    page.clock.fast_forward("06:00:00")
     expect(band).to_be_hidden()
+
+
+def test_session_page_says_what_is_on_in_the_whole_week(page, week):
+    opening, *_others = take_place_in(week, 30 * MINUTE, 3 * HOUR)
+    page.clock.install()
+    page.goto(opening.get_absolute_url())
+    first, second = page.locator(".week li").all()
+    announces(page, "")
+    page.clock.fast_forward("31:00")
+    expect(first.locator(".badge")).to_have_text("Now")
+    expect(second.locator(".badge")).to_have_text("Next")
+    announces(page, f"{opening.brief_title}: Now")
+    page.clock.fast_forward("01:00:00")
+    expect(first.locator(".badge")).to_have_text("Over")
+    expect(second.locator(".badge")).to_have_text("Next")
+    page.clock.fast_forward("01:00:00")
+    expect(second.locator(".badge")).to_have_text("Opens soon")
+    # That of another session isn't said.
+    announces(page, f"{opening.brief_title}: Over")
+
+
+def test_session_page_names_its_session_as_next_once_it_is(page, week):
+    _opening, second, _third = take_place_in(week, 30 * MINUTE, 3 * HOUR, 6 * HOUR)
+    page.clock.install()
+    page.goto(second.get_absolute_url())
+    place = page.locator(".session")
+    expect(place.locator("[data-state]")).to_have_count(0)
+    page.clock.fast_forward("31:00")
+    shows(page, ".session", "Next")
+    expect(page.locator(".week .badge", has_text="Next")).to_have_count(1)
+
+
+def test_draft_is_never_next_on_an_organizers_page(page, week, admin_client, live_server):
+    cookie = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value}
+    page.context.add_cookies([{**cookie, "url": live_server.url}])
+    draft, second = take_place_in(week, 4 * HOUR, 6 * HOUR)
+    Session.objects.filter(pk=draft.pk).update(status="draft")
+    page.goto(week.get_absolute_url())
+    shows(page, ".slots .slot >> nth=1", "Next")
+    expect(page.locator(".slots .slot >> nth=0")).to_contain_text("Draft")
+    expect(page.locator(".slots .slot").get_by_text("Next", exact=True)).to_have_count(1)
+    expect(page.locator(".next a")).to_have_text(second.title)
 
 
 def test_canceled_session_is_never_said_to_be_on(page, week):

@@ -85,7 +85,8 @@ def test_other_pages_are_framed_by_no_one(client, week):
         assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
         assert answer["X-Frame-Options"] == "DENY"
     answer = client.get(f"/{week.slug}/embed/")
-    assert "frame-ancestors https://droplwop.org;" in f"{answer['Content-Security-Policy']};"
+    sites = "https://droplwop.org https://www.droplwop.org"
+    assert f"frame-ancestors {sites};" in f"{answer['Content-Security-Policy']};"
     assert "X-Frame-Options" not in answer
 
 
@@ -100,7 +101,24 @@ def test_other_pages_are_framed_by_no_one(client, week):
 )
 def test_site_is_reduced_to_its_origin(written, found):
     validate_sites(written)
-    assert origins(f"{written}\n") == [found]
+    assert origins(f"{written}\n")[0] == found
+
+
+@pytest.mark.parametrize(
+    ("written", "twins"),
+    [
+        ("https://droplwop.org", ["https://droplwop.org", "https://www.droplwop.org"]),
+        ("https://www.droplwop.org/x", ["https://www.droplwop.org", "https://droplwop.org"]),
+        ("http://lwop.org.uk:81", ["http://lwop.org.uk:81", "http://www.lwop.org.uk:81"]),
+        ("https://week.example.org", ["https://week.example.org", "https://www.week.example.org"]),
+        ("http://localhost:8080", ["http://localhost:8080"]),
+        ("https://www.org", ["https://www.org"]),
+        ("http://127.0.0.1:8080", ["http://127.0.0.1:8080"]),
+        ("https://b.org https://www.b.org", ["https://b.org", "https://www.b.org"]),
+    ],
+)
+def test_site_is_listed_with_and_without_www(written, twins):
+    assert origins(written) == twins
 
 
 @pytest.mark.parametrize(
@@ -113,7 +131,8 @@ def test_site_is_reduced_to_its_origin(written, found):
 def test_what_is_no_site_is_refused_and_never_in_the_header(written):
     with pytest.raises(ValidationError):
         validate_sites(f"https://droplwop.org\n{written}")
-    assert origins(f"https://droplwop.org\n{written}") == ["https://droplwop.org"]
+    listed = ["https://droplwop.org", "https://www.droplwop.org"]
+    assert origins(f"https://droplwop.org\n{written}") == listed
 
 
 def test_organizers_find_the_code_to_copy(admin_client, week):

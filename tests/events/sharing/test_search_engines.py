@@ -9,22 +9,22 @@ from django.utils import timezone
 
 from events.models import Event
 from events.schedule import cancel_session
-from tests.people import in_english, published_event
+from tests.people import in_english, published_event, sign_up
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 SITE = settings.SITE_URL
 
 
-def head(client, path: str, **headers: str) -> str:
+def page(client, path: str, **headers: str) -> str:
     answer = client.get(path, headers=headers)
     assert answer.status_code == 200
-    return answer.content.decode().partition("</head>")[0]
+    return answer.text
 
 
 def data(client, path: str):
     (found,) = re.findall(
-        r'<script type="application/ld\+json">(.*?)</script>', head(client, path), re.DOTALL
+        r'<script type="application/ld\+json">(.*?)</script>', page(client, path), re.DOTALL
     )
     return json.loads(found)
 
@@ -33,7 +33,7 @@ def links(client, path: str, **headers: str) -> list[tuple[str, str]]:
     """The canonical address and those of each language."""
     return re.findall(
         r'<link rel="(canonical|alternate" hreflang="\w+)" href="([^"]*)">',
-        head(client, path, **headers),
+        page(client, path, **headers).partition("</head>")[0],
     )
 
 
@@ -107,6 +107,25 @@ def test_closed_registration_is_not_offered(client, week):
     assert "offers" not in data(client, f"/{week.slug}/")
 
 
+def test_full_session_is_offered_as_sold_out_and_so_is_a_week_without_a_spot(client, week):
+    first, second = sessions = list(week.sessions.all()[:2])
+    week.sessions.exclude(pk__in=[each.pk for each in sessions]).delete()
+    week.sessions.update(capacity=1)
+    sign_up(week, sessions=[first])
+
+    def offered(path: str) -> str:
+        return data(client, path)["offers"]["availability"].rpartition("/")[2]
+
+    paths = [each.get_absolute_url() for each in (first, second, week)]
+    assert [offered(path) for path in paths] == ["SoldOut", "InStock", "InStock"]
+    parts = data(client, f"/{week.slug}/")["subEvent"]
+    assert [each["offers"]["availability"].rpartition("/")[2] for each in parts] == [
+        *("SoldOut", "InStock")
+    ]
+    sign_up(week, sessions=[second], email="bob@example.com")
+    assert [offered(f"{path}?x=1") for path in paths] == ["SoldOut"] * 3
+
+
 def test_text_cannot_end_the_script(client, week):
     hostile = '</script><script>alert("&amp;")</script>'
     Event.objects.update(**in_english(name=hostile))
@@ -115,4 +134,4 @@ def test_text_cannot_end_the_script(client, week):
 
 def test_event_without_sessions_is_no_event_yet(client):
     event = published_event(name="Soon", slug="soon")
-    assert "ld+json" not in head(client, event.get_absolute_url())
+    assert "ld+json" not in page(client, event.get_absolute_url())

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from events.images.processing import Size, reencode
 from events.images.storage import replace_images
-from events.models import Event
+from events.models import Event, Meeting
 from events.palette import SETS
 from events.schedule import cancel_session
 from events.sharing import pictures, qr_code
@@ -85,6 +85,13 @@ def test_sheet_says_nothing_of_registering_once_it_has_closed(client, week):
     assert "Register here" not in client.get(f"/{week.slug}/flyer/?x=1").content.decode()
 
 
+def test_flyer_says_that_any_phone_will_do_only_with_phone_numbers(client, week):
+    text = "By computer, smartphone, or any phone."
+    assert text in client.get(f"/{week.slug}/flyer/").text
+    Meeting.objects.update(dial_in="")
+    assert text not in client.get(f"/{week.slug}/flyer/?x=1").text
+
+
 def test_qr_code_keeps_to_the_content_security_policy():
     svg = qr_code.svg("https://week.example.org/drop-lwop-2021/?language=es")
     assert " style=" not in svg
@@ -106,6 +113,17 @@ def test_pictures_differ_by_language_and_session(client, week):
     paths = [f"/{week.slug}/", f"{first}", f"{second}"]
     urls = [f"{path}picture.png{query}" for path in paths for query in ("", "?in=es")]
     assert len({client.get(url).content for url in urls}) == len(urls)
+
+
+def test_pictures_are_kept_for_an_hour_but_an_organizers_may_be_of_a_draft(
+    client, admin_client, week
+):
+    for path in (f"/{week.slug}/", week.sessions.first().get_absolute_url()):
+        for _again in range(2):
+            answer = client.get(f"{path}picture.png")
+            assert answer["Cache-Control"] == "public, max-age=3600"
+            assert "Expires" not in answer
+        assert admin_client.get(f"{path}picture.png")["Cache-Control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("name", ["W" * 150, "long " * 30, "李 Ж ع 🌅", "\u200b", " ", "'<&>\""])
