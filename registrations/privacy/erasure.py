@@ -11,7 +11,8 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 7. accounts with the person's address: deleted with their sign-ins, also unfinished ones, and
    stored messages
 
-Canceled registrations of the same address for the event are erased too.
+Canceled registrations of the same name and address for the event are erased too. Others at the
+address stay, with what is about them: people may share a mailbox.
 """
 
 import datetime as dt
@@ -44,6 +45,7 @@ from registrations.models import (
     email_key_or_blank,
 )
 from registrations.outbox import mail_queue, mailbox_limit
+from registrations.validators import name_key
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
@@ -145,19 +147,35 @@ def _blank(entries: QuerySet[LogEntry]) -> None:
 
 def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:
     """The person's attendances, and unmatched ones that seem to be theirs."""
+    own = _own_addresses(person)
     similar = Q(email__iexact=person.email) | Q(name__iexact=person.name)
     similar |= Q(email__iexact=person.zoom_email)
     similar |= Q(registrant_id__in=registrant_ids)
-    unmatched = Q(seat=None, session__event=person.event_id)
-    found = Attendance.objects.filter(Q(seat__registration=person) | unmatched & similar)
+    unmatched = Attendance.objects.filter(similar, seat=None, session__event=person.event_id)
+    ids = [
+        row.pk
+        for row in unmatched
+        if row.email.lower() in own
+        or row.registrant_id in registrant_ids
+        or name_key(row.name) == person.name_key
+    ]
+    ids += Attendance.objects.filter(seat__registration=person).values_list("pk", flat=True)
     # By id, because the updates change what was searched for.
-    return Attendance.objects.filter(pk__in=list(found.values_list("pk", flat=True)))
+    return Attendance.objects.filter(pk__in=ids)
+
+
+def _own_addresses(person: Registration) -> set[str]:
+    """The addresses, in lower case, that are no one else's in the event."""
+    unerased = Registration.objects.filter(erased_at=None, event=person.event_id)
+    others = unerased.filter(email_key=person.email_key).exclude(pk=person.pk)
+    shared = {person.email.lower()} if others.exists() else set()
+    return {person.email.lower(), person.zoom_email.lower()} - shared
 
 
 def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) -> None:
     """Zoom's reports are kept for a day after they were applied."""
     path = "payload__object__participant__"
-    addresses = {person.email.lower(), person.zoom_email.lower()}
+    own = _own_addresses(person)
     same = Q(**{f"{path}email__iexact": person.email})
     same |= Q(**{f"{path}email__iexact": person.zoom_email})
     if registrant_ids:
@@ -168,9 +186,11 @@ def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) ->
         participant = report.payload["object"]["participant"]
         email = str(participant.get("email") or "")
         registrant_id = str(participant.get("registrant_id") or "")
-        is_same = email.lower() in addresses or registrant_id in registrant_ids
+        is_same = email.lower() in own or registrant_id in registrant_ids
+        if email.lower() == person.email.lower():
+            is_same |= name_key(str(participant.get("user_name") or "")) == person.name_key
         if (email or registrant_id) and not is_same:
-            # Someone else with the same name.
+            # Someone else with the same name or address.
             continue
         participant |= dict.fromkeys(("user_name", "email", "registrant_id"), "")
         report.save(update_fields=["payload"])
