@@ -8,8 +8,8 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 4. Answer, AccessNeed, the chosen strategies: deleted
 5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
 6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
-7. accounts with the person's address: deleted with their sign-ins, also unfinished ones, and
-   stored messages
+7. accounts with the person's address: deleted with their sign-ins, also unfinished ones
+8. stored messages to that address, also without an account
 
 Canceled registrations of the same name and address for the event are erased too. Others at the
 address stay, with what is about them: people may share a mailbox.
@@ -90,7 +90,9 @@ def _erase(registration: Registration) -> bool:
     for person in people:
         signup.cancel(registration=person)
         _anonymize(person)
-    _erase_accounts({person.email for person in people})
+    emails = {person.email for person in people}
+    _erase_accounts(emails)
+    _erase_stored_mails_to_unregistered(emails)
     return True
 
 
@@ -237,15 +239,37 @@ def _erase_accounts(emails: Iterable[str]) -> None:
 def _erase_account(user: User, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
     _anonymize_log(User.objects.filter(pk=user.pk))
-    mails = OutgoingMail.objects.filter(registration=None)
-    for email in emails:
-        stored = Q(message__recipient__iexact=email)
-        unsent = mails.filter(stored, state__in=mail_queue.OPEN_STATES)
-        unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
-        mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
-        mails.filter(stored).update(message=None)
+    _erase_mails(OutgoingMail.objects.filter(registration=None), emails)
     _delete_sign_ins(emails, user)
     user.delete()
+
+
+def _erase_stored_mails_to_unregistered(emails: Iterable[str]) -> None:
+    """Erase the stored emails to these addresses, except those that someone registered has."""
+    for email in emails:
+        key = email_key_or_blank(email)
+        if Registration.objects.active().filter(email_key=key).exists():
+            continue
+        mails = OutgoingMail.objects.filter(registration=None)
+        if EmailAddress.objects.filter(email__in=[email.lower(), key]).exists():
+            # The account that stays, such as an organizer's, needs its sign-in codes and tests.
+            mails = mails.filter(kind=OutgoingMail.Kind.MAILBOX_FULL)
+        _erase_mails(mails, [email])
+
+
+def _erase_mails(mails: QuerySet[OutgoingMail], emails: Iterable[str]) -> None:
+    """Drop those of the stored emails that go to these addresses, however spelled; clear them."""
+    keys = {*map(email_key_or_blank, emails)} - {""}
+    stored = mails.filter(message__isnull=False).values_list("pk", "message__recipient")
+    ids = [pk for pk, recipient in stored if email_key_or_blank(recipient) in keys]
+    theirs = mails.filter(pk__in=ids)
+    unsent = theirs.filter(state__in=mail_queue.OPEN_STATES)
+    unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
+    theirs.update(message=None, last_error="", provider_id="")
+    # Those that were sent have no address, except in what servers said.
+    for spelling in {*emails} | keys:
+        named = mails.filter(last_error__icontains=spelling)
+        named.update(last_error="", provider_id="")
 
 
 def _delete_sign_ins(emails: Iterable[str], user: User | None = None) -> None:

@@ -22,7 +22,7 @@ from events.models import Event, Meeting, Session, ZoomAccount, ZoomReport
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
-from registrations.mail import stored_messages, writer
+from registrations.mail import mailbox_full, stored_messages, writer
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.mail_kinds import MailKind
 from registrations.models import (
@@ -427,6 +427,41 @@ def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind)
     mail.refresh_from_db()
     assert mail.state == "dropped"
     assert User.objects.count() == SignIn.objects.count() == 1
+
+
+def full_mailbox_email(week: Event, email: str) -> OutgoingMail:
+    """The email to a mailbox that has six people, about a seventh."""
+    mailbox_full.queue(registration=Registration(event=week, name="Dulcinea II", email=email))
+    return OutgoingMail.objects.filter(kind="mailbox_full").latest("pk")
+
+
+@pytest.mark.parametrize("about", [None, {}, {"is_staff": True}])
+@pytest.mark.parametrize("email", [EMAIL, f" {EMAIL.upper()}"])
+def test_email_about_a_full_mailbox_is_deleted(week, dulcinea, about, email):
+    if about is not None:
+        account(**about)
+    mail = full_mailbox_email(week, email)
+    erasure.erase(registration=dulcinea)
+    mail.refresh_from_db()
+    assert (mail.state, mail.message) == ("dropped", None)
+
+
+@pytest.mark.once
+def test_stored_emails_stay_while_others_are_registered_with_the_address(week, dulcinea):
+    sancho = sign_up(week, "Sancho", email=EMAIL)
+    mails = [full_mailbox_email(week, EMAIL), full_mailbox_email(week, "sancho@donkey.example")]
+    erasure.erase(registration=dulcinea)
+    assert OutgoingMail.objects.exclude(message=None).count() == 2
+    erasure.erase(registration=sancho)
+    assert list(OutgoingMail.objects.exclude(message=None)) == mails[1:]
+
+
+@pytest.mark.once
+def test_organizer_who_is_erased_can_still_sign_in(week, dulcinea):
+    account(is_staff=True)
+    Client().post("/accounts/login/code/", {"email": EMAIL})
+    erasure.erase(registration=dulcinea)
+    assert OutgoingMail.objects.get(kind="account").state == "waiting"
 
 
 @pytest.mark.once
