@@ -59,6 +59,18 @@ def test_address_is_used_when_the_link_was_revoked(opening, alice, bob):
     assert attended() == [("Alice Adams", "opening")]
 
 
+def test_address_of_ours_identifies_one_of_a_family(event, opening, alice):
+    hija = sign_up(event, "Hija", email=alice.email)
+    report("joined", email=hija.zoom_email.upper(), user_name="Phone")
+    assert only_row().seat == hija.seats.get(session=opening)
+
+
+def test_address_of_a_family_identifies_no_one_by_another_name(event, alice):
+    sign_up(event, "Hija", email=alice.email)
+    report("joined", email=alice.zoom_email, user_name="Phone")
+    assert only_row().seat is None
+
+
 def test_link_to_another_session_is_ignored(event, opening, alice):
     other = event.sessions.get(slug="resentencing")
     Meeting.objects.create(session=other, zoom_id=5, state="made")
