@@ -233,12 +233,18 @@ def _seat_of(name: str, seats: Mapping[str, int]) -> int | None:
 def match(*, attendance: Attendance, seat: Seat) -> int:
     """Save whose attendance it was, also for others in the session with its name and email.
 
-    Returns how many were matched. Raises ValueError if the seat is in another session.
+    Only for this one if the person shares a mailbox with others in the session: they may use the
+    same name and email in Zoom. Returns how many were matched. Raises ValueError if the seat is in another session.
     """
     if seat.session_id != attendance.session_id:
         raise ValueError("The seat and the attendance are in different sessions.")
     same = Q(pk=attendance.pk)
-    if attendance.name and attendance.email:
+    family = Seat.objects.filter(
+        session=seat.session_id,
+        registration__canceled_at=None,
+        registration__email_key=seat.registration.email_key,
+    )
+    if attendance.name and attendance.email and not family.exclude(pk=seat.pk).exists():
         same |= Q(seat=None, name=attendance.name, email=attendance.email)
     matched = Attendance.objects.filter(same, session=seat.session_id).update(seat=seat)
     if seat.attendances.filter(_is_during(seat.session)).exists():
