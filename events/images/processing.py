@@ -5,6 +5,7 @@ taken, and nothing that hides in a file.
 """
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -12,17 +13,24 @@ from typing import BinaryIO
 from django.core.exceptions import ValidationError
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-# 4 bytes each in memory. Most phones' photos have 12 or 24 million.
+# 4 bytes each in memory.
 MAX_PIXELS = 30_000_000
+# Phones' photos have up to 108 million. A JPEG can be read at a half, a fourth or an eighth of its
+# width and height.
+MAX_JPEG_PIXELS = 120_000_000
 MIN_SIDE = 64
+# A poster of a longer strip would be a line.
+MAX_RATIO = 5
 # Phones send their photos as JPEG when these are asked for.
 FORMATS = ("JPEG", "PNG", "WEBP")
 ACCEPT = "image/jpeg,image/png,image/webp"
 QUALITIES = (80, 65, 50, 35)
 CONTENT_TYPE = "image/webp"
+# The orientations of a photo whose sides change places when it's turned upright.
+TURNED = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -57,9 +65,16 @@ def reencode(file: BinaryIO, sizes: Sequence[Size]) -> list[ProcessedImage]:
     file.seek(0)
     image = _opened(file)
     try:
+        share = _needed_share(image, sizes)
         # The smallest step that is still large enough; only JPEG has them.
-        image.draft("RGB", (max(s.width for s in sizes) * 2, max(s.height for s in sizes) * 2))
-        plain = _plain(image)
+        image.draft("RGB", (math.ceil(image.width * share), math.ceil(image.height * share)))
+        if image.width * image.height > MAX_PIXELS:
+            raise _too_many_pixels()
+        image.load()
+        # Each step of what follows needs another copy in memory.
+        plain = _plain(_reduced(image, int(1 / _needed_share(image, sizes))))
+    except ValidationError:
+        raise
     # Pillow raises errors of many kinds for broken files, and has no list of them.
     except Exception as error:
         raise ValidationError(_("This picture is damaged. Try another copy of it.")) from error
@@ -85,12 +100,22 @@ def _opened(file: BinaryIO) -> Image.Image:
     except Exception as error:
         text = _("We can't read this file. Choose a picture: JPEG, PNG or WebP.")
         raise ValidationError(text) from error
-    if image.width * image.height > MAX_PIXELS:
+    # A progressive JPEG is held in memory in full, whatever size it's read at.
+    is_scalable = image.format in ("JPEG", "MPO") and "progressive" not in image.info
+    if image.width * image.height > (MAX_JPEG_PIXELS if is_scalable else MAX_PIXELS):
         raise _too_many_pixels()
     if min(image.size) < MIN_SIDE:
         raise ValidationError(
             _("This picture is too small. It needs at least %(pixels)s pixels on each side.")
             % {"pixels": MIN_SIDE}
+        )
+    if max(image.size) > MAX_RATIO * min(image.size):
+        raise ValidationError(
+            _(
+                "This picture is too long and narrow. Crop it so that its long side is at most"
+                " %(times)s times its short side."
+            )
+            % {"times": MAX_RATIO}
         )
     if is_animated:
         raise ValidationError(_("This picture moves. Choose one that doesn't."))
@@ -104,8 +129,29 @@ def _too_many_pixels() -> ValidationError:
     )
 
 
+def _needed_share(image: Image.Image, sizes: Sequence[Size]) -> float:
+    """The part of its width and height that twice the largest size needs. It may be above 1."""
+    width, height = image.size
+    if image.getexif().get(ExifTags.Base.Orientation) in TURNED:
+        width, height = height, width
+    shares = []
+    for size in sizes:
+        both = size.width / width, size.height / height
+        shares.append(max(both) if size.crop else min(both))
+    return 2 * max(shares)
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """The decoded picture with a width and height that are so many times smaller."""
+    if factor < 2:
+        return image
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK") or "transparency" in image.info:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.reduce(factor)
+
+
 def _plain(image: Image.Image) -> Image.Image:
-    """Decode it: upright, in the colors of the web, without transparency or anything attached."""
+    """Make it upright, in the colors of the web, without transparency or anything attached."""
     profile = image.info.get("icc_profile")
     upright = ImageOps.exif_transpose(image)
     if profile and upright.mode == "RGB":

@@ -8,10 +8,11 @@ Erasing someone cancels the registration and then, in one transaction and in thi
 4. Answer, AccessNeed, the chosen strategies: deleted
 5. OutgoingMail: unsent ones dropped, errors and provider IDs emptied
 6. Registration: personal fields emptied, token renewed; the row and its seats stay as statistics
-7. accounts with the person's address: deleted with their sign-ins, also unfinished ones, and
-   stored messages
+7. accounts with the person's address: deleted with their sign-ins, also unfinished ones
+8. stored messages to that address, also without an account
 
-Canceled registrations of the same address for the event are erased too.
+Canceled registrations of the same name and address for the event are erased too. Others at the
+address stay, with what is about them: people may share a mailbox.
 """
 
 import datetime as dt
@@ -44,6 +45,7 @@ from registrations.models import (
     email_key_or_blank,
 )
 from registrations.outbox import mail_queue, mailbox_limit
+from registrations.validators import name_key
 from registrations.zoom import personal_links
 
 # What stays of a registration: that someone registered, when, and what was decided.
@@ -88,7 +90,9 @@ def _erase(registration: Registration) -> bool:
     for person in people:
         signup.cancel(registration=person)
         _anonymize(person)
-    _erase_accounts({person.email for person in people})
+    emails = {person.email for person in people}
+    _erase_accounts(emails)
+    _erase_stored_mails_to_unregistered(emails)
     return True
 
 
@@ -145,19 +149,35 @@ def _blank(entries: QuerySet[LogEntry]) -> None:
 
 def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:
     """The person's attendances, and unmatched ones that seem to be theirs."""
+    own = _own_addresses(person)
     similar = Q(email__iexact=person.email) | Q(name__iexact=person.name)
     similar |= Q(email__iexact=person.zoom_email)
     similar |= Q(registrant_id__in=registrant_ids)
-    unmatched = Q(seat=None, session__event=person.event_id)
-    found = Attendance.objects.filter(Q(seat__registration=person) | unmatched & similar)
+    unmatched = Attendance.objects.filter(similar, seat=None, session__event=person.event_id)
+    ids = [
+        row.pk
+        for row in unmatched
+        if row.email.lower() in own
+        or row.registrant_id in registrant_ids
+        or name_key(row.name) == person.name_key
+    ]
+    ids += Attendance.objects.filter(seat__registration=person).values_list("pk", flat=True)
     # By id, because the updates change what was searched for.
-    return Attendance.objects.filter(pk__in=list(found.values_list("pk", flat=True)))
+    return Attendance.objects.filter(pk__in=ids)
+
+
+def _own_addresses(person: Registration) -> set[str]:
+    """The addresses, in lower case, that are no one else's in the event."""
+    unerased = Registration.objects.filter(erased_at=None, event=person.event_id)
+    others = unerased.filter(email_key=person.email_key).exclude(pk=person.pk)
+    shared = {person.email.lower()} if others.exists() else set()
+    return {person.email.lower(), person.zoom_email.lower()} - shared
 
 
 def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) -> None:
     """Zoom's reports are kept for a day after they were applied."""
     path = "payload__object__participant__"
-    addresses = {person.email.lower(), person.zoom_email.lower()}
+    own = _own_addresses(person)
     same = Q(**{f"{path}email__iexact": person.email})
     same |= Q(**{f"{path}email__iexact": person.zoom_email})
     if registrant_ids:
@@ -168,9 +188,11 @@ def _anonymize_reports(person: Registration, registrant_ids: Collection[str]) ->
         participant = report.payload["object"]["participant"]
         email = str(participant.get("email") or "")
         registrant_id = str(participant.get("registrant_id") or "")
-        is_same = email.lower() in addresses or registrant_id in registrant_ids
+        is_same = email.lower() in own or registrant_id in registrant_ids
+        if email.lower() == person.email.lower():
+            is_same |= name_key(str(participant.get("user_name") or "")) == person.name_key
         if (email or registrant_id) and not is_same:
-            # Someone else with the same name.
+            # Someone else with the same name or address.
             continue
         participant |= dict.fromkeys(("user_name", "email", "registrant_id"), "")
         report.save(update_fields=["payload"])
@@ -217,15 +239,37 @@ def _erase_accounts(emails: Iterable[str]) -> None:
 def _erase_account(user: User, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
     _anonymize_log(User.objects.filter(pk=user.pk))
-    mails = OutgoingMail.objects.filter(registration=None)
-    for email in emails:
-        stored = Q(message__recipient__iexact=email)
-        unsent = mails.filter(stored, state__in=mail_queue.OPEN_STATES)
-        unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
-        mails.filter(stored | Q(last_error__icontains=email)).update(last_error="", provider_id="")
-        mails.filter(stored).update(message=None)
+    _erase_mails(OutgoingMail.objects.filter(registration=None), emails)
     _delete_sign_ins(emails, user)
     user.delete()
+
+
+def _erase_stored_mails_to_unregistered(emails: Iterable[str]) -> None:
+    """Erase the stored emails to these addresses, except those that someone registered has."""
+    for email in emails:
+        key = email_key_or_blank(email)
+        if Registration.objects.active().filter(email_key=key).exists():
+            continue
+        mails = OutgoingMail.objects.filter(registration=None)
+        if EmailAddress.objects.filter(email__in=[email.lower(), key]).exists():
+            # The account that stays, such as an organizer's, needs its sign-in codes and tests.
+            mails = mails.filter(kind=OutgoingMail.Kind.MAILBOX_FULL)
+        _erase_mails(mails, [email])
+
+
+def _erase_mails(mails: QuerySet[OutgoingMail], emails: Iterable[str]) -> None:
+    """Drop those of the stored emails that go to these addresses, however spelled; clear them."""
+    keys = {*map(email_key_or_blank, emails)} - {""}
+    stored = mails.filter(message__isnull=False).values_list("pk", "message__recipient")
+    ids = [pk for pk, recipient in stored if email_key_or_blank(recipient) in keys]
+    theirs = mails.filter(pk__in=ids)
+    unsent = theirs.filter(state__in=mail_queue.OPEN_STATES)
+    unsent.update(state=OutgoingMail.State.DROPPED, due_at=timezone.now())
+    theirs.update(message=None, last_error="", provider_id="")
+    # Those that were sent have no address, except in what servers said.
+    for spelling in {*emails} | keys:
+        named = mails.filter(last_error__icontains=spelling)
+        named.update(last_error="", provider_id="")
 
 
 def _delete_sign_ins(emails: Iterable[str], user: User | None = None) -> None:

@@ -194,7 +194,10 @@ def _known_times(row: Attendance) -> list[str]:
 
 
 def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int | None]:
-    """Each participant's seat, found by personal link, or else by email address."""
+    """Each participant's seat, found by personal link, or else by email address.
+
+    Their address is their mailbox's, or the one of ours that Zoom knows them by.
+    """
     registrant_ids = {participant.registrant_id for participant in participants} - {""}
     links = PersonalLink.objects.filter(
         meeting__session=session, registrant_id__in=registrant_ids, seat__isnull=False
@@ -204,13 +207,14 @@ def _seat_ids(session: Session, participants: Sequence[Participant]) -> list[int
         "" if participant.registrant_id in by_link else email_key_or_blank(participant.email)
         for participant in participants
     ]
-    seats = Seat.objects.filter(
-        session=session, registration__canceled_at=None, registration__email_key__in={*keys} - {""}
-    )
+    known = {*keys} - {""}
+    address = Q(registration__email_key__in=known) | Q(registration__zoom_email__in=known)
+    seats = Seat.objects.filter(address, session=session, registration__canceled_at=None)
     by_email: dict[str, dict[str, int]] = defaultdict(dict)
-    columns = ("registration__email_key", "registration__name_key", "pk")
-    for mailbox, name, seat in seats.values_list(*columns):
-        by_email[mailbox][name] = seat
+    columns = ("email_key", "zoom_email", "name_key")
+    paths = [f"registration__{column}" for column in columns]
+    for mailbox, zoom_email, name, seat in seats.values_list(*paths, "pk"):
+        by_email[mailbox][name] = by_email[zoom_email][name] = seat
     return [
         by_link.get(participant.registrant_id) or _seat_of(participant.name, by_email.get(key, {}))
         for participant, key in zip(participants, keys, strict=True)
@@ -229,12 +233,18 @@ def _seat_of(name: str, seats: Mapping[str, int]) -> int | None:
 def match(*, attendance: Attendance, seat: Seat) -> int:
     """Save whose attendance it was, also for others in the session with its name and email.
 
-    Returns how many were matched. Raises ValueError if the seat is in another session.
+    Only for this one if the person shares a mailbox with others in the session: they may use the
+    same name and email in Zoom. Returns how many were matched. Raises ValueError if the seat is in another session.
     """
     if seat.session_id != attendance.session_id:
         raise ValueError("The seat and the attendance are in different sessions.")
     same = Q(pk=attendance.pk)
-    if attendance.name and attendance.email:
+    family = Seat.objects.filter(
+        session=seat.session_id,
+        registration__canceled_at=None,
+        registration__email_key=seat.registration.email_key,
+    )
+    if attendance.name and attendance.email and not family.exclude(pk=seat.pk).exists():
         same |= Q(seat=None, name=attendance.name, email=attendance.email)
     matched = Attendance.objects.filter(same, session=seat.session_id).update(seat=seat)
     if seat.attendances.filter(_is_during(seat.session)).exists():

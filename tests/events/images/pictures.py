@@ -35,3 +35,10 @@ def bomb(side: int) -> io.BytesIO:
         check = zlib.crc32(kind + content)
         parts += [struct.pack(">I", len(content)), kind, content, struct.pack(">I", check)]
     return io.BytesIO(b"".join(parts))
+
+
+def claiming(width: int, height: int) -> io.BytesIO:
+    """A small JPEG that says it has this size."""
+    content = picture().getvalue()
+    start = content.index(b"\xff\xc0") + 5
+    return io.BytesIO(content[:start] + struct.pack(">HH", height, width) + content[start + 4 :])

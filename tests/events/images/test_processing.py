@@ -3,13 +3,15 @@
 import contextlib
 import io
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.core.exceptions import ValidationError
 from PIL import Image
+from PIL.Image import core  # type: ignore[attr-defined]
 
 from events.images.processing import MAX_UPLOAD_BYTES, Size, reencode
-from tests.events.images.pictures import bomb, noise, picture, saved
+from tests.events.images.pictures import bomb, claiming, noise, picture, saved
 
 # Pillow warns of what it then refuses.
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
@@ -120,6 +122,81 @@ def test_a_bomb_is_refused_before_it_is_decoded(side):
     assert refusal(bomb(side)) == [
         "This picture is too large. Make it smaller: up to 30 million pixels."
     ]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "orientation"), [(8000, 6000, 6), (6120, 8160, 1), (12_000, 9000, 1)]
+)
+def test_photo_of_very_many_pixels_is_made_small(width, height, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    poster = [Size(1600, 1600, 140_000), Size(800, 400, 14_000, crop=True)]
+    photo = saved(Image.new("L", (width, height), "white"), "JPEG", exif=exif)
+    wide, phone = reencode(photo, poster)
+    assert max(wide.width, wide.height) == 1600
+    assert (phone.width, phone.height) == (800, 400)
+
+
+@pytest.mark.parametrize(
+    ("photo", "size"),
+    [
+        # Nothing but all of its pixels would do.
+        (lambda: saved(Image.new("L", (8000, 6000)), "JPEG"), Size(8000, 8000, 9000)),
+        # These can't be read at a part of their size in less memory.
+        (lambda: saved(Image.new("L", (8000, 6000)), "JPEG", progressive=True), NORMAL),
+        (lambda: claiming(12_000, 12_000), NORMAL),
+    ],
+)
+def test_photo_that_would_fill_the_memory_is_refused(photo, size):
+    with pytest.raises(ValidationError) as error:
+        reencode(photo(), [size])
+    assert error.value.messages == [
+        "This picture is too large. Make it smaller: up to 30 million pixels."
+    ]
+
+
+@pytest.fixture
+def pillow_memory() -> Iterator[Callable[[], int]]:
+    """How many bytes Pillow has taken since, whether or not it still has them."""
+    before = core.get_block_size()
+    core.set_block_size(2**18)
+    core.reset_stats()
+    yield lambda: core.get_stats()["allocated_blocks"] * 2**18
+    core.set_block_size(before)
+
+
+def test_transparent_picture_is_copied_once_before_it_is_small(pillow_memory):
+    large = saved(Image.new("RGBA", (4000, 4000), (0, 0, 0, 0)), "PNG", compress_level=1)
+    before = pillow_memory()
+    reencode(large, [NORMAL])
+    assert (pillow_memory() - before) // (4000 * 4000 * 4) == 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_large_picture_of_any_kind_keeps_its_colors(mode):
+    gray = Image.new("L", (1000, 1000), 255)
+    (image,) = reencode(saved(gray.convert(mode), "PNG"), [NORMAL])
+    assert opened(image).convert("RGB").getpixel((50, 50)) == (255, 255, 255)
+
+
+def test_transparent_color_of_a_large_picture_becomes_white():
+    red = Image.new("P", (1000, 1000), 1)
+    red.putpalette([0, 0, 255, 255, 0, 0])
+    (image,) = reencode(saved(red, "PNG", transparency=1), [NORMAL])
+    assert opened(image).convert("RGB").getpixel((50, 50)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 330), (2000, 390)])
+def test_a_strip_is_refused(width, height):
+    assert refusal(picture(width, height)) == [
+        "This picture is too long and narrow. Crop it so that its long side is at most 5 times"
+        " its short side."
+    ]
+
+
+def test_a_banner_is_accepted():
+    (image,) = reencode(picture(1000, 200), [NORMAL])
+    assert (image.width, image.height) == (200, 40)
 
 
 def test_a_file_that_is_too_large_is_refused():

@@ -13,15 +13,16 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session as SignIn
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from events.models import Event, Meeting, Session, ZoomAccount
+from events.models import Event, Meeting, Session, ZoomAccount, ZoomReport
 from events.zoom import sync
 from events.zoom.client import Participant
 from registrations import readiness, signup, tasks
-from registrations.mail import stored_messages, writer
+from registrations.mail import mailbox_full, stored_messages, writer
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.mail_kinds import MailKind
 from registrations.models import (
@@ -76,6 +77,56 @@ def test_erasing_keeps_everyone_else(week, dulcinea):
     erasure.erase(registration=dulcinea)
     assert {**downloaded(sancho), "fetched_at": 0} == {**before, "fetched_at": 0}
     assert Attendance.objects.filter(email__iexact=sancho.email).count() == 2
+
+
+def zoom_names(rows: Any) -> list[str]:
+    return sorted(rows.values_list("name", flat=True))
+
+
+def seen_at_zoom(week: Event, *people: dict[str, str]) -> None:
+    """People in a meeting whom no one has matched, each with a report that was applied."""
+    session = week.sessions.first()
+    Meeting.objects.filter(session=session).update(zoom_id=81234567890)
+    for number, person in enumerate(people):
+        about = {"instance_uuid": "u", "participant_id": str(number), "session": session}
+        Attendance.objects.create(**about, joined_at=timezone.now(), **person)
+        participant = {"user_name": person["name"], **person}
+        ZoomReport.objects.create(
+            key=str(number),
+            kind="meeting.participant_joined",
+            zoom_id=81234567890,
+            payload={"object": {"participant": participant}},
+            done_at=timezone.now(),
+        )
+
+
+def test_erasing_one_of_a_mailbox_keeps_what_is_about_the_others(week):
+    padre, hija = (sign_up(week, name, email="casa@example.org") for name in ("Padré P", "Hija"))
+    guest = sign_up(week, "Tía", email="casa@example.org").zoom_email
+    PersonalLink.objects.create(
+        seat=padre.seats.first(),
+        meeting=week.sessions.first().meeting,
+        zoom_id=81234567890,
+        email=padre.email,
+        registrant_id="padres",
+    )
+    seen_at_zoom(
+        week,
+        {"name": "PADRE P", "email": "Casa@example.org"},
+        {"name": "Dad", "email": "casa@example.org", "registrant_id": "padres"},
+        {"name": "Hija", "email": "casa@example.org"},
+        {"name": "Phone", "email": "casa@example.org"},
+        {"name": "Aunt", "email": guest},
+    )
+    reports = ZoomReport.objects.annotate(name=F("payload__object__participant__user_name"))
+    erasure.erase(registration=padre)
+    kept = ["", "", "Aunt", "Hija", "Phone"]
+    assert zoom_names(Attendance.objects) == zoom_names(reports) == kept
+    erasure.erase(registration=Registration.objects.get(name="Tía"))
+    kept = ["", "", "", "Hija", "Phone"]
+    assert zoom_names(Attendance.objects) == zoom_names(reports) == kept
+    erasure.erase(registration=hija)
+    assert zoom_names(Attendance.objects) == zoom_names(reports) == [""] * 5
 
 
 @pytest.mark.once
@@ -376,6 +427,41 @@ def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind)
     mail.refresh_from_db()
     assert mail.state == "dropped"
     assert User.objects.count() == SignIn.objects.count() == 1
+
+
+def full_mailbox_email(week: Event, email: str) -> OutgoingMail:
+    """The email to a mailbox that has six people, about a seventh."""
+    mailbox_full.queue(registration=Registration(event=week, name="Dulcinea II", email=email))
+    return OutgoingMail.objects.filter(kind="mailbox_full").latest("pk")
+
+
+@pytest.mark.parametrize("about", [None, {}, {"is_staff": True}])
+@pytest.mark.parametrize("email", [EMAIL, f" {EMAIL.upper()}"])
+def test_email_about_a_full_mailbox_is_deleted(week, dulcinea, about, email):
+    if about is not None:
+        account(**about)
+    mail = full_mailbox_email(week, email)
+    erasure.erase(registration=dulcinea)
+    mail.refresh_from_db()
+    assert (mail.state, mail.message) == ("dropped", None)
+
+
+@pytest.mark.once
+def test_stored_emails_stay_while_others_are_registered_with_the_address(week, dulcinea):
+    sancho = sign_up(week, "Sancho", email=EMAIL)
+    mails = [full_mailbox_email(week, EMAIL), full_mailbox_email(week, "sancho@donkey.example")]
+    erasure.erase(registration=dulcinea)
+    assert OutgoingMail.objects.exclude(message=None).count() == 2
+    erasure.erase(registration=sancho)
+    assert list(OutgoingMail.objects.exclude(message=None)) == mails[1:]
+
+
+@pytest.mark.once
+def test_organizer_who_is_erased_can_still_sign_in(week, dulcinea):
+    account(is_staff=True)
+    Client().post("/accounts/login/code/", {"email": EMAIL})
+    erasure.erase(registration=dulcinea)
+    assert OutgoingMail.objects.get(kind="account").state == "waiting"
 
 
 @pytest.mark.once

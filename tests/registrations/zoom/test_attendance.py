@@ -59,6 +59,18 @@ def test_address_is_used_when_the_link_was_revoked(opening, alice, bob):
     assert attended() == [("Alice Adams", "opening")]
 
 
+def test_address_of_ours_identifies_one_of_a_family(event, opening, alice):
+    hija = sign_up(event, "Hija", email=alice.email)
+    report("joined", email=hija.zoom_email.upper(), user_name="Phone")
+    assert only_row().seat == hija.seats.get(session=opening)
+
+
+def test_address_of_a_family_identifies_no_one_by_another_name(event, alice):
+    sign_up(event, "Hija", email=alice.email)
+    report("joined", email=alice.zoom_email, user_name="Phone")
+    assert only_row().seat is None
+
+
 def test_link_to_another_session_is_ignored(event, opening, alice):
     other = event.sessions.get(slug="resentencing")
     Meeting.objects.create(session=other, zoom_id=5, state="made")
@@ -351,6 +363,19 @@ def test_match_covers_no_others_without_both_name_and_address(opening, alice, fi
         for number in "12"
     )
     assert attendance.match(attendance=first, seat=alice.seats.get(session=opening)) == 1
+
+
+def test_match_covers_no_others_who_may_be_someone_else_of_the_family(event, opening, alice):
+    here = {"session": opening, "instance_uuid": UUID, "name": "Home", "email": alice.email}
+    rows = [Attendance.objects.create(participant_id=number, **here) for number in "123"]
+    hija = sign_up(event, "Hija", email=alice.email)
+    seats = [person.seats.get(session=opening) for person in (alice, hija)]
+    assert attendance.match(attendance=rows[0], seat=seats[0]) == 1
+    assert attendance.match(attendance=rows[1], seat=seats[1]) == 1
+    found = Attendance.objects.order_by("participant_id").values_list("seat", flat=True)
+    assert list(found) == [seats[0].pk, seats[1].pk, None]
+    signup.cancel(registration=hija)
+    assert attendance.match(attendance=rows[0], seat=seats[0]) == 2
 
 
 def test_seat_in_another_session_is_rejected(event, opening, alice):
