@@ -431,7 +431,7 @@ def test_account_is_deleted_with_its_sign_ins_and_messages(week, dulcinea, kind)
 
 def full_mailbox_email(week: Event, email: str) -> OutgoingMail:
     """The email to a mailbox that has six people, about a seventh."""
-    mailbox_full.queue(registration=Registration(event=week, name="Dulcinea II", email=email))
+    mailbox_full.queue(registrations=[Registration(event=week, name="Dulcinea II", email=email)])
     return OutgoingMail.objects.filter(kind="mailbox_full").latest("pk")
 
 
