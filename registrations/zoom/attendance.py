@@ -234,7 +234,8 @@ def match(*, attendance: Attendance, seat: Seat) -> int:
     """Save whose attendance it was, also for others in the session with its name and email.
 
     Only for this one if the person shares a mailbox with others in the session: they may use the
-    same name and email in Zoom. Returns how many were matched. Raises ValueError if the seat is in another session.
+    same name and email in Zoom. Returns how many were matched. Raises ValueError if the seat is in
+    another session.
     """
     if seat.session_id != attendance.session_id:
         raise ValueError("The seat and the attendance are in different sessions.")
