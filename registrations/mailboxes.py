@@ -42,7 +42,7 @@ def insert(registration: Registration) -> list[Registration]:
     )
     mailbox = mailbox.only(
         *("event", "name_key", "mailbox_number", "token"),
-        *("approval", "canceled_at", "canceled_by_organizer"),
+        *("approval", "canceled_at", "canceled_by_organizer", "unsubscribed_at"),
     )
     # The unique constraints decide which of two simultaneous requests is first. If that one is
     # canceled before we read it, try again.

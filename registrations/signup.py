@@ -13,7 +13,7 @@ from django.utils import timezone
 from events.models import Event, Session, Track
 from events.timezones import all_time_zones
 from registrations import access_needs, mailboxes, questions, seats
-from registrations.mail import enqueue, mailbox_full
+from registrations.mail import enqueue, mailbox_full, unsubscribe
 from registrations.models import (
     OutgoingMail,
     PersonalLink,
@@ -107,6 +107,8 @@ def _insert(registration: Registration) -> Registration | None:
     if _is_turned_away(others):
         registration.approval = Approval.PENDING
         registration.save(update_fields=["approval"])
+    if any(each.unsubscribed_at for each in others):
+        unsubscribe.follow_mailbox(registration=registration)
     return registration
 
 
@@ -298,6 +300,7 @@ def correct_email(*, registration: Registration, email: str) -> list[Seat]:
     registration.email_key = email_key(email)
     registration.email_changed_at = timezone.now()
     mailboxes.save(registration, ["email", "email_key", "email_changed_at"])
+    unsubscribe.follow_mailbox(registration=registration)
     seats.lock_sessions(registration.seats.values_list("session", flat=True))
     _renew_tokens([registration])
     personal_links.readdress(registration=registration)

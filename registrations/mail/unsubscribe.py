@@ -1,7 +1,7 @@
 """Unsubscribing from announcements, by signed links (RFC 8058)."""
 
 from django.core import signing
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
@@ -49,6 +49,13 @@ def unsubscribe(*, registration: Registration) -> None:
 def subscribe(*, registration: Registration) -> None:
     """Send announcements to this mailbox again."""
     _mailbox_of(registration).update(unsubscribed_at=None)
+
+
+def follow_mailbox(*, registration: Registration) -> None:
+    """Send no announcements to someone new at a mailbox that gets none."""
+    stopped = _mailbox_of(registration).exclude(unsubscribed_at=None)
+    new = Registration.objects.filter(pk=registration.pk, unsubscribed_at=None)
+    new.update(unsubscribed_at=Subquery(stopped.values("unsubscribed_at")[:1]))
 
 
 def _mailbox_of(registration: Registration) -> QuerySet[Registration]:

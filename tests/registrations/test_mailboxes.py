@@ -233,6 +233,27 @@ def test_unsubscribing_is_for_the_whole_mailbox(week):
     assert Registration.objects.filter(unsubscribed_at=None).count() == 3
 
 
+def test_unsubscribe_page_says_whom_it_is_for(client, week):
+    ana, _ben = join(week, "Ana", "Ben")
+    url = unsubscribe.unsubscribe_url(ana)
+    for answer in (client.get(url), client.post(url), client.post(url, {"again": "1"})):
+        assert "Your choice here covers everyone registered with your email." in answer.text
+
+
+def test_someone_new_at_a_mailbox_without_announcements_gets_none(week):
+    ana, ben = join(week, "Ana", "Ben")
+    unsubscribe.unsubscribe(registration=ben)
+    signup.cancel(registration=ben)
+    join(week, "Carla", "Ben")
+    moved = sign_up(week, "Dora")
+    signup.correct_email(registration=moved, email=MAILBOX)
+    other = sign_up(week, "Eva")
+    assert list(Registration.objects.filter(unsubscribed_at=None)) == [other]
+    unsubscribe.subscribe(registration=ana)
+    (fay,) = join(week, "Fay")
+    assert fay in Registration.objects.filter(unsubscribed_at=None)
+
+
 def test_erasing_one_person_leaves_the_others(week):
     ana, ben = join(week, "Ana", "Ben")
     signup.cancel(registration=ben)
