@@ -32,7 +32,7 @@ from events.admin.shared import (
 )
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
-from events.languages import codes, columns, own_name
+from events.languages import codes, columns, own_name, written_in
 from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
 from events.sharing.embedding import embed_code
 from events.templatetags.times import day
@@ -228,6 +228,14 @@ class EventAdmin(TextsAdmin):
             obj.erase_not_before = timezone.now() + ERASURE_NOTICE
         super().save_model(request, obj, form, change)
         form.save_images()
+        if obj.status == Event.Status.PUBLISHED and not written_in(obj, "recording_note"):
+            messages.warning(
+                request,
+                _(
+                    "What do you record? Under “Everyone can take part”, say what, and who gets to "
+                    "see it, or that you don't record. People want to know before they register."
+                ),
+            )
         if change and "time_zone" in form.changed_data:
             messages.warning(
                 request,

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from events import language_choice
 from events.models import Event
+from events.views import takes_calls
 from registrations import seats, signup
 from registrations.forms import RegistrationForm, forget_errors
 from registrations.mail import enqueue
@@ -74,12 +75,13 @@ def sign_up_context(event_slug: str, data: QueryDict | None = None) -> dict[str,
     """The event, its sessions that are open for registration, and the form. Raises Http404."""
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     now = timezone.now()
-    sessions = list(event.sessions.open_to_register(now))
+    sessions = list(event.sessions.open_to_register(now).with_phone_numbers())
     return {
         "event": event,
         "zone": event.zone,
         "phase": event.registration_phase(now, sessions),
         "sessions": sessions,
+        "takes_calls": takes_calls(sessions),
         "full": seats.full_sessions(sessions),
         "form": RegistrationForm(data, event=event, sessions=sessions),
     }

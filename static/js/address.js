@@ -6,10 +6,11 @@ const USUAL = [
   "sbcglobal.net", "bellsouth.net", "protonmail.com",
 ];
 // Real ones that look like a mistyped one of those.
-const REAL = [
-  "mail.com", "email.com", "ymail.com", "rocketmail.com", "gmx.com", "live.com", "hotmail.es",
-  "hotmail.fr", "outlook.es", "outlook.fr", "yahoo.es", "yahoo.fr", "yahoo.com.mx", "protonmail.ch",
-];
+const REAL = ["mail.com", "email.com", "ymail.com", "rocketmail.com", "gmx.com", "live.com"];
+const PROVIDERS = USUAL.map((domain) => domain.split(".")[0]);
+// Such as "cl" and "co.uk": a provider may have addresses there, too. But "co", "cm" and "om" are
+// mostly a "com" that lacks a letter.
+const COUNTRY = /^(?:com?\.)?(?!c[mo]$|om$)[a-z]{2}$/;
 
 // How many letters differ: missing, added, replaced or swapped (Damerau–Levenshtein).
 function distance(one, other) {
@@ -26,9 +27,15 @@ function distance(one, other) {
   return rows[one.length][other.length];
 }
 
+function isReal(domain) {
+  const [, provider, ending] = domain.match(/^([^.]+)\.(.+)$/) ?? [];
+  const isAbroad = PROVIDERS.includes(provider) && COUNTRY.test(ending);
+  return isAbroad || USUAL.includes(domain) || REAL.includes(domain);
+}
+
 function meant(address) {
   const [, local, domain] = address.trim().toLowerCase().match(/^(.+)@([^@]+)$/) ?? [];
-  if (!domain || domain.length > 30 || USUAL.includes(domain) || REAL.includes(domain)) return "";
+  if (!domain || domain.length > 30 || isReal(domain)) return "";
   const likely = USUAL.find((usual) => distance(domain, usual) <= (usual.length > 9 ? 2 : 1));
   return likely ? `${local}@${likely}` : "";
 }

@@ -6,6 +6,7 @@ import pytest
 import time_machine
 
 from events.models import Event, Meeting
+from events.schedule import cancel_session
 from tests.people import in_english, in_spanish
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -81,6 +82,50 @@ def test_calling_in_is_said_only_if_there_are_numbers_to_call(client, week, mode
     assert ("By phone, too" in points(client, week)) == is_said
     Meeting.objects.update(dial_in="")
     assert "By phone, too" not in points(client, week)
+
+
+def short_points(client, event: Event) -> list[str]:
+    """What the register page says, before its button."""
+    text = client.get(f"/{event.slug}/register/").text.replace("&#x27;", "'")
+    before, _button, _after = text.partition("button--large")
+    (found,) = re.findall(r'<section class="notice take-part".*?</section>', before, re.DOTALL)
+    assert f'href="{event.get_absolute_url()}#everyone"' in found
+    texts = re.findall(r"<li>([^<]*)</li>|<b>(Recording):</b> <span>([^<]*)<", found)
+    return [text for each in texts for text in each if text]
+
+
+ALWAYS = ["Free of charge", "You don't have to be seen or speak. Your first name is enough."]
+BY_PHONE = "Call in from any phone, even a landline. You don't need the internet."
+
+
+def test_register_page_of_which_nothing_is_known_promises_only_what_holds_for_all(client, week):
+    Event.objects.update(**NOTHING)
+    Meeting.objects.update(dial_in="")
+    assert short_points(client, week) == ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("fields", "points"),
+    [
+        ({"has_captions": True}, ["Live captions"]),
+        ({"has_asl": True}, ["ASL interpretation"]),
+        ({"has_interpretation": True}, ["Spanish interpretation"]),
+        (in_english(recording_note="Only the talks."), ["Recording", "Only the talks."]),
+        ({"zoom_mode": "shared"}, ["Live captions"]),
+    ],
+)
+def test_register_page_says_what_the_event_page_says(client, week, fields, points):
+    Event.objects.update(**NOTHING)
+    Event.objects.update(**fields)
+    assert short_points(client, week) == [*ALWAYS, BY_PHONE, *points]
+
+
+def test_register_page_says_nothing_of_numbers_of_a_session_that_no_one_can_choose(client, week):
+    first, *_others = week.sessions.all()
+    Meeting.objects.exclude(session=first).update(dial_in="")
+    assert BY_PHONE in short_points(client, week)
+    cancel_session(session=first)
+    assert BY_PHONE not in short_points(client, week)
 
 
 def test_week_that_ships_says_what_is_recorded_in_both_languages(client, week):

@@ -45,6 +45,24 @@ def test_invalid_contact_of_a_published_event_has_one_error(admin_client, week):
     assert errors == {"contact_email": ["Enter a valid email address."]}
 
 
+def test_published_event_that_says_nothing_about_recording_is_pointed_out(admin_client, week):
+    form: dict[str, Any] = form_of(admin_client, path(week))
+    silent = {"recording_note_en": "", "recording_note_es": ""}
+    note = (
+        "What do you record? Under “Everyone can take part”, say what, and who gets to see it, or "
+        "that you don't record. People want to know before they register."
+    )
+    for changes, is_said in (
+        ({}, False),
+        (silent, True),
+        (silent | {"recording_note_es": "Nada."}, False),
+        (silent | {"status": "draft"}, False),
+    ):
+        answer = admin_client.post(path(week), form | changes, follow=True)
+        found = messages_of(answer.content.decode())
+        assert (("warning", note) in found) == is_said, changes
+
+
 def test_photo_of_a_host_is_on_the_sessions_page_and_in_the_detailed_schedule(
     admin_client, client, week, opening
 ):

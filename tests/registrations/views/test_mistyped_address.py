@@ -1,4 +1,4 @@
-"""The register form asks about an address that looks mistyped."""
+"""Where people type their address, we ask about one that looks mistyped."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,6 +8,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.once]
 MISTYPED = {
     "ana@gmial.com": "ana@gmail.com",
     "Ana@gmail.con": "ana@gmail.com",
+    "ana@gmail.cmo": "ana@gmail.com",
+    # Real countries, but no one has an address there.
+    "ana@gmail.co": "ana@gmail.com",
+    "ana@hotmail.cm": "ana@hotmail.com",
+    "ana@outlook.om": "ana@outlook.com",
     "ana@gmal.com": "ana@gmail.com",
     "ana@yaho.com": "ana@yahoo.com",
     "ana@hotmial.com": "ana@hotmail.com",
@@ -18,6 +23,9 @@ MISTYPED = {
 RIGHT = [
     *("ana@gmail.com", "ana@mail.com", "ana@ymail.com", "ana@email.com", "ana@example.org"),
     *("ana@yahoo.com.mx", "ana@hotmail.es", "ana@", "@", "ana", "", "a@b@c", "ana@x"),
+    *("ana@hotmail.cl", "ana@hotmail.ca", "ana@outlook.cl", "ana@yahoo.ca", "ana@hotmail.de"),
+    *("ana@outlook.fr", "ana@hotmail.co.uk", "ana@outlook.com.br", "ana@live.cl", "ana@icloud.cl"),
+    *("ana@protonmail.ch", "ana@ymail.ca", "ana@yahoo.co.jp"),
 ]
 
 
@@ -39,3 +47,32 @@ def test_register_form_asks_about_a_mistyped_address(browser, live_server, week)
         field.blur()
         expect(suggestion).to_be_hidden()
     page.close()
+
+
+def test_correction_form_asks_too(new_page, week):
+    page = new_page()
+    page.goto(f"/{week.slug}/register/")
+    page.get_by_label("Name", exact=True).fill("Ana A")
+    page.locator("#id_email").fill("ana@example.org")
+    page.get_by_role("button", name="Register").click()
+    suggestion = page.locator("#suggestion button")
+    expect(suggestion).to_be_hidden()
+    page.locator("#id_email").fill("ana@gmial.com")
+    page.locator("#id_email").blur()
+    suggestion.click()
+    expect(page.locator("#id_email")).to_have_value("ana@gmail.com")
+    expect(suggestion).to_be_hidden()
+
+
+def test_organizers_done_page_has_no_correction_form_and_no_error(
+    new_page, week, admin_client, live_server
+):
+    page = new_page()
+    cookie = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value}
+    page.context.add_cookies([{**cookie, "url": live_server.url}])
+    page.goto(f"/{week.slug}/register/")
+    page.get_by_label("Name", exact=True).fill("Ana A")
+    page.locator("#id_email").fill("ana@example.org")
+    page.get_by_role("button", name="Register").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    expect(page.locator("#id_email")).to_have_count(0)
