@@ -85,7 +85,8 @@ function showDay(time, timeZone) {
   const moment = new Date(time.dateTime);
   if (day(moment, timeZone) === day(moment, time.dataset.zone)) return;
   const options = { weekday: "short", month: "short", day: "numeric", timeZone };
-  time.textContent = capitalized(format(moment, options));
+  const text = capitalized(format(moment, options));
+  time.textContent = time.textContent.includes(",") ? text : text.replace(",", "");
 }
 
 function showOpening(box, timeZone) {
