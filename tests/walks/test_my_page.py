@@ -105,7 +105,7 @@ def test_waiting_answering_needing_help_and_being_erased(new_page, week, width, 
     page.get_by_label("ASL interpretation").check()
     fits(page)
     press(page, "Register")
-    says(page, "This session is full. If you're on its waitlist, we'll email you when")
+    says(page, "This session is full. If you're on its waitlist, we'll email you as soon as")
 
     alice = Registration.objects.get(email="alice@example.org")
     own = f"/me/{alice.token}/"

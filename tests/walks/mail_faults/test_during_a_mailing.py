@@ -73,11 +73,11 @@ def test_announcement_reaches_those_who_were_there_at_its_start_and_have_not_lef
     people = crowd(week, emails(160, "slowish.example"))
     worker()
     announcement = announce(week)
-    sink.wait_for(10)
+    sink.wait_for(5)
     mails = announcement.mails.order_by("pk").select_related("registration")
     turns = [mail.registration for mail in mails]
     # The first ones are in the batch that the worker has claimed.
-    canceled, unsubscribed = turns[85:90] + turns[110:115], turns[95:100] + turns[115:120]
+    canceled, unsubscribed = turns[88:90] + turns[113:115], turns[98:100] + turns[118:120]
     for person in canceled:
         signup.cancel(registration=person)
     for person in unsubscribed:
