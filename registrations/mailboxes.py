@@ -13,6 +13,9 @@ from registrations.models import Registration
 from registrations.models.registration import PEOPLE_PER_MAILBOX
 from registrations.validators import name_key
 
+# What decides whether a mailbox admits someone.
+DECISIVE = {"email", "name", "canceled_at"}
+
 
 class CannotRegister(Exception):
     """The mailbox doesn't admit this person. `text` says why."""
@@ -80,17 +83,22 @@ def _avoid_numbers_of_others(
 
 
 def save(registration: Registration, fields: Collection[str]) -> None:
-    """Save these fields of someone whose address, name or cancellation changes.
+    """Save these fields of someone.
 
-    Raises AlreadyRegistered or MailboxFull. At a new address they get its first free number.
+    If their address, name or cancellation is one of them, raises AlreadyRegistered or MailboxFull.
+    At a new address they get its first free number.
     """
+    if DECISIVE.isdisjoint(fields):
+        registration.save(update_fields=fields)
+        return
     for _attempt in range(PEOPLE_PER_MAILBOX):
-        numbers = require_free(registration)
+        numbers, changed = require_free(registration), {*fields}
         if "email" in fields or registration.mailbox_number in numbers:
             _take_number(registration, _free_number(numbers))
+            changed |= {"mailbox_number", "zoom_email"}
         try:
             with transaction.atomic():
-                registration.save(update_fields=[*fields, "mailbox_number", "zoom_email"])
+                registration.save(update_fields=changed)
         except IntegrityError:
             # Someone else has just taken the number or the name.
             continue

@@ -346,10 +346,7 @@ def change(
         details["needs"] = [kind for kind, is_needed in needs.items() if is_needed]
     for name, value in details.items():
         setattr(registration, name, value)
-    if "name" in details:
-        mailboxes.save(registration, list(details))
-    else:
-        registration.save(update_fields=list(details))
+    mailboxes.save(registration, list(details))
     if strategies is not None:
         registration.strategies.set(strategies)
     removed, added = _change_sessions(registration, list(offered), sessions)

@@ -211,6 +211,21 @@ def test_mistyped_address_of_a_family_is_corrected_for_all(client, week):
     assert tokens.isdisjoint(people.values_list("token", flat=True))
 
 
+def test_saving_something_else_leaves_a_number_that_changed_meanwhile(week):
+    ana, ben = join(week, "Ana", "Ben")
+    # Read before the correction, as by an organizer's form.
+    before = Registration.objects.get(pk=ben.pk)
+    signup.correct_email(registration=ben, email="ben@example.org")
+    # Someone else has Ben's number by now.
+    join(week, "Carla")
+    before.organization = "Families United"
+    mailboxes.save(before, ["organization"])
+    ben.refresh_from_db()
+    assert (ben.organization, ben.mailbox_number) == ("Families United", 1)
+    assert ben.zoom_email == "ben@example.org"
+    assert ana.mailbox_number == 1
+
+
 def test_name_cannot_become_that_of_someone_else_at_the_mailbox(client, week):
     _ana, ben = join(week, "Ana", "Ben")
     change = f"/me/{ben.token}/change/"
