@@ -43,6 +43,9 @@ def register(request: HttpRequest, event_slug: str) -> HttpResponse:
         return render(request, "registrations/register.html", context, status=429)
     if not form.is_valid():
         return render(request, "registrations/register.html", context)
+    for _name in form.cleaned_data["other_names"]:
+        # Each person counts as a form. Those of this one are still registered.
+        rate_limit.is_rate_limited(request, "register")
     if not register_people(request, context["event"], form.cleaned_data):
         context["is_mailbox_limited"] = True
         return render(request, "registrations/register.html", context, status=429)
@@ -56,9 +59,6 @@ def register_people(request: HttpRequest, event: Event, data: dict[str, Any]) ->
     people = 1 + len(data["other_names"])
     if not mailbox_limit.allow(data["email"], emails=people * enqueue.EMAILS_PER_CONFIRMATION):
         return False
-    for _name in data["other_names"]:
-        # Each person counts as a form. Those of this one are still registered.
-        rate_limit.is_rate_limited(request, "register")
     # Organizers also register people here, such as those who called.
     verified_at = timezone.now() if request.user.is_staff else None
     signup.register(

@@ -79,6 +79,13 @@ def test_form_registers_several_people_at_once(client, week):
     assert sorted(kinds) == [(name, kind) for name in numbers() for kind in ("links", "schedule")]
 
 
+def test_each_person_counts_toward_the_limit_of_a_network(client, week, settings):
+    settings.ACCOUNT_RATE_LIMITS = {"register": "3/10m/ip"}
+    assert post(client, week, name="Ana", other_names_0="Ben", other_names_1="Carla")
+    assert post(client, week, name="Dora").status_code == 429
+    assert set(numbers()) == {"Ana", "Ben", "Carla"}
+
+
 @pytest.mark.parametrize(
     ("names", "error"),
     [
