@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from events.models import Event
@@ -68,7 +69,23 @@ def eventually_with_wakeups(condition: Callable[[], Any], what: str, timeout: fl
             next_wakeup = time.monotonic() + 1
         return condition()
 
-    return eventually(wake_and_check, what, timeout, every=0.05)
+    try:
+        return eventually(wake_and_check, what, timeout, every=0.05)
+    except TimeoutError as error:
+        error.add_note(f"Emails by state: {states()}. Statements: {running_statements()}")
+        raise
+
+
+def running_statements() -> list[tuple[str, ...]]:
+    """What the database is doing: each statement, for how long, and what it waits for."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, now() - query_start, wait_event_type, wait_event, query "
+            "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return list(cursor.fetchall())
 
 
 def have_ended(count: int) -> Callable[[], bool]:
