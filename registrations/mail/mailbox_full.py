@@ -18,12 +18,17 @@ from registrations.models.registration import PEOPLE_PER_MAILBOX
 def queue(*, registrations: Sequence[Registration]) -> None:
     """Queue the email that these people with one address, who aren't saved, could not be added."""
     event, email = registrations[0].event, registrations[0].email
+    there = Registration.objects.active().filter(event=event, email_key=registrations[0].email_key)
     name = ", ".join(unlinked(each.name) for each in registrations)
     context = {
         "event": event,
         "name": name,
         "most": PEOPLE_PER_MAILBOX,
-        "find_url": absolute(reverse("find", args=[event.slug])),
+        # A stranger may have filled it with made-up names: one email to remove them all.
+        "people": [
+            (unlinked(each.name), absolute(reverse("me", args=[each.token])))
+            for each in there.order_by("pk")
+        ],
     }
     subject = _("We couldn't register %(name)s: %(event)s") % {"name": name, "event": event.name}
     stored_messages.queue(
