@@ -2,21 +2,10 @@
 
 import pytest
 
-from events.models import Event, Meeting
-from tests.events.zoom.test_sync import first, sync_now
-from tests.fake_zoom import FakeZoom
+from events.models import Meeting
+from tests.events.zoom.syncing import first, sync_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
-
-
-@pytest.fixture
-def shared(week: Event, zoom_account: FakeZoom) -> Event:
-    """A week whose meetings the site creates. None exists yet."""
-    Meeting.objects.all().delete()
-    week.zoom_mode = Event.ZoomMode.SHARED
-    week.zoom_captions = False
-    week.save()
-    return week
 
 
 def test_phone_numbers_and_their_passcode_come_from_zoom(shared, zoom_account):
