@@ -396,6 +396,7 @@ def people_of(week, count: int, *, domain: str = "example.org") -> None:
             name=f"Alice{number} Adams",
             email=f"alice{number}@{domain}",
             email_key=f"alice{number}@{domain}",
+            zoom_email=f"alice{number}@{domain}",
             time_zone=ZONES[number % len(ZONES)],
         )
         for number in range(count)

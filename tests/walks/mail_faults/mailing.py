@@ -32,6 +32,7 @@ def crowd(week: Event, addresses: Iterable[str]) -> list[Registration]:
             name=f"Person {number}",
             email=address,
             email_key=address,
+            zoom_email=address,
             time_zone=ZONES[number % len(ZONES)],
         )
         for number, address in enumerate(addresses)
