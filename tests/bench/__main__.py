@@ -118,11 +118,11 @@ def bench_event_page(port: int, week, page: Path) -> Rates:
 
 
 def bench_registering(port: int, week, rates: Rates) -> None:
-    title("Registering: page, POST and thanks, 4 clients, 6 sessions")
+    title("Registering: 4 clients, 6 sessions")
     path = f"/{week.slug}/register/"
     sessions = [session.pk for session in week.sessions.all()]
 
-    def register(number: int) -> None:
+    def register(number: int) -> bytes:
         page = client.get(port, path)
         cookie = re.search(rb"csrftoken=(\w+)", page.headers)
         token = re.search(rb'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
@@ -138,19 +138,22 @@ def bench_registering(port: int, week, rates: Rates) -> None:
         body = urlencode(fields, doseq=True).encode()
         answer = client.post(port, path, body, f"csrftoken={cookie[1].decode()}")
         assert answer.status == 302
-        remembered = re.search(rb"registered=([^;]+)", answer.headers)
+        return answer.headers
+
+    def register_and_be_thanked(number: int) -> None:
+        number += 1_000_000
+        remembered = re.search(rb"registered=([^;]+)", register(number))
         assert remembered
         thanks = client.get(port, f"{path}done/", f"registered={remembered[1].decode()}")
         assert f"alice{number}@".encode() in thanks.body
 
-    reached = client.rate(register, clients=4, seconds=2 * SECONDS)
-    figure("registrations, 3 requests each", f"{reached:,.0f}/s")
-    for page, requests in (("event page", rates.event_page), ("bare view", rates.bare)):
-        figure(
-            f"ratio to the {page}'s requests",
-            f"{reached / requests:.3f}",
-            "wanted: at least 0.067 (100/s where the page reaches 1,500/s)",
-        )
+    wanted = "wanted: at least 0.067 (100/s where the page reaches 1,500/s)"
+    for name, once in (("page and POST", register), ("and thanks", register_and_be_thanked)):
+        reached = client.rate(once, clients=4, seconds=2 * SECONDS)
+        figure(name, f"{reached:,.0f}/s")
+        figure("ratio to the event page", f"{reached / rates.event_page:.3f}", wanted)
+        figure("ratio to the bare view", f"{reached / rates.bare:.3f}")
+        wanted = ""
 
 
 def bench_queries(week) -> None:

@@ -40,7 +40,7 @@ def post(port: int, path: str, body: bytes, cookie: str) -> Answer:
     )
 
 
-def rate(work: Callable[[int], None], *, clients: int, seconds: float) -> float:
+def rate(work: Callable[[int], object], *, clients: int, seconds: float) -> float:
     """How often `clients` threads together get `work(number)` done in a second."""
     done = [0] * clients
     end = time.monotonic() + seconds
