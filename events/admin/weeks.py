@@ -4,6 +4,7 @@ import datetime as dt
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from django import forms
@@ -118,7 +119,7 @@ class ClockField(forms.TimeField):
 
 
 class DraftForm(EventAddressForm):
-    """What a new week needs. Its key is that of the draft: a page makes one."""
+    """What each new week needs. Its key is that of the draft: a page makes one."""
 
     draft_key = forms.UUIDField(widget=forms.HiddenInput)
     first_day = DayField(label=gettext_lazy("First day"))
@@ -126,6 +127,9 @@ class DraftForm(EventAddressForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.setdefault("draft_key", uuid.uuid4())
+        self.fields["slug"].help_text = _(
+            "The last part of its web address. Leave it empty and we'll fill it in."
+        )
 
 
 class WeekForm(DraftForm):
@@ -143,11 +147,6 @@ class WeekForm(DraftForm):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_EVENINGS)],
         help_text=gettext_lazy("Only for a series of evenings."),
     )
-
-    class Meta:
-        model = Event
-        fields = [*columns("name"), "slug", "host", *columns("summary"), "time_zone"]
-        widgets = dict.fromkeys([*columns("name", "summary"), "host"], AdminTextInputWidget)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -167,6 +166,14 @@ class WeekForm(DraftForm):
 
     def slots(self) -> list[Slot]:
         return weeks.slots(self.cleaned_data["pattern"], self.cleaned_data["evenings"])
+
+
+def draft_form(
+    model_admin: ModelAdmin, request: HttpRequest, form: type[DraftForm], *fields: str
+) -> type[Any]:
+    """The form with these fields of an event, as the admin shows them."""
+    callback = partial(model_admin.formfield_for_dbfield, request=request)
+    return forms.modelform_factory(Event, form, fields=fields, formfield_callback=callback)
 
 
 class SlotForm(forms.Form):
@@ -220,14 +227,17 @@ SlotForms = forms.formset_factory(
 def create_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     """Ask for a week's name, first day and pattern, then show its sessions, then make the draft."""
     do = request.POST.get("do")
-    form = WeekForm(request.POST or None, initial=usual_values())
+    fields = [*columns("name"), "slug", "host", *columns("summary"), "time_zone"]
+    form_class = draft_form(model_admin, request, WeekForm, *fields)
+    form = form_class(request.POST or None, initial=usual_values())
     if do not in {"plan", "create"} or not form.is_valid():
         return week_page(model_admin, request, form)
+    initial = proposed_sessions(form)
     each_form = {"zone": form.instance.zone, "empty_permitted": False}
-    proposed = {"initial": proposed_sessions(form), "form_kwargs": each_form}
     if do == "plan":
-        return sessions_page(model_admin, request, form, SlotForms(**proposed))
-    sessions = SlotForms(request.POST, **proposed)
+        proposed = SlotForms(initial=initial, form_kwargs=each_form)
+        return sessions_page(model_admin, request, form, proposed)
+    sessions = SlotForms(request.POST, initial=initial, form_kwargs=each_form)
     if not sessions.is_valid():
         return sessions_page(model_admin, request, form, sessions)
     found = form.slots()
@@ -288,8 +298,10 @@ def explain_new_week(
 
 def week_page(model_admin: ModelAdmin, request: HttpRequest, form: WeekForm) -> HttpResponse:
     fieldsets: list[Any] = [
-        (None, {"fields": [columns("name"), "host"], "description": EACH_LANGUAGE}),
-        (None, {"fields": [columns("summary")]}),
+        (
+            None,
+            {"fields": [columns("name"), columns("summary"), "host"], "description": EACH_LANGUAGE},
+        ),
         (_("When"), {"fields": ["first_day", "time_zone", "pattern", "evenings"]}),
     ]
     return page(
@@ -341,13 +353,6 @@ def page(
 # Copying
 
 
-class CopyForm(DraftForm):
-    class Meta:
-        model = Event
-        fields = [*columns("name"), "slug"]
-        widgets = dict.fromkeys(fields, AdminTextInputWidget)
-
-
 class NewDate(NamedTuple):
     """When a session was, and when its copy is."""
 
@@ -364,7 +369,8 @@ def copy_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
         raise Http404
     if not model_admin.has_view_or_change_permission(request, event):
         raise PermissionDenied
-    form = CopyForm(request.POST or None, initial=first_values(event))
+    form_class = draft_form(model_admin, request, DraftForm, *columns("name"), "slug")
+    form = form_class(request.POST or None, initial=first_values(event))
     is_valid = form.is_valid()
     if request.POST.get("do") != "create" or not is_valid:
         return copy_response(model_admin, request, event, form)
@@ -397,7 +403,7 @@ def first_values(event: Event) -> dict[str, Any]:
 
 
 def copy_response(
-    model_admin: ModelAdmin, request: HttpRequest, event: Event, form: CopyForm
+    model_admin: ModelAdmin, request: HttpRequest, event: Event, form: DraftForm
 ) -> HttpResponse:
     first_day = form.initial["first_day"]
     if form.is_bound:
@@ -425,18 +431,20 @@ def new_dates(event: Event, first_day: dt.date) -> list[NewDate]:
     return [
         NewDate(
             title=moved.session.title,
-            before=f"{dated(moved.session.starts_at, zone)}, {hours(moved.session, zone)}",
-            now=f"{dated(moved.starts_at, zone)}, {hours(moved, zone)}",
+            before=when(moved.session, zone),
+            now=when(Session(starts_at=moved.starts_at, ends_at=moved.ends_at), zone),
             note=weeks.clock_note(moved.session.title, moved.local, zone),
         )
         for moved in weeks.moved_sessions(event, first_day)
     ]
 
 
-def dated(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
-    """Saturday, October 16, 2027"""
-    values = {"days": capfirst(day(moment, zone)), "year": moment.astimezone(zone).year}
-    return _("%(days)s, %(year)s") % values
+def when(session: Session, zone: zoneinfo.ZoneInfo) -> str:
+    """Saturday, October 16, 2027, 9:00 AM to 1:00 PM PDT"""
+    starts_at = session.starts_at
+    values = {"days": capfirst(day(starts_at, zone)), "year": starts_at.astimezone(zone).year}
+    date = _("%(days)s, %(year)s") % values
+    return f"{date}, {hours(session, zone)}"
 
 
 def other_weekday(event: Event, first_day: dt.date) -> str:

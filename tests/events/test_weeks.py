@@ -285,9 +285,9 @@ def test_a_copy_has_all_that_organizers_prepared(week):
     for name in ("tracks", "speakers"):
         rows, copies = (list(getattr(each, name).order_by("name_en")) for each in (week, new))
         assert [fields_of(row) for row in copies] == [fields_of(row) for row in rows]
-    own = ("uid", "created_at", "updated_at", "starts_at", "ends_at")
+    of_session = ("uid", "created_at", "updated_at", "starts_at", "ends_at")
     for old, session in zip(week.sessions.all(), new.sessions.all(), strict=True):
-        assert fields_of(session, *own) == fields_of(old, *own)
+        assert fields_of(session, *of_session) == fields_of(old, *of_session)
         assert getattr(session.track, "name", "") == getattr(old.track, "name", "")
         assert session.track is None or session.track.event == new
         assert [each.name for each in session.hosts.all()] == [
@@ -328,8 +328,7 @@ def test_a_copy_is_a_draft_without_people_meetings_recordings_or_cancellations(w
             False,
         )
         assert (session.canceled_at, session.revision, session.revised_at) == (None, 0, None)
-    uids = {each.uid for event in (week, new) for each in event.sessions.all()}
-    assert len(uids) == 12
+    assert Session.objects.values("uid").distinct().count() == 12
 
 
 def test_a_copy_changes_nothing_of_the_original(week):
@@ -344,7 +343,7 @@ def test_a_photo_is_shared_and_stays_when_the_original_gets_another(week, openin
     storage.replace_images(owner=host, images={"photo": PICTURE})
     storage.replace_images(owner=week, images={"poster_wide": PICTURE, "poster_phone": PICTURE})
     new = copy(week, BEFORE_SPRING)
-    shared = new.sessions.get(slug=opening.slug).hosts.get().photo_id
+    shared = new.speakers.get(hosted_sessions__slug=opening.slug).photo_id
     assert shared == host.photo_id
     assert (new.poster_wide_id, new.poster_phone_id) == (week.poster_wide_id, week.poster_phone_id)
     storage.replace_images(owner=host, images={"photo": None})
@@ -357,4 +356,4 @@ def test_copies_of_a_copy_are_complete(week):
     assert [each.title for each in second.sessions.all()] == [
         each.title for each in week.sessions.all()
     ]
-    assert len({event.slug for event in Event.objects.all()}) == 3
+    assert Event.objects.values("slug").distinct().count() == 3
