@@ -48,9 +48,9 @@ class AddressTaken(Exception):
     """Another event just got this address."""
 
 
-def draft_with_key(key: uuid.UUID | None) -> Event | None:
+def draft_with_key(key: uuid.UUID) -> Event | None:
     """The draft that a form with this key has made."""
-    return Event.objects.filter(draft_key=key).first() if key else None
+    return Event.objects.filter(draft_key=key).first()
 
 
 # Creating
@@ -146,8 +146,6 @@ def create_week(*, event: Event, sessions: Iterable[PlannedSession], draft_key: 
 
 def _saved_once(draft_key: uuid.UUID, slug: str, save: Callable[[], Event]) -> Draft:
     """Save an event in a transaction, unless its form was sent before, or at the same moment."""
-    if existing := draft_with_key(draft_key):
-        return Draft(existing, created=False)
     try:
         with transaction.atomic():
             return Draft(save(), created=True)

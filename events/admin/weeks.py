@@ -52,8 +52,7 @@ def week_paths(model_admin: ModelAdmin) -> list[URLPattern]:
         def page(request: HttpRequest, **values: str) -> HttpResponse:
             if not model_admin.has_add_permission(request):
                 raise PermissionDenied
-            is_done = request.POST.get("do") == "create"
-            if is_done and (event := weeks.draft_with_key(posted_key(request))):
+            if request.POST.get("do") == "create" and (event := draft_made_by(request)):
                 # The button was pressed twice.
                 return to_event(model_admin, request, event)
             return view(model_admin, request, **values)
@@ -66,9 +65,10 @@ def week_paths(model_admin: ModelAdmin) -> list[URLPattern]:
     ]
 
 
-def posted_key(request: HttpRequest) -> uuid.UUID | None:
+def draft_made_by(request: HttpRequest) -> Event | None:
+    """The draft that this form has made before."""
     try:
-        return uuid.UUID(request.POST.get("draft_key", ""))
+        return weeks.draft_with_key(uuid.UUID(request.POST.get("draft_key", "")))
     except ValueError:
         return None
 
@@ -232,17 +232,23 @@ def create_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     form = form_class(request.POST or None, initial=usual_values())
     if do not in {"plan", "create"} or not form.is_valid():
         return week_page(model_admin, request, form)
-    initial = proposed_sessions(form)
-    each_form = {"zone": form.instance.zone, "empty_permitted": False}
-    if do == "plan":
-        proposed = SlotForms(initial=initial, form_kwargs=each_form)
-        return sessions_page(model_admin, request, form, proposed)
-    sessions = SlotForms(request.POST, initial=initial, form_kwargs=each_form)
-    if not sessions.is_valid():
+    sessions = SlotForms(
+        request.POST if do == "create" else None,
+        initial=proposed_sessions(form),
+        # A row that a browser says it added is checked like the others.
+        form_kwargs={"zone": form.instance.zone, "empty_permitted": False},
+    )
+    if do == "plan" or not sessions.is_valid():
         return sessions_page(model_admin, request, form, sessions)
-    found = form.slots()
+    return make_week(model_admin, request, form, sessions)
+
+
+def make_week(
+    model_admin: ModelAdmin, request: HttpRequest, form: WeekForm, sessions: Any
+) -> HttpResponse:
+    slots = form.slots()
     planned = [
-        each.planned(found[number] if number < len(found) else None)
+        each.planned(slots[number] if number < len(slots) else None)
         for number, each in enumerate(sessions)
     ]
     key = form.cleaned_data["draft_key"]
@@ -371,8 +377,8 @@ def copy_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
         raise PermissionDenied
     form_class = draft_form(model_admin, request, DraftForm, *columns("name"), "slug")
     form = form_class(request.POST or None, initial=first_values(event))
-    is_valid = form.is_valid()
-    if request.POST.get("do") != "create" or not is_valid:
+    is_sure = request.POST.get("do") == "create"
+    if not form.is_valid() or not is_sure or not shows_its_dates(request, form):
         return copy_response(model_admin, request, event, form)
     cleaned = form.cleaned_data
     try:
@@ -389,6 +395,11 @@ def copy_page(model_admin: ModelAdmin, request: HttpRequest, object_id: str) -> 
     if draft.created:
         explain_copy(model_admin, request, event, draft.event, cleaned["first_day"])
     return to_event(model_admin, request, draft.event)
+
+
+def shows_its_dates(request: HttpRequest, form: DraftForm) -> bool:
+    """Whether the page that was sent had the sessions' dates for the first day that it sends."""
+    return request.POST.get("dates_from") == str(form.cleaned_data["first_day"])
 
 
 def first_values(event: Event) -> dict[str, Any]:
@@ -419,6 +430,8 @@ def copy_response(
         event=event,
         forms=[admin_form(model_admin, form, fieldsets)],
         hidden=form.hidden_fields(),
+        dates_from=str(first_day or ""),
+        asks_again=not form.errors and request.POST.get("do") == "create",
         dates=new_dates(event, first_day) if first_day else [],
         other_weekday=other_weekday(event, first_day) if first_day else "",
         times_in=zone_name(event.zone),

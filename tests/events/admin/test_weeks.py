@@ -221,6 +221,14 @@ def test_incomplete_or_odd_requests_create_nothing(organizer):
     assert Event.objects.count() == 0
 
 
+def test_sessions_are_checked_and_made_whatever_a_browser_says_of_their_number(organizer):
+    create(organizer, planned(organizer) | {"form-INITIAL_FORMS": "0"})
+    assert Session.objects.count() == 6
+    form = planned(organizer) | {"form-TOTAL_FORMS": "7"}
+    assert "Enter a title." in errors(create(organizer, form))
+    assert Event.objects.count() == 1
+
+
 def test_pressing_twice_creates_one_event(organizer, week):
     form = planned(organizer)
     for _press in range(2):
@@ -313,10 +321,20 @@ def test_the_first_day_of_an_old_week_is_soon_and_on_the_same_weekday(organizer,
     assert fields(organizer.get(copy_url(week)))["first_day"] == "2026-08-01"
 
 
+def test_a_first_day_whose_dates_were_not_shown_is_shown_first(organizer, week):
+    form = fields(organizer.get(copy_url(week))) | {"first_day": "2027-03-13", "do": "create"}
+    answer = organizer.post(copy_url(week), form)
+    assert "You chose another first day." in answer.content.decode()
+    assert new_dates(answer)[0].startswith("Saturday, March 13, 2027")
+    assert Event.objects.count() == 1
+    organizer.post(copy_url(week), {**fields(answer), "do": "create"})
+    assert Event.objects.count() == 2
+
+
 def test_copying_makes_a_draft_and_says_what_comes_next(organizer, week):
     sign_up(week)
     form = fields(organizer.get(copy_url(week)))
-    form |= {"name_en": "Spring Week", "name_es": "", "first_day": "2027-03-13"}
+    form |= {"name_en": "Spring Week", "name_es": ""}
     answer = organizer.post(copy_url(week), {**form, "do": "create"}, follow=True)
     new = Event.objects.exclude(pk=week.pk).get()
     assert answer.redirect_chain == [(path(new), 302)]
@@ -382,7 +400,7 @@ def test_another_weekday_and_a_skipped_time_are_pointed_out(organizer, week, ope
     assert another_day not in answer.content.decode()
     saturday = {**form, "first_day": "2027-03-13", "do": "preview"}
     assert another_day in organizer.post(copy_url(week), saturday).content.decode()
-    form |= {"first_day": "2027-03-14", "do": "create"}
+    form |= {"first_day": "2027-03-14", "dates_from": "2027-03-14", "do": "create"}
     page = organizer.post(copy_url(week), form, follow=True).content.decode()
     assert ("warning", note) in messages_of(page)
 
