@@ -83,6 +83,26 @@ def _countries() -> dict[str, str]:
     return {row[2]: row[0] for row in rows}
 
 
+def moment_of(local: dt.datetime, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+    """The moment when clocks in the zone show this date and time, which has no zone itself.
+
+    If they show it twice, the first one. If they skip it, as long after the last moment before the
+    gap as it says: 2:30 AM becomes 3:30 AM (PEP 495).
+    """
+    return local.replace(tzinfo=zone, fold=0).astimezone(dt.UTC)
+
+
+def is_skipped(local: dt.datetime, zone: zoneinfo.ZoneInfo) -> bool:
+    """Whether clocks in the zone never show this, because they're set forward."""
+    return moment_of(local, zone).astimezone(zone).replace(tzinfo=None) != local
+
+
+def is_repeated(local: dt.datetime, zone: zoneinfo.ZoneInfo) -> bool:
+    """Whether clocks in the zone show this twice, because they're set back."""
+    first, second = (local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+    return first != second and not is_skipped(local, zone)
+
+
 def country_of(zone: zoneinfo.ZoneInfo) -> str:
     """The country that someone in this zone is in, such as "US"; "" if that's unknown."""
     return "US" if zone.key.startswith("US/") else _countries().get(zone.key, "")

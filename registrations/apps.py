@@ -9,7 +9,10 @@ class RegistrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from registrations import checks  # noqa: F401
+        from events import weeks
+        from registrations import checks, week_copies  # noqa: F401
         from registrations.mail import bounces
 
         tracking.connect(bounces.record)
+        weeks.also_copy(week_copies.copy_questions)
+        weeks.also_copy(week_copies.copy_mail_texts)

@@ -44,6 +44,7 @@ from tests.public_urls import VISITORS, Visitors, filled, parameters
 
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 ADMIN = "/admin/registrations"
+NEW_WEEK = "/admin/events/event/create/"
 SUBMIT = "main form button[type=submit]"
 EASTERN = "America/New_York"
 MANY_NUMBERS = "\n".join(["+52 554 169 6926 Mexico", *(f"+1 669 900 683{n}" for n in range(9))])
@@ -474,8 +475,27 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         yield State(f"admin-{name}", at(url), "organizer")
     save_nothing = pressed("/admin/events/event/add/", "input[name=_save]")
     yield State("admin-event-errors", save_nothing, "organizer")
+    yield State("admin-week-errors", pressed(NEW_WEEK, "button[value=plan]"), "organizer")
+    yield State("admin-week-sessions", proposed_week, "organizer")
+    yield State("admin-week-sessions-errors", wrong_week, "organizer")
     for action in ("decline", "renew_links", "cancel", "erase"):
         yield State(f"admin-{action}", chosen_action(action), "organizer")
+
+
+def proposed_week(page: Page) -> None:
+    """The second page of creating a week."""
+    page.goto(NEW_WEEK)
+    page.locator("input[name=name_en]").fill("Spring Week")
+    page.locator("input[name=summary_en]").fill("A week of ideas.")
+    page.locator("input[name=first_day]").fill(str(a_saturday_ahead()))
+    press(page, "button[value=plan]")
+
+
+def wrong_week(page: Page) -> None:
+    proposed_week(page)
+    page.locator("input[name=form-0-title]").fill("")
+    page.locator("input[name=form-0-ends]").fill("08:00")
+    press(page, "button[value=create]")
 
 
 def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
@@ -484,6 +504,8 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "events": "/admin/events/event/",
         "event": f"{event}/change/",
         "event-add": "/admin/events/event/add/",
+        "week-create": NEW_WEEK,
+        "week-copy": f"{event}/copy/",
         "event-history": f"{event}/history/",
         "event-delete": f"{event}/delete/",
         "sessions": f"/admin/events/session/?event__id__exact={under_way.pk}",

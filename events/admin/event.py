@@ -2,7 +2,6 @@
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -20,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from events.admin.looks import LookForm
 from events.admin.shared import (
     EACH_LANGUAGE,
-    AddressForm,
+    EventAddressForm,
     TextsAdmin,
     TextsForm,
     by_id,
@@ -30,10 +29,11 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
+from events.admin.weeks import week_paths
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
 from events.languages import codes, columns, own_name, written_in
-from events.models import RESERVED_SLUGS, Event, Meeting, Session, Speaker, Track
+from events.models import Event, Meeting, Session, Speaker, Track
 from events.sharing.embedding import embed_code
 from events.templatetags.times import day
 from events.timezones import known_zone, offered_time_zones
@@ -47,9 +47,7 @@ MAX_PHOTO_BYTES = 10_000
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(LookForm, AddressForm):
-    address_from = "name"
-
+class EventForm(LookForm, EventAddressForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without it.
@@ -58,10 +56,6 @@ class EventForm(LookForm, AddressForm):
                 self.initial["time_zone"] = self.instance.zone.key
             zones = offered_time_zones(self.instance.time_zone)
             self.fields["time_zone"].widget = forms.Select(choices=zones)
-
-    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
-        others = Event.objects.exclude(pk=self.instance.pk)
-        return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -212,6 +206,9 @@ class EventAdmin(TextsAdmin):
         with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
+
+    def get_urls(self) -> list[Any]:
+        return [*week_paths(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()

@@ -1,7 +1,6 @@
 """Helpers for the admin pages of events and sessions, and of registrations."""
 
 import contextlib
-import itertools
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -19,20 +18,18 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import format_lazy, get_text_list, slugify
+from django.utils.text import format_lazy, get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 from modeltranslation.translator import translator
 
 from events import languages, parsing, schedule
-from events.models import Event, Session
+from events.models import RESERVED_SLUGS, Event, Session
 from events.search import search_key, typed_words
+from events.slugs import free_slug
 from events.templatetags.times import zone_name
 from events.zoom import status as zoom_status
-
-# Of a SlugField.
-MAX_SLUG_CHARACTERS = 50
 
 
 def by_id(rows: QuerySet[Any], **ids: str | None) -> Any:
@@ -167,9 +164,11 @@ class AddressForm(TextsForm):
         cleaned = super().clean()
         if "slug" in cleaned and not cleaned["slug"]:
             texts = (cleaned.get(each) for each in languages.columns(self.address_from))
-            made = slugify(next(filter(None, texts), "")) or str(self._meta.model._meta.model_name)
-            taken = {*self.taken_addresses(cleaned)}
-            cleaned["slug"] = next(each for each in numbered(made) if each not in taken)
+            cleaned["slug"] = free_slug(
+                next(filter(None, texts), ""),
+                otherwise=str(self._meta.model._meta.model_name),
+                taken=self.taken_addresses(cleaned),
+            )
         return cleaned
 
     def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
@@ -177,11 +176,20 @@ class AddressForm(TextsForm):
         raise NotImplementedError
 
 
-def numbered(slug: str) -> Iterator[str]:
-    """Shorten an address to what fits its column: legislation, then legislation-2 and so on."""
-    for number in itertools.count(1):
-        end = f"-{number}" if number > 1 else ""
-        yield slug[: MAX_SLUG_CHARACTERS - len(end)].strip("-") + end
+class EventAddressForm(AddressForm):
+    """A form where an event's address may be left empty."""
+
+    address_from = "name"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if slug := self.fields.get("slug"):
+            text = _("Another event already has this address. Choose another one.")
+            slug.error_messages["unique"] = text
+
+    def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
+        others = Event.objects.exclude(pk=self.instance.pk)
+        return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
 
 
 class TextsAdmin(admin.ModelAdmin):

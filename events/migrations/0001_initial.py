@@ -89,6 +89,7 @@ class Migration(migrations.Migration):
                 ('zoom_mute_on_entry', models.BooleanField(default=True, help_text='Microphones are off when people come in.', verbose_name='mute on entry')),
                 ('zoom_captions', models.BooleanField(default=True, help_text='Zoom shows live captions to people who turn them on.', verbose_name='captions')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('draft_key', models.UUIDField(editable=False, null=True, unique=True)),
             ],
             options={
                 'verbose_name': 'event',

@@ -380,6 +380,8 @@ class Event(models.Model):
         help_text=_("Zoom shows live captions to people who turn them on."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Of the form that made the draft: if it's sent twice, there's still one event.
+    draft_key = models.UUIDField(null=True, unique=True, editable=False)
 
     objects = EventQuerySet.as_manager()
 
