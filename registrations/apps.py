@@ -9,7 +9,9 @@ class RegistrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
+        from events import forecasts
         from registrations import checks  # noqa: F401
-        from registrations.mail import bounces
+        from registrations.mail import bounces, change_notices
 
         tracking.connect(bounces.record)
+        forecasts.register(change_notices.forecast)
