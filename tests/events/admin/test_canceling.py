@@ -1,9 +1,12 @@
 """Canceling and restoring sessions in the admin: it asks once more, for a reason, and is logged."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.utils import timezone
 
 from events.languages import texts
@@ -70,6 +73,7 @@ def test_page_counts_people_and_changes_nothing(organizer, week, opening):
     week.requires_approval = True
     week.save()
     sign_up(week, "Eve E")
+    signup.cancel(registration=sign_up(week, "Frank F"))
     page = text(organizer, page_of(opening, "cancel"))
     assert "4 people" in page
     assert "2 have a spot" in page
@@ -177,7 +181,9 @@ def test_only_people_who_may_change_sessions_cancel_and_restore(opening, later):
     for session, name in ((opening, "cancel"), (later, "restore")):
         assert client.get(page_of(session, name)).status_code == 403
         assert client.post(page_of(session, name)).status_code == 403
-        act(client, Session, name, session)
+        sure = {"sure": f"{session.pk}.{session.revision}"}
+        fields = {"action": name, "_selected_action": [session.pk], **sure}
+        client.post(path(Session, "changelist"), fields)
     assert [state_of(each)[0] for each in (opening, later)] == [False, True]
     client = client_of(member("view_session", "change_session", name="other"))
     cancel(client, opening)
@@ -235,3 +241,22 @@ def test_form_says_whether_the_session_is_canceled(organizer, opening):
     assert "This session is canceled" not in text(organizer, path(opening))
     cancel(organizer, opening)
     assert "This session is canceled" in text(organizer, path(opening))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_organizers_at_the_same_moment_one_gives_the_reason(opening):
+    barrier = Barrier(4)
+
+    def cancel_for(reason: str) -> bool:
+        try:
+            barrier.wait(10)
+            return cancel_session(session=opening, reason={"en": reason})
+        finally:
+            connection.close()
+
+    reasons = ["A", "B", "C", "D"]
+    with ThreadPoolExecutor(4) as pool:
+        done = dict(zip(reasons, pool.map(cancel_for, reasons), strict=True))
+    (reason,) = [reason for reason in reasons if done[reason]]
+    assert state_of(opening) == (True, reason, None)
+    assert Session.objects.get(pk=opening.pk).revision == 1

@@ -10,6 +10,7 @@ from registrations import signup
 from registrations.models import (
     Announcement,
     Answer,
+    Attendance,
     OutgoingMail,
     PersonalLink,
     Question,
@@ -79,7 +80,10 @@ def test_name_in_any_language_deletes_everything_about_the_event(organizer, tria
 def test_deleting_leaves_no_trace_of_people_and_is_logged(organizer, trial):
     person = Registration.objects.get(canceled_at=None)
     user = User.objects.get(username="admin")
-    for row in (person, person.seats.first()):
+    stranger = Attendance.objects.create(
+        session=trial.sessions.first(), name="Dulcinea Q", instance_uuid="u", participant_id="9"
+    )
+    for row in (person, person.seats.first(), stranger):
         LogEntry.objects.log_actions(user.pk, [row], 2, "Changed Dulcinea Quixote")
     delete(organizer, trial, trial.name)
     assert [trace for trace in TRACES if traces(trace)] == []
