@@ -60,13 +60,19 @@ def _entry(session: Session, url: str, description: str) -> ical.Entry:
         starts_at=session.starts_at,
         ends_at=session.ends_at,
         changed_at=session.updated_at,
-        description=description,
+        description="\n\n".join(filter(None, [_why_canceled(session), description])),
         location=_("Online, on Zoom"),
         url=url,
         organizer_name=session.event.host,
         organizer_email=organizer_email(session.event),
         canceled=not session.takes_place,
     )
+
+
+def _why_canceled(session: Session) -> str:
+    if not (session.is_canceled and session.cancel_reason):
+        return ""
+    return _("Canceled: %(reason)s") % {"reason": session.cancel_reason}
 
 
 def feed_entry(entry: ical.Entry, since: dt.datetime) -> bytes:

@@ -3,15 +3,20 @@
 These functions only record facts; `registrations` queries for what to send.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import transaction
 from django.utils import timezone
 
+from events import languages
 from events.background import wake_workers
 from events.clock import database_time
 from events.models import Meeting, Revision, Session
+
+
+class SessionIsOver(Exception):
+    """A session whose time has passed can't be restored."""
 
 
 @contextmanager
@@ -46,20 +51,36 @@ def _with_details(session_id: int) -> Session:
     return Session.objects.with_details().get(pk=session_id)
 
 
-def cancel_session(*, session: Session) -> bool:
-    """Cancel a session. Returns False if it was canceled already."""
-    return _set_canceled(session, canceled=True)
+def cancel_session(*, session: Session, reason: Mapping[str, str] | None = None) -> bool:
+    """Cancel a session, for a reason that people read: a text by language, such as "en".
+
+    Returns False if it was canceled already. Then the reason stays what it was.
+    """
+    with edit_session(session.pk) as current:
+        if current.is_canceled:
+            return False
+        current.canceled_at = timezone.now()
+        _save_canceled(current, reason or {})
+    return True
 
 
 def restore_session(*, session: Session) -> bool:
-    """Undo a cancellation. Returns False if the session was not canceled."""
-    return _set_canceled(session, canceled=False)
+    """Undo a cancellation, and clear its reason. Returns False if the session was not canceled.
 
-
-def _set_canceled(session: Session, *, canceled: bool) -> bool:
+    Raises SessionIsOver.
+    """
     with edit_session(session.pk) as current:
-        if current.is_canceled == canceled:
+        if not current.is_canceled:
             return False
-        current.canceled_at = timezone.now() if canceled else None
-        current.save(update_fields=["canceled_at", "updated_at"])
+        if current.ends_at <= timezone.now():
+            raise SessionIsOver
+        current.canceled_at = None
+        _save_canceled(current, {})
     return True
+
+
+def _save_canceled(session: Session, reason: Mapping[str, str]) -> None:
+    for code in languages.codes():
+        setattr(session, languages.column("cancel_reason", code), reason.get(code) or None)
+    reasons = languages.columns("cancel_reason")
+    session.save(update_fields=["canceled_at", *reasons, "updated_at"])

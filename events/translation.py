@@ -32,7 +32,7 @@ class SpeakerTexts(Texts):
 
 @register(Session)
 class SessionTexts(Texts):
-    fields = ("title", "short_title", "summary")
+    fields = ("title", "short_title", "summary", "cancel_reason")
 
 
 # The rest of a revision is only compared.

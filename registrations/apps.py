@@ -9,10 +9,11 @@ class RegistrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from events import weeks
+        from events import forecasts, weeks
         from registrations import checks, week_copies  # noqa: F401
-        from registrations.mail import bounces
+        from registrations.mail import bounces, change_notices
 
         tracking.connect(bounces.record)
+        forecasts.register(change_notices.forecast)
         weeks.also_copy(week_copies.copy_questions)
         weeks.also_copy(week_copies.copy_mail_texts)

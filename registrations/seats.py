@@ -47,6 +47,41 @@ def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
     return dict.fromkeys(limited, SeatCounts()) | {pk: SeatCounts(*counts) for pk, *counts in rows}
 
 
+class People(NamedTuple):
+    """How many people have a spot, are only on a waitlist, or wait for approval.
+
+    `is_anyone` also counts people who have canceled or were declined.
+    """
+
+    seated: int
+    waiting: int
+    pending: int
+    is_anyone: bool
+
+    @property
+    def registered(self) -> int:
+        return self.seated + self.waiting + self.pending
+
+
+def people_in(sessions: Iterable[Session]) -> People:
+    """The people in these sessions, each counted once."""
+    seats = Seat.objects.filter(session__in=[session.pk for session in sessions])
+    people = Registration.objects.active().filter(pk__in=seats.values("registration"))
+    admitted = people.admitted()
+    seated = admitted.filter(pk__in=seats.seated().values("registration")).count()
+    pending = people.filter(approval=Registration.Approval.PENDING).count()
+    return People(seated, admitted.count() - seated, pending, seats.exists())
+
+
+def people_of(event: Event) -> People:
+    """The people of an event, also those without a session."""
+    everyone = Registration.objects.filter(event=event)
+    admitted = everyone.admitted().count()
+    pending = everyone.active().filter(approval=Registration.Approval.PENDING).count()
+    waiting = people_in(event.sessions.all()).waiting
+    return People(admitted - waiting, waiting, pending, everyone.exists())
+
+
 def idle_counts(sessions: Iterable[Session | int], now: dt.datetime) -> dict[int, int]:
     """How many spots in each session (or ids) may be of no use to anyone, by session id."""
     seated = Seat.objects.occupying().seated().filter(session__in=sessions)

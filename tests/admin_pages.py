@@ -6,8 +6,6 @@ from html import unescape
 from django.urls import reverse
 from django.utils import timezone
 
-from registrations.models import Registration
-
 
 def path(thing, page: str = "change") -> str:
     meta = thing._meta
@@ -49,14 +47,15 @@ def act(client, model, action: str, *things) -> str:
 
 def sure_of(page: str) -> str:
     """Return the value of the confirmation button."""
-    return re.search(r'name="sure" value="(\w+)"', page)[1]
+    return re.search(r'name="sure" value="([\w. ]+)"', page)[1]
 
 
-def act_surely(client, action: str, *people: Registration) -> str:
+def act_surely(client, action: str, *things) -> str:
     """Choose an action that needs confirmation, and confirm it."""
-    sure = sure_of(act(client, Registration, action, *people))
-    fields = {"action": action, "_selected_action": [each.pk for each in people], "sure": sure}
-    return client.post(path(Registration, "changelist"), fields, follow=True).content.decode()
+    model = type(things[0])
+    sure = sure_of(act(client, model, action, *things))
+    fields = {"action": action, "_selected_action": [each.pk for each in things], "sure": sure}
+    return client.post(path(model, "changelist"), fields, follow=True).content.decode()
 
 
 def messages_of(page: str) -> list[tuple[str, str]]:

@@ -190,7 +190,11 @@ def week_under_way() -> Event:
     )
     Meeting.objects.filter(session=without_link).update(join_url="")
     Meeting.objects.filter(session=soon).update(passcode="123456", dial_in=MANY_NUMBERS)
-    schedule.cancel_session(session=canceled)
+    reason = {
+        "en": "Our speaker is ill. We're looking for another date, and we'll email you.",
+        "es": "Nuestra ponente está enferma. Buscamos otra fecha y te escribiremos.",
+    }
+    schedule.cancel_session(session=canceled, reason=reason)
     Session.objects.filter(pk=full.pk).update(capacity=1)
     sign_up(event, "Bob B", sessions=[full])
     return event
@@ -461,6 +465,7 @@ def error_states() -> Iterator[State]:
 
 
 def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
+    running = under_way.sessions.all()[1]
     urls = {
         **event_admin_urls(week, under_way),
         **people_admin_urls(week, under_way),
@@ -480,6 +485,11 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("admin-week-sessions-errors", wrong_week, "organizer")
     for action in ("decline", "renew_links", "cancel", "erase"):
         yield State(f"admin-{action}", chosen_action(action), "organizer")
+    sessions = f"/admin/events/session/?event__id__exact={week.pk}"
+    for action in ("cancel", "delete_selected"):
+        opened = chosen_action(action, sessions)
+        yield State(f"admin-sessions-{action}", opened, "organizer")
+    yield State("admin-session-asks", asked_before_saving(running), "organizer")
 
 
 def proposed_week(page: Page) -> None:
@@ -500,6 +510,11 @@ def wrong_week(page: Page) -> None:
 
 def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
     event, session = f"/admin/events/event/{week.pk}", week.sessions.first()
+    over, running, *_between, canceled, _full = under_way.sessions.all()
+    schedule.cancel_session(session=over)
+    trial = Event.objects.get(slug="draft")
+    sign_up(trial)
+    in_list = "/admin/events/session"
     return {
         "events": "/admin/events/event/",
         "event": f"{event}/change/",
@@ -511,6 +526,14 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "sessions": f"/admin/events/session/?event__id__exact={under_way.pk}",
         "session": f"/admin/events/session/{session.pk}/change/",
         "session-add": "/admin/events/session/add/",
+        "session-delete": f"{in_list}/{session.pk}/delete/",
+        "session-cancel": f"{in_list}/{session.pk}/cancel/",
+        "session-cancel-now": f"{in_list}/{running.pk}/cancel/",
+        "session-canceled": f"{in_list}/{canceled.pk}/change/",
+        "session-restore": f"{in_list}/{canceled.pk}/restore/",
+        "session-restore-over": f"{in_list}/{over.pk}/restore/",
+        "trial-delete": f"/admin/events/event/{trial.pk}/delete/",
+        "trial-delete-all": f"{ADMIN}/registration/delete-event/{trial.pk}/",
     }
 
 
@@ -565,11 +588,22 @@ def mail_admin_urls(week: Event) -> dict[str, str]:
     }
 
 
-def chosen_action(action: str) -> Open:
-    """Check someone in the list of registrations and press this action."""
+def asked_before_saving(session: Session) -> Open:
+    """Rename a session whose people hear of it right away."""
 
     def open(page: Page) -> None:
-        page.goto(f"{ADMIN}/registration/?q=alice")
+        page.goto(f"/admin/events/session/{session.pk}/change/")
+        page.locator("input[name=title_en]").fill("Another title")
+        press(page, "input[name=_save]")
+
+    return open
+
+
+def chosen_action(action: str, where: str = f"{ADMIN}/registration/?q=alice") -> Open:
+    """Check the first row of a list, by default of registrations, and press this action."""
+
+    def open(page: Page) -> None:
+        page.goto(where)
         page.locator("#result_list tbody input[type=checkbox]").first.check()
         page.locator("select[name=action]").select_option(action)
         press(page, ".actions button")

@@ -1,5 +1,6 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import schedule
+from events.admin import cancellation
+from events.admin.notified import save_and_explain
 from events.admin.shared import (
     EACH_LANGUAGE,
     AddressForm,
@@ -27,13 +29,11 @@ from events.admin.shared import (
     buttons_view,
     by_id,
     choice_filter,
-    counted,
     default_event,
     in_event_time,
     render_now,
     save_entered_fields,
     search_texts,
-    show_result,
     warning,
 )
 from events.invitations import is_zoom, read_invitation
@@ -45,6 +45,8 @@ from events.zoom import sync
 from events.zoom.status import meeting_status, needs_attention
 
 MAX_INVITATION_CHARACTERS = 10_000
+# The section whether a session takes place.
+STATUS = gettext_lazy("Status")
 
 
 LINK_LABELS = {
@@ -68,9 +70,16 @@ ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.it
 
 class SessionForm(AddressForm):
     address_from = "title"
+    # What to ask instead of saving, if anything.
+    question = ""
+
+    class Meta(cancellation.ReasonMeta):
+        pass
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        if self.question:
+            self.add_error(None, self.question)
         event = cleaned.get("event")
         if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
             self.add_error("hosts", _("These hosts belong to another event."))
@@ -209,32 +218,6 @@ class AgendaInline(admin.StackedInline):
         return formset
 
 
-@admin.action(description=gettext_lazy("Cancel the selected sessions"))
-def cancel(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-    done = sum(schedule.cancel_session(session=session) for session in queryset)
-    text = counted(
-        done,
-        "%(count)s session canceled. Its pages, join links and calendars are updated. Registered "
-        "people get an email, unless you restore it within a few minutes.",
-        "%(count)s sessions canceled. Their pages, join links and calendars are updated. "
-        "Registered people get an email, unless you restore them within a few minutes.",
-    )
-    show_result(request, done, text, left=len(queryset) - done, reason=_("already canceled."))
-
-
-@admin.action(description=gettext_lazy("Restore the selected canceled sessions"))
-def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-    done = sum(schedule.restore_session(session=session) for session in queryset)
-    text = counted(
-        done,
-        "%(count)s session restored. People who got an email about the cancellation get one about "
-        "this, too.",
-        "%(count)s sessions restored. People who got an email about the cancellation get one about "
-        "this, too.",
-    )
-    show_result(request, done, text, left=len(queryset) - done, reason=_("not canceled."))
-
-
 def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     meeting = session.meeting_or_none
     if meeting is None or not sync.recreate(meeting=meeting):
@@ -269,7 +252,7 @@ class SessionAdmin(TextsAdmin):
         models.URLField: {"assume_scheme": "https"},
         models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
     }
-    actions = [cancel, restore]
+    actions = [cancellation.cancel, cancellation.restore]
     fieldsets = [
         (
             None,
@@ -282,14 +265,13 @@ class SessionAdmin(TextsAdmin):
             },
         ),
         (
-            gettext_lazy("Status"),
+            STATUS,
             {
                 "fields": ["status", "canceled"],
                 "description": gettext_lazy(
-                    "To cancel or restore a session, check it in the list of sessions and choose "
-                    "the action. Registered people get an email about that, and about a new "
-                    "title, time or agenda, a few minutes after your last edit (10, unless you "
-                    "change it in the event)."
+                    "To cancel or restore a session, use the button at the top. Registered people "
+                    "get an email about that, and about a new title, time or agenda, a few minutes "
+                    "after your last edit (10, unless you change it in the event)."
                 ),
             },
         ),
@@ -307,6 +289,7 @@ class SessionAdmin(TextsAdmin):
         buttons = buttons_view(self, {"remake": recreate_meeting, "try": retry_sync})
         return [
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
+            *cancellation.urls(self),
             *super().get_urls(),
         ]
 
@@ -318,10 +301,35 @@ class SessionAdmin(TextsAdmin):
         extra_context: Any = None,
     ) -> HttpResponse:
         event = event_of(request, object_id)
-        sessions = event.sessions.filter(pk=object_id) if event and object_id else []
-        with in_event_time(request, event, (event or Event()).zone, sessions) as context:
-            context |= extra_context or {}
-            return render_now(super().changeform_view(request, object_id, form_url, context))
+        sessions = list(event.sessions.filter(pk=object_id)) if event and object_id else []
+
+        def answer(question: str = "") -> HttpResponse:
+            request.question = question  # type: ignore[attr-defined]
+            with in_event_time(request, event, (event or Event()).zone, sessions) as context:
+                context |= extra_context or {}
+                if question:
+                    # It's no mistake: nothing below is to be corrected.
+                    context |= {"question": question, "errors": ()}
+                view = super(SessionAdmin, self).changeform_view
+                return render_now(view(request, object_id, form_url, context))
+
+        if request.method == "POST" and sessions:
+            return save_and_explain(request, sessions[0], answer)
+        return answer()
+
+    def get_form(
+        self, request: HttpRequest, obj: Session | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.question = getattr(request, "question", "")
+        return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
+        """Of a canceled session, the reason can be changed."""
+        fieldsets: Any = copy.deepcopy(super().get_fieldsets(request, obj))
+        if obj and obj.is_canceled:
+            dict(fieldsets)[STATUS]["fields"].append(columns("cancel_reason"))
+        return fieldsets
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the speakers of the session's event, or of the one chosen for a new session."""

@@ -152,6 +152,16 @@ class Session(models.Model):
         ),
     )
     canceled_at = models.DateTimeField(_("canceled"), null=True, blank=True, editable=False)
+    # Empty unless the session is canceled. A change of it alone is not announced.
+    cancel_reason = models.CharField(
+        _("reason"),
+        max_length=500,
+        blank=True,
+        help_text=_(
+            "People read this in the email, on the session's page, on their own page and in their "
+            "calendars."
+        ),
+    )
     recording_url = models.URLField(
         _("recording"),
         max_length=500,

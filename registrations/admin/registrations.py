@@ -32,6 +32,7 @@ from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.phone_card import phone_card
 from registrations.admin.retention import erase, retention_page
+from registrations.admin.trial_event import delete_event_page
 from registrations.formatting import moment
 from registrations.forms import AddressField, NeedsField
 from registrations.models import (
@@ -408,11 +409,13 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         buttons = buttons_view(self, {"approve": approve_one, "decline": decline_one})
-        url, methods = "readiness/<str:event_id>/", ("GET", "HEAD", "POST")
-        board = shared.admin_path(self, url, readiness.board_page, "readiness", methods=methods)
+        url, delete_url = "readiness/<str:event_id>/", "delete-event/<str:event_id>/"
+        posts = {"methods": ("GET", "HEAD", "POST")}
+        board = shared.admin_path(self, url, readiness.board_page, "readiness", **posts)
         current = readiness.current_board_page
         return [
             board,
+            shared.admin_path(self, delete_url, delete_event_page, "delete_event", **posts),
             shared.admin_path(self, "readiness/", current, "readiness_current"),
             shared.admin_path(self, "retention/", retention_page, "retention"),
             shared.admin_path(self, "<path:object_id>/phone/", phone_card, "phone_card"),

@@ -68,7 +68,7 @@ class BlockRenderer:
             key = (
                 *(session.pk, session.slug, session.snapshot(), session.revision),
                 *(session.updated_at, session.recording_url, session.notes_url),
-                *languages.texts(session, "short_title"),
+                *languages.texts(session, "short_title", "cancel_reason"),
                 *(bool(session.join_url), event.has_personal_links, event.colors),
                 *(event.time_zone, event.host, event.contact_email, event.doors_open_minutes),
             )

@@ -5,7 +5,8 @@ at that moment. If that is then undone, its readers get a notice, and no one els
 """
 
 import datetime as dt
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QueryS
 from events import languages
 from events.background import for_each_logging_errors
 from events.clock import Now
+from events.forecasts import Forecast
 from events.models import Event, Revision, Session, SessionSnapshot
 from events.models.session import agenda_reads_differently
 from registrations.mail_kinds import MailKind, Shows
@@ -81,7 +83,34 @@ def _skip_readers_of_notices(session: Session) -> None:
 
 def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q:
     """Queue notices for a session's people. Returns the seats that need a schedule update."""
-    history, with_news = earlier_revisions(session), Q()
+    with_news = Q()
+    for seats, state, changed_from, has_news in _groups(session):
+        if changed_from:
+            if not settled and not is_soon(now, session, changed_from.revision):
+                continue
+            _queue_notice(session, changed_from, seats, state, now)
+        elif session.ends_at > now and has_news:
+            with_news |= Q(pk__in=seats.values("pk"))
+            continue
+        elif not settled:
+            # An email that shows what was just undone may be on its way.
+            continue
+        seats.update(notified_revision=session.revision)
+    return with_news
+
+
+class _Group(NamedTuple):
+    """Seats whose people know the same, as `_with_differences` says."""
+
+    seats: QuerySet[Seat]
+    state: Seat.State
+    changed_from: "EarlierRevision | None"
+    has_news: bool
+
+
+def _groups(session: Session) -> Iterator[_Group]:
+    """The seats whose people have not been notified of the session's current revision."""
+    history = earlier_revisions(session)
     by_number = {each.revision.number: each for each in history}
     for state in Seat.State:
         behind = _with_differences(
@@ -89,18 +118,39 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
         )
         for number, has_news in set(behind.values_list("changed_from", "has_news")):
             seats = behind.filter(changed_from=number, has_news=has_news)
-            if number is not None:
-                if not settled and not is_soon(now, session, by_number[number].revision):
-                    continue
-                _queue_notice(session, by_number[number], seats, state, now)
-            elif session.ends_at > now and has_news:
-                with_news |= Q(pk__in=seats.values("pk"))
-                continue
-            elif not settled:
-                # An email that shows what was just undone may be on its way.
-                continue
-            seats.update(notified_revision=session.revision)
-    return with_news
+            yield _Group(seats, state, by_number.get(number), has_news)
+
+
+def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
+    """Who will get an email about the session's last edits, and when; see `_queue_notices_of`."""
+    session = Session.objects.with_details().get(pk=session.pk)
+    settles_at = session.settled_at
+    if settles_at is None or session.event.status != Event.Status.PUBLISHED:
+        return
+    found: dict[dt.datetime, set[int]] = defaultdict(set)
+    for seats, _state, changed_from, has_news in _groups(session):
+        if changed_from and not _is_past(session, changed_from, now):
+            soon = is_soon(now, session, changed_from.revision)
+            people = people_in(seats)
+        elif not changed_from and has_news and session.ends_at > now:
+            soon, people = False, _readers_of_update(seats)
+        else:
+            continue
+        found[now if soon else max(now, settles_at)].update(people.values_list("pk", flat=True))
+    for due_at, ids in found.items():
+        if ids:
+            yield Forecast(frozenset(ids), due_at)
+
+
+def cancellation_wait(session: Session, now: dt.datetime) -> dt.timedelta | None:
+    """How long people would wait for the email if the session were canceled, or restored, now.
+
+    None if no one would get one.
+    """
+    is_public = session.status == Session.Status.PUBLISHED
+    if not is_public or session.event.status != Event.Status.PUBLISHED or session.ends_at <= now:
+        return None
+    return dt.timedelta() if is_soon(now, session) else session.event.settle_time
 
 
 def is_soon(now: dt.datetime, *versions: Session | Revision) -> bool:
@@ -208,7 +258,7 @@ def _queue_notice(
     Readers of an unsent notice still know what was before that, unless another email showed them
     the earlier revision. A notice that a worker has claimed is sent. All seats are in this state.
     """
-    if max(session.ends_at, earlier.revision.ends_at) <= now:
+    if _is_past(session, earlier, now):
         return
     kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
     key = f"{kind}/{session.pk}.{session.revision}"
@@ -235,23 +285,33 @@ def _queue_notice(
     unsent.update(state=OutgoingMail.State.DROPPED)
 
 
-def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
-    """Queue one email per person, however many of their sessions have news.
+def _is_past(session: Session, earlier: EarlierRevision, now: dt.datetime) -> bool:
+    """Whether the session is over, and was to be over before it was edited."""
+    return max(session.ends_at, earlier.revision.ends_at) <= now
 
-    Whose first schedule hasn't been sent yet needs none: that one will show it.
-    """
-    first = OutgoingMail.objects.filter(
-        ~Q(claimed_at__isnull=False, due_at__gt=Now()),
-        kind=MailKind.SCHEDULE,
-        state=OutgoingMail.State.WAITING,
-    )
-    people = people_in(seats).exclude(pk__in=first.values("registration"))
+
+def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
+    """Queue one email per person, however many of their sessions have news."""
+    people = _readers_of_update(seats)
     revisions = sorted(set(seats.values_list("session", "session__revision")))
     stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
     key = f"{MailKind.SCHEDULE_UPDATE}/{event.pk}/{stamp}"[:150]
     mail_queue.queue_all(people, key=key, kind=MailKind.SCHEDULE_UPDATE)
     for pk, revision in revisions:
         seats.filter(session=pk).update(notified_revision=revision)
+
+
+def _readers_of_update(seats: QuerySet[Seat]) -> RegistrationQuerySet:
+    """The people in these seats, but not those whose first schedule hasn't been sent yet.
+
+    That one will show them what's new.
+    """
+    first = OutgoingMail.objects.filter(
+        ~Q(claimed_at__isnull=False, due_at__gt=Now()),
+        kind=MailKind.SCHEDULE,
+        state=OutgoingMail.State.WAITING,
+    )
+    return people_in(seats).exclude(pk__in=first.values("registration"))
 
 
 def people_in(seats: QuerySet[Seat]) -> RegistrationQuerySet:

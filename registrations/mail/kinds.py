@@ -225,6 +225,8 @@ def canceled(composer: Composer, context: MailContext) -> MergeTemplate | None:
         variables={
             "title": session.title,
             "title_language": languages.other_language(session, "title"),
+            "reason": session.cancel_reason,
+            "reason_language": languages.other_language(session, "cancel_reason"),
             "was": before,
             "was_title": old_revision.title if renamed else "",
             "was_title_marked": languages.marked(old_revision, "title"),

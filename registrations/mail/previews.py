@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from events import languages
 from events.models import Event, Revision, Session
 from registrations.mail import default_texts, kinds
 from registrations.mail.compose import Composer, MailContext
@@ -59,6 +60,8 @@ def sample(
     session = sessions[0]
     if kind == MailKind.CANCELED:
         session.canceled_at = timezone.now()
+        name = languages.column("cancel_reason", get_language())
+        setattr(session, name, _("Our speaker is ill. We'll look for another date."))
     attendee = sample_attendee(event)
     context = MailContext(
         kind=kind,

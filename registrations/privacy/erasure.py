@@ -106,7 +106,7 @@ def _anonymize(person: Registration) -> None:
     answers = Answer.objects.filter(registration=person)
     needs = AccessNeed.objects.filter(seat__registration=person)
     for rows in (registration, person.seats.all(), attendances, answers, needs):
-        _anonymize_log(rows)
+        anonymize_log(rows)
     attendances.update(name="", email="", registrant_id="", search_key="")
     _anonymize_reports(person, registrant_ids)
     _revoke_links(person, now)
@@ -127,7 +127,7 @@ def erased_fields() -> list[Any]:
     return [field for field in Registration._meta.concrete_fields if field.name not in KEPT]
 
 
-def _anonymize_log(rows: QuerySet[Any]) -> None:
+def anonymize_log(rows: QuerySet[Any]) -> None:
     """Keep that organizers did something, but not to whom."""
     content_type = ContentType.objects.get_for_model(rows.model)
     ids = list(map(str, rows.values_list("pk", flat=True)))
@@ -238,7 +238,7 @@ def _erase_accounts(emails: Iterable[str]) -> None:
 
 def _erase_account(user: User, emails: Iterable[str]) -> None:
     """Delete an account, its sign-ins, and the emails to it."""
-    _anonymize_log(User.objects.filter(pk=user.pk))
+    anonymize_log(User.objects.filter(pk=user.pk))
     _erase_mails(OutgoingMail.objects.filter(registration=None), emails)
     _delete_sign_ins(emails, user)
     user.delete()
@@ -316,7 +316,7 @@ def erase_expired(now: dt.datetime | None = None, limit: int = 100) -> bool:
                 return True
         attendances = Attendance.objects.filter(session__event=event)
         named = attendances.exclude(name="", email="", registrant_id="")
-        _anonymize_log(named)
+        anonymize_log(named)
         named.update(name="", email="", registrant_id="", search_key="")
     if done:
         logger.info("Erased the personal data of %s people of past events.", done)

@@ -1,12 +1,9 @@
-"""The admin's own pages: its front page, accounts, and what can't be deleted."""
+"""The admin's own pages: its front page and accounts."""
 
 import re
 
 import pytest
 from django.contrib.auth.models import User
-
-from events.models import Event
-from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -27,17 +24,6 @@ def test_new_account_has_an_email_address_and_a_password(admin_client):
     helper = User.objects.get(username="helper")
     assert helper.email == "helper@example.org"
     assert helper.check_password("mountain sky 42")
-
-
-def test_page_to_delete_says_why_people_who_signed_up_keep_it(admin_client, week):
-    sign_up(week)
-    event, session = f"event/{week.pk}", f"session/{week.sessions.first().pk}"
-    pages = [admin_client.get(f"/admin/events/{each}/delete/") for each in (event, session)]
-    texts = [page.content.decode() for page in pages]
-    assert ["People have signed up for" in text for text in texts] == [True, True]
-    assert ["You can cancel it instead" in text for text in texts] == [False, True]
-    admin_client.post(f"/admin/events/{event}/delete/", {"post": "yes"})
-    assert Event.objects.get() == week
 
 
 @pytest.mark.parametrize("page", ["", "password_change/", "password_change/done/"])

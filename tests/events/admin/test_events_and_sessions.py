@@ -1,4 +1,4 @@
-"""The admin's pages of events and sessions: times, links, canceling and deleting."""
+"""The admin's pages of events and sessions: times, links and what a save does."""
 
 import datetime as dt
 import re
@@ -6,9 +6,7 @@ import re
 import pytest
 
 from events.models import AgendaItem, Event, Meeting, Session
-from registrations.models import Registration
-from tests.admin_pages import act, form_of, messages_of, path
-from tests.people import sign_up
+from tests.admin_pages import form_of, path
 
 pytestmark = pytest.mark.django_db
 
@@ -81,22 +79,6 @@ def test_form_opens_without_the_times_that_its_address_names(admin_client, week)
         assert (form[field].value(), form["slug"].value()) == (None, "next")
 
 
-def test_sessions_and_events_with_registrations_cannot_be_deleted(admin_client, week, opening):
-    sign_up(week)
-    for thing in (week, opening):
-        admin_client.post(path(thing).replace("change", "delete"), {"post": "yes"})
-        thing.refresh_from_db()
-    delete = path(Registration.objects.get()).replace("change", "delete")
-    assert admin_client.post(delete, {"post": "yes"}).status_code == 403
-    assert Registration.objects.count() == 1
-
-
-@pytest.mark.once
-def test_session_without_registrations_can_be_deleted(admin_client, week, opening):
-    admin_client.post(path(opening).replace("change", "delete"), {"post": "yes"})
-    assert not Session.objects.filter(pk=opening.pk).exists()
-
-
 @pytest.mark.once
 def test_editing_a_session_creates_a_revision_and_pasting_a_link_does_not(admin_client, opening):
     form = form_of(admin_client, path(opening))
@@ -137,29 +119,3 @@ def test_agenda_longer_than_the_session_causes_a_warning(admin_client, opening):
     form = form_of(admin_client, path(opening))
     saved = admin_client.post(path(opening), form, follow=True).content.decode()
     assert re.search(r"takes \d+ minutes, but the session is 240", saved)
-
-
-@pytest.mark.once
-def test_canceling_and_restoring_a_session(admin_client, opening):
-    def is_shown_as_canceled() -> bool:
-        return "This session is canceled" in admin_client.get(path(opening)).content.decode()
-
-    assert not is_shown_as_canceled()
-    act(admin_client, Session, "cancel", opening)
-    opening.refresh_from_db()
-    assert (opening.is_canceled, opening.revision) == (True, 1)
-    assert is_shown_as_canceled()
-    act(admin_client, Session, "cancel", opening)
-    act(admin_client, Session, "restore", opening)
-    opening.refresh_from_db()
-    assert (opening.is_canceled, opening.revision) == (False, 2)
-
-
-@pytest.mark.once
-def test_canceling_sessions_counts_only_those_that_were_canceled(admin_client, week, opening):
-    act(admin_client, Session, "cancel", opening)
-    second = week.sessions.exclude(pk=opening.pk).first()
-    (done, left) = messages_of(act(admin_client, Session, "cancel", opening, second))
-    assert done[0] == "success"
-    assert done[1].startswith("1 session canceled. Its pages")
-    assert left == ("warning", "1 was skipped: already canceled.")

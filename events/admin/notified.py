@@ -1,0 +1,96 @@
+"""Who gets an email about what an organizer just did to a session, and when."""
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.messages.storage import default_storage
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from events.admin.shared import counted
+from events.forecasts import Forecast, forecasts
+from events.models import Event, Session
+from events.templatetags.times import at_clock, day
+from events.timezones import time_label
+
+
+def explain_emails(request: HttpRequest, sessions: Iterable[Session]) -> None:
+    """After these sessions were changed, say how many people get an email about it, and when."""
+    now, told = timezone.now(), collections.defaultdict[str, set[int]](set)
+    for session in sessions:
+        for each in forecasts(session, now):
+            told[_when(each, session.event)].update(each.people)
+    for when, people in told.items():
+        messages.info(request, _emails_text(len(people), when))
+    if not told:
+        messages.info(request, _("No one gets an email about this."))
+
+
+def _when(forecast: Forecast, event: Event) -> str:
+    """at 4:14 PM PDT, on another day with the day; "" for right away"""
+    now, due_at, zone = timezone.now(), forecast.due_at, event.zone
+    if due_at <= now:
+        return ""
+    time = at_clock(due_at, zone, time_label(due_at, zone))
+    if event.day_of(due_at) == event.day_of(now):
+        return time
+    return _("on %(day)s %(at_time)s") % {"day": day(due_at, zone), "at_time": time}
+
+
+def _emails_text(people: int, when: str) -> str:
+    if when:
+        return counted(
+            people,
+            "%(count)s person gets an email about this %(at_time)s, unless you undo it before.",
+            "%(count)s people get an email about this %(at_time)s, unless you undo it before.",
+            at_time=when,
+        )
+    return counted(
+        people,
+        "%(count)s person gets an email about this right away.",
+        "%(count)s people get an email about this right away.",
+    )
+
+
+def save_and_explain(
+    request: HttpRequest, session: Session, save: Callable[..., HttpResponse]
+) -> HttpResponse:
+    """Save an edit of a session, and say who gets an email about it.
+
+    If people would get it right away, this asks first: the edit is undone, and `save` is called
+    again with `question`, to show the form with it instead of saving. The form then posts
+    `notify_now`.
+    """
+    revision = session.revision
+    with transaction.atomic():
+        response = save(question="")
+        session.refresh_from_db()
+        question = _question(session) if session.revision != revision else ""
+        is_asking = bool(question) and "notify_now" not in request.POST
+        transaction.set_rollback(is_asking)
+    if is_asking:
+        # What was said about the edit isn't true any more.
+        request_with_messages: Any = request
+        request_with_messages._messages = default_storage(request)
+        return save(question=question)
+    if session.revision != revision:
+        explain_emails(request, [session])
+    return response
+
+
+def _question(session: Session) -> str:
+    now = timezone.now()
+    people = {pk for each in forecasts(session, now) if each.due_at <= now for pk in each.people}
+    if not people:
+        return ""
+    return counted(
+        len(people),
+        "%(count)s person would get an email about this right away. If that’s what you want, save "
+        "again.",
+        "%(count)s people would get an email about this right away. If that’s what you want, save "
+        "again.",
+    )

@@ -1,0 +1,140 @@
+"""After a change organizers read who gets an email, and when. If it's right away, we ask first."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from events.languages import texts
+from events.models import Event, Session
+from registrations import tasks
+from registrations.models import OutgoingMail
+from tests.admin_pages import act, act_surely, form_of, messages_of, path
+from tests.people import sign_up
+
+pytestmark = pytest.mark.django_db
+
+# 4:04 PM in Los Angeles.
+NOW = dt.datetime(2026, 9, 1, 23, 4, tzinfo=dt.UTC)
+NO_ONE = ("info", "No one gets an email about this.")
+IN_TEN_MINUTES = (
+    "info",
+    "2 people get an email about this at 4:14 PM PDT, unless you undo it before.",
+)
+
+
+@pytest.fixture(autouse=True)
+def clock():
+    with time_machine.travel(NOW, tick=False) as clock:
+        yield clock
+
+
+def all_sent() -> None:
+    sent_at = NOW - dt.timedelta(minutes=1)
+    OutgoingMail.objects.update(state="sent", sent_at=sent_at, claimed_at=sent_at)
+
+
+@pytest.fixture
+def two(week):
+    people = [sign_up(week, name) for name in ("Alice Adams", "Bob B")]
+    all_sent()
+    return people
+
+
+def save(client, session: Session, **changes: str):
+    form = form_of(client, path(session)) | changes
+    return client.post(path(session), form, follow=True)
+
+
+def said(answer) -> list[tuple[str, str]]:
+    return [each for each in messages_of(answer.content.decode()) if "email about this" in each[1]]
+
+
+def title_of(session: Session) -> tuple[str | None, ...]:
+    return texts(Session.objects.get(pk=session.pk), "title")
+
+
+def starts_soon(session: Session) -> None:
+    times = {"starts_at": NOW + dt.timedelta(hours=2), "ends_at": NOW + dt.timedelta(hours=6)}
+    Session.objects.filter(pk=session.pk).update(**times)
+
+
+def test_saved_change_says_who_gets_an_email_and_when(organizer, opening, two):
+    assert said(save(organizer, opening, title_en="New title")) == [IN_TEN_MINUTES]
+
+
+def test_time_of_another_day_has_the_day(organizer, opening, two):
+    Event.objects.update(settle_minutes=10 * 60)
+    (message,) = said(save(organizer, opening, title_en="New title"))
+    assert "on Wednesday, September 2 at 2:04 AM PDT, unless" in message[1]
+
+
+def test_change_back_reaches_no_one(organizer, opening, two):
+    (title, _other) = texts(opening, "title")
+    save(organizer, opening, title_en="New title")
+    assert said(save(organizer, opening, title_en=title)) == [NO_ONE]
+
+
+def test_change_that_attendees_do_not_see_says_nothing(organizer, opening, two):
+    assert said(save(organizer, opening, capacity="50")) == []
+
+
+def test_session_that_starts_soon_is_saved_only_when_confirmed(organizer, opening, two):
+    starts_soon(opening)
+    answer = save(organizer, opening, title_en="New title")
+    page = answer.content.decode()
+    assert "2 people would get an email about this right away." in page
+    assert 'value="New title"' in page
+    # Nothing was saved, logged or said.
+    assert title_of(opening) == texts(opening, "title")
+    assert Session.objects.get(pk=opening.pk).revision == 0
+    assert not LogEntry.objects.exists()
+    assert messages_of(page) == []
+    tasks.queue_due_mails()
+    assert not OutgoingMail.objects.filter(kind="changed").exists()
+
+    assert '<input type="hidden" name="notify_now" value="yes">' in page
+    answer = save(organizer, opening, title_en="New title", notify_now="yes")
+    assert said(answer) == [("info", "2 people get an email about this right away.")]
+    assert title_of(opening)[0] == "New title"
+    tasks.queue_due_mails()
+    assert OutgoingMail.objects.filter(kind="changed").count() == 2
+
+
+def test_session_that_starts_soon_is_saved_at_once_if_no_one_is_told(organizer, week, opening):
+    starts_soon(opening)
+    assert said(save(organizer, opening, title_en="New title")) == [NO_ONE]
+    sign_up(week)
+    save(organizer, opening, capacity="50")
+    assert Session.objects.get(pk=opening.pk).capacity == 50
+
+
+def test_invalid_form_is_not_asked_about(organizer, opening, two):
+    starts_soon(opening)
+    page = save(organizer, opening, title_en="", title_es="").content.decode()
+    assert "Write this in at least one language." in page
+    assert "right away" not in page
+
+
+def test_canceling_and_restoring_say_who_gets_an_email(organizer, opening, two):
+    url = path(opening)
+    canceled = organizer.post(url.replace("change", "cancel"), follow=True)
+    assert said(canceled) == [IN_TEN_MINUTES]
+    assert said(organizer.post(url.replace("change", "restore"), follow=True)) == [NO_ONE]
+
+
+@pytest.mark.once
+def test_actions_of_the_list_count_each_person_once(organizer, week, opening, later, two):
+    sign_up(week, "Charlie C", sessions=[later])
+    all_sent()
+    starts_soon(later)
+    page = act_surely(organizer, "cancel", opening, later)
+    messages = [each for each in messages_of(page) if "email about this" in each[1]]
+    assert sorted(messages) == sorted(
+        [IN_TEN_MINUTES, ("info", "3 people get an email about this right away.")]
+    )
+    page = act(organizer, Session, "restore", opening, later)
+    assert NO_ONE in messages_of(page)
+    assert timezone.now() == NOW
