@@ -9,7 +9,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    F,
+    IntegerField,
+    Min,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
 from events import languages
 from events.background import for_each_logging_errors
@@ -35,6 +46,36 @@ def queue_changes(now: dt.datetime) -> None:
     revised = Session.objects.filter(revised_at__isnull=False, seats__in=_outdated_seats())
     events = Event.objects.published().filter(sessions__in=revised).distinct()
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
+
+
+class PendingNotice(NamedTuple):
+    """An edited session, how many people may be told of it at most, and when."""
+
+    session: Session
+    people: int
+    due_at: dt.datetime
+
+
+def pending_notices(event: Event, now: dt.datetime) -> list[PendingNotice]:
+    """The edits of an event's sessions that haven't settled, the first notices first.
+
+    Whether an edit concerns someone is only found out then, so fewer people may be told.
+    """
+    if event.status != Event.Status.PUBLISHED:
+        return []
+    edited = event.sessions.filter(revised_at__gt=now - event.settle_time, ends_at__gt=now)
+    sessions = {session.pk: session for session in edited.select_related("event")}
+    if not sessions:
+        return []
+    seats = _outdated_seats().filter(session__in=sessions).order_by()
+    counts = seats.values_list("session").annotate(count=Count("pk"))
+    notices = [PendingNotice(sessions[pk], n, _due_at(sessions[pk], now)) for pk, n in counts]
+    return sorted(notices, key=lambda notice: notice.due_at)
+
+
+def _due_at(session: Session, now: dt.datetime) -> dt.datetime:
+    settled_at = session.settled_at
+    return now if settled_at is None or is_soon(now, session) else settled_at
 
 
 def _outdated_seats() -> QuerySet[Seat]:
