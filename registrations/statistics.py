@@ -185,10 +185,15 @@ def seats_by_session(event: Event, now: dt.datetime) -> list[SessionSeats]:
             session,
             *counts[session.pk],
             idle=idle.get(session.pk, 0),
-            share=min(100, counts[session.pk].seated * 100 // (session.capacity or 1)),
+            share=_percent(counts[session.pk].seated, session.capacity),
         )
         for session in sessions
     ]
+
+
+def _percent(seated: int, capacity: int | None) -> int:
+    """More people than spots fill the bar; without a limit there is none."""
+    return min(100, seated * 100 // capacity) if capacity else 0
 
 
 def emails_by_state(event: Event, now: dt.datetime) -> list[Figure]:

@@ -206,6 +206,15 @@ def test_agenda_and_hosts_come_last(week, opening, later):
     ]
 
 
+def test_canceled_and_past_sessions_need_no_agenda(week, opening, later):
+    for session in (opening, later):
+        session.agenda.all().delete()
+    cancel_session(session=later)
+    assert task(week).text == "1 session has no agenda."
+    with time_machine.travel(opening.ends_at):
+        assert tasks(week) == []
+
+
 def test_what_is_due_sooner_comes_first(week, later):
     mailed(sign_up(week), "failed")
     Meeting.objects.filter(session=later).delete()

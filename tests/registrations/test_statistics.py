@@ -134,10 +134,16 @@ def test_seats_are_counted_per_session(week, opening, later):
     for name in ("Alice A", "Bob B", "Charlie C"):
         sign_up(week, name, sessions=[opening, later])
     Session.objects.filter(pk=later.pk).update(status="draft")
-    first, *others = statistics.seats_by_session(week, timezone.now())
+    closing = week.sessions.last()
+    sign_up(week, "Dora D", sessions=[closing])
+    first, *others, last = statistics.seats_by_session(week, timezone.now())
     assert first == (opening, 2, 1, 0, 100)
     assert later not in [row.session for row in others]
     assert {row[1:] for row in others} == {(0, 0, 0, 0)}
+    # Without a limit there is no bar.
+    assert last == (closing, 1, 0, 0, 0)
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    assert statistics.seats_by_session(week, timezone.now())[0].share == 100
 
 
 def test_spots_of_people_who_may_not_exist_are_counted_if_others_wait(week, opening):

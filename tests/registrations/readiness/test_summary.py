@@ -38,6 +38,11 @@ def test_new_links_on_their_way_count_as_none(week, opening):
     assert summary(opening).without_link == 0
 
 
+def test_people_whose_later_email_came_back_have_no_working_link(week, opening):
+    mail(mailed(sign_up(week)), kind="reminder", state="bounced")
+    assert summary(opening).without_link == 1
+
+
 def test_nobody_has_a_link_while_the_session_has_none(week, opening):
     mailed(sign_up(week))
     Meeting.objects.filter(session=opening).update(join_url="")
