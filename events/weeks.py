@@ -31,7 +31,7 @@ NOT_COPIED_OF_EVENT = (
 )
 NOT_COPIED_OF_SESSION = (
     *("uid", "canceled_at", "revision", "revised_at", "created_at", "updated_at"),
-    *languages.columns("cancel_reason"),
+    *("cancel_reason", *languages.columns("cancel_reason")),
     *("recording_url", "notes_url", "shows_recording"),
 )
 

@@ -157,9 +157,3 @@ def tallies(needs: QuerySet[AccessNeed]) -> list[NeedTally]:
     counts = {pk: found for pk, *found in rows}
     sessions = Session.objects.filter(pk__in=counts).select_related("event")
     return [NeedTally(session, *counts[session.pk]) for session in sessions]
-
-
-def upcoming(now: dt.datetime) -> list[NeedTally]:
-    """Sessions that start within a week and have needs to arrange or confirm."""
-    soon = active_needs(now).filter(seat__session__starts_at__lte=now + dt.timedelta(days=7))
-    return [tally for tally in tallies(soon) if tally.requested or tally.arranged]

@@ -9,10 +9,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, TextChoices, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextChoices,
+    When,
+)
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -191,18 +202,20 @@ class Undelivered:
         return (EmailStatus.NONE, "") if waiting is None else (EmailStatus.ON_ITS_WAY, waiting)
 
 
-def _load_undelivered(event: Event) -> dict[int, Undelivered]:
-    waiting = Q(state=OutgoingMail.State.WAITING, kind__in=LINK_KINDS)
-    outcome = event.registrations.with_last_outcome().filter(pk=OuterRef("registration"))
+def _is_newest() -> Q:
+    """The condition for emails with all links after which no other one was sent."""
     newer = {"registration": OuterRef("registration"), "pk__gt": OuterRef("pk")}
     links = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS)
     newer_links = links.filter(state=OutgoingMail.State.SENT, **newer)
+    return Q(~Exists(newer_links), kind=OutgoingMail.Kind.LINKS)
+
+
+def _load_undelivered(event: Event) -> dict[int, Undelivered]:
+    waiting = Q(state=OutgoingMail.State.WAITING, kind__in=LINK_KINDS)
+    outcome = event.registrations.with_last_outcome().filter(pk=OuterRef("registration"))
     emails = OutgoingMail.objects.filter(
         waiting | Q(state__in=UNREACHED_STATES), registration__event=event
-    ).annotate(
-        last_outcome=Subquery(outcome.values("last_outcome")),
-        is_newest=Q(kind=OutgoingMail.Kind.LINKS) & ~Exists(newer_links),
-    )
+    ).annotate(last_outcome=Subquery(outcome.values("last_outcome")), is_newest=_is_newest())
     undelivered: dict[int, Undelivered] = {}
     for pk, session, state, error, last_outcome, is_newest in emails.order_by("pk").values_list(
         "registration", "session", "state", "last_error", "last_outcome", "is_newest"
@@ -244,7 +257,7 @@ def _load_seats(event: Event, sessions: list[Session]) -> Iterator[SeatReadiness
         yield SeatReadiness(person, session, *found, fetched_at, opened_at, attended)
 
 
-def _seats_in(sessions: list[Session]) -> QuerySet[Seat]:
+def _seats_in(sessions: list[Session]) -> Any:
     """The seats of attendees, with `was_shown` and `link_state`.
 
     `was_shown`: an email with the session's link was sent since they have this seat and address.
@@ -287,6 +300,37 @@ def _link_status(session: Session, link_state: str | None) -> LinkStatus:
     if link_state == PersonalLink.State.ISSUED:
         return LinkStatus.THERE
     return LinkStatus.REFUSED if link_state == PersonalLink.State.REFUSED else LinkStatus.WANTED
+
+
+class Summary(NamedTuple):
+    """How many people are expected in a session, went to Zoom, and have no working link."""
+
+    expected: int
+    opened: int
+    without_link: int
+
+
+def summary(session: Session) -> Summary:
+    """The same as a tally of the board, counted by the database: no person is loaded."""
+    seats = _seats_in([session])
+    expected, opened = seats.aggregate(
+        expected=Count("pk"), opened=Count("pk", filter=Q(opened_at__isnull=False))
+    ).values()
+    # Nobody's link works as long as the session has none.
+    if not expected or _link_status(session, PersonalLink.State.ISSUED) is not THERE:
+        return Summary(expected, opened, expected)
+    if session.event.has_personal_links:
+        seats = seats.filter(link_state=PersonalLink.State.ISSUED)
+    unreached = session.event.registrations.having_failed_mail().unreachable()
+    working = seats.filter(was_shown=True).exclude(registration__in=unreached.values("pk"))
+    working = working.exclude(registration__in=_newest_links_waiting().values("registration"))
+    return Summary(expected, opened, expected - working.count())
+
+
+def _newest_links_waiting() -> QuerySet[OutgoingMail]:
+    """The emails of `Undelivered.has_new_links`."""
+    links = OutgoingMail.objects.filter(kind=OutgoingMail.Kind.LINKS)
+    return links.filter(_is_newest(), state=OutgoingMail.State.WAITING)
 
 
 class Fixed(NamedTuple):

@@ -39,12 +39,17 @@ def seat_counts(sessions: Iterable[Session]) -> dict[int, SeatCounts]:
     if not limited:
         # Building a query takes a few milliseconds, even one that is known to be empty.
         return {}
-    seats = Seat.objects.occupying().filter(session__in=limited).order_by()
+    return counts_by_session(limited)
+
+
+def counts_by_session(ids: Collection[int]) -> dict[int, SeatCounts]:
+    """The counts of these sessions, with or without a limit."""
+    seats = Seat.objects.occupying().filter(session__in=ids).order_by()
     rows = seats.values_list("session").annotate(
         seated=Count("pk", filter=Q(state=Seat.State.SEATED)),
         waiting=Count("pk", filter=Q(state=Seat.State.WAITING)),
     )
-    return dict.fromkeys(limited, SeatCounts()) | {pk: SeatCounts(*counts) for pk, *counts in rows}
+    return dict.fromkeys(ids, SeatCounts()) | {pk: SeatCounts(*counts) for pk, *counts in rows}
 
 
 class People(NamedTuple):

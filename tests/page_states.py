@@ -471,6 +471,7 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         **people_admin_urls(week, under_way),
         **mail_admin_urls(week),
         "index": "/admin/",
+        "index-of-a-week": f"/admin/?event={week.pk}",
         "users": "/admin/auth/user/",
         "user-add": "/admin/auth/user/add/",
         "groups": "/admin/auth/group/",

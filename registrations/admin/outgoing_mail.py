@@ -67,7 +67,7 @@ def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> 
 class OutgoingMailAdmin(ChangeOnlyAdmin):
     """Read-only, but organizers can send failed emails again."""
 
-    other_filters = ("announcement",)
+    other_filters = ("announcement", "created_at")
 
     list_display = [
         *("recipient", status, "last_error", "kind", "session"),

@@ -340,6 +340,9 @@ def restore(
 
 @admin.register(Registration)
 class RegistrationAdmin(shared.ChangeOnlyAdmin):
+    # Of the numbers on the front page.
+    other_filters = ("created_at", "language", "organization", "strategies")
+
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [

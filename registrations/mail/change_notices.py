@@ -39,6 +39,25 @@ def queue_changes(now: dt.datetime) -> None:
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
+class PendingNotice(NamedTuple):
+    """An edited session, how many people will get an email about it, and when."""
+
+    session: Session
+    people: int
+    due_at: dt.datetime
+
+
+def pending_notices(event: Event, now: dt.datetime) -> list[PendingNotice]:
+    """The edits of an event's sessions that people will be emailed about, the first ones first."""
+    edited = event.sessions.filter(revised_at__isnull=False, seats__in=_outdated_seats()).distinct()
+    notices = [
+        PendingNotice(session, len(each.people), each.due_at)
+        for session in edited.select_related("event")
+        for each in forecast(session, now)
+    ]
+    return sorted(notices, key=lambda notice: notice.due_at)
+
+
 def _outdated_seats() -> QuerySet[Seat]:
     """Seats whose people have not been notified of the session's current revision."""
     seats = Seat.objects.filter(registration__in=Registration.objects.admitted())

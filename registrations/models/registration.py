@@ -111,6 +111,13 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         # Django has no JSON `contains` for SQLite. This searches the JSON text for the quoted kind.
         return self.filter(needs__icontains=f'"{kind}"')
 
+    def having_failed_mail(self) -> "RegistrationQuerySet":
+        """People to whom any email failed, came back or counts as spam. It narrows `unreachable`:
+        the last outcome of all others needn't be looked up.
+        """
+        mails = OutgoingMail.objects.filter(state__in=UNREACHED_STATES, registration__isnull=False)
+        return self.filter(pk__in=mails.values("registration"))
+
     def unreachable(self) -> "RegistrationQuerySet":
         """People whose newest email was rejected, or whose emails bounce or count as spam."""
         return self.with_last_outcome().filter(last_outcome__in=UNREACHED_STATES)

@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection
 from events import schedule, weeks
 from events.images import storage
 from events.images.processing import ProcessedImage
+from events.languages import columns
 from events.models import AgendaItem, Event, Meeting, Revision, Session, StoredImage
 from events.weeks import PlannedSession, create_week
 from registrations.models import Registration
@@ -286,6 +287,7 @@ def test_a_copy_has_all_that_organizers_prepared(week):
         rows, copies = (list(getattr(each, name).order_by("name_en")) for each in (week, new))
         assert [fields_of(row) for row in copies] == [fields_of(row) for row in rows]
     of_session = ("uid", "created_at", "updated_at", "starts_at", "ends_at")
+    of_session += columns("cancel_reason")
     for old, session in zip(week.sessions.all(), new.sessions.all(), strict=True):
         assert fields_of(session, *of_session) == fields_of(old, *of_session)
         assert getattr(session.track, "name", "") == getattr(old.track, "name", "")
@@ -315,7 +317,7 @@ def test_a_copy_is_a_draft_without_people_meetings_recordings_or_cancellations(w
     week.sessions.update(
         recording_url="https://zoom.us/rec/1", notes_url="https://a.example", shows_recording=True
     )
-    schedule.cancel_session(session=opening)
+    schedule.cancel_session(session=opening, reason={"en": "Storm"})
     new = copy(week, BEFORE_SPRING)
     assert new.status == "draft"
     assert Registration.objects.filter(event=new).count() == 0
@@ -328,6 +330,7 @@ def test_a_copy_is_a_draft_without_people_meetings_recordings_or_cancellations(w
             False,
         )
         assert (session.canceled_at, session.revision, session.revised_at) == (None, 0, None)
+        assert session.cancel_reason == ""
     assert Session.objects.values("uid").distinct().count() == 12
 
 

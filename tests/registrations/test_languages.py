@@ -509,7 +509,9 @@ def test_lists_name_events_and_sessions_in_the_organizers_language(admin_client,
     sign_up(week, sessions=[opening])
     sign_up(week, "Bob B", sessions=[opening])
     page = text_of(admin_client.get("/admin/"))
-    assert "1 for Opening session: ways" in page
+    seats = page.partition("Spots and waitlists")[2]
+    assert seats.startswith(" Opening session: ways")
+    assert "1 of 1 spot taken 1 person on the waitlist" in seats
     week.registrations.update(approval="pending")
     page = text_of(admin_client.get("/admin/registrations/registration/"))
     assert "are waiting for approval for Drop LWOP Strategy Week" in page

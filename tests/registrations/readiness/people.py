@@ -59,8 +59,16 @@ def seat_of(person: Registration, session: Session) -> readiness.SeatReadiness:
 
 
 def lacking(session: Session) -> list[str]:
-    """The names of the people who have no working link for a session."""
-    return names(board(session.event).people(session=session, progress=Progress.NO_LINK))
+    """The names of the people who have no working link for a session.
+
+    The database counts as many, of all people that it counts.
+    """
+    shown = board(session.event)
+    if session in shown.sessions:
+        tally = shown.tallies()[session.pk]
+        counted = readiness.summary(next(each for each in shown.sessions if each == session))
+        assert counted == (tally.seated, tally.opened, tally.without_link)
+    return names(shown.people(session=session, progress=Progress.NO_LINK))
 
 
 def names(people) -> list[str]:
