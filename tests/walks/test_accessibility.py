@@ -14,7 +14,7 @@ from tests.public_urls import more_urls
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(400),
     pytest.mark.once,
     pytest.mark.long,
 ]
