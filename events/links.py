@@ -1,12 +1,18 @@
-"""Absolute URLs and addresses for emails and calendars."""
+"""Web addresses: absolute URLs for emails and calendars, and slugs made from names."""
 
+import itertools
+from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
 
 from django.conf import settings
+from django.utils.text import slugify
 from django.utils.translation import get_language
 
 from events.addresses import ascii_address
 from events.models import Event
+
+# Of a SlugField.
+MAX_SLUG_CHARACTERS = 50
 
 
 def absolute(path: str) -> str:
@@ -29,3 +35,17 @@ def in_current_language(path: str) -> str:
 def organizer_email(event: Event) -> str:
     """The event's contact address, or else the site's sender, without a name."""
     return ascii_address(event.contact_email) or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+
+
+def free_slug(text: str, *, otherwise: str, taken: Iterable[str]) -> str:
+    """The address of a text, or of `otherwise` if it has no letters, that isn't taken yet."""
+    used = {*taken}
+    made = slugify(text) or otherwise
+    return next(each for each in numbered(made) if each not in used)
+
+
+def numbered(slug: str) -> Iterator[str]:
+    """Shorten an address to what fits its column: legislation, then legislation-2 and so on."""
+    for number in itertools.count(1):
+        end = f"-{number}" if number > 1 else ""
+        yield slug[: MAX_SLUG_CHARACTERS - len(end)].strip("-") + end

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
-from events import calendars, palette
+from events import palette
+from events.calendar import entries
 from events.links import in_current_language
 from events.models import Event, EventQuerySet, Session, SessionQuerySet
 
@@ -145,7 +146,7 @@ def calendar(request: HttpRequest, slug: str) -> HttpResponse:
     """The public calendar, to download or subscribe to. It has no Zoom links."""
     event = get_object_or_404(Event.objects.published(), slug=slug)
     sessions = event.sessions.published().select_related("event")
-    return calendar_response(calendars.public_calendar(event, sessions), f"{event.slug}.ics")
+    return calendar_response(entries.public_calendar(event, sessions), f"{event.slug}.ics")
 
 
 @require_safe
@@ -156,7 +157,7 @@ def session_calendar(request: HttpRequest, event_slug: str, slug: str) -> HttpRe
     sessions = Session.objects.published().select_related("event")
     event = get_object_or_404(Event.objects.published(), slug=event_slug)
     session = get_object_or_404(sessions.filter(event=event), slug=slug)
-    return calendar_response(calendars.public_calendar(event, [session]), f"{session.slug}.ics")
+    return calendar_response(entries.public_calendar(event, [session]), f"{session.slug}.ics")
 
 
 def calendar_response(content: bytes, filename: str) -> HttpResponse:

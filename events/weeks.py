@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import languages
+from events.links import free_slug
 from events.models import AgendaItem, Event, Session, Speaker, Track
-from events.slugs import free_slug
 from events.templatetags.times import clock, day
 from events.timezones import is_repeated, is_skipped, moment_of
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from events import ical
-from events.calendars import feed_entry, seat_entry, waitlist_entry
+from events.calendar import ical
+from events.calendar.entries import feed_entry, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Session
 from registrations.models import Registration, Seat

@@ -87,11 +87,16 @@ def register(
         questions.save_answers(registration=people[0], answers=answers or {})
         if people[0].needs or people[0].needs_other:
             access_needs.update(registration=people[0])
+    _confirm(new)
+    return [person for person in saved if person]
+
+
+def _confirm(people: Iterable[Registration]) -> None:
+    """Queue the emails that confirm new registrations, or that say they wait for approval."""
     for state, kind in CONFIRMATIONS.items():
-        if matching := [person for person in new if person.approval == state]:
+        if matching := [person for person in people if person.approval == state]:
             new_seats = Seat.objects.filter(registration__in=matching)
             enqueue.queue_confirmation(kind, matching, new_seats=new_seats)
-    return [person for person in saved if person]
 
 
 def _insert(registration: Registration) -> Registration | None:

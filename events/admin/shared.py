@@ -25,9 +25,9 @@ from django.views.decorators.http import require_POST
 from modeltranslation.translator import translator
 
 from events import languages, parsing, schedule
+from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
 from events.search import search_key, typed_words
-from events.slugs import free_slug
 from events.templatetags.times import zone_name
 from events.zoom import status as zoom_status
 

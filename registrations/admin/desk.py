@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from events.admin.shared import by_id, default_event
 from events.models import Event
 from events.zoom.status import meeting_status
-from registrations import desk, monitoring, readiness, statistics
+from registrations import monitoring, readiness
+from registrations.desk import numbers, todo
 from registrations.models import Attendance, OutgoingMail, Registration, Seat
 from registrations.privacy.erasure import erasure_plans
 
@@ -22,7 +23,7 @@ SHOWN_AT_ONCE = 3
 
 def desk_context(request: HttpRequest) -> dict[str, Any]:
     """The desk's sections, about what the user may view. Empty if that is nothing."""
-    about: set[type[Model]] = {Event, Registration, Seat, OutgoingMail, *desk.models()}
+    about: set[type[Model]] = {Event, Registration, Seat, OutgoingMail, *todo.models()}
     viewable = {model for model in about if may_view(request, model)}
     may_add_event = admin.site.get_model_admin(Event).has_add_permission(request)
     if not viewable and (not may_add_event or Event.objects.exists()):
@@ -40,7 +41,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "shown": [event.pk for event in events],
         "desks": [event_context(event, now, viewable) for event in events],
         "processes": processes(status) if status else [],
-        "email_days": statistics.EMAIL_DAYS,
+        "email_days": numbers.EMAIL_DAYS,
     }
 
 
@@ -73,19 +74,19 @@ def processes(status: monitoring.MailStatus) -> list[tuple[Any, bool]]:
 def event_context(event: Event, now: dt.datetime, viewable: set[type[Model]]) -> dict[str, Any]:
     """One week's sections."""
     context: dict[str, Any] = {"event": event}
-    if viewable & desk.models():
-        context |= {"shows_tasks": True, "tasks": desk.tasks(event, now, viewable)}
+    if viewable & todo.models():
+        context |= {"shows_tasks": True, "tasks": todo.tasks(event, now, viewable)}
     if Registration in viewable:
         context |= {
             "next": next_context(event, now),
-            "totals": statistics.registration_totals(event),
-            "chart": statistics.registrations_per_day(event, now),
-            "people_by": statistics.people_by(event),
+            "totals": numbers.registration_totals(event),
+            "chart": numbers.registrations_per_day(event, now),
+            "people_by": numbers.people_by(event),
         }
     if Seat in viewable:
-        context["seats"] = statistics.seats_by_session(event, now)
+        context["seats"] = numbers.seats_by_session(event, now)
     if OutgoingMail in viewable:
-        context |= {"shows_emails": True, "emails": statistics.emails_by_state(event, now)}
+        context |= {"shows_emails": True, "emails": numbers.emails_by_state(event, now)}
     return context
 
 

@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
-from events import ical, languages
-from events.calendars import invitation, seat_entry, waitlist_entry
+from events import languages
+from events.calendar import ical
+from events.calendar.entries import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
 from events.palette import colors

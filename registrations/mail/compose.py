@@ -250,6 +250,19 @@ def _paragraphs(text: str, html: SafeString) -> dict[str, list[str]]:
     return {"txt": split(text), "html": [mark_safe(each) for each in split(html)]}  # noqa: S308
 
 
+def _of_each_email(event: Event) -> dict[str, Any]:
+    """What the templates of all kinds use."""
+    return {
+        "name": NAME,
+        "event": event,
+        "me_url": absolute(reverse("me", args=[TOKEN])),
+        "schedule_url": absolute(reverse("my_schedule", args=[TOKEN])),
+        "site_url": absolute(event.get_absolute_url()),
+        **colors(event.colors),
+        "dark": dark_colors(event.colors),
+    }
+
+
 # Some hundred kilobytes per kind, for each of the readers' time zones.
 @lru_cache(maxsize=200)
 def _render_templates(
@@ -267,16 +280,10 @@ def _render_templates(
     event, (subject, opening, opening_html, opening_language) = content.value, texts
     paragraphs = _paragraphs(opening, opening_html)
     shared = {
-        "name": NAME,
         "subject": subject.replace(NAME, "…"),
         "opening_language": opening_language,
-        "event": event,
         "zone": zone,
-        "me_url": absolute(reverse("me", args=[TOKEN])),
-        "schedule_url": absolute(reverse("my_schedule", args=[TOKEN])),
-        "site_url": absolute(event.get_absolute_url()),
-        **colors(event.colors),
-        "dark": dark_colors(event.colors),
+        **_of_each_email(event),
         **dict(variables),
     }
 

@@ -15,7 +15,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from events import languages
-from events.calendars import invitation, removed_entry
+from events.calendar.entries import invitation, removed_entry
 from events.models import Meeting, Revision, Session, SessionSnapshot
 from events.models.session import joining_text
 from events.templatetags.times import day, hours

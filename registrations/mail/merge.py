@@ -12,8 +12,9 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.translation import get_language
 
-from events import ical, palette
+from events import palette
 from events.addresses import ascii_address
+from events.calendar import ical
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import (

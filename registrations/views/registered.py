@@ -160,26 +160,7 @@ def correct_address(
         return True
     if not mailbox_limit.allow(email, emails=people * enqueue.EMAILS_PER_CONFIRMATION):
         return False
-    # Not once someone there used a link: then the address was right.
-    created = (
-        Registration.objects.active()
-        .unverified()
-        .filter(
-            event=event,
-            email_key=email_key(sent["email"]),
-            claim=claim,
-            created_at__gt=timezone.now() - dt.timedelta(seconds=SHOWN_SECONDS),
-        )
-    )
-    moved = 0
-    for mistyped in created.order_by("pk"):
-        try:
-            signup.correct_email(registration=mistyped, email=email)
-        except mailboxes.CannotRegister:
-            signup.withdraw(registration=mistyped)
-        else:
-            moved += 1
-    if moved >= people:
+    if _moved(event, sent["email"], email, claim) >= people:
         return True
     answers = {int(pk): answer for pk, answer in sent["answers"].items()}
     asked = event.questions.in_bulk(answers)
@@ -195,3 +176,24 @@ def correct_address(
         **sent["details"],
     )
     return True
+
+
+def _moved(event: Event, mistyped: str, email: str, claim: str) -> int:
+    """Move what this browser has just registered at one address to another. Returns how many.
+
+    Not once someone there used a link: then the address was right.
+    """
+    created = Registration.objects.active().unverified().filter(event=event, claim=claim)
+    created = created.filter(
+        email_key=email_key(mistyped),
+        created_at__gt=timezone.now() - dt.timedelta(seconds=SHOWN_SECONDS),
+    )
+    moved = 0
+    for registration in created.order_by("pk"):
+        try:
+            signup.correct_email(registration=registration, email=email)
+        except mailboxes.CannotRegister:
+            signup.withdraw(registration=registration)
+        else:
+            moved += 1
+    return moved

@@ -286,8 +286,10 @@ def test_a_copy_has_all_that_organizers_prepared(week):
     for name in ("tracks", "speakers"):
         rows, copies = (list(getattr(each, name).order_by("name_en")) for each in (week, new))
         assert [fields_of(row) for row in copies] == [fields_of(row) for row in rows]
-    of_session = ("uid", "created_at", "updated_at", "starts_at", "ends_at")
-    of_session += columns("cancel_reason")
+    of_session = (
+        *("uid", "created_at", "updated_at", "starts_at", "ends_at"),
+        *columns("cancel_reason"),
+    )
     for old, session in zip(week.sessions.all(), new.sessions.all(), strict=True):
         assert fields_of(session, *of_session) == fields_of(old, *of_session)
         assert getattr(session.track, "name", "") == getattr(old.track, "name", "")

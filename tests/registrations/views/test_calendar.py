@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from events.calendars import ALARMS
+from events.calendar.entries import ALARMS
 from events.load_week import load_strategy_week
 from events.models import Event, Session
 from events.schedule import cancel_session, edit_session

@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from events import languages
-from events.admin_links import list_url
+from events.admin.links import list_url
 from events.models import Event, Session
 from events.templatetags.times import short_day
 from registrations import seats

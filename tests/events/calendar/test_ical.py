@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from icalendar import Calendar
 
-from events import ical
+from events.calendar import ical
 
 START = dt.datetime(2021, 10, 16, 9, tzinfo=dt.timezone(-dt.timedelta(hours=7)))
 ENTRY = ical.Entry(

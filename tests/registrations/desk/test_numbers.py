@@ -8,9 +8,10 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from events.models import Event, Session
-from registrations import signup, statistics
+from registrations import signup
+from registrations.desk import numbers
+from registrations.desk.numbers import CHART_DAYS, CHART_HEIGHT, TOP
 from registrations.models import OutgoingMail, Registration
-from registrations.statistics import CHART_DAYS, CHART_HEIGHT, TOP
 from tests.people import in_english, sign_up
 from tests.registrations.readiness.people import mail, mailed, registered
 
@@ -40,7 +41,7 @@ def test_registrations_are_counted_by_status(week, admin_client):
     signup.cancel(registration=fay)
     blank = dict.fromkeys(["name", "email", "search_key", "name_key", "zoom_email"], "")
     Registration.objects.filter(pk=fay.pk).update(erased_at=timezone.now(), **blank)
-    assert listed(admin_client, statistics.registration_totals(week)) == {
+    assert listed(admin_client, numbers.registration_totals(week)) == {
         "Registrations in all": 6,
         "Coming": 2,
         "Waiting for approval": 1,
@@ -51,7 +52,7 @@ def test_registrations_are_counted_by_status(week, admin_client):
 
 
 def test_totals_without_anyone_are_zero(week, admin_client):
-    totals = statistics.registration_totals(week)
+    totals = numbers.registration_totals(week)
     assert listed(admin_client, totals) == {"Registrations in all": 0, "Coming": 0}
 
 
@@ -66,7 +67,7 @@ def test_days_of_the_chart_are_those_of_the_event(week, admin_client):
     at(NOW.replace(hour=6, minute=59), week, "a", "b")
     at(NOW.replace(hour=7, minute=0), week, "c")
     at(NOW - 13 * DAY, week, "d")
-    chart = statistics.registrations_per_day(week, NOW)
+    chart = numbers.registrations_per_day(week, NOW)
     assert [(day.label, day.number, day.share) for day in chart.days] == [
         ("Fri, Mar 20", 1, 50),
         ("Thu, Mar 19", 2, 100),
@@ -82,18 +83,18 @@ def test_days_of_the_chart_are_those_of_the_event(week, admin_client):
 
 
 def test_chart_of_a_past_week_ends_with_its_last_registration(week):
-    assert statistics.registrations_per_day(week, NOW) is None
+    assert numbers.registrations_per_day(week, NOW) is None
     at(NOW - 100 * DAY, week, "a")
-    chart = statistics.registrations_per_day(week, NOW)
+    chart = numbers.registrations_per_day(week, NOW)
     assert (chart.last, [day.number for day in chart.days]) == ("Wed, Dec 10", [1])
     at(NOW - (CHART_DAYS - 1) * DAY, week, "b")
-    assert statistics.registrations_per_day(week, NOW).last == "Fri, Mar 20"
+    assert numbers.registrations_per_day(week, NOW).last == "Fri, Mar 20"
 
 
 def test_one_registration_is_seen_next_to_hundreds(week):
     at(NOW, week, *(f"n{number}" for number in range(200)))
     at(NOW - DAY, week, "a")
-    chart = statistics.registrations_per_day(week, NOW)
+    chart = numbers.registrations_per_day(week, NOW)
     assert chart.bars[-2].height == 2
     assert chart.days[1].share == 1
 
@@ -104,7 +105,7 @@ def test_people_who_come_are_counted_by_what_they_said(week, admin_client):
     sign_up(week, "Alice A", strategies=[first, second], **about)
     sign_up(week, "Bob B", strategies=[second], us_state="NY", language="es")
     signup.cancel(registration=sign_up(week, "Charlie C", strategies=[first], **about))
-    found = statistics.people_by(week)
+    found = numbers.people_by(week)
     assert [*found] == ["By strategy", "By state", "By organization", "By language"]
     assert listed(admin_client, found["By strategy"]) == {str(first): 1, str(second): 2}
     assert [figure.label for figure in found["By strategy"]] == [str(second), str(first)]
@@ -113,7 +114,7 @@ def test_people_who_come_are_counted_by_what_they_said(week, admin_client):
     assert listed(admin_client, found["By language"]) == {"English": 1, "Spanish": 1}
     assert [figure.share for figure in found["By strategy"]] == [100, 50]
     with override("es"):
-        *_others, by_language = statistics.people_by(week).values()
+        *_others, by_language = numbers.people_by(week).values()
     labels = {figure.label for figure in by_language}
     assert labels == {"Inglés", "Español"}
 
@@ -123,7 +124,7 @@ def test_only_the_most_frequent_organizations_are_named(week):
         for person in range(2 if number == TOP else 1):
             email = f"p{number}@example.org"
             sign_up(week, f"P{person} N", email=email, organization=f"Org {number}")
-    found = statistics.people_by(week)["By organization"]
+    found = numbers.people_by(week)["By organization"]
     assert len(found) == TOP
     assert found[0][:2] == (f"Org {TOP}", 2)
 
@@ -136,24 +137,24 @@ def test_seats_are_counted_per_session(week, opening, later):
     Session.objects.filter(pk=later.pk).update(status="draft")
     closing = week.sessions.last()
     sign_up(week, "Dora D", sessions=[closing])
-    first, *others, last = statistics.seats_by_session(week, timezone.now())
+    first, *others, last = numbers.seats_by_session(week, timezone.now())
     assert first == (opening, 2, 1, 0, 100)
     assert later not in [row.session for row in others]
     assert {row[1:] for row in others} == {(0, 0, 0, 0)}
     # Without a limit there is no bar.
     assert last == (closing, 1, 0, 0, 0)
     Session.objects.filter(pk=opening.pk).update(capacity=1)
-    assert statistics.seats_by_session(week, timezone.now())[0].share == 100
+    assert numbers.seats_by_session(week, timezone.now())[0].share == 100
 
 
 def test_spots_of_people_who_may_not_exist_are_counted_if_others_wait(week, opening):
     opening.capacity = 1
     opening.save()
     mailed(sign_up(week, sessions=[opening]), "bounced")
-    assert statistics.seats_by_session(week, timezone.now())[0].idle == 0
+    assert numbers.seats_by_session(week, timezone.now())[0].idle == 0
     sign_up(week, "Bob B", sessions=[opening])
-    assert statistics.seats_by_session(week, timezone.now())[0].idle == 1
-    assert statistics.seats_by_session(week, opening.ends_at)[0].idle == 0
+    assert numbers.seats_by_session(week, timezone.now())[0].idle == 1
+    assert numbers.seats_by_session(week, opening.ends_at)[0].idle == 0
 
 
 def test_emails_of_a_week_are_counted_by_state(week, admin_client):
@@ -163,15 +164,15 @@ def test_emails_of_a_week_are_counted_by_state(week, admin_client):
     mail(alice, state="failed")
     mail(alice)
     mail(alice)
-    figures = statistics.emails_by_state(week, timezone.now())
+    figures = numbers.emails_by_state(week, timezone.now())
     assert listed(admin_client, figures) == {"Waiting": 1, "Sent": 2, "Failed": 1}
 
 
 def test_numbers_are_of_one_event(week, admin_client):
     sign_up(week, organization="Here", us_state="CA")
     other = Event.objects.create(slug="other", host="Us", **in_english(name="Other"))
-    assert statistics.registration_totals(other)[0].number == 0
-    assert statistics.registrations_per_day(other, timezone.now()) is None
-    assert not any(statistics.people_by(other).values())
-    assert statistics.emails_by_state(other, timezone.now()) == []
-    assert statistics.seats_by_session(other, timezone.now()) == []
+    assert numbers.registration_totals(other)[0].number == 0
+    assert numbers.registrations_per_day(other, timezone.now()) is None
+    assert not any(numbers.people_by(other).values())
+    assert numbers.emails_by_state(other, timezone.now()) == []
+    assert numbers.seats_by_session(other, timezone.now()) == []

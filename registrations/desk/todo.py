@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 from django.db.models import Model, QuerySet
 from django.utils.translation import gettext as _
 
+from events.admin.links import change_url, list_url
 from events.admin.shared import counted
-from events.admin_links import change_url, list_url
 from events.models import Event, Session
 from events.templatetags.times import at_clock, clock, day
 from events.timezones import time_label

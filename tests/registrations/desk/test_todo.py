@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session
-from registrations import access_needs, desk, signup
+from registrations import access_needs, signup
+from registrations.desk import todo
 from registrations.models import AccessNeed, OutgoingMail, Registration
 from tests.people import in_english, sign_up
 from tests.registrations.mail.change_notices.edits import move
@@ -30,12 +31,12 @@ def _prepared(week):
             session.agenda.create(minutes=10, **in_english(title="Welcome"))
 
 
-def tasks(event: Event, models=None) -> list[desk.Task]:
+def tasks(event: Event, models=None) -> list[todo.Task]:
     event = Event.objects.get(pk=event.pk)
-    return desk.tasks(event, timezone.now(), models or desk.models())
+    return todo.tasks(event, timezone.now(), models or todo.models())
 
 
-def task(event: Event) -> desk.Task:
+def task(event: Event) -> todo.Task:
     (found,) = tasks(event)
     return found
 

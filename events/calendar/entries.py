@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
-from events import ical
+from events.calendar import ical
 from events.links import absolute, organizer_email
 from events.models import Event, Session
 from events.models.session import joining_text
