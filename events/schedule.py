@@ -152,9 +152,8 @@ def undo_edit(*, session: Session, revision: int | None = None) -> bool:
 
 def can_undo(session: Session, told: Revision) -> bool:
     """Whether there's anything that `undo_edit` sets back. Fetch the session `with_details()`."""
-    kept = {"agenda": (), "joining": ""}
-    versions = (each.snapshot()._replace(**kept) for each in (session, told))
-    return len(set(versions)) > 1
+    before, now = told.snapshot(), session.snapshot()
+    return now._replace(agenda=before.agenda, joining=before.joining) != before
 
 
 def _set_back(session: Session, told: Revision) -> None:

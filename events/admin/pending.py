@@ -165,9 +165,4 @@ def _undo(session: Session, revision: int) -> str:
     return _("Set back to what people were last told.") if done else ""
 
 
-BUTTONS: dict[str, Button] = {
-    "hold": _hold,
-    "release": _release,
-    "now": _send_now,
-    "undo": _undo,
-}
+BUTTONS: dict[str, Button] = {"hold": _hold, "release": _release, "now": _send_now, "undo": _undo}
