@@ -103,7 +103,7 @@ def test_canceled_session_loses_its_reason_when_undone(organizer, edited):
 
 
 def test_page_without_pending_notices(organizer, opening):
-    assert "No one is about to get an email about a change." in text(organizer, page_of(opening))
+    assert "No changes are waiting to be announced." in text(organizer, page_of(opening))
 
 
 def test_hold_is_logged_and_offers_release(organizer, edited):
@@ -221,7 +221,7 @@ def test_agenda_email_is_shown_too(organizer, edited):
 
 def test_email_that_no_one_gets_is_not_shown(organizer, opening):
     url = f"/admin/registrations/outgoingmail/notice/{opening.pk}/"
-    assert "No one is about to get an email about this session." in text(organizer, url)
+    assert "No changes of this session are waiting to be announced." in text(organizer, url)
     assert organizer.get(f"{url}html/").status_code == 404
 
 
