@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from events.models import Session
+from events.models import Revision, Session
 
 
 class Forecast(NamedTuple):
@@ -18,13 +18,19 @@ class Forecast(NamedTuple):
 
 
 Forecaster = Callable[[Session, dt.datetime], Iterator[Forecast]]
-_forecasters: list[Forecaster] = []
+LastTold = Callable[[Session], Revision | None]
+_forecasters: list[tuple[Forecaster, LastTold]] = []
 
 
-def register(forecaster: Forecaster) -> None:
-    _forecasters.append(forecaster)
+def register(forecaster: Forecaster, told: LastTold) -> None:
+    _forecasters.append((forecaster, told))
 
 
 def forecasts(session: Session, now: dt.datetime) -> list[Forecast]:
     """For each time at which emails are due, who gets one. Empty if no one does."""
-    return [found for forecaster in _forecasters for found in forecaster(session, now)]
+    return [found for forecaster, _told in _forecasters for found in forecaster(session, now)]
+
+
+def last_told(session: Session) -> Revision | None:
+    """The session as people still know it, if it has been edited since."""
+    return next(filter(None, (told(session) for _forecaster, told in _forecasters)), None)

@@ -1,15 +1,16 @@
-"""Editing, canceling and restoring sessions.
+"""Editing, canceling and restoring sessions, and when people are emailed about it.
 
 These functions only record facts; `registrations` queries for what to send.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from django.db import transaction
 from django.utils import timezone
 
-from events import languages
+from events import forecasts, languages
 from events.background import wake_workers
 from events.clock import database_time
 from events.models import Meeting, Revision, Session
@@ -17,6 +18,10 @@ from events.models import Meeting, Revision, Session
 
 class SessionIsOver(Exception):
     """A session whose time has passed can't be restored."""
+
+
+class EditedMeanwhile(Exception):
+    """Someone else edited the session after the organizer saw it."""
 
 
 @contextmanager
@@ -40,7 +45,8 @@ def edit_session(session_id: int) -> Iterator[Session]:
             )
             session.revision += 1
             session.revised_at = now
-            session.save(update_fields=["revision", "revised_at", "updated_at"])
+            session.notify_at = None
+            session.save(update_fields=["revision", "revised_at", "notify_at", "updated_at"])
         # The edit may have fixed what Zoom rejected: retry now.
         rejected = Meeting.objects.filter(session=session, call_started_at=None).exclude(problem="")
         rejected.update(due_at=now)
@@ -84,3 +90,89 @@ def _save_canceled(session: Session, reason: Mapping[str, str]) -> None:
         setattr(session, languages.column("cancel_reason", code), reason.get(code) or None)
     reasons = languages.columns("cancel_reason")
     session.save(update_fields=["canceled_at", *reasons, "updated_at"])
+
+
+def hold_notices(*, session: Session) -> bool:
+    """Email no one about the session's edits until they are released. False if it was held."""
+    with _locked(session) as current:
+        if current.notices_held_at:
+            return False
+        current.notices_held_at = database_time()
+        current.save(update_fields=["notices_held_at", "updated_at"])
+    return True
+
+
+def release_notices(*, session: Session, now: bool = False, revision: int | None = None) -> bool:
+    """Let people be emailed about the last edits: after they've settled once more, or `now`.
+
+    `revision` is the one that the organizer saw. Returns False if there was nothing to release.
+    Raises EditedMeanwhile.
+    """
+    with _locked(session) as current:
+        _require_seen(current, revision)
+        if current.revised_at is None or not (now or current.notices_held_at):
+            return False
+        wait = dt.timedelta() if now else current.event.settle_time
+        current.notices_held_at, current.notify_at = None, database_time() + wait
+        current.save(update_fields=["notices_held_at", "notify_at", "updated_at"])
+    return True
+
+
+@contextmanager
+def _locked(session: Session) -> Iterator[Session]:
+    with transaction.atomic():
+        yield Session.objects.select_for_update(no_key=True).get(pk=session.pk)
+
+
+def _require_seen(session: Session, revision: int | None) -> None:
+    if revision not in (None, session.revision):
+        raise EditedMeanwhile
+
+
+def undo_edit(*, session: Session, revision: int | None = None) -> bool:
+    """Set the session back to what people were last told, except its agenda and its meeting.
+
+    If nothing differs then, its notices aren't held any more. `revision` is the one that the
+    organizer saw. Returns False if there is nothing to set back. Raises SessionIsOver and
+    EditedMeanwhile.
+    """
+    with edit_session(session.pk) as current:
+        _require_seen(current, revision)
+        told = forecasts.last_told(current)
+        if told is None or not can_undo(_with_details(session.pk), told):
+            return False
+        if told.ends_at <= timezone.now():
+            raise SessionIsOver
+        _set_back(current, told)
+        if _with_details(session.pk).snapshot() == told.snapshot():
+            current.notices_held_at = None
+            current.save(update_fields=["notices_held_at"])
+    return True
+
+
+def can_undo(session: Session, told: Revision) -> bool:
+    """Whether there's anything that `undo_edit` sets back. Fetch the session `with_details()`."""
+    before, now = told.snapshot(), session.snapshot()
+    return now._replace(agenda=before.agenda, joining=before.joining) != before
+
+
+def _set_back(session: Session, told: Revision) -> None:
+    then = told.snapshot()
+    for name in ("title", "summary"):
+        written = dict(getattr(then, name))
+        for code in languages.codes():
+            setattr(session, languages.column(name, code), written.get(code))
+    session.starts_at, session.ends_at = then.starts_at, then.ends_at
+    others = Session.objects.filter(event=session.event_id).exclude(pk=session.pk)
+    # Another session may have this address now.
+    if not others.filter(slug=then.slug).exists():
+        session.slug = then.slug
+    texts = languages.columns("title", "summary")
+    session.save(update_fields=[*texts, "starts_at", "ends_at", "slug", "updated_at"])
+    if then.takes_place and not session.takes_place:
+        session.status, session.canceled_at = Session.Status.PUBLISHED, None
+        session.save(update_fields=["status"])
+        _save_canceled(session, {})
+    elif session.takes_place and not then.takes_place:
+        session.canceled_at = timezone.now()
+        _save_canceled(session, {})

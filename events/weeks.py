@@ -32,6 +32,7 @@ NOT_COPIED_OF_EVENT = (
 NOT_COPIED_OF_SESSION = (
     *("uid", "canceled_at", "revision", "revised_at", "created_at", "updated_at"),
     *("cancel_reason", *languages.columns("cancel_reason")),
+    *("notices_held_at", "notify_at"),
     *("recording_url", "notes_url", "shows_recording"),
 )
 

@@ -516,6 +516,10 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
     trial = Event.objects.get(slug="draft")
     sign_up(trial)
     in_list = "/admin/events/session"
+    edited, held = week.sessions.all()[1:3]
+    schedule.hold_notices(session=held)
+    for each in (edited, held):
+        make_longer(each)
     return {
         "events": "/admin/events/event/",
         "event": f"{event}/change/",
@@ -533,9 +537,19 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "session-canceled": f"{in_list}/{canceled.pk}/change/",
         "session-restore": f"{in_list}/{canceled.pk}/restore/",
         "session-restore-over": f"{in_list}/{over.pk}/restore/",
+        "pending-notices": f"{in_list}/notices/{week.pk}/",
+        "pending-notices-none": f"{in_list}/notices/{trial.pk}/",
+        "pending-notice": f"{ADMIN}/outgoingmail/notice/{edited.pk}/",
         "trial-delete": f"/admin/events/event/{trial.pk}/delete/",
         "trial-delete-all": f"{ADMIN}/registration/delete-event/{trial.pk}/",
     }
+
+
+def make_longer(session: Session) -> None:
+    """Edit a session: people will be emailed about it."""
+    with schedule.edit_session(session.pk) as current:
+        current.ends_at += 15 * MINUTE
+        current.save()
 
 
 def people_admin_urls(week: Event, under_way: Event) -> dict[str, str]:

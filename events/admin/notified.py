@@ -8,7 +8,10 @@ from django.contrib import messages
 from django.contrib.messages.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from events.admin.shared import counted
@@ -17,17 +20,29 @@ from events.models import Event, Session
 from events.templatetags.times import at_clock, day
 from events.timezones import time_label
 
+# When people get an email that is on hold.
+HELD = "held"
+
 
 def explain_emails(request: HttpRequest, sessions: Iterable[Session]) -> None:
     """After these sessions were changed, say how many people get an email about it, and when."""
-    now, told = timezone.now(), collections.defaultdict[str, set[int]](set)
+    now, told = timezone.now(), collections.defaultdict[tuple[Event, str], set[int]](set)
     for session in sessions:
+        held_at = Session.objects.values_list("notices_held_at", flat=True).get(pk=session.pk)
         for each in forecasts(session, now):
-            told[_when(each, session.event)].update(each.people)
-    for when, people in told.items():
-        messages.info(request, _emails_text(len(people), when))
+            when = HELD if held_at else _when(each, session.event)
+            told[session.event, when].update(each.people)
+    for (event, when), people in told.items():
+        text = _emails_text(len(people), when)
+        messages.info(request, _with_link(text, event) if when else text)
     if not told:
         messages.info(request, _("No one gets an email about this."))
+
+
+def _with_link(text: str, event: Event) -> SafeString:
+    url = reverse("admin:events_session_notices", args=[event.pk])
+    link = _("See it, hold it or undo the change")
+    return format_html('{} <a href="{}">{}</a>', text, url, link)
 
 
 def _when(forecast: Forecast, event: Event) -> str:
@@ -42,6 +57,12 @@ def _when(forecast: Forecast, event: Event) -> str:
 
 
 def _emails_text(people: int, when: str) -> str:
+    if when == HELD:
+        return counted(
+            people,
+            "The email about this to %(count)s person is on hold until you release it.",
+            "The emails about this to %(count)s people are on hold until you release them.",
+        )
     if when:
         return counted(
             people,
@@ -84,6 +105,8 @@ def save_and_explain(
 
 def _question(session: Session) -> str:
     now = timezone.now()
+    if session.notices_held_at:
+        return ""
     people = {pk for each in forecasts(session, now) if each.due_at <= now for pk in each.people}
     if not people:
         return ""

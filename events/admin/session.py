@@ -19,7 +19,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import cancellation
+from events.admin import cancellation, pending
 from events.admin.notified import save_and_explain
 from events.admin.shared import (
     EACH_LANGUAGE,
@@ -290,6 +290,7 @@ class SessionAdmin(TextsAdmin):
         return [
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *cancellation.urls(self),
+            *pending.urls(self),
             *super().get_urls(),
         ]
 

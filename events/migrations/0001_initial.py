@@ -127,6 +127,8 @@ class Migration(migrations.Migration):
                 ('shows_recording', models.BooleanField(default=False, help_text='Once the session is over, everyone can find the recording and notes on its page. If unchecked, only people who registered for it get them.', verbose_name='show them to everyone')),
                 ('revision', models.PositiveIntegerField(default=0, editable=False)),
                 ('revised_at', models.DateTimeField(editable=False, null=True)),
+                ('notices_held_at', models.DateTimeField(editable=False, null=True)),
+                ('notify_at', models.DateTimeField(editable=False, null=True)),
                 ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),

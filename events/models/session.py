@@ -186,6 +186,10 @@ class Session(models.Model):
     )
     revision = models.PositiveIntegerField(default=0, editable=False)
     revised_at = models.DateTimeField(null=True, editable=False)
+    # While it's set, no one gets an email about edits.
+    notices_held_at = models.DateTimeField(null=True, editable=False)
+    # When an organizer wants people emailed about the last edit. If empty: once it has settled.
+    notify_at = models.DateTimeField(null=True, editable=False)
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -265,6 +269,11 @@ class Session(models.Model):
     def settled_at(self) -> dt.datetime | None:
         """When the last edit that attendees would notice has settled, or will have."""
         return self.revised_at + self.event.settle_time if self.revised_at else None
+
+    @property
+    def notices_due_at(self) -> dt.datetime | None:
+        """When people get emails about the last edit, unless they are held."""
+        return self.notify_at or self.settled_at
 
     @property
     def doors_open_at(self) -> dt.datetime:

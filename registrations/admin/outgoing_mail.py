@@ -6,16 +6,24 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import counted, show_result, warning
-from events.models import Event
+from events.admin.shared import by_id_or_404, counted, show_result, warning
+from events.models import Event, Session
 from registrations import monitoring
-from registrations.admin.shared import ChangeOnlyAdmin, admin_path, page_response
+from registrations.admin.shared import (
+    ChangeOnlyAdmin,
+    admin_path,
+    page_response,
+    preview_language,
+    preview_languages,
+)
 from registrations.formatting import current_zone, moment
+from registrations.mail import change_notices, previews
 from registrations.models import UNREACHED_STATES, OutgoingMail
 from registrations.outbox import mail_queue
 
@@ -86,7 +94,13 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
     actions = [send_again]
 
     def get_urls(self) -> list[Any]:
-        return [admin_path(self, "status/", status_page, "status"), *super().get_urls()]
+        url = "notice/<str:session_id>/"
+        return [
+            admin_path(self, "status/", status_page, "status"),
+            admin_path(self, url, notice_page, "notice"),
+            admin_path(self, f"{url}html/", notice_html, "notice_html"),
+            *super().get_urls(),
+        ]
 
     @admin.display(description=gettext_lazy("to"), ordering="registration__email")
     def recipient(self, mail: OutgoingMail) -> str:
@@ -115,4 +129,47 @@ def status_page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         processes=processes,
         zone=current_zone(now),
         days=monitoring.FAILED_WITHIN.days,
+        pending=change_notices.all_pending_notices(now),
+        may_see_pending=request.user.has_perm("events.view_session"),
     )
+
+
+def notice_page(model_admin: ModelAdmin, request: HttpRequest, session_id: str) -> HttpResponse:
+    """Show the pending email about a session as one of the people would get it."""
+    session = _session_or_404(session_id)
+    example = change_notices.example(session, timezone.now())
+    mail, language = None, preview_language(request, example.person.language if example else "")
+    if example:
+        with translation.override(language):
+            mail = previews.notice_preview(session, example, timezone.now())
+    return page_response(
+        model_admin,
+        request,
+        "outgoingmail/notice.html",
+        title=_("The email about “%(session)s”") % {"session": session},
+        session=session,
+        person=example.person if example else None,
+        mail=mail,
+        html_url=f"{reverse('admin:registrations_outgoingmail_notice_html', args=[session.pk])}"
+        f"?in={language}",
+        language=language,
+        languages=preview_languages(),
+    )
+
+
+def notice_html(model_admin: ModelAdmin, request: HttpRequest, session_id: str) -> HttpResponse:
+    """Return the email itself, for the frame in the page."""
+    session, now = _session_or_404(session_id), timezone.now()
+    example = change_notices.example(session, now)
+    if example is None:
+        raise Http404
+    with translation.override(preview_language(request, example.person.language)):
+        mail = previews.notice_preview(session, example, now)
+    if mail is None:
+        raise Http404
+    return previews.preview_response(str(mail.alternatives[0][0]))
+
+
+def _session_or_404(session_id: str) -> Session:
+    session: Session = by_id_or_404(Session.objects.with_details(), pk=session_id)
+    return session

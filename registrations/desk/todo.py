@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 from django.db.models import Model, QuerySet
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from events.admin.links import change_url, list_url
@@ -101,7 +102,9 @@ def pending_notices(event: Event, now: dt.datetime) -> Task | None:
     if not notices:
         return None
     first, values = notices[0], {"session": notices[0].session.brief_title}
-    if first.due_at <= now:
+    if first.session.notices_held_at:
+        more = _("The emails about %(session)s are on hold until you release them.") % values
+    elif first.due_at <= now:
         more = _("The emails about %(session)s go out within a minute.") % values
     else:
         time = f"{clock(first.due_at, event.zone)} {time_label(first.due_at, event.zone)}"
@@ -114,8 +117,9 @@ def pending_notices(event: Event, now: dt.datetime) -> Task | None:
         "%(count)s sessions were changed, and people will be emailed about them.",
     )
     at_most = counted(people, "That's %(count)s email at most.", "That's %(count)s emails at most.")
-    button, url = _("Check the change"), change_url(first.session)
-    return Task(count, text, f"{more} {at_most}", button, url, first.due_at)
+    url = reverse("admin:events_session_notices", args=[event.pk])
+    before = first.session.starts_at if first.session.notices_held_at else first.due_at
+    return Task(count, text, f"{more} {at_most}", _("Check, hold or undo"), url, before)
 
 
 @to_do(Session)

@@ -2,6 +2,8 @@
 
 Notices are queued once edits have settled. An email sent before that shows the session as it was
 at that moment. If that is then undone, its readers get a notice, and no one else does.
+
+While organizers hold a session's notices, nothing is queued for it, and what's in the queue waits.
 """
 
 import datetime as dt
@@ -34,13 +36,13 @@ COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
-    revised = Session.objects.filter(revised_at__isnull=False, seats__in=_outdated_seats())
+    revised = _edited_sessions().filter(notices_held_at=None)
     events = Event.objects.published().filter(sessions__in=revised).distinct()
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
 class PendingNotice(NamedTuple):
-    """An edited session, how many people will get an email about it, and when."""
+    """An edited session, how many people will get an email about it, and when, if not held."""
 
     session: Session
     people: int
@@ -48,14 +50,30 @@ class PendingNotice(NamedTuple):
 
 
 def pending_notices(event: Event, now: dt.datetime) -> list[PendingNotice]:
-    """The edits of an event's sessions that people will be emailed about, the first ones first."""
-    edited = event.sessions.filter(revised_at__isnull=False, seats__in=_outdated_seats()).distinct()
+    """The edits of an event's sessions that people will be emailed about, those held last."""
+    return _pending(Session.objects.filter(event=event), now)
+
+
+def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
+    """Those of all events."""
+    return _pending(Session.objects.all(), now)
+
+
+def _pending(sessions: QuerySet[Session], now: dt.datetime) -> list[PendingNotice]:
+    sessions = sessions.filter(
+        Q(pk__in=_edited_sessions().values("pk")) | Q(notices_held_at__isnull=False)
+    )
     notices = [
         PendingNotice(session, len(each.people), each.due_at)
-        for session in edited.select_related("event")
+        for session in sessions.select_related("event")
         for each in forecast(session, now)
     ]
-    return sorted(notices, key=lambda notice: notice.due_at)
+    return sorted(notices, key=lambda each: (each.session.notices_held_at is not None, each.due_at))
+
+
+def _edited_sessions() -> QuerySet[Session]:
+    """The sessions that some people know as they were before. May have duplicates."""
+    return Session.objects.filter(revised_at__isnull=False, seats__in=_outdated_seats())
 
 
 def _outdated_seats() -> QuerySet[Seat]:
@@ -66,13 +84,13 @@ def _outdated_seats() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    revised = event.sessions.filter(revised_at__isnull=False, seats__in=_outdated_seats())
-    # The lock keeps out edits, and another run of this.
+    revised = _edited_sessions().filter(event=event)
+    # The lock keeps out edits, holding them, and another run of this.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
     news, urgent, all_settled = Q(), Q(), True
-    for session in Session.objects.filter(pk__in=ids).with_details():
-        settled = session.settled_at is not None and now >= session.settled_at
+    for session in Session.objects.filter(pk__in=ids, notices_held_at=None).with_details():
+        settled = session.notices_due_at is not None and now >= session.notices_due_at
         _skip_readers_of_notices(session)
         with_news = _queue_notices_of(session, now, settled=settled)
         news |= with_news
@@ -111,7 +129,7 @@ def _queue_notices_of(session: Session, now: dt.datetime, *, settled: bool) -> Q
         elif session.ends_at > now and has_news:
             with_news |= Q(pk__in=seats.values("pk"))
             continue
-        elif not settled:
+        elif session.settled_at and now < session.settled_at:
             # An email that shows what was just undone may be on its way.
             continue
         seats.update(notified_revision=session.revision)
@@ -141,9 +159,12 @@ def _groups(session: Session) -> Iterator[_Group]:
 
 
 def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
-    """Who will get an email about the session's last edits, and when; see `_queue_notices_of`."""
+    """Who will get an email about the session's last edits, and when; see `_queue_notices_of`.
+
+    If they are held: who will once they're released.
+    """
     session = Session.objects.with_details().get(pk=session.pk)
-    settles_at = session.settled_at
+    settles_at = session.notices_due_at
     if settles_at is None or session.event.status != Event.Status.PUBLISHED:
         return
     found: dict[dt.datetime, set[int]] = defaultdict(set)
@@ -156,9 +177,44 @@ def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
         else:
             continue
         found[now if soon else max(now, settles_at)].update(people.values_list("pk", flat=True))
+    if session.notices_held_at:
+        waiting = waiting_notices(session).values_list("registration", flat=True)
+        found = {max(now, settles_at): set(waiting).union(*found.values())}
     for due_at, ids in found.items():
         if ids:
             yield Forecast(frozenset(ids), due_at)
+
+
+def waiting_notices(session: Session) -> QuerySet[OutgoingMail]:
+    """The notices about a session that are queued and not sent yet."""
+    waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
+    return waiting.filter(session=session, kind__in=NOTICES, registration__isnull=False)
+
+
+def last_told(session: Session) -> Revision | None:
+    """The session as the first of those knew it who haven't been told of the last edits."""
+    history = earlier_revisions(session)
+    return history[-1].revision if history else None
+
+
+class Example(NamedTuple):
+    """One of the people who will get an email about an edited session, and which one."""
+
+    person: Registration
+    kind: MailKind
+    old_revision: Revision | None
+
+
+def example(session: Session, now: dt.datetime) -> Example | None:
+    """Fetch the session `with_details()`."""
+    for seats, _state, changed_from, has_news in _groups(session):
+        person = people_in(seats).order_by("pk").first()
+        if person and changed_from and not _is_past(session, changed_from, now):
+            kind = MailKind.CHANGED if session.takes_place else MailKind.CANCELED
+            return Example(person, kind, changed_from.revision)
+        if person and not changed_from and has_news and session.ends_at > now:
+            return Example(person, MailKind.SCHEDULE_UPDATE, None)
+    return None
 
 
 def cancellation_wait(session: Session, now: dt.datetime) -> dt.timedelta | None:

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 
 from events import languages
 from events.models import Event, Revision, Session
-from registrations.mail import default_texts, kinds
+from registrations.mail import change_notices, default_texts, kinds
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail_kinds import MailKind
-from registrations.models import TOKEN_LENGTH, Announcement, MailText, Registration
+from registrations.models import TOKEN_LENGTH, Announcement, MailText, Registration, Seat
 from registrations.outbox.prebuilt import PersonalMail
 
 SAMPLE_TOKEN = "sample-token-for-a-preview".ljust(TOKEN_LENGTH, "-")
@@ -95,6 +95,33 @@ def announcement_preview(announcement: Announcement, person: Registration) -> Pe
         kind, event, reader.language, person.zone, sessions=(), announcement=announcement
     )
     return kinds.announcement(Composer(timezone.now()), context).merge_for(reader)
+
+
+def notice_preview(
+    session: Session, example: change_notices.Example, now: dt.datetime
+) -> PersonalMail | None:
+    """The email about an edited session as this person would get it, without their secret links.
+
+    It's in the current language. None if there's nothing to send any more.
+    """
+    event, person = session.event, example.person
+    reader = sample_attendee(event)
+    reader.name, reader.email = person.name, person.email
+    states = dict(person.seats.values_list("session", "state"))
+    own = list(Session.objects.filter(pk__in=states).with_details())
+    context = MailContext(
+        kind=example.kind,
+        event=event,
+        language=reader.language,
+        zone=person.zone,
+        sessions=tuple(each for each in own if states[each.pk] == Seat.State.SEATED),
+        waiting=tuple(each for each in own if states[each.pk] != Seat.State.SEATED),
+        session=session,
+        old_revision=example.old_revision,
+    )
+    composer = Composer(now, default_texts.texts_of([event.pk]))
+    template = kinds.COMPOSERS[example.kind](composer, context)
+    return template.merge_for(reader) if template else None
 
 
 def _earlier_revision(session: Session, *, moved: bool) -> Revision:

@@ -69,6 +69,7 @@ class _Batch:
         sessions, now = context.sessions + context.waiting, self._composer.now
         if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
             return None
+        _wait_while_held(context, now)
         template = self._template(context)
         if template is None:
             _wait_for_edits(context, now)
@@ -103,9 +104,21 @@ class _Batch:
         )
 
 
+def _wait_while_held(context: MailContext, now: dt.datetime) -> None:
+    """Raise NotYet if it's a notice about a session whose notices organizers hold."""
+    if context.kind in change_notices.NOTICES and _is_held(context.session, now):
+        raise mail_queue.NotYet(now + RECHECK_AFTER)
+
+
+def _is_held(session: Session | None, now: dt.datetime) -> bool:
+    return bool(session and session.notices_held_at and session.ends_at > now)
+
+
 def _wait_for_edits(context: MailContext, now: dt.datetime) -> None:
     """Raise NotYet if the email isn't needed only because of edits that may still be undone."""
     about = (context.session,) if context.session else context.sessions + context.waiting
+    if context.kind.spec.waits_for_edits and any(_is_held(each, now) for each in about):
+        raise mail_queue.NotYet(now + RECHECK_AFTER)
     moments = [each.settled_at + RECHECK_AFTER for each in about if each.settled_at]
     if context.kind.spec.waits_for_edits and moments and max(moments) > now:
         # Edits of what starts soon are announced before they have settled.

@@ -7,6 +7,7 @@ import time_machine
 from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
+from events import schedule
 from events.languages import texts
 from events.models import Event, Session
 from registrations import tasks
@@ -49,7 +50,13 @@ def save(client, session: Session, **changes: str):
 
 
 def said(answer) -> list[tuple[str, str]]:
-    return [each for each in messages_of(answer.content.decode()) if "email about this" in each[1]]
+    return said_on(answer.content.decode())
+
+
+def said_on(page: str) -> list[tuple[str, str]]:
+    """The color and the text of what is said about emails, without the link."""
+    found = [each for each in messages_of(page) if "about this" in each[1]]
+    return [(color, text.partition(" <a ")[0]) for color, text in found]
 
 
 def title_of(session: Session) -> tuple[str | None, ...]:
@@ -63,6 +70,25 @@ def starts_soon(session: Session) -> None:
 
 def test_saved_change_says_who_gets_an_email_and_when(organizer, opening, two):
     assert said(save(organizer, opening, title_en="New title")) == [IN_TEN_MINUTES]
+
+
+def test_message_links_to_the_pending_notices(organizer, week, opening, two):
+    page = save(organizer, opening, title_en="New title").content.decode()
+    link = f'<a href="/admin/events/session/notices/{week.pk}/">See it, hold it or undo the change'
+    assert link in page
+
+
+def test_change_of_a_held_session_says_that_it_is_on_hold(organizer, opening, two):
+    schedule.hold_notices(session=opening)
+    on_hold = "The emails about this to 2 people are on hold until you release them."
+    assert said(save(organizer, opening, title_en="New title")) == [("info", on_hold)]
+
+
+def test_change_of_a_held_session_that_starts_soon_is_not_asked_about(organizer, opening, two):
+    starts_soon(opening)
+    schedule.hold_notices(session=opening)
+    save(organizer, opening, title_en="New title")
+    assert title_of(opening)[0] == "New title"
 
 
 def test_time_of_another_day_has_the_day(organizer, opening, two):
@@ -131,8 +157,7 @@ def test_actions_of_the_list_count_each_person_once(organizer, week, opening, la
     all_sent()
     starts_soon(later)
     page = act_surely(organizer, "cancel", opening, later)
-    messages = [each for each in messages_of(page) if "email about this" in each[1]]
-    assert sorted(messages) == sorted(
+    assert sorted(said_on(page)) == sorted(
         [IN_TEN_MINUTES, ("info", "3 people get an email about this right away.")]
     )
     page = act(organizer, Session, "restore", opening, later)

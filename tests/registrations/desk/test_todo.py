@@ -7,7 +7,7 @@ import time_machine
 from django.utils import timezone
 
 from events.models import Event, Meeting, Session
-from events.schedule import cancel_session
+from events.schedule import cancel_session, hold_notices
 from registrations import access_needs, signup
 from registrations.desk import todo
 from registrations.models import AccessNeed, OutgoingMail, Registration
@@ -169,12 +169,25 @@ def test_edits_are_shown_with_the_time_of_their_emails(week, later):
         assert found.more == (
             f"The emails about {later.brief_title} go out at {time}. That's 2 emails at most."
         )
-        assert (found.url, found.before) == (session_page(later), now + 10 * MINUTE)
+        url = f"/admin/events/session/notices/{week.pk}/"
+        assert (found.url, found.before) == (url, now + 10 * MINUTE)
     with time_machine.travel(now + 10 * MINUTE, tick=False):
         assert "go out within a minute" in task(week).more
     Event.objects.update(status="draft")
     with time_machine.travel(now, tick=False):
         assert tasks(week) == []
+
+
+def test_held_edits_are_shown_until_they_are_released(week, later):
+    mailed(sign_up(week))
+    edited(later)
+    hold_notices(session=later)
+    found = task(week)
+    assert found.more == (
+        f"The emails about {later.brief_title} are on hold until you release them. "
+        "That's 1 email at most."
+    )
+    assert found.before == Session.objects.get(pk=later.pk).starts_at
 
 
 def test_sessions_that_start_soon_have_their_emails_sent_at_once(week, opening):
