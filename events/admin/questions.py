@@ -128,7 +128,9 @@ class AskingAdmin(admin.ModelAdmin):
         formsets = [each.formset for each in context["inline_admin_formsets"]]
         forms = [context["adminform"].form, *(form for each in formsets for form in each.forms)]
         asking = [each for each in forms if isinstance(each, AskingForm)]
-        context["questions"] = [row for form in asking for row in form.questions.items()]
+        # One link for each field.
+        places = {label: place for form in asking for place, label in form.questions.items()}
+        context["questions"] = [(place, label) for label, place in places.items()]
         context["answers"] = [row for form in asking for row in form.answers]
         errors = [each for form in forms for each in form.errors.as_data().values()]
         errors += [each.non_form_errors().as_data() for each in formsets]
