@@ -6,6 +6,7 @@ These functions only record facts; `registrations` queries for what to send.
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,7 +14,8 @@ from django.utils import timezone
 from events import forecasts, languages
 from events.background import wake_workers
 from events.clock import database_time
-from events.models import Meeting, Revision, Session
+from events.models import Event, Meeting, Revision, Session
+from events.timezones import moment_of
 
 
 class SessionIsOver(Exception):
@@ -55,6 +57,30 @@ def edit_session(session_id: int) -> Iterator[Session]:
 
 def _with_details(session_id: int) -> Session:
     return Session.objects.with_details().get(pk=session_id)
+
+
+@transaction.atomic
+def keep_clock_times(*, event: Event, before: ZoneInfo) -> list[Session]:
+    """Move an event's sessions so that clocks in its zone show what they showed in `before`.
+
+    Sessions that are over stay. Returns those that moved.
+    """
+    moved = []
+    for session in event.sessions.filter(ends_at__gt=timezone.now()).order_by("pk"):
+        with edit_session(session.pk) as current:
+            length = current.ends_at - current.starts_at
+            starts_at, ends_at = (
+                moment_of(moment.astimezone(before).replace(tzinfo=None, fold=0), event.zone)
+                for moment in (current.starts_at, current.ends_at)
+            )
+            if starts_at == current.starts_at and ends_at == current.ends_at:
+                continue
+            # Where clocks skip its hours, it keeps its length.
+            ends_at = ends_at if ends_at > starts_at else starts_at + length
+            current.starts_at, current.ends_at = starts_at, ends_at
+            current.save(update_fields=["starts_at", "ends_at", "updated_at"])
+        moved.append(current)
+    return moved
 
 
 def cancel_session(*, session: Session, reason: Mapping[str, str] | None = None) -> bool:

@@ -1,8 +1,10 @@
 """Pages of the admin: their addresses, what a browser would post, and what they say."""
 
+import datetime as dt
 import re
 from html import unescape
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -38,6 +40,36 @@ def _form_of(answer) -> dict[str, str]:
             if value not in (None, False):
                 values[field.html_name] = value
     return {name: value for name, value in values.items() if value is not None}
+
+
+def move_to(client, clock, moment: dt.datetime) -> None:
+    """Go to another time, where the organizer has signed in again."""
+    clock.move_to(moment)
+    client.force_login(User.objects.get(is_superuser=True))
+
+
+def questions_of(page: str) -> list[str]:
+    """What a form asks at its fields."""
+    found = re.findall(r'<div class="question".*?<p>(.*?)</p>', page, re.DOTALL)
+    return [" ".join(unescape(text).split()) for text in found]
+
+
+def answers_of(page: str) -> dict[str, list[str]]:
+    """What the browser posts with the next save: what was asked, and what is checked."""
+    values: dict[str, list[str]] = {}
+    pattern = r'<input type="(?:hidden|radio)" name="(\w+)" value="([^"]*)"(?P<rest>[^>]*)>'
+    for found in re.finditer(pattern, page):
+        is_radio = found[0].startswith('<input type="radio"')
+        if "-" not in found[1] and (not is_radio or "checked" in found["rest"]):
+            values.setdefault(found[1], []).append(unescape(found[2]))
+    values.pop("csrfmiddlewaretoken", None)
+    return values
+
+
+def post_twice(client, url: str, form: dict[str, str], **answers: str):
+    """Save a form that asks, and confirm it, with other answers than the proposed ones."""
+    page = client.post(url, form).content.decode()
+    return client.post(url, {**form, **answers_of(page), **answers}, follow=True)
 
 
 def act(client, model, action: str, *things) -> str:

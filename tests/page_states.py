@@ -490,7 +490,15 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     for action in ("cancel", "delete_selected"):
         opened = chosen_action(action, sessions)
         yield State(f"admin-sessions-{action}", opened, "organizer")
-    yield State("admin-session-asks", asked_before_saving(running), "organizer")
+    asks = saved(f"/admin/events/session/{running.pk}/change/", title_en="Another title")
+    yield State("admin-session-asks", asks, "organizer")
+    # In another year, without its end. The day is the same in each language's way to write it.
+    session = week.sessions.last()
+    day = f"10/10/{session.starts_at.year + 1}"
+    checks = saved(f"/admin/events/session/{session.pk}/change/", starts_at_0=day)
+    yield State("admin-session-checks", checks, "organizer")
+    zone = saved(f"/admin/events/event/{week.pk}/change/", time_zone=EASTERN)
+    yield State("admin-event-zone", zone, "organizer")
 
 
 def proposed_week(page: Page) -> None:
@@ -603,12 +611,15 @@ def mail_admin_urls(week: Event) -> dict[str, str]:
     }
 
 
-def asked_before_saving(session: Session) -> Open:
-    """Rename a session whose people hear of it right away."""
+def saved(url: str, **values: str) -> Open:
+    """Enter this on a page of the admin, and save it."""
 
     def open(page: Page) -> None:
-        page.goto(f"/admin/events/session/{session.pk}/change/")
-        page.locator("input[name=title_en]").fill("Another title")
+        page.goto(url)
+        for name, value in values.items():
+            field = page.locator(f"[name={name}]")
+            is_select = field.evaluate("field => field.tagName") == "SELECT"
+            field.select_option(value) if is_select else field.fill(value)
         press(page, "input[name=_save]")
 
     return open

@@ -16,7 +16,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import schedule
 from events.admin.looks import LookForm
+from events.admin.notified import explain_emails
+from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.shared import (
     EACH_LANGUAGE,
     EventAddressForm,
@@ -24,6 +27,7 @@ from events.admin.shared import (
     TextsForm,
     by_id,
     counted,
+    day_and_year,
     in_event_time,
     render_now,
     search_texts,
@@ -35,7 +39,7 @@ from events.images.processing import Size
 from events.languages import codes, columns, own_name, written_in
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.sharing.embedding import embed_code
-from events.templatetags.times import day
+from events.templatetags.times import at_clock, clock, zone_name
 from events.timezones import known_zone, offered_time_zones
 from events.zoom import client as zoom_client
 from events.zoom import status as zoom_status
@@ -47,7 +51,7 @@ MAX_PHOTO_BYTES = 10_000
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(LookForm, EventAddressForm):
+class EventForm(AskingForm, LookForm, EventAddressForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without it.
@@ -62,7 +66,44 @@ class EventForm(LookForm, EventAddressForm):
         if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
             text = _("Enter an email, so people have someone to write to. Or keep it a draft.")
             self.add_error("contact_email", text)
+        if self.instance.pk:
+            self._ask_about_zone(cleaned)
+            self._ask_about_closing(cleaned)
         return cleaned
+
+    def _ask_about_zone(self, cleaned: dict[str, Any]) -> None:
+        """After a change of the time zone, ask what happens to the sessions."""
+        self.keeps_clock_times = False
+        zone, before = known_zone(cleaned.get("time_zone", "")), self.instance.zone
+        ahead = self.instance.sessions.filter(ends_at__gt=timezone.now())
+        if zone is None or zone == before or not ahead.exists():
+            return
+        values = {"before": zone_name(before), "zone": zone_name(zone)}
+        text = _("The time zone changes from %(before)s to %(zone)s. What happens to the sessions?")
+        answer = self.ask(
+            *("time_zone", "sessions_in_zone", text % values, before.key, zone.key),
+            choices=zone_choices(ahead[0].starts_at, before, zone),
+        )
+        self.keeps_clock_times = answer == "clock_times"
+        if answer == "moments":
+            for name in ("registration_opens_at", "registration_closes_at"):
+                old, new = getattr(self.instance, name), cleaned.get(name)
+                if old and new and clock_time(old, before) == clock_time(new, zone):
+                    cleaned[name] = old
+
+    def _ask_about_closing(self, cleaned: dict[str, Any]) -> None:
+        closes_at = cleaned.get("registration_closes_at")
+        sessions = self.instance.sessions.taking_place()
+        last = sessions.order_by("-ends_at").first()
+        if not closes_at or closes_at == self.instance.registration_closes_at or not last:
+            return
+        if closes_at > last.ends_at:
+            zone = timezone.get_current_timezone()
+            text = _("Registration would close after the last session ends: %(day)s %(at_time)s.")
+            values = {"day": day_and_year(last.ends_at, zone)}
+            values["at_time"] = at_clock(last.ends_at, zone)
+            name = "registration_closes_at"
+            self.ask(name, "closes_late", text % values, closes_at.isoformat())
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
@@ -77,6 +118,23 @@ class EventForm(LookForm, EventAddressForm):
                 )
             )
         return mode
+
+
+def zone_choices(
+    moment: dt.datetime, before: zoneinfo.ZoneInfo, zone: zoneinfo.ZoneInfo
+) -> dict[str, str]:
+    """What can happen to the sessions, with the first one's time as an example."""
+    values = {"old": clock(moment, before), "new": clock(moment, zone)}
+    moments = _("Keep the moments: %(old)s becomes %(new)s. No session moves.")
+    clock_times = _(
+        "Keep the clock times: %(old)s stays %(old)s. The sessions move, and people get an email "
+        "about each one they signed up for. Sessions that are over stay."
+    )
+    return {"moments": moments % values, "clock_times": clock_times % values}
+
+
+def clock_time(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> dt.datetime:
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
 class TrackInline(admin.StackedInline):
@@ -109,7 +167,7 @@ class SpeakerInline(admin.StackedInline):
 
 
 @admin.register(Event)
-class EventAdmin(TextsAdmin):
+class EventAdmin(AskingAdmin, TextsAdmin):
     form = EventForm
     list_display = ["name", "state", "begins", "session_count", "links"]
     list_filter = ["status"]
@@ -234,13 +292,7 @@ class EventAdmin(TextsAdmin):
                 ),
             )
         if change and "time_zone" in form.changed_data:
-            messages.warning(
-                request,
-                _(
-                    "The sessions haven't moved, but their times look different in the new time "
-                    "zone. Please check the list of sessions."
-                ),
-            )
+            explain_zone(request, obj, form)
         if change and "zoom_mode" in form.changed_data:
             explain_zoom_mode(request, obj, form.initial["zoom_mode"])
 
@@ -273,7 +325,7 @@ class EventAdmin(TextsAdmin):
     @admin.display(description=gettext_lazy("starts"), ordering="first_starts_at")
     def begins(self, event: Any) -> str:
         starts_at = event.first_starts_at
-        return capfirst(day(starts_at, event.zone)) if starts_at else _("No sessions yet")
+        return capfirst(day_and_year(starts_at, event.zone)) if starts_at else _("No sessions yet")
 
     @admin.display(description=gettext_lazy("sessions"), ordering="sessions_total")
     def session_count(self, event: Any) -> str:
@@ -297,6 +349,26 @@ class EventAdmin(TextsAdmin):
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
     return known_zone(request.POST.get("time_zone", "")) or (event or Event()).zone
+
+
+def explain_zone(request: HttpRequest, event: Event, form: EventForm) -> None:
+    """Move the sessions to another time zone if that was chosen, and say so."""
+    if not form.keeps_clock_times:
+        text = _(
+            "The sessions haven't moved, but their times look different in the new time zone. "
+            "Please check the list of sessions."
+        )
+        messages.warning(request, text)
+        return
+    before = known_zone(form.initial["time_zone"]) or Event().zone
+    moved = schedule.keep_clock_times(event=event, before=before)
+    text = counted(
+        len(moved),
+        "%(count)s session moved: it has the same clock time in the new time zone.",
+        "%(count)s sessions moved: they have the same clock times in the new time zone.",
+    )
+    messages.info(request, text)
+    explain_emails(request, moved)
 
 
 def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:

@@ -21,6 +21,8 @@ from django.utils.translation import gettext_lazy
 
 from events.admin import cancellation, pending
 from events.admin.notified import save_and_explain
+from events.admin.questions import AskingAdmin, AskingForm
+from events.admin.session_checks import ask_about_event, ask_about_times
 from events.admin.shared import (
     EACH_LANGUAGE,
     AddressForm,
@@ -29,6 +31,7 @@ from events.admin.shared import (
     buttons_view,
     by_id,
     choice_filter,
+    day_and_year,
     default_event,
     in_event_time,
     render_now,
@@ -38,7 +41,7 @@ from events.admin.shared import (
 )
 from events.invitations import is_zoom, read_invitation
 from events.languages import columns
-from events.models import AgendaItem, Event, Meeting, Session, Speaker
+from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
 from events.phone import dial_in
 from events.templatetags.times import clock, day, hours
 from events.zoom import sync
@@ -68,7 +71,7 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
 
 
-class SessionForm(AddressForm):
+class SessionForm(AskingForm, AddressForm):
     address_from = "title"
     # What to ask instead of saving, if anything.
     question = ""
@@ -83,6 +86,10 @@ class SessionForm(AddressForm):
         event = cleaned.get("event")
         if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
             self.add_error("hosts", _("These hosts belong to another event."))
+        if event:
+            ask_about_event(self, event)
+        if event and cleaned.get("starts_at") and cleaned.get("ends_at"):
+            ask_about_times(self, event)
         return cleaned
 
     def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
@@ -90,7 +97,7 @@ class SessionForm(AddressForm):
         return others.values_list("slug", flat=True)
 
 
-class MeetingForm(forms.ModelForm):
+class MeetingForm(AskingForm):
     """A pasted Zoom link. It may be wrapped, or in the text of Zoom's invitation."""
 
     join_url = forms.CharField(
@@ -100,8 +107,6 @@ class MeetingForm(forms.ModelForm):
         required=False,
         widget=AdminTextareaWidget(attrs={"rows": 2}),
     )
-    # The link to another site than Zoom's that this form has already asked about.
-    confirmed_url = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def clean_join_url(self) -> str:
         text: str = self.cleaned_data["join_url"]
@@ -116,13 +121,10 @@ class MeetingForm(forms.ModelForm):
         return dial_in.cleaned(text) if "dial_in" in self.changed_data else text
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        # Only fields of the model may be named as changed: others are not saved.
-        if "confirmed_url" in self.changed_data:
-            self.changed_data.remove("confirmed_url")
+        cleaned = super().clean()
         if hasattr(self, "invitation"):
             self._fill_in(cleaned)
-            self._ask_about_host(cleaned)
+            self._ask_about_host()
         return cleaned
 
     def _fill_in(self, cleaned: dict[str, Any]) -> None:
@@ -135,15 +137,11 @@ class MeetingForm(forms.ModelForm):
                 cleaned[name] = value
                 self.changed_data.append(name)
 
-    def _ask_about_host(self, cleaned: dict[str, Any]) -> None:
-        """Reject a link to another site than Zoom's, once."""
+    def _ask_about_host(self) -> None:
         url = self.invitation.join_url
-        if is_zoom(url) or cleaned.get("confirmed_url") == url:
-            return
-        host = urlsplit(url).hostname
-        text = _("This link leads to %(host)s, not to Zoom. If that’s right, save again.")
-        self.add_error("join_url", text % {"host": host})
-        self.data = {**self.data, self.add_prefix("confirmed_url"): url}
+        if not is_zoom(url):
+            text = _("This link leads to %(host)s, not to Zoom.")
+            self.ask("join_url", "other_site", text % {"host": urlsplit(url).hostname}, url)
 
 
 class MeetingInline(admin.StackedInline):
@@ -214,7 +212,8 @@ class AgendaInline(admin.StackedInline):
     def get_formset(self, request: HttpRequest, obj: Session | None = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
         fields: dict[str, Any] = formset.form.base_fields
-        fields["speakers"].queryset = obj.event.speakers.all() if obj else Speaker.objects.all()
+        event = obj.event if obj else event_of(request, None)
+        fields["speakers"].queryset = event.speakers.all() if event else Speaker.objects.none()
         return formset
 
 
@@ -239,7 +238,7 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 
 @admin.register(Session)
-class SessionAdmin(TextsAdmin):
+class SessionAdmin(AskingAdmin, TextsAdmin):
     form = SessionForm
     list_display = ["title", "link", "when", "kind", "state"]
     list_filter = ["event", ZoomLinkFilter, "kind", "status"]
@@ -249,6 +248,7 @@ class SessionAdmin(TextsAdmin):
     prepopulated_fields = {"slug": [columns("title")[0]]}
     readonly_fields = ["canceled"]
     formfield_overrides = {
+        **AskingAdmin.formfield_overrides,
         models.URLField: {"assume_scheme": "https"},
         models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
     }
@@ -308,6 +308,8 @@ class SessionAdmin(TextsAdmin):
             request.question = question  # type: ignore[attr-defined]
             with in_event_time(request, event, (event or Event()).zone, sessions) as context:
                 context |= extra_context or {}
+                if object_id is None:
+                    context |= {"other_events": Event.objects.exclude(pk=event.pk) if event else ()}
                 if question:
                     # It's no mistake: nothing below is to be corrected.
                     context |= {"question": question, "errors": ()}
@@ -337,6 +339,13 @@ class SessionAdmin(TextsAdmin):
         event = event_of(request, request.resolver_match.kwargs.get("object_id"))
         kwargs["queryset"] = event.speakers.all() if event else Speaker.objects.none()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Offer the strategies of the session's event, or of the one chosen for a new session."""
+        if db_field.name == "track":
+            event = event_of(request, request.resolver_match.kwargs.get("object_id"))
+            kwargs["queryset"] = event.tracks.all() if event else Track.objects.none()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_inlines(self, request: HttpRequest, obj: Session | None) -> list[Any]:
         event = obj.event if obj else event_of(request, None)
@@ -377,7 +386,7 @@ class SessionAdmin(TextsAdmin):
     @admin.display(description=gettext_lazy("when"), ordering="starts_at")
     def when(self, session: Session) -> str:
         zone = session.event.zone
-        return f"{capfirst(day(session.starts_at, zone))}, {hours(session, zone)}"
+        return f"{capfirst(day_and_year(session.starts_at, zone))}, {hours(session, zone)}"
 
     @admin.display(description=gettext_lazy("status"))
     def state(self, session: Session) -> str:

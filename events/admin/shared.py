@@ -1,6 +1,7 @@
 """Helpers for the admin pages of events and sessions, and of registrations."""
 
 import contextlib
+import datetime as dt
 import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ from events import languages, parsing, schedule
 from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
 from events.search import search_key, typed_words
-from events.templatetags.times import zone_name
+from events.templatetags.times import day, zone_name
 from events.zoom import status as zoom_status
 
 
@@ -254,6 +255,14 @@ def one_sided_text(one: str, other: str, is_written: bool, fields: str) -> str:
 def counted(count: int, one: str, many: str, **values: object) -> str:
     """Return `one` or `many` in the reader's language. They contain %(count)s: 1,312."""
     return ngettext(one, many, count) % {"count": f"{count:,}", **values}
+
+
+def day_and_year(moment: dt.datetime, zone: dt.tzinfo) -> str:
+    """Saturday, October 16; in another year than this: Saturday, October 16, 2021"""
+    text, year = day(moment, zone), moment.astimezone(zone).year
+    if year == timezone.now().astimezone(zone).year:
+        return text
+    return _("%(days)s, %(year)s") % {"days": text, "year": year}
 
 
 def warning(text: str | Promise) -> SafeString:

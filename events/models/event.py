@@ -206,7 +206,7 @@ class Event(models.Model):
         validators=[validate_time_zone],
         help_text=_(
             "The time zone you plan in. Everyone also sees times in their own. If you change it, "
-            "sessions still happen at the same moment: 9 AM Pacific becomes 12 noon Eastern."
+            "we ask whether the sessions move."
         ),
     )
     registration_opens_at = models.DateTimeField(

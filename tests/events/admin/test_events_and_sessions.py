@@ -6,7 +6,7 @@ import re
 import pytest
 
 from events.models import AgendaItem, Event, Meeting, Session
-from tests.admin_pages import form_of, path
+from tests.admin_pages import form_of, path, post_twice
 
 pytestmark = pytest.mark.django_db
 
@@ -18,8 +18,7 @@ def test_times_are_shown_and_entered_in_the_events_zone(admin_client, opening):
     assert "Pacific (Los Angeles)" in page
     form = form_of(admin_client, path(opening))
     form["starts_at_1"] = "10:30 am"
-    answer = admin_client.post(path(opening), form)
-    assert answer.status_code == 302, answer.context["errors"]
+    post_twice(admin_client, path(opening), form)
     opening.refresh_from_db()
     assert opening.starts_at.astimezone(opening.event.zone).time() == dt.time(10, 30)
 
@@ -57,7 +56,7 @@ def test_new_event_uses_the_zone_chosen_in_its_form(admin_client):
 def test_changing_the_zone_keeps_the_times_and_says_so(admin_client, week):
     before = list(week.sessions.values_list("starts_at", flat=True))
     form = form_of(admin_client, path(week))
-    answer = admin_client.post(path(week), {**form, "time_zone": "America/Chicago"}, follow=True)
+    answer = post_twice(admin_client, path(week), {**form, "time_zone": "America/Chicago"})
     assert "their times look different in the new time zone" in answer.content.decode()
     assert list(week.sessions.values_list("starts_at", flat=True)) == before
 

@@ -7,7 +7,7 @@ from django.utils.translation import override
 
 from events.models import Event, Session
 from registrations.models import Announcement
-from tests.admin_pages import form_of, path
+from tests.admin_pages import answers_of, form_of, path
 from tests.people import in_english, in_spanish
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,9 @@ def add_session(client, week, **texts: str):
     times |= {"ends_at_0": "10/16/2027", "ends_at_1": "10 AM"}
     for inline in ("meeting", "agenda"):
         form |= {f"{inline}-TOTAL_FORMS": "0", f"{inline}-INITIAL_FORMS": "0"}
-    return client.post(path(Session, "add"), {**form, **times, **texts})
+    # The times are far from the week.
+    page = client.post(path(Session, "add"), {**form, **times, **texts}).content.decode()
+    return client.post(path(Session, "add"), {**form, **times, **texts, **answers_of(page)})
 
 
 def test_session_in_spanish_only_gets_an_address(admin_client, week):

@@ -577,11 +577,11 @@ def test_link_to_another_site_is_asked_about_once(admin_client, week):
     link = "https://meet.example.com/room"
     session, page = pasted_page(admin_client, week, join_url=link)
     assert "leads to meet.example.com, not to Zoom" in page
-    assert f'name="meeting-0-confirmed_url" value="{link}"' in page
+    assert f'name="asked" value="other_site {link}"' in page
     assert first(week).join_url == session.join_url
-    other = {"join_url": "https://other.example/", "confirmed_url": link}
+    other = {"join_url": "https://other.example/", "asked": f"other_site {link}"}
     assert "leads to other.example" in pasted_page(admin_client, week, **other)[1]
-    pasted_page(admin_client, week, join_url=link, confirmed_url=link)
+    pasted_page(admin_client, week, join_url=link, asked=f"other_site {link}")
     assert first(week).join_url == link
     pasted_page(admin_client, week, passcode="new")
     assert first(week).meeting.passcode == "new"
