@@ -39,7 +39,7 @@ from registrations.models import (
     Registration,
 )
 from tests.events.images.pictures import picture
-from tests.people import a_saturday_ahead, sign_up, with_links
+from tests.people import a_saturday_ahead, in_english, sign_up, with_links
 from tests.public_urls import VISITORS, Visitors, filled, parameters
 
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -491,6 +491,8 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         opened = chosen_action(action, sessions)
         yield State(f"admin-sessions-{action}", opened, "organizer")
     yield State("admin-session-asks", asked_before_saving(running), "organizer")
+    later = week.sessions.all()[1]
+    yield State("admin-session-changed-by-both", changed_by_both(later), "organizer")
 
 
 def proposed_week(page: Page) -> None:
@@ -595,6 +597,19 @@ def asked_before_saving(session: Session) -> Open:
     def open(page: Page) -> None:
         page.goto(f"/admin/events/session/{session.pk}/change/")
         page.locator("input[name=title_en]").fill("Another title")
+        press(page, "input[name=_save]")
+
+    return open
+
+
+def changed_by_both(session: Session) -> Open:
+    """Change the short title while someone else does, too."""
+
+    def open(page: Page) -> None:
+        page.goto(f"/admin/events/session/{session.pk}/change/")
+        page.locator("input[name=short_title_en]").fill("What we wrote")
+        theirs = f"What they wrote {uuid.uuid4().hex[:4]}"
+        Session.objects.filter(pk=session.pk).update(**in_english(short_title=theirs))
         press(page, "input[name=_save]")
 
     return open

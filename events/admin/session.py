@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events.admin import cancellation
+from events.admin.concurrent_edits import MergedForm
 from events.admin.notified import save_and_explain
 from events.admin.shared import (
     EACH_LANGUAGE,
@@ -90,7 +91,7 @@ class SessionForm(AddressForm):
         return others.values_list("slug", flat=True)
 
 
-class MeetingForm(forms.ModelForm):
+class MeetingForm(MergedForm):
     """A pasted Zoom link. It may be wrapped, or in the text of Zoom's invitation."""
 
     join_url = forms.CharField(
@@ -116,7 +117,7 @@ class MeetingForm(forms.ModelForm):
         return dial_in.cleaned(text) if "dial_in" in self.changed_data else text
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned = super().clean()
         # Only fields of the model may be named as changed: others are not saved.
         if "confirmed_url" in self.changed_data:
             self.changed_data.remove("confirmed_url")
