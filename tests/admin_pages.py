@@ -23,7 +23,7 @@ def form_of(client, url: str) -> dict[str, str]:
 
 def _form_of(answer) -> dict[str, str]:
     assert answer.status_code == 200
-    values = {}
+    values = {"opened": answer.context.get("opened")}
     forms = [answer.context["adminform"].form]
     for inline in answer.context["inline_admin_formsets"]:
         forms += [inline.formset.management_form, *inline.formset.forms]
@@ -37,7 +37,7 @@ def _form_of(answer) -> dict[str, str]:
                 for name, part in zip(names, parts, strict=True):
                     values[f"{field.html_name}{name}"] = part
                 continue
-            if value not in (None, False):
+            if value is not False:
                 values[field.html_name] = value
     return {name: value for name, value in values.items() if value is not None}
 

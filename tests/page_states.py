@@ -39,7 +39,7 @@ from registrations.models import (
     Registration,
 )
 from tests.events.images.pictures import picture
-from tests.people import a_saturday_ahead, sign_up, with_links
+from tests.people import a_saturday_ahead, in_english, sign_up, with_links
 from tests.public_urls import VISITORS, Visitors, filled, parameters
 
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -492,6 +492,8 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         yield State(f"admin-sessions-{action}", opened, "organizer")
     asks = saved(f"/admin/events/session/{running.pk}/change/", title_en="Another title")
     yield State("admin-session-asks", asks, "organizer")
+    later = week.sessions.all()[1]
+    yield State("admin-session-changed-by-both", changed_by_both(later), "organizer")
     # In another year, without its end. The day is the same in each language's way to write it.
     session = week.sessions.last()
     day = f"10/10/{session.starts_at.year + 1}"
@@ -620,6 +622,19 @@ def saved(url: str, **values: str) -> Open:
             field = page.locator(f"[name={name}]")
             is_select = field.evaluate("field => field.tagName") == "SELECT"
             field.select_option(value) if is_select else field.fill(value)
+        press(page, "input[name=_save]")
+
+    return open
+
+
+def changed_by_both(session: Session) -> Open:
+    """Change the short title while someone else does, too."""
+
+    def open(page: Page) -> None:
+        page.goto(f"/admin/events/session/{session.pk}/change/")
+        page.locator("input[name=short_title_en]").fill("What we wrote")
+        theirs = f"What they wrote {uuid.uuid4().hex[:4]}"
+        Session.objects.filter(pk=session.pk).update(**in_english(short_title=theirs))
         press(page, "input[name=_save]")
 
     return open

@@ -265,6 +265,12 @@ class EventAdmin(AskingAdmin, TextsAdmin):
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
 
+    def merge(self, request: HttpRequest, row: Event) -> None:
+        """Compare times in the event's zone, and read them in the zone that is to be saved."""
+        with timezone.override(row.zone):
+            super().merge(request, row)
+        timezone.activate(chosen_zone(request, row))
+
     def get_urls(self) -> list[Any]:
         return [*week_paths(self), *super().get_urls()]
 

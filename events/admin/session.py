@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events.admin import cancellation, pending
+from events.admin.concurrent_edits import MergedForm
 from events.admin.notified import save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.session_checks import ask_about_event, ask_about_times
@@ -97,7 +98,7 @@ class SessionForm(AskingForm, AddressForm):
         return others.values_list("slug", flat=True)
 
 
-class MeetingForm(AskingForm):
+class MeetingForm(AskingForm, MergedForm):
     """A pasted Zoom link. It may be wrapped, or in the text of Zoom's invitation."""
 
     join_url = forms.CharField(

@@ -6,7 +6,6 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
@@ -26,6 +25,8 @@ from django.views.decorators.http import require_POST
 from modeltranslation.translator import translator
 
 from events import languages, parsing, schedule
+from events.admin.concurrent_edits import ConcurrentEditsAdmin, MergedForm
+from events.admin.merging import plain
 from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
 from events.search import search_key, typed_words
@@ -86,7 +87,7 @@ EACH_LANGUAGE = gettext_lazy(
 )
 
 
-class TextsForm(forms.ModelForm):
+class TextsForm(MergedForm):
     """A form with the texts of a model in each language; see events/languages.py.
 
     A required text may be in any of them.
@@ -100,7 +101,7 @@ class TextsForm(forms.ModelForm):
                 self.fields[name].help_text = ""
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned = super().clean()
         for name, shown in self._texts().items():
             is_required = not self._meta.model._meta.get_field(name).blank
             if is_required and not any(cleaned.get(each) or each in self.errors for each in shown):
@@ -140,11 +141,6 @@ def text_fields(model: type[Model]) -> list[str]:
     """The fields with a column for each language, in the model's order."""
     known = translator.get_options_for_model(model).all_fields
     return [each.name for each in model._meta.fields if each.name in known]
-
-
-def plain(text: str | None) -> str:
-    """A text as it is compared: browsers send other line breaks than those that are stored."""
-    return (text or "").replace("\r\n", "\n").strip()
 
 
 class AddressForm(TextsForm):
@@ -193,7 +189,7 @@ class EventAddressForm(AddressForm):
         return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
 
 
-class TextsAdmin(admin.ModelAdmin):
+class TextsAdmin(ConcurrentEditsAdmin):
     """An admin of a model with texts in each language. Its log has names in the main language."""
 
     form = TextsForm

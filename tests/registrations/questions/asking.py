@@ -4,6 +4,7 @@ from django.test import Client
 
 from events.models import Event
 from registrations.models import Answer, Question, Registration
+from tests.admin_pages import form_of
 from tests.people import filled_form
 
 HOSTILE = "<script>alert('x')</script> O'Brien & Co {{ 7 }} {name}"
@@ -51,6 +52,10 @@ def entered(week: Event, **changes) -> dict:
         "position": "0",
         **changes,
     }
+
+
+def edited(client: Client, question: Question, **changes) -> dict:
+    return form_of(client, page_of(question)) | changes
 
 
 def admin_errors(response) -> dict[str, list[str]]:

@@ -6,7 +6,15 @@ from events.models import Event, Session
 from registrations import questions, signup
 from registrations.models import Question
 from tests.people import sign_up
-from tests.registrations.questions.asking import ADD, HOSTILE, admin_errors, ask, entered, page_of
+from tests.registrations.questions.asking import (
+    ADD,
+    HOSTILE,
+    admin_errors,
+    ask,
+    edited,
+    entered,
+    page_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -69,10 +77,15 @@ def test_session_of_another_event_is_rejected(organizer, week, opening):
 
 def test_kind_cannot_change_once_people_have_answered(organizer, week):
     question = ask(week, "choice")
-    assert organizer.post(page_of(question), entered(week, kind="choices")).status_code == 302
+    assert (
+        organizer.post(page_of(question), edited(organizer, question, kind="choices")).status_code
+        == 302
+    )
     question.refresh_from_db()
     sign_up(week, answers={question: ["Meat"]})
-    found = admin_errors(organizer.post(page_of(question), entered(week, kind="short")))
+    found = admin_errors(
+        organizer.post(page_of(question), edited(organizer, question, kind="short"))
+    )
     assert list(found) == ["kind"]
     assert "Uncheck “asked”" in found["kind"][0]
     question.refresh_from_db()
@@ -83,11 +96,10 @@ def test_kind_cannot_change_once_people_have_answered(organizer, week):
 def test_chosen_choice_cannot_be_removed(organizer, week, kind, given):
     question = ask(week, kind)
     sign_up(week, answers={question: given})
-    found = admin_errors(
-        organizer.post(page_of(question), entered(week, kind=kind, choices_en="Fish\nVegan"))
-    )
+    fewer = edited(organizer, question, kind=kind, choices_en="Fish\nVegan")
+    found = admin_errors(organizer.post(page_of(question), fewer))
     assert found == {"choices_en": ["People have chosen this, so it can't change: “Meat”"]}
-    more = entered(week, kind=kind, choices_en="Fish\nMeat\nVegan")
+    more = edited(organizer, question, kind=kind, choices_en="Fish\nMeat\nVegan")
     assert organizer.post(page_of(question), more).status_code == 302
     question.refresh_from_db()
     assert questions.lines(question.choices) == ["Fish", "Meat", "Vegan"]
