@@ -201,7 +201,8 @@ class _PostedRows:
         self.pk_name = formset.model._meta.pk.name
         self.taken: dict[int, list[tuple[Any, str, list[Any]]]] = {}
         pattern = re.compile(rf"{re.escape(self.prefix)}-([0-9]{{1,4}})-(.+)", re.DOTALL)
-        for source in (merge.posted, merge.files):
+        sources: list[Any] = [merge.posted, merge.files]
+        for source in sources:
             for name in [*source]:
                 if match := pattern.fullmatch(name):
                     values = source.pop(name)
@@ -255,8 +256,8 @@ def _comparable(field: Any, value: Any) -> Any:
     if isinstance(field, forms.FileField):
         return str(value or "")
     if isinstance(field, forms.MultiValueField):
-        parts = value if isinstance(value, list) else field.widget.decompress(value)
-        return [_comparable(*each) for each in zip(field.fields, parts, strict=True)]
+        parts = zip(field.fields, _parts(field.widget, value), strict=True)
+        return [_comparable(*each) for each in parts]
     if isinstance(field, forms.ModelMultipleChoiceField | forms.MultipleChoiceField):
         return sorted(str(each) for each in value or [])
     if not isinstance(field, forms.ModelChoiceField):
@@ -266,11 +267,16 @@ def _comparable(field: Any, value: Any) -> Any:
     return "" if value is None or value is False else plain(str(value))
 
 
+def _parts(widget: Any, value: Any) -> list[Any]:
+    return value if isinstance(value, list) else widget.decompress(value)
+
+
 def _put(posted: Any, widget: Any, name: str, value: Any) -> None:
     """Write a value as a browser would post it."""
     widget = getattr(widget, "widget", widget)
     if isinstance(widget, forms.MultiWidget):
-        parts = zip(widget.widgets_names, widget.widgets, widget.decompress(value), strict=True)
+        names: Any = widget
+        parts = zip(names.widgets_names, widget.widgets, _parts(widget, value), strict=True)
         for suffix, part_widget, part in parts:
             _put(posted, part_widget, name + suffix, part)
     elif isinstance(widget, forms.CheckboxInput):
@@ -289,8 +295,7 @@ def _shown(field: Any, value: Any) -> str:
     """A value as people read it."""
     widget = getattr(field.field.widget, "widget", field.field.widget)
     if isinstance(widget, forms.MultiWidget):
-        parts = value if isinstance(value, list) else widget.decompress(value)
-        pairs = zip(widget.widgets, parts, strict=True)
+        pairs = zip(widget.widgets, _parts(widget, value), strict=True)
         text = " ".join(each.format_value(part) or "" for each, part in pairs)
     elif isinstance(widget, forms.CheckboxInput):
         text = _("Yes") if value else _("No")
