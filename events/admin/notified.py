@@ -66,8 +66,8 @@ def _emails_text(people: int, when: str) -> str:
     if when:
         return counted(
             people,
-            "%(count)s person gets an email about this %(at_time)s, unless you undo it before.",
-            "%(count)s people get an email about this %(at_time)s, unless you undo it before.",
+            "%(count)s person gets an email about this %(at_time)s, unless you undo it first.",
+            "%(count)s people get an email about this %(at_time)s, unless you undo it first.",
             at_time=when,
         )
     return counted(

@@ -22,7 +22,7 @@ NOW = dt.datetime(2026, 9, 1, 23, 4, tzinfo=dt.UTC)
 NO_ONE = ("info", "No one gets an email about this.")
 IN_TEN_MINUTES = (
     "info",
-    "2 people get an email about this at 4:14 PM PDT, unless you undo it before.",
+    "2 people get an email about this at 4:14 PM PDT, unless you undo it first.",
 )
 
 
