@@ -21,7 +21,7 @@ pytestmark = [
 
 PHONE = {"viewport": {"width": 320, "height": 800}}
 
-# Files, redirects, answers to a form or a script, and two pages of a page: the frame with an email.
+# Files, redirects, answers to a form or a script, and parts of a page: the frame with an email.
 NO_PAGES = {
     *("icon", "touch_icon", "image", "event_picture", "session_picture", "robots", "sitemap"),
     *("event_calendar", "session_calendar", "my_calendar", "feed", "my_data", "zoom_webhook"),
@@ -29,6 +29,7 @@ NO_PAGES = {
     *("registrations_registration_readiness_current", "registrations_registration_decide"),
     *("registrations_announcement_mail", "registrations_mailtext_preview_html"),
     *("registrations_mailtext_preview_unsaved", "events_session_zoom"),
+    "registrations_outgoingmail_notice_html",
     # Django's: the same page for every model, or not linked.
     *("login", "logout", "autocomplete", "jsi18n", "view_on_site", "app_list"),
     *("password_change_done", "auth_user_password_change"),

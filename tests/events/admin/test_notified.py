@@ -86,6 +86,7 @@ def test_change_of_a_held_session_says_that_it_is_on_hold(organizer, opening, tw
 
 def test_change_of_a_held_session_that_starts_soon_is_not_asked_about(organizer, opening, two):
     starts_soon(opening)
+    Event.objects.update(settle_minutes=0)
     schedule.hold_notices(session=opening)
     save(organizer, opening, title_en="New title")
     assert title_of(opening)[0] == "New title"

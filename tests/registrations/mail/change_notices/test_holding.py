@@ -169,6 +169,17 @@ def test_edit_after_send_now_settles_again(opening, two, settled):
     assert settled(1.1) == BOTH
 
 
+def test_send_now_waits_for_emails_that_may_show_what_was_undone(opening, two, settled):
+    rename(opening, "New title")
+    rename(opening, opening.title)
+    release_notices(session=opening, now=True)
+    seats = Seat.objects.filter(session=opening).values_list("notified_revision", flat=True)
+    settled(5)
+    assert set(seats.all()) == {0}
+    settled(6)
+    assert set(seats.all()) == {2}
+
+
 def test_nothing_to_release(opening, two):
     assert release_notices(session=opening) is False
     assert release_notices(session=opening, now=True) is False
