@@ -1,8 +1,12 @@
 """Two tabs on a question, an email text or an announcement: the second save overwrites nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, NamedTuple
 
 import pytest
+from django.db import connection
+from django.test import Client
 
 from events.models import Event
 from registrations.models import Announcement, MailText, Question
@@ -92,3 +96,25 @@ def test_sessions_of_a_question_are_merged(organizer, week):
     (error,) = answer.context["adminform"].form.errors["sessions"]
     for session in week.sessions.all()[:2]:
         assert str(session.title) in error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_saves_at_the_same_moment_one_asks(organizer, week):
+    row = question(week).row
+    form = form_of(organizer, path(row))
+    barrier = Barrier(4)
+
+    def save_at_once(text: str) -> int:
+        client = Client()
+        client.cookies = organizer.cookies
+        try:
+            barrier.wait(10)
+            return client.post(path(row), form | {"text_en": text}).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        saved = [*pool.map(save_at_once, "ABCD")]
+    assert sorted(saved) == [200, 200, 200, 302]
+    row.refresh_from_db()
+    assert row.text_en == "ABCD"[saved.index(302)]
