@@ -132,9 +132,10 @@ class AskingAdmin(admin.ModelAdmin):
         places = {label: place for form in asking for place, label in form.questions.items()}
         context["questions"] = [(place, label) for label, place in places.items()]
         context["answers"] = [row for form in asking for row in form.answers]
-        errors = [each for form in forms for each in form.errors.as_data().values()]
-        errors += [each.non_form_errors().as_data() for each in formsets]
-        if context["questions"] and all(each.code == ASKED for row in errors for each in row):
+        errors = [found for form in forms for found in form.errors.values()]
+        errors += [each.non_form_errors() for each in formsets]
+        codes = {each.code for found in errors for each in found.as_data()}
+        if codes == {ASKED}:
             # It's no mistake: nothing below is to be corrected.
             context["errors"] = ()
         return super().render_change_form(request, context, *args, **kwargs)

@@ -259,3 +259,11 @@ def test_lists_show_the_year_unless_it_is_this_one(organizer, week, clock):
 def test_questions_are_not_messages(organizer, opening):
     form = form_of(organizer, path(opening)) | {"starts_at_1": "10:00 AM"}
     assert messages_of(organizer.post(path(opening), form).content.decode()) == []
+
+
+def test_end_that_is_kept_is_what_other_questions_go_by(organizer, opening):
+    form = form_of(organizer, path(opening)) | {"starts_at_0": "10/15/2027"}
+    page = post_twice(organizer, path(opening), form, end_moves="keep").content.decode()
+    assert questions_of(page) == [
+        "This session would be 28 hours long. If that’s right, save again."
+    ]

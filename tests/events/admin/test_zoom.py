@@ -550,11 +550,12 @@ def test_recreating_a_meeting_on_a_phone(new_page, live_server, admin_client, sh
 # Pasting links
 
 
-def pasted_page(admin_client, week, **fields: str) -> tuple[Session, str]:
+def pasted_page(admin_client, week, asked: str = "", **fields: str) -> tuple[Session, str]:
     """Post the page of the first session with these fields of its meeting."""
     session = first(week)
     form = form_of(admin_client, path(session))
     entered = {f"meeting-0-{name}": value for name, value in fields.items()}
+    entered["asked"] = asked
     return session, admin_client.post(path(session), form | entered).content.decode()
 
 
