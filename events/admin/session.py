@@ -356,6 +356,9 @@ class SessionAdmin(AskingAdmin, TextsAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         if formset.model is Meeting:
             save_entered_fields(formset)
+            if formset.has_changed():
+                # Calendars take the entry with the newer stamp, and with it the new meeting ID.
+                form.instance.save(update_fields=["updated_at"])
         else:
             super().save_formset(request, form, formset, change)
 

@@ -139,7 +139,6 @@ def test_hosts_are_chosen_from_the_sessions_own_event(admin_client, week, openin
 
 
 def test_new_title_with_the_old_short_one_is_pointed_out(admin_client, week, opening):
-    form: dict[str, Any] = form_of(admin_client, path(opening))
     note = "You changed the title. The short title is still “%s”."
     for changes, is_said in (
         ({"summary_en": "New"}, False),
@@ -148,6 +147,7 @@ def test_new_title_with_the_old_short_one_is_pointed_out(admin_client, week, ope
         ({"title_en": "Kickoff", "short_title_en": "", "short_title_es": ""}, False),
         ({"title_en": "Our kickoff", "short_title_en": "", "short_title_es": ""}, False),
     ):
+        form: dict[str, Any] = form_of(admin_client, path(opening))
         answer = admin_client.post(path(opening), form | changes, follow=True)
         found = [text for _color, text in messages_of(answer.content.decode())]
         assert (note % "Start" in found) == is_said, changes

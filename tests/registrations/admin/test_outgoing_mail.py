@@ -118,7 +118,8 @@ def test_second_text_of_a_kind_is_refused_at_the_field(admin_client, week):
         "kind": ["This event already has a text for this kind. Change that one instead."]
     }
     url = f"{LIST}{text.pk}/change/"
-    assert admin_client.post(url, filled(week, subject_en="Mine")).status_code == 302
+    form = form_of(admin_client, url) | {"subject_en": "Mine"}
+    assert admin_client.post(url, form).status_code == 302
 
 
 @pytest.mark.once

@@ -12,6 +12,7 @@ from django.utils import timezone
 from events.models import Event, Session, Track
 from registrations.mail import announcements
 from registrations.models import Announcement, OutgoingMail
+from tests.admin_pages import form_of
 from tests.registrations.admin.announcements.pages import (
     ADD,
     LIST,
@@ -35,7 +36,8 @@ def test_saving_leads_to_the_review_and_sends_nothing(admin_client, week):
 
 @pytest.mark.once
 def test_saving_a_change_leads_to_the_review(admin_client, week, draft):
-    answer = admin_client.post(change_url(draft), filled(week, subject_en="Other news"))
+    form = form_of(admin_client, change_url(draft)) | {"subject_en": "Other news"}
+    answer = admin_client.post(change_url(draft), form)
     draft.refresh_from_db()
     assert (answer["Location"], draft.subject) == (review_url(draft), "Other news")
 
@@ -159,7 +161,8 @@ def test_started_announcement_is_read_only(admin_client, week, started):
 @pytest.mark.once
 def test_scheduled_announcement_can_be_edited_and_stays_scheduled(admin_client, week, draft):
     announcements.schedule(announcement=draft, send_at=timezone.now() + dt.timedelta(days=1))
-    admin_client.post(change_url(draft), filled(week, subject_en="Better"))
+    form = form_of(admin_client, change_url(draft)) | {"subject_en": "Better"}
+    admin_client.post(change_url(draft), form)
     draft.refresh_from_db()
     assert (draft.subject, draft.state) == ("Better", "scheduled")
 
