@@ -131,13 +131,13 @@ def press(model_admin: ModelAdmin, request: HttpRequest, event: Event) -> None:
         return
     except schedule.SessionIsOver:
         text = _(
-            "“%(session)s” can't be set back: the time that people were told has passed. Nothing "
+            "“%(session)s” can't be undone: the time that people were told has passed. Nothing "
             "was changed."
         )
         messages.error(request, text % {"session": session})
         return
     if not done:
-        text = _("Nothing was done: someone may have been faster. Here's how it is now.")
+        text = _("Nothing was done: someone may have beaten you to it. Here's how it is now.")
         messages.warning(request, text)
         return
     model_admin.log_change(request, session, done)
@@ -157,7 +157,7 @@ def _release(session: Session, revision: int) -> str:
 
 def _send_now(session: Session, revision: int) -> str:
     done = schedule.release_notices(session=session, now=True, revision=revision)
-    return _("Emails about the last change are sent now.") if done else ""
+    return _("Emails about the last change are going out now.") if done else ""
 
 
 def _undo(session: Session, revision: int) -> str:

@@ -90,7 +90,7 @@ def test_another_zone_keeps_the_moments_unless_clock_times_are_chosen(organizer,
         "The time zone changes from Pacific (Los Angeles) to Eastern (New York). What happens to "
         "the sessions?"
     ]
-    assert "Keep the moments: 9:00 AM becomes 12:00 PM." in page
+    assert "Don’t move the sessions: 9:00 AM becomes 12:00 PM." in page
     assert Event.objects.get().time_zone == "America/Los_Angeles"
     organizer.post(path(week), form | answers_of(page))
     assert moments(week) == before

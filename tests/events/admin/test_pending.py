@@ -74,7 +74,7 @@ def test_page_says_what_changed_for_whom_and_when(organizer, opening, edited):
     for button in ("hold", "now", "undo"):
         assert f'value="{button}"' in page
     assert 'value="release"' not in page
-    assert "Undo can't set back" not in page
+    assert "Undo doesn't cover" not in page
 
 
 def test_page_says_what_undo_leaves(organizer, edited):
@@ -82,7 +82,7 @@ def test_page_says_what_undo_leaves(organizer, edited):
         AgendaItem.objects.create(session=edited, title="A new item")
     page = text(organizer, page_of(edited))
     assert "<li>The agenda was changed.</li>" in page
-    assert "Undo can't set back the agenda" in page
+    assert "Undo doesn't cover the agenda" in page
 
 
 def test_agenda_alone_has_no_undo(organizer, edited):
@@ -132,7 +132,7 @@ def test_send_now(organizer, edited):
     assert said[1] == ("info", "2 people get an email about this right away.")
     tasks.queue_due_mails()
     assert OutgoingMail.objects.filter(kind="changed").count() == 2
-    assert history() == ["Emails about the last change are sent now."]
+    assert history() == ["Emails about the last change are going out now."]
 
 
 def test_undo(organizer, opening, edited):
