@@ -12,7 +12,19 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import BooleanField, Case, F, IntegerField, Min, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    F,
+    IntegerField,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 
 from events import languages
 from events.background import for_each_logging_errors
@@ -36,8 +48,10 @@ COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
-    revised = _edited_sessions().filter(notices_held_at=None)
-    events = Event.objects.published().filter(sessions__in=revised).distinct()
+    edited = _edited_sessions().filter(notices_held_at=None)
+    # Two queries: right after many people were added, PostgreSQL, which doesn't know it yet, takes
+    # minutes for one that joins everything.
+    events = Event.objects.published().filter(pk__in={*edited.values_list("event", flat=True)})
     for_each_logging_errors(events, lambda event: _queue_changes_of(event, now))
 
 
@@ -60,9 +74,8 @@ def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
 
 
 def _pending(sessions: QuerySet[Session], now: dt.datetime) -> list[PendingNotice]:
-    sessions = sessions.filter(
-        Q(pk__in=_edited_sessions().values("pk")) | Q(notices_held_at__isnull=False)
-    )
+    edited = [*_edited_sessions().values_list("pk", flat=True)]
+    sessions = sessions.filter(Q(pk__in=edited) | Q(notices_held_at__isnull=False))
     notices = [
         PendingNotice(session, len(each.people), each.due_at)
         for session in sessions.select_related("event")
@@ -72,8 +85,13 @@ def _pending(sessions: QuerySet[Session], now: dt.datetime) -> list[PendingNotic
 
 
 def _edited_sessions() -> QuerySet[Session]:
-    """The sessions that some people know as they were before. May have duplicates."""
-    return Session.objects.filter(revised_at__isnull=False, seats__in=_outdated_seats())
+    """The sessions that some people know as they were before."""
+    outdated = Seat.objects.filter(
+        session=OuterRef("pk"),
+        notified_revision__lt=OuterRef("revision"),
+        registration__in=Registration.objects.admitted(),
+    )
+    return Session.objects.filter(Exists(outdated), revised_at__isnull=False)
 
 
 def _outdated_seats() -> QuerySet[Seat]:
@@ -84,9 +102,9 @@ def _outdated_seats() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    revised = _edited_sessions().filter(event=event)
+    edited = [*_edited_sessions().filter(event=event).values_list("pk", flat=True)]
     # The lock keeps out edits, holding them, and another run of this.
-    locked = Session.objects.select_for_update(no_key=True).filter(pk__in=revised.values("pk"))
+    locked = Session.objects.select_for_update(no_key=True).filter(pk__in=edited)
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
     news, urgent, all_settled = Q(), Q(), True
     for session in Session.objects.filter(pk__in=ids, notices_held_at=None).with_details():

@@ -51,7 +51,7 @@ def opening(week: Event) -> Session:
     """The first session, in two days."""
     session = week.sessions.get(slug="opening")
     length = session.ends_at - session.starts_at
-    session.starts_at = timezone.now() + 2 * DAY
+    session.starts_at = timezone.now().replace(second=0, microsecond=0) + 2 * DAY
     session.ends_at = session.starts_at + length
     session.save()
     return session
