@@ -230,7 +230,7 @@ def row_key(form: Any) -> str:
 
 
 def digests(form: Any) -> Digests:
-    """What each field of an unbound form says, without telling it to whoever sees the page."""
+    """What each field of an unbound form says, without showing it to people who see the page."""
     return {name: _digest(field, _stored(field)) for name, field in _fields(form)}
 
 

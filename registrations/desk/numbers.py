@@ -199,8 +199,8 @@ def _percent(seated: int, capacity: int | None) -> int:
 def emails_by_state(event: Event, now: dt.datetime) -> list[Figure]:
     """The emails that were queued in the last days."""
     since = _midnight(event, event.day_of(now), 1 - EMAIL_DAYS)
-    mails = OutgoingMail.objects.filter(registration__event=event, created_at__gte=since)
-    counts = dict(mails.order_by().values_list("state").annotate(count=Count("pk")))
+    emails = OutgoingMail.objects.filter(registration__event=event, created_at__gte=since)
+    counts = dict(emails.order_by().values_list("state").annotate(count=Count("pk")))
     filters = {"registration__event__id__exact": event.pk, "created_at__gte": since.isoformat()}
     return [
         Figure(str(label), counts[state], list_url(OutgoingMail, state__exact=state, **filters))

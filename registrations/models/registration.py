@@ -115,8 +115,8 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         """People to whom any email failed, came back or counts as spam. It narrows `unreachable`:
         the last outcome of all others needn't be looked up.
         """
-        mails = OutgoingMail.objects.filter(state__in=UNREACHED_STATES, registration__isnull=False)
-        return self.filter(pk__in=mails.values("registration"))
+        failed = OutgoingMail.objects.filter(state__in=UNREACHED_STATES, registration__isnull=False)
+        return self.filter(pk__in=failed.values("registration"))
 
     def unreachable(self) -> "RegistrationQuerySet":
         """People whose newest email was rejected, or whose emails bounce or count as spam."""
