@@ -18,6 +18,7 @@ ROUNDS = 3
 GIVE_UP_SECONDS = 15
 # 400 kbit/s both ways, and 400 ms for each answer.
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+AS_IT_IS = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 CPU_SLOWDOWN = 4
 # Notes when something with this selector could first be used: painted, whole, and in the window.
 WATCH = """
@@ -41,8 +42,14 @@ def first_visit(browser: Browser, locale: str) -> Iterator[tuple[Page, CDPSessio
     page = context.new_page()
     session = context.new_cdp_session(page)
     session.send("Network.enable")
-    yield page, session
-    context.close()
+    try:
+        yield page, session
+    finally:
+        # Chromium may never close a page that still loads slowly.
+        session.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        session.send("Network.emulateNetworkConditions", AS_IT_IS)
+        page.goto("about:blank")
+        context.close()
 
 
 def page_bytes(browser: Browser, url: str) -> Iterator[Measure]:
