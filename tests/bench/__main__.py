@@ -1,7 +1,7 @@
 """How the product holds up, as ratios to a ceiling in the same run: `make bench`.
 
 Everything runs on this machine, on PostgreSQL and Redis, for a bounded time. One part alone:
-`python -m tests.bench zoom` (or web, mail, languages, readiness, accounts, hostile).
+`python -m tests.bench zoom` (or web, mail, languages, readiness, desk, accounts, hostile).
 """
 
 import os
@@ -18,6 +18,7 @@ import django
 
 from tests.bench import client
 from tests.bench.accounts import bench_accounts
+from tests.bench.desk import bench_desk
 from tests.bench.hostile import bench_hostile
 from tests.bench.mail import ZONES, bench_languages, bench_mail
 from tests.bench.readiness import bench_readiness
@@ -50,6 +51,7 @@ def main() -> None:
             "languages": bench_languages,
             "zoom": bench_zoom,
             "readiness": lambda week, _folder: bench_readiness(week),
+            "desk": lambda week, _folder: bench_desk(week),
             "accounts": lambda _week, _folder: bench_accounts(),
             "hostile": lambda week, _folder: bench_hostile(week),
         }
