@@ -125,7 +125,7 @@ def zone_choices(
 ) -> dict[str, str]:
     """What can happen to the sessions, with the first one's time as an example."""
     values = {"old": clock(moment, before), "new": clock(moment, zone)}
-    moments = _("Don’t move the sessions: %(old)s becomes %(new)s.")
+    moments = _("Don't move the sessions: %(old)s becomes %(new)s.")
     clock_times = _(
         "Keep the clock times: %(old)s stays %(old)s. The sessions move, and people get an email "
         "about each one they signed up for. Sessions that are over stay."

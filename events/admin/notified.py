@@ -112,8 +112,8 @@ def _question(session: Session) -> str:
         return ""
     return counted(
         len(people),
-        "%(count)s person would get an email about this right away. If that’s what you want, save "
+        "%(count)s person would get an email about this right away. If that's what you want, save "
         "again.",
-        "%(count)s people would get an email about this right away. If that’s what you want, save "
+        "%(count)s people would get an email about this right away. If that's what you want, save "
         "again.",
     )

@@ -45,7 +45,7 @@ class EventTimeField(forms.SplitDateTimeField):
         moment = moment_of(local, zone)
         if is_skipped(local, zone):
             text = _(
-                "This time doesn’t exist: clocks move forward on %(day)s and skip %(time)s. Enter "
+                "This time doesn't exist: clocks move forward on %(day)s and skip %(time)s. Enter "
                 "another time, such as %(other)s."
             )
             values = {"day": day_and_year(moment, zone), "time": clock(entered, dt.UTC)}
@@ -107,7 +107,7 @@ class AskingForm(forms.ModelForm):
         local = moment.astimezone(zone).replace(tzinfo=None)
         if is_repeated(local, zone):
             text = _(
-                "Clocks move back on %(day)s, so %(time)s comes twice. We’ll use the first one, "
+                "Clocks move back on %(day)s, so %(time)s comes twice. We'll use the first one, "
                 "%(time)s %(zone)s."
             )
             values = {"day": day_and_year(moment, zone), "time": clock(moment, zone)}

@@ -106,10 +106,10 @@ def _ask_about_week(
     first, last = min(each.starts_at for each in others), max(each.ends_at for each in others)
     year, values = starts_at.astimezone(zone).year, {"days": long_dates(first, last, zone)}
     if year not in years:
-        text = _("This session is in %(year)s, and the event’s other sessions are %(days)s.")
+        text = _("This session is in %(year)s, and the event's other sessions are %(days)s.")
         form.ask("starts_at", "year", text % (values | {"year": year}), starts_at, first, last)
     elif starts_at > last + FARTHEST or ends_at < first - FARTHEST:
-        text = _("This is more than 14 days from the event’s other sessions, %(days)s.")
+        text = _("This is more than 14 days from the event's other sessions, %(days)s.")
         form.ask("starts_at", "week", text % values, starts_at, first, last)
 
 

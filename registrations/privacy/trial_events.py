@@ -40,7 +40,7 @@ def require_trial(event: Event) -> None:
     if event.status != Event.Status.DRAFT:
         raise CannotDelete(_("This event is published. Make it a draft first."))
     if event.registrations.filter(erased_at=None).count() > MOST_PEOPLE:
-        text = _("More than %(most)s people are registered. That's no trial.")
+        text = _("More than %(most)s people are registered. That's more than a trial.")
         raise CannotDelete(text % {"most": MOST_PEOPLE})
 
 

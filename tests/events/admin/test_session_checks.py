@@ -58,9 +58,9 @@ def test_usual_times_are_not_asked_about(organizer, opening):
 
 def test_session_in_the_past_is_asked_about(organizer, opening):
     assert asked(organizer, opening, "09/24/2027 11:00 AM", "09/24/2027 1:00 PM") == [
-        "This is in the past: Friday, September 24 at 11:00 AM. If that’s right, save again.",
-        "This is more than 14 days from the event’s other sessions, October 18–23, 2027. "
-        "If that’s right, save again.",
+        "This is in the past: Friday, September 24 at 11:00 AM. If that's right, save again.",
+        "This is more than 14 days from the event's other sessions, October 18–23, 2027. "
+        "If that's right, save again.",
     ]
 
 
@@ -82,21 +82,21 @@ def test_title_of_a_session_that_is_over_is_saved_at_once(organizer, opening, cl
 def test_long_session_is_asked_about(organizer, opening):
     assert asked(organizer, opening, "10/16/2027 9:00 AM", "10/16/2027 9:00 PM") == []
     (text,) = asked(organizer, opening, "10/16/2027 9:00 AM", "10/16/2027 11:00 PM")
-    assert text == "This session would be 14 hours long. If that’s right, save again."
+    assert text == "This session would be 14 hours long. If that's right, save again."
 
 
 def test_session_outside_the_week_is_asked_about(organizer, opening):
     assert asked(organizer, opening, "11/06/2027 9:00 AM", "11/06/2027 10:00 AM") == []
     (text,) = asked(organizer, opening, "11/07/2027 9:00 AM", "11/07/2027 10:00 AM")
-    assert "more than 14 days from the event’s other sessions, October 18–23, 2027" in text
+    assert "more than 14 days from the event's other sessions, October 18–23, 2027" in text
     (text,) = asked(organizer, opening, "10/04/2027 1:00 AM", "10/04/2027 2:00 AM")
     assert "more than 14 days" in text
 
 
 def test_session_in_another_year_is_asked_about_once(organizer, opening):
     assert asked(organizer, opening, "10/16/2028 9:00 AM", "10/16/2028 1:00 PM") == [
-        "This session is in 2028, and the event’s other sessions are October 18–23, 2027. "
-        "If that’s right, save again."
+        "This session is in 2028, and the event's other sessions are October 18–23, 2027. "
+        "If that's right, save again."
     ]
 
 
@@ -104,7 +104,7 @@ def test_overlap_with_a_session_that_takes_place_is_asked_about(organizer, openi
     during = ("10/18/2027 7:00 PM", "10/18/2027 9:00 PM")
     assert asked(organizer, opening, *during) == [
         "Another session is at the same time: “Legislation and Policy (discussion and "
-        "brainstorming)” (Monday, October 18, 6:00 PM to 8:00 PM PDT). If that’s right, save again."
+        "brainstorming)” (Monday, October 18, 6:00 PM to 8:00 PM PDT). If that's right, save again."
     ]
     assert asked(organizer, opening, "10/18/2027 8:00 PM", "10/18/2027 9:00 PM") == []
     schedule.cancel_session(session=later)
@@ -175,7 +175,7 @@ def test_skipped_time_is_an_error_in_plain_words(organizer, opening):
     form = form_of(organizer, path(opening)) | times("03/12/2028 2:30 AM", "03/12/2028 4:00 AM")
     page = organizer.post(path(opening), form).content.decode()
     assert (
-        "This time doesn’t exist: clocks move forward on Sunday, March 12, 2028 and skip 2:30 AM. "
+        "This time doesn't exist: clocks move forward on Sunday, March 12, 2028 and skip 2:30 AM. "
         "Enter another time, such as 3:30 AM."
     ) in page
     assert "Please correct" in page
@@ -185,8 +185,8 @@ def test_repeated_time_is_the_first_one_if_confirmed(organizer, opening):
     form = form_of(organizer, path(opening)) | times("11/07/2027 1:30 AM", "11/07/2027 3:00 AM")
     page = organizer.post(path(opening), form).content.decode()
     assert questions_of(page)[0] == (
-        "Clocks move back on Sunday, November 7, so 1:30 AM comes twice. We’ll use the first one, "
-        "1:30 AM PDT. If that’s right, save again."
+        "Clocks move back on Sunday, November 7, so 1:30 AM comes twice. We'll use the first one, "
+        "1:30 AM PDT. If that's right, save again."
     )
     post_twice(organizer, path(opening), form)
     opening.refresh_from_db()
@@ -265,5 +265,5 @@ def test_end_that_is_kept_is_what_other_questions_go_by(organizer, opening):
     form = form_of(organizer, path(opening)) | {"starts_at_0": "10/15/2027"}
     page = post_twice(organizer, path(opening), form, end_moves="keep").content.decode()
     assert questions_of(page) == [
-        "This session would be 28 hours long. If that’s right, save again."
+        "This session would be 28 hours long. If that's right, save again."
     ]
