@@ -56,6 +56,7 @@ def test_email_is_sent_at_once_with_a_link(user, mailoutbox, settings):
 def test_email_and_its_page_are_in_the_chosen_language(user, mailoutbox):
     test = send(user, "es")
     (email,) = mailoutbox
+    assert email.body.startswith("Hola")
     assert link_in(email) == f"/test-email/{test.token}/?in=es"
     assert '<html lang="es"' in Client().get(link_in(email)).content.decode()
 
