@@ -13,6 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -164,12 +165,13 @@ def publish_checked(model_admin: ModelAdmin, request: HttpRequest, event: Event)
         return publish_page(model_admin, request, event)
     chosen = [each for each in draft.public if each.status == Session.Status.DRAFT]
     try:
-        published = publishing.publish(event=event, drafts=chosen)
+        with transaction.atomic():
+            published = publishing.publish(event=event, drafts=chosen)
+            log_published(model_admin, request, event, published, lines)
     except publishing.CannotPublish:
         text = _("Nothing was done: someone may have beaten you to it. Here's how it is now.")
         messages.warning(request, text)
         return redirect(request.path)
-    log_published(model_admin, request, event, published, lines)
     messages.success(request, _("“%(event)s” is published.") % {"event": event})
     event.refresh_from_db()
     explain_emails(request, event.sessions.filter(pk__in=[each.pk for each in draft.public]))

@@ -152,7 +152,7 @@ def test_published_week_is_not_published_again(organizer, draft):
 
 
 def test_missing_note_about_recording_is_said_after_publishing(organizer, draft):
-    Event.objects.update(recording_note_en=None, recording_note_es=None)
+    Event.objects.update(**in_english(recording_note=None), **in_spanish(recording_note=None))
     page = publish(organizer, draft, "times").content.decode()
     assert "What do you record?" in messages_of(page)[-1][1]
 
@@ -331,7 +331,7 @@ def test_page_works_after_the_sender_of_the_test_was_deleted(organizer, draft):
 
 def test_texts_that_lack_a_language_are_named_with_where_to_add_them(organizer, draft):
     first = draft.sessions.first()
-    Session.objects.filter(pk=first.pk).update(title_es=None)
+    Session.objects.filter(pk=first.pk).update(**in_spanish(title=None))
     found = lines(organizer, draft)["languages"]
     assert found.line.text.startswith("Some texts aren't in Spanish yet.")
     assert [link.text for link in found.links] == [f"{first}: title (Spanish)"]
@@ -465,7 +465,7 @@ def test_page_needs_the_view_permission_and_its_buttons_that_to_change(draft):
 
 def test_lines_have_no_links_to_what_someone_may_not_change(draft):
     Meeting.objects.filter(session=draft.sessions.first()).delete()
-    Session.objects.filter(pk=draft.sessions.last().pk).update(title_es=None)
+    Session.objects.filter(pk=draft.sessions.last().pk).update(**in_spanish(title=None))
     client = client_of(member("view_event", "change_event"))
     found = lines(client, draft)
     assert undone(client, draft) == ["links", "languages", "times"]
