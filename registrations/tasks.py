@@ -9,7 +9,14 @@ from celery import shared_task
 from events.background import for_each_logging_errors
 from events.clock import database_time
 from registrations import access_needs, monitoring, seats, signup
-from registrations.mail import announcements, change_notices, reminders, stored_messages, writer
+from registrations.mail import (
+    announcements,
+    change_notices,
+    reminders,
+    stored_messages,
+    test_emails,
+    writer,
+)
 from registrations.models import Heartbeat
 from registrations.outbox import delivery, mail_queue
 from registrations.privacy import erasure
@@ -26,6 +33,7 @@ DUE_CHECKS: list[Callable[[dt.datetime], None]] = [
     seats.promote_all_waiting,
     access_needs.reopen_moved,
     stored_messages.clear_finished,
+    test_emails.delete_old,
 ]
 
 

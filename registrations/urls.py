@@ -8,6 +8,7 @@ from registrations.views import (
     privacy,
     register,
     registered,
+    test_email,
     unsubscribe,
 )
 from registrations.zoom import webhooks
@@ -29,6 +30,7 @@ urlpatterns = [
     path("me/<slug:token>/data.json", privacy.my_data, name="my_data"),
     path("me/<slug:token>/erase/", privacy.erase, name="erase"),
     path("calendar/<slug:token>.ics", calendar.feed, name="feed"),
+    path("test-email/<slug:test_token>/", test_email.confirm, name="test_email"),
     path("unsubscribe/<str:signed>/", unsubscribe.unsubscribe, name="unsubscribe"),
     path("join/<slug:token>/<slug:session_slug>/", join.join, name="join"),
     path("webhooks/zoom/", webhooks.zoom_webhook, name="zoom_webhook"),

@@ -4,7 +4,7 @@ import logging
 import re
 
 # Anyone who has a URL below these can act as the person it belongs to.
-PERSONAL_PATHS = ("/me/", "/join/", "/calendar/", "/unsubscribe/")
+PERSONAL_PATHS = ("/me/", "/join/", "/calendar/", "/unsubscribe/", "/test-email/")
 PERSONAL_URL = re.compile(rf"({'|'.join(PERSONAL_PATHS)})[^/\s?\"']+", re.IGNORECASE)
 # A token without its path: 32 characters or more, with a digit or a capital letter, but no UUID,
 # because Celery logs those of tasks.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from playwright.sync_api import Page
 
 from events import schedule
-from events.models import Event, Session
+from events.models import Event, Meeting, Session
 from registrations.models import Announcement, Attendance, OutgoingMail, Registration
 from tests.opening_pages import Open, State, at, press, pressed
 from tests.people import a_saturday_ahead, in_english, sign_up
@@ -35,6 +35,7 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         yield State(f"admin-{name}", at(url), "organizer")
     save_nothing = pressed("/admin/events/event/add/", "input[name=_save]")
     yield State("admin-event-errors", save_nothing, "organizer")
+    yield State("admin-event-publish-open", published_too_soon, "organizer")
     yield State("admin-week-errors", pressed(NEW_WEEK, "button[value=plan]"), "organizer")
     yield State("admin-week-sessions", proposed_week, "organizer")
     yield State("admin-week-sessions-errors", wrong_week, "organizer")
@@ -55,6 +56,16 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("admin-session-checks", checks, "organizer")
     zone = saved(f"/admin/events/event/{week.pk}/change/", time_zone=EASTERN)
     yield State("admin-event-zone", zone, "organizer")
+
+
+def published_too_soon(page: Page) -> None:
+    """A draft, one of its sessions without a link and two of them drafts, before it's checked."""
+    draft = Event.objects.get(slug="draft")
+    first, second, third = draft.sessions.all()[:3]
+    Meeting.objects.filter(session=first).delete()
+    Session.objects.filter(pk__in=[second.pk, third.pk]).update(status="draft")
+    page.goto(f"/admin/events/event/{draft.pk}/publish/")
+    press(page, "button[value=publish]")
 
 
 def proposed_week(page: Page) -> None:
@@ -88,6 +99,7 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "events": "/admin/events/event/",
         "event": f"{event}/change/",
         "event-add": "/admin/events/event/add/",
+        "event-published": f"{event}/publish/",
         "week-create": NEW_WEEK,
         "week-copy": f"{event}/copy/",
         "event-history": f"{event}/history/",
@@ -104,6 +116,7 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "pending-notices": f"{in_list}/notices/{week.pk}/",
         "pending-notices-none": f"{in_list}/notices/{trial.pk}/",
         "pending-notice": f"{ADMIN}/outgoingmail/notice/{edited.pk}/",
+        "event-publish": f"/admin/events/event/{trial.pk}/publish/",
         "trial-delete": f"/admin/events/event/{trial.pk}/delete/",
         "trial-delete-all": f"{ADMIN}/registration/delete-event/{trial.pk}/",
     }

@@ -29,7 +29,7 @@ from events.images import storage
 from events.images.processing import ProcessedImage, reencode
 from events.load_week import load_strategy_week
 from events.models import Event, Meeting, Session
-from registrations import access_needs, signup
+from registrations import access_needs, models, signup
 from registrations.models import AccessNeed, Question, Registration
 from tests.admin_page_states import organizer_states
 from tests.events.images.pictures import picture
@@ -402,6 +402,9 @@ def account_states(week: Event, values: dict[str, str]) -> Iterator[State]:
     yield State("password-reset-key", at(key))
     yield State("password-reset-key-wrong", at("/accounts/password/reset/key/1-wrong/"))
     yield State("password-reset-key-done", at("/accounts/password/reset/key/done/"))
+    test = models.TestEmail.objects.create(arrived_at=timezone.now())
+    yield State("test-email", at(filled("/test-email/{test_token}/", values)))
+    yield State("test-email-arrived", at(f"/test-email/{test.token}/"))
     yield State("unsubscribe", at(unsubscribe))
     yield State("unsubscribed", pressed(unsubscribe, "main button[type=submit]"))
     yield State("subscribed-again", pressed(unsubscribe, "main button[type=submit]"))

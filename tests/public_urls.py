@@ -21,6 +21,7 @@ from django.test import Client, override_settings
 from django.urls import URLResolver, get_resolver, include, path
 
 from events.models import StoredImage
+from registrations import models
 from registrations.mail.unsubscribe import unsubscribe_url
 from strategyweek import urls
 from strategyweek.accounts import urls as account_urls
@@ -123,6 +124,7 @@ def parameters(week) -> dict[str, str]:
         "key": PasswordResetTokenGenerator().make_token(user),
         "mark": "bars",
         "colors": "harbor",
+        "test_token": models.TestEmail.objects.create(user=user, address=user.email).token,
         "image": StoredImage.objects.create(content=b"RIFF", width=1, height=1).key,
     }
 

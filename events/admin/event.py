@@ -6,9 +6,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
@@ -19,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from events import schedule
 from events.admin.looks import LookForm
 from events.admin.notified import explain_emails
+from events.admin.publishing import publish_paths, remind_of_recording
 from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.shared import (
     EACH_LANGUAGE,
@@ -36,7 +39,7 @@ from events.admin.shared import (
 from events.admin.weeks import week_paths
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
-from events.languages import codes, columns, own_name, written_in
+from events.languages import codes, columns, own_name
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.sharing.embedding import embed_code
 from events.templatetags.times import at_clock, clock, zone_name
@@ -60,9 +63,18 @@ class EventForm(AskingForm, LookForm, EventAddressForm):
                 self.initial["time_zone"] = self.instance.zone.key
             zones = offered_time_zones(self.instance.time_zone)
             self.fields["time_zone"].widget = forms.Select(choices=zones)
+        if "status" in self.fields and self.instance.status == Event.Status.DRAFT:
+            self.fields["status"].help_text = _(
+                "Before anyone can see a draft, we show you a checklist with a Publish button."
+            )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        if self._is_to_be_published(cleaned):
+            # Its page with the checklist publishes it: see response_add() and response_change().
+            cleaned["status"] = Event.Status.DRAFT
+            if "status" in self.changed_data:
+                self.changed_data.remove("status")
         if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
             text = _("Enter an email, so people have someone to write to. Or keep it a draft.")
             self.add_error("contact_email", text)
@@ -70,6 +82,10 @@ class EventForm(AskingForm, LookForm, EventAddressForm):
             self._ask_about_zone(cleaned)
             self._ask_about_closing(cleaned)
         return cleaned
+
+    def _is_to_be_published(self, cleaned: dict[str, Any]) -> bool:
+        is_chosen = cleaned.get("status") == Event.Status.PUBLISHED
+        return is_chosen and self.instance.status == Event.Status.DRAFT
 
     def _ask_about_zone(self, cleaned: dict[str, Any]) -> None:
         """After a change of the time zone, ask what happens to the sessions."""
@@ -272,7 +288,7 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         timezone.activate(chosen_zone(request, row))
 
     def get_urls(self) -> list[Any]:
-        return [*week_paths(self), *super().get_urls()]
+        return [*week_paths(self), *publish_paths(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()
@@ -289,18 +305,17 @@ class EventAdmin(AskingAdmin, TextsAdmin):
             obj.erase_not_before = timezone.now() + ERASURE_NOTICE
         super().save_model(request, obj, form, change)
         form.save_images()
-        if obj.status == Event.Status.PUBLISHED and not written_in(obj, "recording_note"):
-            messages.warning(
-                request,
-                _(
-                    "What do you record? Under “Everyone can take part”, say what, and who gets to "
-                    "see it, or that you don't record. People want to know before they register."
-                ),
-            )
+        remind_of_recording(request, obj)
         if change and "time_zone" in form.changed_data:
             explain_zone(request, obj, form)
         if change and "zoom_mode" in form.changed_data:
             explain_zoom_mode(request, obj, form.initial["zoom_mode"])
+
+    def response_add(self, request: HttpRequest, obj: Event, *args: Any) -> HttpResponse:
+        return to_checklist(self, request, obj) or super().response_add(request, obj, *args)
+
+    def response_change(self, request: HttpRequest, obj: Event) -> HttpResponse:
+        return to_checklist(self, request, obj) or super().response_change(request, obj)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         super().save_formset(request, form, formset, change)
@@ -350,6 +365,21 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         if missing := event.sessions_without_link:
             return _("%(count)s not created yet") % {"count": missing}
         return _("Ready")
+
+
+def to_checklist(
+    model_admin: admin.ModelAdmin, request: HttpRequest, event: Event
+) -> HttpResponse | None:
+    """Lead someone who chose to publish a draft to the page that does it."""
+    is_chosen = request.POST.get("status") == Event.Status.PUBLISHED
+    if not is_chosen or event.status != Event.Status.DRAFT or IS_POPUP_VAR in request.POST:
+        return None
+    if not model_admin.has_view_or_change_permission(request, event):
+        return None
+    messages.info(
+        request, _("Everything else is saved. Check these first, then press “Publish this week”.")
+    )
+    return redirect("admin:events_event_publish", event.pk)
 
 
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:

@@ -293,8 +293,7 @@ def explain_new_week(
         request,
         _(
             "Your week is a draft that only organizers see. Next, add a contact email here, and an "
-            "agenda and a Zoom link to each session. Once all of it is right, publish it under "
-            "“Status”."
+            "agenda and a Zoom link to each session. Once all of it is right, press “Publish”."
         ),
     )
     for note in (note for each in sessions for note in each.clock_notes()):
@@ -478,8 +477,8 @@ def explain_copy(
         request,
         _(
             "The copy is a draft that only organizers see. Next, look for old dates in its texts "
-            "and email texts, and give each session a Zoom link. Once all of it is right, publish "
-            "it under “Status”."
+            "and email texts, and give each session a Zoom link. Once all of it is right, press "
+            "“Publish”."
         ),
     )
     for date in new_dates(event, first_day):

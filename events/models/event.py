@@ -36,6 +36,7 @@ RESERVED_SLUGS = {
     "mailbox",
     "me",
     "static",
+    "test-email",
     "unsubscribe",
     "webhooks",
 }

@@ -6,6 +6,7 @@ from registrations.admin import (  # noqa: F401
     attendance,
     mail_texts,
     outgoing_mail,
+    publishing,
     questions,
     registrations,
     seats,

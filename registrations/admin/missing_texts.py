@@ -30,6 +30,7 @@ class Missing(NamedTuple):
 
     text: str
     places: list[Place]
+    language: str
 
 
 class _Text(NamedTuple):
@@ -65,6 +66,7 @@ def missing_texts(event: Event, sessions: Iterable[Session]) -> Iterator[Missing
                     Place(row, get_text_list([*dict.fromkeys(found)], _("and")))
                     for row, found in labels.items()
                 ],
+                languages.names([code]),
             )
 
 

@@ -95,6 +95,20 @@ def _first(sessions: list[Session]) -> str:
     return _("First: %(session)s.") % {"session": text} if len(sessions) > 1 else f"{text}."
 
 
+@to_do(Event)
+def unpublished(event: Event, now: dt.datetime) -> Task | None:
+    """A draft, unless its week is over. Before it starts, people need time to register."""
+    first = upcoming(event, now).first()
+    is_over = event.sessions.exists() and first is None
+    if event.status != Event.Status.DRAFT or is_over:
+        return None
+    text = _("This week is a draft: only organizers see it.")
+    more = _("A checklist shows what's left to do before people can register.")
+    url = reverse("admin:events_event_publish", args=[event.pk])
+    before = first.starts_at if first else NEVER
+    return Task(1, text, more, _("Publish it"), url, before)
+
+
 @to_do(OutgoingMail)
 def pending_notices(event: Event, now: dt.datetime) -> Task | None:
     """Edits that people are about to be emailed about."""

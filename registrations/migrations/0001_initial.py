@@ -9,7 +9,9 @@ import events.timezones
 import registrations.mail_kinds
 import registrations.models.access_needs
 import registrations.models.registration
+import registrations.models.test_emails
 import registrations.validators
+from django.conf import settings
 from django.contrib.postgres.operations import TrigramExtension
 from django.db import migrations, models
 
@@ -20,6 +22,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('events', '0001_initial'),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -76,6 +79,23 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [models.Index(fields=['mailbox', 'at'], name='uses_of_a_mailbox')],
+            },
+        ),
+        migrations.CreateModel(
+            name='TestEmail',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('address', models.CharField(blank=True, max_length=254)),
+                ('sender', models.CharField(max_length=254)),
+                ('token', models.CharField(default=registrations.models.registration.new_token, max_length=32, unique=True)),
+                ('sent_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('arrived_at', models.DateTimeField(null=True)),
+                ('error', models.TextField(blank=True)),
+                ('user', models.ForeignKey(null=True, on_delete=registrations.models.test_emails.forget_address, related_name='test_emails', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'ordering': ['-sent_at', '-pk'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('arrived_at', None), ('error', ''), _connector='OR'), name='test_email_that_arrived_has_no_error')],
             },
         ),
         migrations.CreateModel(

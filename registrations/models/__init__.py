@@ -21,5 +21,6 @@ from registrations.models.registration import (
     join_url,
     new_token,
 )
+from registrations.models.test_emails import TestEmail
 from registrations.models.zoom import Attendance, PersonalLink, PersonalLinkQuerySet
 from registrations.validators import email_key, email_key_or_blank

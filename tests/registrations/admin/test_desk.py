@@ -169,7 +169,7 @@ def test_without_any_permission_it_is_djangos_page(helper, week):
         (["seat"], ["Spots and waitlists"]),
         (["outgoingmail"], ["What to do now", "email failed", "Emails in the last", "running"]),
         (["accessneed"], ["What to do now", "access need"]),
-        (["event"], []),
+        (["event"], ["What to do now"]),
     ],
 )
 def test_sections_are_about_what_someone_may_view(helper, week, opening, models, shown):

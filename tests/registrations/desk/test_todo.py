@@ -11,7 +11,7 @@ from events.schedule import cancel_session, hold_notices
 from registrations import access_needs, signup
 from registrations.desk import todo
 from registrations.models import AccessNeed, OutgoingMail, Registration
-from tests.people import in_english, sign_up
+from tests.people import in_english, published_event, sign_up
 from tests.registrations.mail.change_notices.edits import move
 from tests.registrations.readiness.people import mail, mailed
 
@@ -55,6 +55,19 @@ def session_page(session: Session, part: str = "") -> str:
 def test_nothing_is_to_do_for_a_prepared_week(week):
     mailed(sign_up(week))
     assert tasks(week) == []
+
+
+def test_draft_leads_to_its_checklist_until_it_is_over(week, opening, admin_client):
+    Event.objects.update(status="draft")
+    found = task(week)
+    assert found.text == "This week is a draft: only organizers see it."
+    assert (found.button, found.before) == ("Publish it", opening.starts_at)
+    assert admin_client.get(found.url).context["title"] == f"Publish “{week}”"
+    assert tasks(week, {Session}) == []
+    with time_machine.travel(week.sessions.last().ends_at):
+        assert tasks(week) == []
+    week.sessions.all().delete()
+    assert task(week).before == todo.NEVER
 
 
 def test_session_without_link_leads_to_its_meeting(week, opening, later):
@@ -175,7 +188,7 @@ def test_edits_are_shown_with_the_time_of_their_emails(week, later):
         assert "go out within a minute" in task(week).more
     Event.objects.update(status="draft")
     with time_machine.travel(now, tick=False):
-        assert tasks(week) == []
+        assert task(week).button == "Publish it"
 
 
 def test_held_edits_are_shown_until_they_are_released(week, later):
@@ -264,5 +277,5 @@ def test_only_what_someone_may_view_is_found(week, opening):
 def test_another_week_has_its_own_tasks(week, opening):
     Meeting.objects.filter(session=opening).delete()
     mailed(sign_up(week), "failed")
-    other = Event.objects.create(slug="other", host="Us", **in_english(name="Other"))
+    other = published_event(slug="other", **in_english(name="Other"))
     assert tasks(other) == []
