@@ -62,9 +62,7 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
 
 def _deletion_text(session: Session, now: dt.datetime) -> str:
     if session.notices_held_at and now < session.doors_open_at:
-        return _(
-            "The session is canceled. While its emails are on hold, its Zoom meeting stays"
-        )
+        return _("The session is canceled. While its emails are on hold, its Zoom meeting stays")
     return _("The session is canceled. We'll delete the Zoom meeting soon")
 
 
