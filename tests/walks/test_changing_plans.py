@@ -40,8 +40,8 @@ def sign_in(new_page: Callable[..., Page], live_server: LiveServer) -> SignIn:
         user = User.objects.create_superuser(name, f"{name}@example.org", "correct horse")
         client, page = Client(), new_page(**options)
         client.force_login(user)
-        cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
-        page.context.add_cookies([{**cookie, "url": live_server.url}])
+        session = client.cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         return Organizer(page)
 
     return signed_in
@@ -203,7 +203,7 @@ def test_week_is_copied_onto_a_clock_change(
     assert dora.clicks <= 5
     assert dora.inputs <= 2
 
-    copy = Event.objects.get(name_en="Spring Strategy Week")
+    copy = Event.objects.get(slug="spring-strategy-week")
     assert (copy.status, copy.registrations.count()) == ("draft", 0)
     old, new = list(week.sessions.all()), list(copy.sessions.all())
     ahead = (

@@ -102,7 +102,7 @@ def test_page_says_what_happens_at_zoom(organizer, week, opening):
     assert "we delete its meeting 10 minutes later" in text(organizer, page_of(opening, "cancel"))
     hold_notices(session=opening)
     page = text(organizer, page_of(opening, "cancel"))
-    assert "its meeting stays while the emails are on hold" in page
+    assert "we keep its meeting while the emails are on hold" in page
     assert "10 minutes later" not in page
 
 

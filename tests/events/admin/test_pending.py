@@ -165,7 +165,7 @@ def test_undo_says_what_it_left(organizer, opening, edited):
 
 
 def test_page_says_that_the_meeting_of_a_held_canceled_session_stays(organizer, week, edited):
-    stays = "Its Zoom meeting stays until you release them"
+    stays = "We keep its Zoom meeting until the emails go out"
     cancel_session(session=edited)
     hold_notices(session=edited)
     assert stays not in text(organizer, page_of(edited))
