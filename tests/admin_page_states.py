@@ -47,6 +47,10 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         yield State(f"admin-sessions-{action}", opened, "organizer")
     asks = saved(f"/admin/events/session/{running.pk}/change/", title_en="Another title")
     yield State("admin-session-asks", asks, "organizer")
+    # People see the speaker's name in the agenda.
+    renamed = {"settle_minutes": "0", "speakers-0-name_en": "Another name"}
+    asks = saved(f"/admin/events/event/{under_way.pk}/change/", **renamed)
+    yield State("admin-event-asks", asks, "organizer")
     later = week.sessions.all()[1]
     yield State("admin-session-changed-by-both", changed_by_both(later), "organizer")
     # In another year, without its end. The day is the same in each language's way to write it.

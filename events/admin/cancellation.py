@@ -86,19 +86,16 @@ def cancel_page(model_admin: ModelAdmin, request: HttpRequest, session: Session)
     """Ask once more, with the number of people and for a reason that they get to read."""
     form_class = forms.modelform_factory(Session, form=CancelForm, fields=columns("cancel_reason"))
     form: Any = form_class(request.POST if request.method == "POST" else None)
-    if session.is_canceled:
-        messages.warning(request, _("This session is already canceled. Nothing was changed."))
-        return _back_to(session)
-    if request.method == "POST" and form.is_valid():
-        reason = form.reason()
-        if not schedule.cancel_session(session=session, reason=reason):
-            messages.warning(request, _("This session is already canceled. Nothing was changed."))
-            return _back_to(session)
-        model_admin.log_change(request, session, canceled_text(reason))
+    is_sure = form.is_valid()
+    reason = form.reason() if is_sure else {}
+    if session.is_canceled or (
+        is_sure and not schedule.cancel_session(session=session, reason=reason)
+    ):
+        text = _("This session is already canceled. Nothing was changed.")
+        return _unchanged(request, session, text)
+    if is_sure:
         text = _("“%(session)s” is canceled. Its pages, join links and calendars are updated.")
-        messages.success(request, text % {"session": session})
-        explain_emails(request, [session])
-        return _back_to(session)
+        return _changed(model_admin, request, session, canceled_text(reason), text)
     title = _("Cancel “%(session)s”?") % {"session": session}
     context = {"form": form, "each_language": EACH_LANGUAGE}
     return _page(model_admin, request, "cancel", title, session=session, **context)
@@ -106,27 +103,37 @@ def cancel_page(model_admin: ModelAdmin, request: HttpRequest, session: Session)
 
 def restore_page(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> HttpResponse:
     """Ask once more, with the number of people."""
-    if not session.is_canceled:
-        messages.warning(request, _("This session isn't canceled. Nothing was changed."))
-        return _back_to(session)
-    if request.method == "POST":
-        reason = dict(languages.written(session, "cancel_reason"))
-        try:
-            done = schedule.restore_session(session=session)
-        except schedule.SessionIsOver:
-            # The page says why it can't be restored.
-            return redirect(request.path)
-        if not done:
-            messages.warning(request, _("This session isn't canceled. Nothing was changed."))
-            return _back_to(session)
-        model_admin.log_change(request, session, restored_text(reason))
+    is_sure = request.method == "POST"
+    reason = dict(languages.written(session, "cancel_reason"))
+    try:
+        is_restored = is_sure and schedule.restore_session(session=session)
+    except schedule.SessionIsOver:
+        # The page says why it can't be restored.
+        return redirect(request.path)
+    if is_restored:
         text = _("“%(session)s” is back on. Its pages, join links and calendars are updated.")
-        messages.success(request, text % {"session": session})
-        explain_emails(request, [session])
-        return _back_to(session)
+        return _changed(model_admin, request, session, restored_text(reason), text)
+    if is_sure or not session.is_canceled:
+        text = _("This session isn't canceled. Nothing was changed.")
+        return _unchanged(request, session, text)
     title = _("Restore “%(session)s”?") % {"session": session}
     is_over = session.ends_at <= timezone.now()
     return _page(model_admin, request, "restore", title, session=session, is_over=is_over)
+
+
+def _changed(
+    model_admin: ModelAdmin, request: HttpRequest, session: Session, logged: str, text: str
+) -> HttpResponse:
+    """Log what was done, and say it with who gets an email."""
+    model_admin.log_change(request, session, logged)
+    messages.success(request, text % {"session": session})
+    explain_emails(request, [session])
+    return redirect("admin:events_session_change", session.pk)
+
+
+def _unchanged(request: HttpRequest, session: Session, text: str) -> HttpResponse:
+    messages.warning(request, text)
+    return redirect("admin:events_session_change", session.pk)
 
 
 def canceled_text(reason: dict[str, str]) -> str:
@@ -149,10 +156,6 @@ def _page(
     context |= {**model_admin.admin_site.each_context(request), "opts": model_admin.opts}
     template = f"admin/events/session/{name}.html"
     return TemplateResponse(request, template, {**context, "title": title})
-
-
-def _back_to(session: Session) -> HttpResponse:
-    return redirect("admin:events_session_change", session.pk)
 
 
 @admin.action(description=gettext_lazy("Cancel the selected sessions…"), permissions=["change"])

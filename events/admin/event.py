@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from events import schedule
 from events.admin.looks import LookForm
-from events.admin.notified import explain_emails
+from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.publishing import publish_paths, remind_of_recording
 from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.shared import (
@@ -54,7 +54,7 @@ MAX_PHOTO_BYTES = 10_000
 ERASURE_NOTICE = dt.timedelta(days=7)
 
 
-class EventForm(AskingForm, LookForm, EventAddressForm):
+class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # People who may only view the event get a form without it.
@@ -183,7 +183,7 @@ class SpeakerInline(admin.StackedInline):
 
 
 @admin.register(Event)
-class EventAdmin(AskingAdmin, TextsAdmin):
+class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = EventForm
     list_display = ["name", "state", "begins", "session_count", "links"]
     list_filter = ["status"]
@@ -276,10 +276,20 @@ class EventAdmin(AskingAdmin, TextsAdmin):
     ) -> HttpResponse:
         event: Event | None = by_id(Event.objects.all(), pk=object_id)
         # All of them, because their agendas name the event's speakers.
-        sessions = event.sessions.order_by("pk") if event else []
-        with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
-            context |= extra_context or {}
-            return render_now(super().changeform_view(request, object_id, form_url, context))
+        sessions = list(event.sessions.order_by("pk")) if event else []
+
+        def answer(question: str = "") -> HttpResponse:
+            if question and request.FILES:
+                question = f"{question} {_('Choose the picture again, too.')}"
+            asked = self.asking(request, question)
+            with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
+                context |= (extra_context or {}) | asked
+                view = super(EventAdmin, self).changeform_view
+                return render_now(view(request, object_id, form_url, context))
+
+        if request.method == "POST" and sessions:
+            return save_and_explain(request, sessions, answer)
+        return answer()
 
     def merge(self, request: HttpRequest, row: Event) -> None:
         """Compare times in the event's zone, and read them in the zone that is to be saved."""
@@ -404,7 +414,6 @@ def explain_zone(request: HttpRequest, event: Event, form: EventForm) -> None:
         "%(count)s sessions moved: they have the same clock times in the new time zone.",
     )
     messages.info(request, text)
-    explain_emails(request, moved)
 
 
 def explain_zoom_mode(request: HttpRequest, event: Event, mode_before: str) -> None:

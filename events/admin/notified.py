@@ -4,7 +4,8 @@ import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.contrib import messages
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.messages.storage import default_storage
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -78,19 +79,20 @@ def _emails_text(people: int, when: str) -> str:
 
 
 def save_and_explain(
-    request: HttpRequest, session: Session, save: Callable[..., HttpResponse]
+    request: HttpRequest, sessions: Iterable[Session], save: Callable[..., HttpResponse]
 ) -> HttpResponse:
-    """Save an edit of a session, and say who gets an email about it.
+    """Save an edit of sessions, and say who gets an email about it.
 
     If people would get it right away, this asks first: the edit is undone, and `save` is called
     again with `question`, to show the form with it instead of saving. The form then posts
     `notify_now`.
     """
-    revision = session.revision
+    before = {session.pk: session.revision for session in sessions}
     with transaction.atomic():
         response = save(question="")
-        session.refresh_from_db()
-        question = _question(session) if session.revision != revision else ""
+        found = Session.objects.filter(pk__in=before).select_related("event")
+        edited = [each for each in found if each.revision != before[each.pk]]
+        question = _question(edited)
         is_asking = bool(question) and "notify_now" not in request.POST
         transaction.set_rollback(is_asking)
     if is_asking:
@@ -98,16 +100,15 @@ def save_and_explain(
         request_with_messages: Any = request
         request_with_messages._messages = default_storage(request)
         return save(question=question)
-    if session.revision != revision:
-        explain_emails(request, [session])
+    if edited:
+        explain_emails(request, edited)
     return response
 
 
-def _question(session: Session) -> str:
+def _question(sessions: Iterable[Session]) -> str:
     now = timezone.now()
-    if session.notices_held_at:
-        return ""
-    people = {pk for each in forecasts(session, now) if each.due_at <= now for pk in each.people}
+    foreseen = [each for one in sessions if not one.notices_held_at for each in forecasts(one, now)]
+    people = {pk for each in foreseen if each.due_at <= now for pk in each.people}
     if not people:
         return ""
     return counted(
@@ -117,3 +118,33 @@ def _question(session: Session) -> str:
         "%(count)s people would get an email about this right away. If that's what you want, save "
         "again.",
     )
+
+
+class NotifyingForm(forms.ModelForm):
+    """The form of a NotifyingAdmin."""
+
+    # What to ask instead of saving, if anything.
+    question = ""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.question:
+            self.add_error(None, self.question)
+        return cleaned
+
+
+class NotifyingAdmin(admin.ModelAdmin):
+    """An admin whose `changeform_view` uses `save_and_explain`, and `asking` in what it calls."""
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.question = getattr(request, "question", "")
+        return form
+
+    def asking(self, request: HttpRequest, question: str) -> dict[str, Any]:
+        """Have the form ask this. Returns context for its template."""
+        request.question = question  # type: ignore[attr-defined]
+        # It's no mistake: nothing below is to be corrected.
+        return {"question": question, "errors": ()} if question else {}

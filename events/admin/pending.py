@@ -161,8 +161,12 @@ def _send_now(session: Session, revision: int) -> str:
 
 
 def _undo(session: Session, revision: int) -> str:
-    done = schedule.undo_edit(session=session, revision=revision)
-    return _("Set back to what people were last told.") if done else ""
+    told = last_told(session)
+    if not schedule.undo_edit(session=session, revision=revision):
+        return ""
+    text = _("The title, time, summary, address and status are what people were last told.")
+    left = left_by_undo(told, Session.objects.with_details().get(pk=session.pk)) if told else []
+    return " ".join([text, _("Undo doesn't cover this:"), *left]) if left else text
 
 
 BUTTONS: dict[str, Button] = {"hold": _hold, "release": _release, "now": _send_now, "undo": _undo}

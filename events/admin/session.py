@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from events.admin import cancellation, pending
 from events.admin.concurrent_edits import MergedForm
-from events.admin.notified import save_and_explain
+from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.session_checks import ask_about_event, ask_about_times
 from events.admin.shared import (
@@ -72,18 +72,14 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
 
 
-class SessionForm(AskingForm, AddressForm):
+class SessionForm(NotifyingForm, AskingForm, AddressForm):
     address_from = "title"
-    # What to ask instead of saving, if anything.
-    question = ""
 
     class Meta(cancellation.ReasonMeta):
         pass
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        if self.question:
-            self.add_error(None, self.question)
         event = cleaned.get("event")
         if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
             self.add_error("hosts", _("These hosts belong to another event."))
@@ -239,7 +235,7 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 
 @admin.register(Session)
-class SessionAdmin(AskingAdmin, TextsAdmin):
+class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = SessionForm
     list_display = ["title", "link", "when", "kind", "state"]
     list_filter = ["event", ZoomLinkFilter, "kind", "status"]
@@ -306,27 +302,17 @@ class SessionAdmin(AskingAdmin, TextsAdmin):
         sessions = list(event.sessions.filter(pk=object_id)) if event and object_id else []
 
         def answer(question: str = "") -> HttpResponse:
-            request.question = question  # type: ignore[attr-defined]
+            asked = self.asking(request, question)
             with in_event_time(request, event, (event or Event()).zone, sessions) as context:
-                context |= extra_context or {}
+                context |= (extra_context or {}) | asked
                 if object_id is None:
                     context |= {"other_events": Event.objects.exclude(pk=event.pk) if event else ()}
-                if question:
-                    # It's no mistake: nothing below is to be corrected.
-                    context |= {"question": question, "errors": ()}
                 view = super(SessionAdmin, self).changeform_view
                 return render_now(view(request, object_id, form_url, context))
 
         if request.method == "POST" and sessions:
-            return save_and_explain(request, sessions[0], answer)
+            return save_and_explain(request, sessions, answer)
         return answer()
-
-    def get_form(
-        self, request: HttpRequest, obj: Session | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        form: Any = super().get_form(request, obj, change, **kwargs)
-        form.question = getattr(request, "question", "")
-        return form
 
     def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """Of a canceled session, the reason can be changed."""

@@ -49,6 +49,7 @@ class ImageField(forms.FileField):
         if file is None:
             return None
         # The upload handler has left out the end.
+        file.seek(0)
         content = file.read()
         if len(content) < file.size:
             raise too_large()

@@ -50,8 +50,7 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     if session.is_canceled:
         is_deleting = meeting is not None and meeting.state == Meeting.State.DELETING
         if is_at_zoom or is_deleting:
-            text = _("The session is canceled. We'll delete the Zoom meeting soon")
-            return MeetingStatus("-", text)
+            return MeetingStatus("-", _deletion_text(session, now))
         return MeetingStatus("-", _("The session is canceled"))
     if meeting and meeting.state == Meeting.State.GONE:
         text = str(Meeting.State.GONE.label)
@@ -59,6 +58,12 @@ def meeting_status(session: Session, now: dt.datetime) -> MeetingStatus:
     if meeting and is_at_zoom:
         return _created_status(session, meeting)
     return _pending_status(session, meeting)
+
+
+def _deletion_text(session: Session, now: dt.datetime) -> str:
+    if session.notices_held_at and now < session.doors_open_at:
+        return _("The session is canceled. While its emails are on hold, its Zoom meeting stays")
+    return _("The session is canceled. We'll delete the Zoom meeting soon")
 
 
 def _activity(session: Session, meeting: Meeting, now: dt.datetime) -> MeetingStatus | None:

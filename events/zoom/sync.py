@@ -183,8 +183,8 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
             functools.partial(_undo_create, meeting, session) if meeting.call_started_at else None
         )
     if session.canceled_at:
-        settled_at = session.canceled_at + session.event.settle_time
-        return functools.partial(_delete, meeting) if settled_at <= now else None
+        is_due = deletes_at(session, session.canceled_at) <= now
+        return functools.partial(_delete, meeting) if is_due else None
     if meeting.state == Meeting.State.DELETING:
         return functools.partial(_undo_delete, meeting, session, zoom_id)
     if meeting.call_started_at or not is_synced(session):
@@ -194,6 +194,17 @@ def _next_step(meeting: Meeting, now: dt.datetime) -> Step | None:
     if meeting.checked_at is None or meeting.checked_at + interval <= now:
         return functools.partial(_check, meeting, session, zoom_id)
     return None
+
+
+def deletes_at(session: Session, canceled_at: dt.datetime) -> dt.datetime:
+    """When to delete a canceled session's meeting: with the emails, so undoing keeps its link.
+
+    While organizers hold the emails, it stays until the doors would open: no one is to meet in it.
+    """
+    moment = canceled_at + session.event.settle_time
+    if session.notices_held_at:
+        return max(moment, session.doors_open_at)
+    return max(moment, session.notify_at or moment)
 
 
 def _claim(meeting: Meeting) -> bool:

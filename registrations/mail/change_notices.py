@@ -204,9 +204,24 @@ def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
 
 
 def waiting_notices(session: Session) -> QuerySet[OutgoingMail]:
-    """The notices about a session that are queued and not sent yet."""
-    waiting = OutgoingMail.objects.filter(state=OutgoingMail.State.WAITING)
-    return waiting.filter(session=session, kind__in=NOTICES, registration__isnull=False)
+    """The notices and schedule updates about a session that are queued and not sent yet."""
+    waiting = OutgoingMail.objects.filter(
+        state=OutgoingMail.State.WAITING, registration__isnull=False
+    )
+    updates = Q(kind=MailKind.SCHEDULE_UPDATE, key__contains=_mark(session.pk))
+    return waiting.filter(Q(session=session, kind__in=NOTICES) | updates)
+
+
+def is_about(mail: OutgoingMail, session: Session) -> bool:
+    """Whether it's a notice of the session's changes, or a schedule update because of them."""
+    if mail.kind == MailKind.SCHEDULE_UPDATE:
+        return _mark(session.pk) in mail.key
+    return mail.kind in NOTICES and mail.session_id == session.pk
+
+
+def _mark(session_id: int) -> str:
+    """What the key of a schedule update contains if the session has news."""
+    return f".{session_id}-"
 
 
 def last_told(session: Session) -> Revision | None:
@@ -387,7 +402,7 @@ def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
     """Queue one email per person, however many of their sessions have news."""
     people = _readers_of_update(seats)
     revisions = sorted(set(seats.values_list("session", "session__revision")))
-    stamp = ".".join(f"{pk}-{revision}" for pk, revision in revisions)
+    stamp = "".join(f"{_mark(pk)}{revision}" for pk, revision in revisions)
     key = f"{MailKind.SCHEDULE_UPDATE}/{event.pk}/{stamp}"[:150]
     mail_queue.queue_all(people, key=key, kind=MailKind.SCHEDULE_UPDATE)
     for pk, revision in revisions:
@@ -395,16 +410,19 @@ def _queue_schedule_update(event: Event, seats: QuerySet[Seat]) -> None:
 
 
 def _readers_of_update(seats: QuerySet[Seat]) -> RegistrationQuerySet:
-    """The people in these seats, but not those whose first schedule hasn't been sent yet.
+    """The people in these seats, but not those whose last schedule hasn't been sent yet.
 
-    That one will show them what's new.
+    That one will show them what's new, unless it's on hold for another session.
     """
-    first = OutgoingMail.objects.filter(
+    unsent = OutgoingMail.objects.filter(
         ~Q(claimed_at__isnull=False, due_at__gt=Now()),
-        kind=MailKind.SCHEDULE,
+        kind__in=[MailKind.SCHEDULE, MailKind.SCHEDULE_UPDATE],
         state=OutgoingMail.State.WAITING,
+        registration__isnull=False,
     )
-    return people_in(seats).exclude(pk__in=first.values("registration"))
+    for held in Session.objects.filter(notices_held_at__isnull=False).values_list("pk", flat=True):
+        unsent = unsent.exclude(kind=MailKind.SCHEDULE_UPDATE, key__contains=_mark(held))
+    return people_in(seats).exclude(pk__in=unsent.values("registration"))
 
 
 def people_in(seats: QuerySet[Seat]) -> RegistrationQuerySet:

@@ -69,7 +69,7 @@ class _Batch:
         sessions, now = context.sessions + context.waiting, self._composer.now
         if mail.kind == MailKind.LINKS and _waited_too_long(mail, sessions, now):
             return None
-        _wait_while_held(context, now)
+        _wait_while_held(mail, context, now)
         template = self._template(context)
         if template is None:
             _wait_for_edits(context, now)
@@ -104,10 +104,11 @@ class _Batch:
         )
 
 
-def _wait_while_held(context: MailContext, now: dt.datetime) -> None:
-    """Raise NotYet if it's a notice about a session whose notices organizers hold."""
-    if context.kind in change_notices.NOTICES and _is_held(context.session, now):
-        raise mail_queue.NotYet(now + RECHECK_AFTER)
+def _wait_while_held(mail: OutgoingMail, context: MailContext, now: dt.datetime) -> None:
+    """Raise NotYet if it's about changes of a session whose notices organizers hold."""
+    for session in (context.session, *context.sessions, *context.waiting):
+        if session and _is_held(session, now) and change_notices.is_about(mail, session):
+            raise mail_queue.NotYet(now + RECHECK_AFTER)
 
 
 def _is_held(session: Session | None, now: dt.datetime) -> bool:

@@ -1,5 +1,7 @@
 """Whatever dies while someone registers, the registration is kept and the email is sent."""
 
+import datetime as dt
+import html
 import os
 import re
 import sys
@@ -11,7 +13,11 @@ from http.cookiejar import CookieJar
 from urllib.parse import urlencode
 
 import pytest
+import requests
+from django.contrib.auth.models import User
+from django.test import Client
 
+from events import schedule
 from registrations.models import OutgoingMail, Registration
 from strategyweek import celery_app
 from tests.conftest import database_url
@@ -79,6 +85,46 @@ def test_dead_or_frozen_broker_loses_no_registration_and_no_email(
     addresses = Counter(each.recipients[0] for each in smtp_sink.messages)
     people = ("alice@example.org", "before@example.org", "bob@example.org")
     assert addresses == dict.fromkeys(people, 2)
+
+
+@pytest.mark.served
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_organizers_work_on_while_the_broker_is_dead_or_frozen(week, opening, site, broker, fault):
+    sign_up(week)
+    OutgoingMail.objects.update(state="sent", sent_at=opening.created_at)
+    with schedule.edit_session(opening.pk) as current:
+        current.starts_at -= dt.timedelta(hours=1)
+        current.save()
+    organizer = signed_in()
+    organizer.get(f"{site}/admin/", timeout=30)
+    getattr(broker, fault)()
+
+    def answer(address: str, **fields: object) -> str:
+        """The page, or what it says after a button was pressed."""
+        fields = fields and {**fields, "csrfmiddlewaretoken": organizer.cookies["csrftoken"]}
+        method = "POST" if fields else "GET"
+        answer = organizer.request(method, site + address, data=fields or None, timeout=10)
+        assert answer.status_code == 200
+        return " ".join(re.sub(r"<[^>]+>", " ", html.unescape(answer.text)).split())
+
+    desk = answer("/admin/")
+    assert "1 session was changed, and people will be emailed about it." in desk
+    assert "Worker: not running" in desk
+    notices = f"/admin/events/session/notices/{week.pk}/"
+    answer(notices)
+    button = {"session": opening.pk, "revision": 1}
+    assert "Emails about changes are on hold." in answer(notices, **button, do="hold")
+    assert "what people were last told" in answer(notices, **button, do="undo")
+    assert type(opening).objects.get(pk=opening.pk).starts_at == opening.starts_at
+
+
+def signed_in() -> requests.Session:
+    """The browser of someone who may do everything in the admin."""
+    client, browser = Client(), requests.Session()
+    client.force_login(User.objects.create_superuser("dora", "dora@example.org", "correct horse"))
+    browser.cookies["sessionid"] = client.cookies["sessionid"].value
+    return browser
 
 
 @pytest.mark.timeout(180)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from events.languages import texts
 from events.models import Session
-from events.schedule import cancel_session
+from events.schedule import cancel_session, hold_notices
 from registrations import signup
 from tests.admin_pages import act, act_surely, form_of, messages_of, path, sure_of
 from tests.people import sign_up
@@ -100,6 +100,10 @@ def test_page_says_what_happens_at_zoom(organizer, week, opening):
     assert "delete it in Zoom, too" in text(organizer, page_of(opening, "cancel"))
     type(week).objects.update(zoom_mode="shared")
     assert "we delete its meeting 10 minutes later" in text(organizer, page_of(opening, "cancel"))
+    hold_notices(session=opening)
+    page = text(organizer, page_of(opening, "cancel"))
+    assert "we keep its meeting while the emails are on hold" in page
+    assert "10 minutes later" not in page
 
 
 def test_canceling_with_a_reason_is_logged(organizer, opening):

@@ -1,13 +1,16 @@
 """Two tabs, or two organizers, on a session or an event: the second save overwrites nothing."""
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from events.models import AgendaItem, Event, Session, Speaker
 from registrations.models import OutgoingMail
@@ -321,3 +324,45 @@ def test_saves_at_the_same_moment_are_merged_or_asked_about(organizer, opening, 
     now = fresh(opening)
     assert (now.title_en, now.capacity) == ("A" if one == 302 else "B", 40)
     assert now.agenda.first().minutes == 7
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("_round", range(2))
+def test_organizers_hold_undo_cancel_and_edit_at_the_same_moment(organizer, week, opening, _round):
+    sign_up(week)
+    sent_at = timezone.now() - dt.timedelta(hours=1)
+    OutgoingMail.objects.update(state="sent", sent_at=sent_at, claimed_at=sent_at)
+    title = opening.title_en
+    save(organizer, opening, form_of(organizer, path(opening)) | {"title_en": "New title"})
+    notices = f"/admin/events/session/notices/{week.pk}/"
+    button = {"session": opening.pk, "revision": fresh(opening).revision}
+    posts = [
+        (notices, button | {"do": "hold"}),
+        (notices, button | {"do": "undo"}),
+        (path(opening).replace("change", "cancel"), {"cancel_reason_en": "Our speaker is ill."}),
+        (path(opening), form_of(organizer, path(opening)) | {"capacity": "40"}),
+        (path(week), form_of(organizer, path(week)) | {"host": "Others"}),
+    ]
+    barrier = Barrier(len(posts))
+
+    def post_at_once(post: tuple[str, dict]) -> int:
+        client = Client()
+        client.cookies = organizer.cookies
+        try:
+            barrier.wait(10)
+            return client.post(*post).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(posts)) as pool:
+        assert list(pool.map(post_at_once, posts)) == [302] * len(posts)
+    now = fresh(opening)
+    assert (now.is_canceled, now.cancel_reason_en) == (True, "Our speaker is ill.")
+    assert (now.capacity, fresh(week).host) == (40, "Others")
+    # Undone before it was canceled, or not at all.
+    said = set(LogEntry.objects.values_list("change_message", flat=True))
+    is_undone = any(text.startswith("The title, time") for text in said)
+    assert now.title_en == (title if is_undone else "New title")
+    # None was lost: renamed, canceled, maybe undone.
+    assert now.revision == (3 if is_undone else 2)
+    assert "Canceled. The reason: Our speaker is ill." in said

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from events import schedule
@@ -13,6 +14,7 @@ from events.models import Event, Session
 from registrations import tasks
 from registrations.models import OutgoingMail
 from tests.admin_pages import act, act_surely, form_of, messages_of, path
+from tests.events.images.pictures import picture
 from tests.people import sign_up
 
 pytestmark = pytest.mark.django_db
@@ -164,3 +166,70 @@ def test_actions_of_the_list_count_each_person_once(organizer, week, opening, la
     page = act(organizer, Session, "restore", opening, later)
     assert NO_ONE in messages_of(page)
     assert timezone.now() == NOW
+
+
+# Events
+
+
+def personal(client, week: Event, **more):
+    """Save the event so that people can't join with a meeting ID any more."""
+    form = form_of(client, path(week)) | {"zoom_mode": "personal"} | more
+    return client.post(path(week), form, follow=True)
+
+
+@pytest.fixture
+def zoom_is_set_up(settings):
+    settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
+
+
+def test_change_of_the_event_says_nothing_if_it_is_not_about_sessions(organizer, week, two):
+    form = form_of(organizer, path(week)) | {"host": "Others", "name_en": "New name"}
+    assert said(organizer.post(path(week), form, follow=True)) == []
+
+
+def test_new_way_to_join_all_sessions_says_who_gets_an_email(organizer, week, two, zoom_is_set_up):
+    assert said(personal(organizer, week)) == [IN_TEN_MINUTES]
+    assert {each.revision for each in week.sessions.all()} == {1}
+
+
+def test_renamed_speaker_says_who_gets_an_email(organizer, week, opening, two):
+    speaker = week.speakers.create(name_en="Dora")
+    item = opening.agenda.create(title_en="Welcome")
+    item.speakers.add(speaker)
+    form = form_of(organizer, path(week))
+    (name,) = [key for key, value in form.items() if value == "Dora" and key.endswith("name_en")]
+    assert said(organizer.post(path(week), form | {name: "Dora Dee"}, follow=True)) == [
+        IN_TEN_MINUTES
+    ]
+
+
+def test_event_is_saved_only_when_confirmed_if_people_hear_right_away(
+    organizer, week, opening, two, zoom_is_set_up
+):
+    starts_soon(opening)
+    photo = SimpleUploadedFile("poster.jpg", picture().getvalue(), "image/jpeg")
+    page = personal(organizer, week, poster_upload=photo).content.decode()
+    assert "2 people would get an email about this right away." in page
+    assert "Choose the picture again, too." in page
+    assert "too large" not in page
+    assert messages_of(page) == []
+    assert Event.objects.get().zoom_mode == "pasted"
+    assert not LogEntry.objects.exists()
+    answer = personal(organizer, week, notify_now="yes")
+    assert ("info", "2 people get an email about this right away.") in said(answer)
+    assert Event.objects.get().zoom_mode == "personal"
+
+
+def test_held_session_of_an_event_is_said_to_be_on_hold(
+    organizer, week, opening, two, zoom_is_set_up
+):
+    starts_soon(opening)
+    schedule.hold_notices(session=opening)
+    answer = personal(organizer, week)
+    assert Event.objects.get().zoom_mode == "personal"
+    assert sorted(said(answer)) == sorted(
+        [
+            IN_TEN_MINUTES,
+            ("info", "The emails about this to 2 people are on hold until you release them."),
+        ]
+    )

@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
 
+from events import schedule
 from events.models import AgendaItem, Session
 from events.schedule import cancel_session, edit_session, hold_notices
 from events.templatetags.times import day, hours
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db
 
 # 4:04 PM in Los Angeles.
 NOW = dt.datetime(2026, 9, 1, 23, 4, tzinfo=dt.UTC)
+UNDONE = "The title, time, summary, address and status are what people were last told."
 STATUS = "/admin/registrations/outgoingmail/status/"
 
 
@@ -74,6 +76,7 @@ def test_page_says_what_changed_for_whom_and_when(organizer, opening, edited):
     for button in ("hold", "now", "undo"):
         assert f'value="{button}"' in page
     assert 'value="release"' not in page
+    assert "The agenda and the Zoom meeting stay as they are." in page
     assert "Undo doesn't cover" not in page
 
 
@@ -83,6 +86,7 @@ def test_page_says_what_undo_leaves(organizer, edited):
     page = text(organizer, page_of(edited))
     assert "<li>The agenda was changed.</li>" in page
     assert "Undo doesn't cover the agenda" in page
+    assert "stay as they are" not in page
 
 
 def test_agenda_alone_has_no_undo(organizer, edited):
@@ -138,12 +142,37 @@ def test_send_now(organizer, edited):
 def test_undo(organizer, opening, edited):
     said = press(organizer, edited, "undo")
     assert said == [
-        ("success", f"{opening}: Set back to what people were last told."),
+        ("success", f"{opening}: {UNDONE}"),
         ("info", "No one gets an email about this."),
     ]
     after = now_of(edited)
     assert (after.title, after.starts_at) == (opening.title, opening.starts_at)
-    assert history() == ["Set back to what people were last told."]
+    assert history() == [UNDONE]
+
+
+def test_undo_says_what_it_left(organizer, opening, edited):
+    with edit_session(edited.pk):
+        AgendaItem.objects.create(session=edited, title="A new item")
+        edited.meeting.passcode = "new"
+        edited.meeting.save()
+    said = press(organizer, now_of(edited), "undo")
+    rest = (
+        "Undo doesn't cover this: The agenda was changed. "
+        "The meeting ID, passcode or phone numbers were changed."
+    )
+    assert said[0] == ("success", f"{opening}: {UNDONE} {rest}")
+    assert history() == [f"{UNDONE} {rest}"]
+
+
+def test_page_says_that_the_meeting_of_a_held_canceled_session_stays(organizer, week, edited):
+    stays = "We keep its Zoom meeting until the emails go out"
+    cancel_session(session=edited)
+    hold_notices(session=edited)
+    assert stays not in text(organizer, page_of(edited))
+    type(week).objects.update(zoom_mode="shared")
+    assert stays in text(organizer, page_of(edited))
+    schedule.release_notices(session=edited)
+    assert stays not in text(organizer, page_of(edited))
 
 
 @pytest.mark.parametrize("button", ["now", "undo", "release"])

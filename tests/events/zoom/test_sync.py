@@ -11,6 +11,7 @@ from events import schedule
 from events.models import Event, Meeting, Session, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import sync
+from events.zoom.status import meeting_status
 from tests.events.zoom.syncing import edit, first, sync_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
@@ -318,6 +319,86 @@ def test_meeting_of_a_canceled_session_is_deleted_once_settled(shared, zoom_acco
         schedule.restore_session(session=session)
         sync_now()
     assert first(shared).meeting.zoom_id in zoom_account.meetings
+
+
+@pytest.fixture
+def canceled_and_held(shared, zoom_account):
+    """A session whose meeting exists. Its cancellation was held an hour ago."""
+    sync_now()
+    session = first(shared)
+    schedule.cancel_session(session=session)
+    schedule.hold_notices(session=session)
+    with time_machine.travel(timezone.now() + dt.timedelta(hours=1)) as clock:
+        sync_now()
+        yield clock, session
+
+
+def test_meeting_of_a_canceled_session_stays_while_its_notices_are_held(
+    shared, zoom_account, canceled_and_held
+):
+    _clock, session = canceled_and_held
+    assert meeting_status(first(shared), timezone.now()).text == (
+        "The session is canceled. While its emails are on hold, its Zoom meeting stays"
+    )
+    assert session.meeting.zoom_id in zoom_account.meetings
+    schedule.restore_session(session=session)
+    sync_now()
+    restored = first(shared)
+    assert (restored.meeting.zoom_id, restored.join_url) == (
+        session.meeting.zoom_id,
+        session.join_url,
+    )
+    assert zoom_account.count("create_meeting") == 6
+
+
+def test_meeting_of_a_canceled_session_is_deleted_once_its_notices_go_out(
+    shared, zoom_account, canceled_and_held
+):
+    clock, session = canceled_and_held
+    schedule.release_notices(session=session)
+    clock.shift(dt.timedelta(minutes=9))
+    sync_now()
+    assert session.meeting.zoom_id in zoom_account.meetings
+    clock.shift(dt.timedelta(minutes=2))
+    sync_now()
+    assert session.meeting.zoom_id not in zoom_account.meetings
+
+
+def test_meeting_of_a_canceled_session_is_deleted_with_notices_that_are_sent_now(
+    shared, zoom_account, canceled_and_held
+):
+    _clock, session = canceled_and_held
+    schedule.release_notices(session=session, now=True)
+    sync_now()
+    assert session.meeting.zoom_id not in zoom_account.meetings
+
+
+def test_meeting_of_a_canceled_session_is_gone_when_its_doors_would_open(
+    shared, zoom_account, canceled_and_held
+):
+    clock, session = canceled_and_held
+    clock.move_to(session.doors_open_at - dt.timedelta(minutes=1))
+    sync_now()
+    assert session.meeting.zoom_id in zoom_account.meetings
+    clock.move_to(session.doors_open_at)
+    assert meeting_status(first(shared), timezone.now()).text.endswith("the Zoom meeting soon")
+    sync_now()
+    assert session.meeting.zoom_id not in zoom_account.meetings
+
+
+def test_session_that_runs_when_it_is_canceled_and_held_loses_its_meeting_once_settled(
+    shared, zoom_account
+):
+    sync_now()
+    session = first(shared)
+    with time_machine.travel(session.starts_at + dt.timedelta(minutes=5)) as clock:
+        schedule.cancel_session(session=session)
+        schedule.hold_notices(session=session)
+        sync_now()
+        assert session.meeting.zoom_id in zoom_account.meetings
+        clock.shift(dt.timedelta(minutes=11))
+        sync_now()
+    assert session.meeting.zoom_id not in zoom_account.meetings
 
 
 @pytest.mark.parametrize("fault", ["lost answer", "500", "dies"])

@@ -38,6 +38,7 @@ from tests.registrations.mail.change_notices.edits import (
 pytestmark = pytest.mark.django_db
 
 HOUR = dt.timedelta(hours=1)
+BOTH_UPDATES = [("schedule_update", "Alice Adams"), ("schedule_update", "Bob B")]
 BOTH = [("changed", "Alice Adams"), ("changed", "Bob B")]
 
 
@@ -92,7 +93,7 @@ def test_agenda_of_a_held_session_is_not_announced_and_others_are(opening, later
     hold_notices(session=opening)
     assert settled() == []
     add_agenda(later)
-    assert settled() == [("schedule_update", "Alice Adams"), ("schedule_update", "Bob B")]
+    assert settled() == BOTH_UPDATES
     assert set(Seat.objects.filter(session=opening).values_list("notified_revision")) == {(0,)}
 
 
@@ -111,6 +112,41 @@ def test_queued_notice_waits_while_held_and_goes_out_after(clock, opening, two, 
     assert [each.people for each in change_notices.pending_notices(opening.event, NOW)] == [2]
     release_notices(session=opening)
     assert [each[1] for each in sent(2)] == ["alice@example.org", "bob@example.org"]
+
+
+def test_queued_schedule_update_waits_while_held_and_goes_out_after(
+    clock, opening, two, settled, sent
+):
+    add_agenda(opening)
+    assert settled() == BOTH_UPDATES
+    hold_notices(session=opening)
+    assert sent() == []
+    assert [each.people for each in change_notices.pending_notices(opening.event, NOW)] == [2]
+    # The one that waits will show this, too.
+    add_agenda(opening)
+    release_notices(session=opening, now=True)
+    assert settled(0.1) == BOTH_UPDATES
+    assert [each[1] for each in sent(2)] == ["alice@example.org", "bob@example.org"]
+
+
+def test_held_schedule_update_does_not_keep_back_that_of_another_session(
+    opening, later, two, settled, sent
+):
+    add_agenda(opening)
+    settled()
+    hold_notices(session=opening)
+    add_agenda(later)
+    assert settled() == BOTH_UPDATES * 2
+    assert len(sent()) == 2
+    assert set(change_notices.waiting_notices(later)) == set()
+    assert change_notices.waiting_notices(opening).count() == 2
+
+
+def test_schedule_update_about_other_sessions_does_not_wait(opening, later, two, settled, sent):
+    add_agenda(later)
+    settled()
+    hold_notices(session=opening)
+    assert len(sent()) == 2
 
 
 def test_schedule_that_a_held_edit_makes_needless_waits(clock, week, opening):
