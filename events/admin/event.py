@@ -6,17 +6,19 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import schedule
+from events import history, schedule
+from events.admin import archive, revert
 from events.admin.looks import LookForm
 from events.admin.notified import explain_emails
 from events.admin.questions import AskingAdmin, AskingForm
@@ -25,6 +27,7 @@ from events.admin.shared import (
     EventAddressForm,
     TextsAdmin,
     TextsForm,
+    buttons_view,
     by_id,
     counted,
     day_and_year,
@@ -169,8 +172,10 @@ class SpeakerInline(admin.StackedInline):
 @admin.register(Event)
 class EventAdmin(AskingAdmin, TextsAdmin):
     form = EventForm
+    history_parts = ("tracks", "speakers")
+    can_revert = True
     list_display = ["name", "state", "begins", "session_count", "links"]
-    list_filter = ["status"]
+    list_filter = ["status", archive.ArchivedFilter]
     search_fields = [*columns("name"), "host"]
     get_search_results = search_texts
     prepopulated_fields = {"slug": [columns("name")[0]]}
@@ -262,7 +267,7 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         # All of them, because their agendas name the event's speakers.
         sessions = event.sessions.order_by("pk") if event else []
         with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
-            context |= extra_context or {}
+            context |= {"is_over": event is not None and is_over(event), **(extra_context or {})}
             return render_now(super().changeform_view(request, object_id, form_url, context))
 
     def merge(self, request: HttpRequest, row: Event) -> None:
@@ -272,7 +277,13 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         timezone.activate(chosen_zone(request, row))
 
     def get_urls(self) -> list[Any]:
-        return [*week_paths(self), *super().get_urls()]
+        buttons = buttons_view(self, {"archive": archive.archive, "unarchive": archive.unarchive})
+        return [
+            path("<path:object_id>/archive/", buttons, name="events_event_archive"),
+            *week_paths(self),
+            *revert.urls(self),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()
@@ -352,6 +363,12 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         return _("Ready")
 
 
+def is_over(event: Event) -> bool:
+    """Whether it had sessions, and has none ahead."""
+    sessions = event.sessions.all()
+    return sessions.exists() and not sessions.open_to_register(timezone.now()).exists()
+
+
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
     return known_zone(request.POST.get("time_zone", "")) or (event or Event()).zone
@@ -367,7 +384,12 @@ def explain_zone(request: HttpRequest, event: Event, form: EventForm) -> None:
         messages.warning(request, text)
         return
     before = known_zone(form.initial["time_zone"]) or Event().zone
+    known = {each.pk: history.snapshot(each) for each in event.sessions.all()}
     moved = schedule.keep_clock_times(event=event, before=before)
+    for each in moved:
+        changed = history.changes(known[each.pk], history.snapshot(each))
+        text = _("Moved along with the event's time zone.")
+        history.log(request.user.pk or 0, [each], CHANGE, text, changed)
     text = counted(
         len(moved),
         "%(count)s session moved: it has the same clock time in the new time zone.",

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('admin', '0003_logentry_add_action_flag_choices'),
     ]
 
     operations = [
@@ -88,6 +89,7 @@ class Migration(migrations.Migration):
                 ('zoom_waiting_room', models.BooleanField(default=False, help_text='People wait in Zoom until a host lets them in.', verbose_name='waiting room')),
                 ('zoom_mute_on_entry', models.BooleanField(default=True, help_text='Microphones are off when people come in.', verbose_name='mute on entry')),
                 ('zoom_captions', models.BooleanField(default=True, help_text='Zoom shows live captions to people who turn them on.', verbose_name='captions')),
+                ('archived_at', models.DateTimeField(editable=False, null=True, verbose_name='archived')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('draft_key', models.UUIDField(editable=False, null=True, unique=True)),
             ],
@@ -303,5 +305,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='session',
             constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='session_ends_after_it_starts', violation_error_message='A session must end after it starts.'),
+        ),
+        migrations.CreateModel(
+            name='HistoryEntry',
+            fields=[
+                ('log', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='details', serialize=False, to='admin.logentry')),
+                ('changes', models.JSONField(default=list)),
+                ('sealed', models.TextField(blank=True)),
+                ('event', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='history', to='events.event')),
+            ],
+            options={
+                'default_permissions': (),
+                'indexes': [models.Index(fields=['event', '-log'], name='history_of_an_event')],
+            },
         ),
     ]
