@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.db import models
+from django.utils.functional import Promise
 from modeltranslation.translator import NotRegistered, translator
 
 from events import languages
@@ -175,6 +176,8 @@ def _tracked_fields(row: models.Model) -> Sequence[Any]:
         field
         for field in (*row._meta.concrete_fields, *row._meta.many_to_many)
         if (field.editable or field.name in ALSO_TRACKED)
+        # The others aren't meant for people.
+        and isinstance(field.verbose_name, Promise)
         and not field.primary_key
         and field.name not in texts
         and (not field.is_relation or _is_of_the_week(field))

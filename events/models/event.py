@@ -274,6 +274,7 @@ class Event(models.Model):
     )
     poster_phone = models.ForeignKey(
         StoredImage,
+        verbose_name=_("your own picture"),
         on_delete=models.PROTECT,
         null=True,
         editable=False,
@@ -493,7 +494,12 @@ class Speaker(models.Model):
         help_text=_("Everyone can see it on the pages of the sessions they host."),
     )
     photo = models.ForeignKey(
-        StoredImage, on_delete=models.PROTECT, null=True, editable=False, related_name="speakers"
+        StoredImage,
+        verbose_name=_("Photo"),
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="speakers",
     )
 
     class Meta:

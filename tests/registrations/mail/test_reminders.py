@@ -324,7 +324,7 @@ def test_archived_week_sends_only_links_that_people_ask_for(week):
     with time_machine.travel(last.ends_at + 24 * HOUR, tick=False):
         weeks.archive(event=week)
         signup.resend_links(registrations=[person])
-        rows = OutgoingMail.objects.select_related("registration").order_by("-pk")[:2]
+        rows = list(OutgoingMail.objects.select_related("registration").order_by("-pk")[:2])
         write = writer.writer_for(rows)
         assert {mail.kind: write(mail) is not None for mail in rows} == {
             "links": True,
