@@ -138,9 +138,9 @@ def entries_about(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> 
     entries = LogEntry.objects.select_related("user", "content_type", "details")
     if isinstance(row, Event):
         types = viewable_types(model_admin.admin_site, request)
-        return entries.filter(details__event=row, content_type__in=types).order_by(
-            "-details__log_id"
-        )
+        entries = entries.filter(details__event=row, content_type__in=types)
+        # Not by `details__pk`: Django would order by the log's own order, the oldest first.
+        return entries.order_by("-details__log_id")
     own_type = ContentType.objects.get_for_model(row)
     return entries.filter(content_type=own_type, object_id=str(row.pk)).order_by("-pk")
 

@@ -150,8 +150,10 @@ def _anonymize_log_of_deleted_rows() -> None:
 
 
 def _blank(entries: QuerySet[LogEntry]) -> None:
-    HistoryEntry.objects.filter(log__in=entries.values("pk")).update(changes=[], sealed="")
-    entries.update(object_repr=ERASED, change_message="")
+    # Searched once: the conditions may be slow.
+    if ids := list(entries.values_list("pk", flat=True)):
+        HistoryEntry.objects.filter(log__in=ids).update(changes=[], sealed="")
+        LogEntry.objects.filter(pk__in=ids).update(object_repr=ERASED, change_message="")
 
 
 def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:
