@@ -71,7 +71,8 @@ def urls(model_admin: HistoryAdmin) -> list[URLPattern]:
 def revert_page(
     model_admin: HistoryAdmin, request: HttpRequest, row: Any, entry: LogEntry
 ) -> HttpResponse:
-    if {each["field"] for each in entry.details.changes} <= OF_A_CANCELLATION:
+    fields = {each["field"] for each in entry.details.changes}
+    if "canceled_at" in fields and fields <= OF_A_CANCELLATION:
         return redirect(
             f"admin:events_session_{'restore' if row.is_canceled else 'cancel'}", row.pk
         )

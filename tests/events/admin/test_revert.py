@@ -241,6 +241,19 @@ def test_settings_and_choices_are_not_reverted(organizer, week, opening):
     assert "There's nothing to revert" in text(organizer.get(url).content.decode())
 
 
+def test_entry_without_values_has_nothing_to_revert(organizer, week):
+    url = save(organizer, week, host="Another")
+    HistoryEntry.objects.update(changes=[])
+    assert "There's nothing to revert" in text(organizer.get(url).content.decode())
+
+
+def test_reason_of_a_cancellation_is_set_back(organizer, opening):
+    organizer.post(path(opening).replace("/change/", "/cancel/"), {"cancel_reason_en": "Illness."})
+    url = save(organizer, opening, cancel_reason_en="Wrong")
+    revert(organizer, url)
+    assert texts(Session.objects.get(pk=opening.pk), "cancel_reason")[0] == "Illness."
+
+
 def test_added_agenda_item_is_not_emptied(organizer, opening):
     count = opening.agenda.count()
     url = save(
