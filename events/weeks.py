@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import IntegrityError, models, transaction
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,7 +26,7 @@ MOST_EVENINGS = 14
 
 # A copy starts with the defaults of these.
 NOT_COPIED_OF_EVENT = (
-    *("slug", "status", "created_at", "draft_key", "erase_not_before"),
+    *("slug", "status", "created_at", "draft_key", "erase_not_before", "archived_at"),
     *("registration_opens_at", "registration_closes_at"),
 )
 NOT_COPIED_OF_SESSION = (
@@ -303,6 +303,28 @@ def _copy_agenda(session: Session, new: Session, speakers: dict[int, Speaker]) -
         copy = copied(item, session_id=new.pk)
         copy.save()
         copy.speakers.set([speakers[each.pk] for each in item.speakers.filter(pk__in=speakers)])
+
+
+# Archiving
+
+
+class NotOver(Exception):
+    """An event with sessions ahead can't be archived."""
+
+
+@transaction.atomic
+def archive(*, event: Event) -> bool:
+    """Put away an event that's over. Returns False if it was already. Raises NotOver."""
+    if event.sessions.open_to_register(timezone.now()).exists():
+        raise NotOver
+    rows = Event.objects.filter(pk=event.pk, archived_at=None)
+    return bool(rows.update(archived_at=timezone.now()))
+
+
+def unarchive(*, event: Event) -> bool:
+    """Take it out of the archive. Returns False if it wasn't there."""
+    rows = Event.objects.filter(pk=event.pk, archived_at__isnull=False)
+    return bool(rows.update(archived_at=None))
 
 
 # Saying what clocks do

@@ -3,12 +3,14 @@
 import datetime as dt
 import zoneinfo
 
-from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, ngettext_lazy, pgettext
+from django.utils.translation import ngettext, ngettext_lazy
 
 from events.models import Event
-from events.timezones import time_label
+from events.templatetags import times
+
+# Nov 22, 2026, 4:51 AM PST
+moment = times.moment
 
 # By a unit's seconds.
 AGO = {
@@ -17,14 +19,6 @@ AGO = {
     60: ngettext_lazy("%(count)d minute ago", "%(count)d minutes ago", "count"),
     1: ngettext_lazy("%(count)d second ago", "%(count)d seconds ago", "count"),
 }
-
-
-def moment(when: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
-    """Nov 22, 2026, 4:51 AM PST"""
-    local = when.astimezone(zone)
-    # Translators: Django's format characters.
-    pattern = pgettext("date format", "M j, Y, g:i A")
-    return f"{date_format(local, pattern)} {time_label(local, zone)}"
 
 
 def current_zone(now: dt.datetime) -> zoneinfo.ZoneInfo:

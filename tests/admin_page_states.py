@@ -4,13 +4,15 @@ import datetime as dt
 import uuid
 from collections.abc import Iterator
 
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
-from events import schedule
+from events import history, schedule, weeks
 from events.models import Event, Meeting, Session
 from registrations.models import Announcement, Attendance, OutgoingMail, Registration
 from tests.opening_pages import Open, State, at, press, pressed
-from tests.people import a_saturday_ahead, in_english, sign_up
+from tests.people import a_saturday_ahead, in_english, published_event, sign_up
 
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 ADMIN = "/admin/registrations"
@@ -106,7 +108,6 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "event-published": f"{event}/publish/",
         "week-create": NEW_WEEK,
         "week-copy": f"{event}/copy/",
-        "event-history": f"{event}/history/",
         "event-delete": f"{event}/delete/",
         "sessions": f"/admin/events/session/?event__id__exact={under_way.pk}",
         "session": f"/admin/events/session/{session.pk}/change/",
@@ -121,8 +122,37 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "pending-notices-none": f"{in_list}/notices/{trial.pk}/",
         "pending-notice": f"{ADMIN}/outgoingmail/notice/{edited.pk}/",
         "event-publish": f"/admin/events/event/{trial.pk}/publish/",
+        **history_urls(week, under_way),
         "trial-delete": f"/admin/events/event/{trial.pk}/delete/",
         "trial-delete-all": f"{ADMIN}/registration/delete-event/{trial.pk}/",
+    }
+
+
+def history_urls(week: Event, under_way: Event) -> dict[str, str]:
+    """A history with a change of everything, the page that reverts it, and an archived week."""
+    organizer, session = User.objects.filter(is_superuser=True).first(), week.sessions.first()
+    assert organizer
+    before = history.snapshot(session, ("meeting", "agenda"))
+    Meeting.objects.filter(session=session).update(passcode="another")
+    Session.objects.filter(pk=session.pk).update(
+        **in_english(title="Opening", summary="What it's about, and how to prepare. " * 12),
+        starts_at=session.starts_at - HOUR,
+        capacity=50,
+    )
+    changed = history.changes(before, history.snapshot(session, ("meeting", "agenda")))
+    session.refresh_from_db()
+    history.log(organizer.pk, [session], CHANGE, "[]", changed)
+    entry = LogEntry.objects.latest("pk")
+    history.log(organizer.pk, [under_way], CHANGE, "Archived.")
+    archived = published_event(name="Last year", slug="last-year", summary="It's over.")
+    weeks.archive(event=archived)
+    in_list = "/admin/events/session"
+    return {
+        "event-history": f"/admin/events/event/{week.pk}/history/",
+        "event-history-none": f"/admin/events/event/{archived.pk}/history/",
+        "event-archived": f"/admin/events/event/{archived.pk}/change/",
+        "session-history": f"{in_list}/{session.pk}/history/",
+        "session-revert": f"{in_list}/{session.pk}/history/{entry.pk}/",
     }
 
 

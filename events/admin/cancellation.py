@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminTextareaWidget
@@ -22,12 +21,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from events import languages, schedule
+from events.admin.history import HistoryAdmin
 from events.admin.notified import explain_emails
 from events.admin.shared import EACH_LANGUAGE, TextsForm, counted, show_result
 from events.languages import codes, column, columns
 from events.models import Session
 
-View = Callable[[ModelAdmin, HttpRequest, Session], HttpResponse]
+View = Callable[[HistoryAdmin, HttpRequest, Session], HttpResponse]
 
 
 class ReasonField(forms.CharField):
@@ -54,7 +54,7 @@ class CancelForm(TextsForm):
         return {code: text for code, text in written if text}
 
 
-def urls(model_admin: ModelAdmin) -> list[URLPattern]:
+def urls(model_admin: HistoryAdmin) -> list[URLPattern]:
     pages: dict[str, View] = {"cancel": cancel_page, "restore": restore_page}
     return [
         path(
@@ -66,7 +66,7 @@ def urls(model_admin: ModelAdmin) -> list[URLPattern]:
     ]
 
 
-def _for_session(model_admin: ModelAdmin, page: View) -> Callable[..., HttpResponse]:
+def _for_session(model_admin: HistoryAdmin, page: View) -> Callable[..., HttpResponse]:
     """Make the view of a page about one session, for people who may change it."""
 
     @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,12 +82,13 @@ def _for_session(model_admin: ModelAdmin, page: View) -> Callable[..., HttpRespo
     return view
 
 
-def cancel_page(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> HttpResponse:
+def cancel_page(model_admin: HistoryAdmin, request: HttpRequest, session: Session) -> HttpResponse:
     """Ask once more, with the number of people and for a reason that they get to read."""
     form_class = forms.modelform_factory(Session, form=CancelForm, fields=columns("cancel_reason"))
     form: Any = form_class(request.POST if request.method == "POST" else None)
     is_sure = form.is_valid()
     reason = form.reason() if is_sure else {}
+    model_admin.remember(request, session)
     if session.is_canceled or (
         is_sure and not schedule.cancel_session(session=session, reason=reason)
     ):
@@ -101,10 +102,11 @@ def cancel_page(model_admin: ModelAdmin, request: HttpRequest, session: Session)
     return _page(model_admin, request, "cancel", title, session=session, **context)
 
 
-def restore_page(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> HttpResponse:
+def restore_page(model_admin: HistoryAdmin, request: HttpRequest, session: Session) -> HttpResponse:
     """Ask once more, with the number of people."""
     is_sure = request.method == "POST"
     reason = dict(languages.written(session, "cancel_reason"))
+    model_admin.remember(request, session)
     try:
         is_restored = is_sure and schedule.restore_session(session=session)
     except schedule.SessionIsOver:
@@ -122,7 +124,7 @@ def restore_page(model_admin: ModelAdmin, request: HttpRequest, session: Session
 
 
 def _changed(
-    model_admin: ModelAdmin, request: HttpRequest, session: Session, logged: str, text: str
+    model_admin: HistoryAdmin, request: HttpRequest, session: Session, logged: str, text: str
 ) -> HttpResponse:
     """Log what was done, and say it with who gets an email."""
     model_admin.log_change(request, session, logged)
@@ -151,7 +153,7 @@ def restored_text(reason: dict[str, str]) -> str:
 
 
 def _page(
-    model_admin: ModelAdmin, request: HttpRequest, name: str, title: str, **context: Any
+    model_admin: HistoryAdmin, request: HttpRequest, name: str, title: str, **context: Any
 ) -> HttpResponse:
     context |= {**model_admin.admin_site.each_context(request), "opts": model_admin.opts}
     template = f"admin/events/session/{name}.html"
@@ -160,7 +162,7 @@ def _page(
 
 @admin.action(description=gettext_lazy("Cancel the selected sessions…"), permissions=["change"])
 def cancel(
-    model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]
+    model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[Session]
 ) -> HttpResponse | None:
     chosen = [session for session in queryset.select_related("event") if not session.is_canceled]
     if not chosen:
@@ -168,6 +170,8 @@ def cancel(
         return None
     if page := _confirmation_page(model_admin, request, chosen):
         return page
+    for session in chosen:
+        model_admin.remember(request, session)
     done = [session for session in chosen if schedule.cancel_session(session=session)]
     for session in done:
         model_admin.log_change(request, session, canceled_text({}))
@@ -184,7 +188,7 @@ def cancel(
 
 
 def _confirmation_page(
-    model_admin: ModelAdmin, request: HttpRequest, chosen: list[Session]
+    model_admin: HistoryAdmin, request: HttpRequest, chosen: list[Session]
 ) -> HttpResponse | None:
     """Ask once more. Returns None when the button was pressed for these sessions as they are."""
     sure = " ".join(sorted(f"{session.pk}.{session.revision}" for session in chosen))
@@ -209,10 +213,11 @@ def _confirmation_page(
 @admin.action(
     description=gettext_lazy("Restore the selected canceled sessions"), permissions=["change"]
 )
-def restore(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
+def restore(model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
     done, over = [], 0
     for session in queryset.select_related("event"):
         reason = dict(languages.written(session, "cancel_reason"))
+        model_admin.remember(request, session)
         try:
             if schedule.restore_session(session=session):
                 model_admin.log_change(request, session, restored_text(reason))

@@ -6,19 +6,21 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import schedule
+from events import history, schedule
+from events.admin import archive, revert
 from events.admin.looks import LookForm
 from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.publishing import publish_paths, remind_of_recording
@@ -28,6 +30,7 @@ from events.admin.shared import (
     EventAddressForm,
     TextsAdmin,
     TextsForm,
+    buttons_view,
     by_id,
     counted,
     day_and_year,
@@ -185,8 +188,10 @@ class SpeakerInline(admin.StackedInline):
 @admin.register(Event)
 class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = EventForm
+    history_parts = ("tracks", "speakers")
+    can_revert = True
     list_display = ["name", "state", "begins", "session_count", "links"]
-    list_filter = ["status"]
+    list_filter = ["status", archive.ArchivedFilter]
     search_fields = [*columns("name"), "host"]
     get_search_results = search_texts
     prepopulated_fields = {"slug": [columns("name")[0]]}
@@ -283,6 +288,7 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
                 question = f"{question} {_('Choose the picture again, too.')}"
             asked = self.asking(request, question)
             with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
+                context |= {"is_over": event is not None and is_over(event)}
                 context |= (extra_context or {}) | asked
                 view = super(EventAdmin, self).changeform_view
                 return render_now(view(request, object_id, form_url, context))
@@ -298,7 +304,14 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         timezone.activate(chosen_zone(request, row))
 
     def get_urls(self) -> list[Any]:
-        return [*week_paths(self), *publish_paths(self), *super().get_urls()]
+        buttons = buttons_view(self, {"archive": archive.archive, "unarchive": archive.unarchive})
+        return [
+            path("<path:object_id>/archive/", buttons, name="events_event_archive"),
+            *week_paths(self),
+            *publish_paths(self),
+            *revert.urls(self),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()
@@ -392,6 +405,12 @@ def to_checklist(
     return redirect("admin:events_event_publish", event.pk)
 
 
+def is_over(event: Event) -> bool:
+    """Whether it had sessions, and has none ahead."""
+    sessions = event.sessions.all()
+    return sessions.exists() and not sessions.open_to_register(timezone.now()).exists()
+
+
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:
     """Return the zone that the posted form chooses, else the event's."""
     return known_zone(request.POST.get("time_zone", "")) or (event or Event()).zone
@@ -407,7 +426,12 @@ def explain_zone(request: HttpRequest, event: Event, form: EventForm) -> None:
         messages.warning(request, text)
         return
     before = known_zone(form.initial["time_zone"]) or Event().zone
+    known = {each.pk: history.snapshot(each) for each in event.sessions.all()}
     moved = schedule.keep_clock_times(event=event, before=before)
+    for each in moved:
+        changed = history.changes(known[each.pk], history.snapshot(each))
+        text = _("Moved along with the event's time zone.")
+        history.log(request.user.pk or 0, [each], CHANGE, text, changed)
     text = counted(
         len(moved),
         "%(count)s session moved: it has the same clock time in the new time zone.",

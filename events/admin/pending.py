@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from django.contrib import messages
-from django.contrib.admin import ModelAdmin
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import parsing, schedule
+from events.admin.history import HistoryAdmin
 from events.admin.notified import explain_emails
 from events.admin.shared import by_id_or_404
 from events.forecasts import forecasts, last_told
@@ -38,7 +38,7 @@ class Pending(NamedTuple):
     left: list[str]
 
 
-def urls(model_admin: ModelAdmin) -> list[URLPattern]:
+def urls(model_admin: HistoryAdmin) -> list[URLPattern]:
     @require_http_methods(["GET", "HEAD", "POST"])
     def view(request: HttpRequest, event_id: str) -> HttpResponse:
         if not model_admin.has_view_permission(request):
@@ -53,7 +53,7 @@ def urls(model_admin: ModelAdmin) -> list[URLPattern]:
     return [path("notices/<str:event_id>/", checked, name="events_session_notices")]
 
 
-def pending_page(model_admin: ModelAdmin, request: HttpRequest, event: Event) -> HttpResponse:
+def pending_page(model_admin: HistoryAdmin, request: HttpRequest, event: Event) -> HttpResponse:
     now = timezone.now()
     context = {
         **model_admin.admin_site.each_context(request),
@@ -115,7 +115,7 @@ def left_by_undo(told: Revision, session: Session) -> list[str]:
     return found
 
 
-def press(model_admin: ModelAdmin, request: HttpRequest, event: Event) -> None:
+def press(model_admin: HistoryAdmin, request: HttpRequest, event: Event) -> None:
     """Do what the button says, unless someone edited the session after the page was opened."""
     if not model_admin.has_change_permission(request):
         raise PermissionDenied
@@ -123,6 +123,7 @@ def press(model_admin: ModelAdmin, request: HttpRequest, event: Event) -> None:
     if button is None:
         raise BadRequest
     session: Session = by_id_or_404(event.sessions.all(), pk=request.POST.get("session"))
+    model_admin.remember(request, session)
     try:
         done = button(session, parsing.integer(request.POST.get("revision"), -1))
     except schedule.EditedMeanwhile:

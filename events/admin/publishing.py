@@ -6,7 +6,7 @@ Another app adds its own lines with `@checks()`, in a module that its admin impo
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
@@ -164,6 +164,8 @@ def publish_checked(model_admin: ModelAdmin, request: HttpRequest, event: Event)
     if event.status == Event.Status.DRAFT and not all(each.is_settled for each in lines):
         return publish_page(model_admin, request, event)
     chosen = [each for each in draft.public if each.status == Session.Status.DRAFT]
+    for row in (event, *chosen):
+        history_of(model_admin, row).remember(request, row)
     try:
         with transaction.atomic():
             published = publishing.publish(event=event, drafts=chosen)
@@ -190,10 +192,16 @@ def log_published(
     with in_main_language():
         names = [str(each.item.name) for each in lines if each.is_left_out]
         left_out = _("Published without: %(names)s.") % {"names": get_text_list(names, _("and"))}
-        model_admin.log_change(request, event, left_out if names else _("Published."))
+        published_text = left_out if names else _("Published.")
+        history_of(model_admin, event).log_change(request, event, published_text)
         for session in published:
-            sessions: ModelAdmin = model_admin.admin_site.get_model_admin(Session)
-            sessions.log_change(request, session, _("Published with the event."))
+            text = _("Published with the event.")
+            history_of(model_admin, session).log_change(request, session, text)
+
+
+def history_of(model_admin: ModelAdmin, row: Model) -> Any:
+    """The admin of this row, which keeps its history."""
+    return model_admin.admin_site.get_model_admin(type(row))
 
 
 def remind_of_recording(request: HttpRequest, event: Event) -> None:

@@ -19,7 +19,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import cancellation, pending
+from events.admin import cancellation, pending, revert
+from events.admin.archive import EventFilter
 from events.admin.concurrent_edits import MergedForm
 from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
@@ -237,8 +238,10 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 @admin.register(Session)
 class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = SessionForm
+    history_parts = ("meeting", "agenda")
+    can_revert = True
     list_display = ["title", "link", "when", "kind", "state"]
-    list_filter = ["event", ZoomLinkFilter, "kind", "status"]
+    list_filter = [("event", EventFilter), ZoomLinkFilter, "kind", "status"]
     list_select_related = ["event", "meeting"]
     search_fields = columns("title", "summary")
     get_search_results = search_texts
@@ -288,6 +291,7 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *cancellation.urls(self),
             *pending.urls(self),
+            *revert.urls(self),
             *super().get_urls(),
         ]
 
@@ -306,7 +310,8 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             with in_event_time(request, event, (event or Event()).zone, sessions) as context:
                 context |= (extra_context or {}) | asked
                 if object_id is None:
-                    context |= {"other_events": Event.objects.exclude(pk=event.pk) if event else ()}
+                    others = Event.objects.active().exclude(pk=event.pk) if event else ()
+                    context |= {"other_events": others}
                 view = super(SessionAdmin, self).changeform_view
                 return render_now(view(request, object_id, form_url, context))
 

@@ -6,6 +6,7 @@ import zoneinfo
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
@@ -26,6 +27,7 @@ from modeltranslation.translator import translator
 
 from events import languages, parsing, schedule
 from events.admin.concurrent_edits import ConcurrentEditsAdmin, MergedForm
+from events.admin.history import HistoryAdmin
 from events.admin.merging import plain
 from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
@@ -49,7 +51,8 @@ def by_id_or_404(rows: QuerySet[Any], **ids: str | None) -> Any:
 
 def default_event() -> Event | None:
     """Return the event that a page is about when nobody chose one."""
-    return Event.objects.current(timezone.now()) or Event.objects.first()
+    events = Event.objects.active()
+    return events.current(timezone.now()) or events.first()
 
 
 def search_stored_keys(
@@ -95,6 +98,9 @@ class TextsForm(MergedForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(of_event := self.fields.get("event"), forms.ModelChoiceField):
+            own = Q(pk=getattr(self.instance, "event_id", None))
+            of_event.queryset = Event.objects.filter(own | Q(archived_at=None))
         for shown in self._texts().values():
             for name in shown[1:]:
                 # It's next to the first one, which has the same.
@@ -189,7 +195,7 @@ class EventAddressForm(AddressForm):
         return [*RESERVED_SLUGS, *others.values_list("slug", flat=True)]
 
 
-class TextsAdmin(ConcurrentEditsAdmin):
+class TextsAdmin(HistoryAdmin, ConcurrentEditsAdmin):
     """An admin of a model with texts in each language. Its log has names in the main language."""
 
     form = TextsForm

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('admin', '0003_logentry_add_action_flag_choices'),
     ]
 
     operations = [
@@ -73,7 +74,7 @@ class Migration(migrations.Migration):
                 ('poster', models.CharField(choices=[('hills', 'Sunrise over hills'), ('road', 'An open road'), ('circle', 'People gathered around the sun'), ('bars', 'Prison bars and a rising sun'), ('own', 'Your own picture')], default='hills', help_text="It's at the top of the event's page, on the flyer, and in the picture that shows when someone shares a link.", max_length=10, verbose_name='poster')),
                 ('colors', models.CharField(choices=[('sunrise', 'Sunrise: green and gold'), ('harbor', 'Harbor: navy and sky blue'), ('jacaranda', 'Jacaranda: purple and lavender'), ('clay', 'Clay: brown and apricot')], default='sunrise', help_text='For the public pages, emails and the flyer. All of them are easy to read, in light and dark mode.', max_length=10, verbose_name='colors')),
                 ('poster_wide', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_desks', to='events.storedimage')),
-                ('poster_phone', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_phones', to='events.storedimage')),
+                ('poster_phone', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_phones', to='events.storedimage', verbose_name='your own picture')),
                 ('embed_sites', models.TextField(blank=True, help_text='Websites that may show the week on their own pages, with a Register button. One address per line, such as https://droplwop.org. No other site can show it.', max_length=1000, validators=[events.sharing.origins.validate_sites], verbose_name='websites that show the schedule')),
                 ('erase_after_days', models.PositiveSmallIntegerField(default=90, help_text="We erase names, addresses and answers automatically, this many days after the last session. We keep anonymous counts. Before then, export anything you're allowed to keep.", validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(730)], verbose_name='erase personal data (days after the end)')),
                 ('erase_not_before', models.DateTimeField(default=events.models.event.in_two_weeks, editable=False)),
@@ -88,6 +89,7 @@ class Migration(migrations.Migration):
                 ('zoom_waiting_room', models.BooleanField(default=False, help_text='People wait in Zoom until a host lets them in.', verbose_name='waiting room')),
                 ('zoom_mute_on_entry', models.BooleanField(default=True, help_text='Microphones are off when people come in.', verbose_name='mute on entry')),
                 ('zoom_captions', models.BooleanField(default=True, help_text='Zoom shows live captions to people who turn them on.', verbose_name='captions')),
+                ('archived_at', models.DateTimeField(editable=False, null=True, verbose_name='archived')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('draft_key', models.UUIDField(editable=False, null=True, unique=True)),
             ],
@@ -153,7 +155,7 @@ class Migration(migrations.Migration):
                 ('about', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, verbose_name='one line about them')),
                 ('about_en', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, null=True, verbose_name='one line about them')),
                 ('about_es', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, null=True, verbose_name='one line about them')),
-                ('photo', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='speakers', to='events.storedimage')),
+                ('photo', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='speakers', to='events.storedimage', verbose_name='Photo')),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='speakers', to='events.event')),
             ],
             options={
@@ -303,5 +305,18 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='session',
             constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='session_ends_after_it_starts', violation_error_message='A session must end after it starts.'),
+        ),
+        migrations.CreateModel(
+            name='HistoryEntry',
+            fields=[
+                ('log', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='details', serialize=False, to='admin.logentry')),
+                ('changes', models.JSONField(default=list)),
+                ('sealed', models.TextField(blank=True)),
+                ('event', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='history', to='events.event')),
+            ],
+            options={
+                'default_permissions': (),
+                'indexes': [models.Index(fields=['event', '-log'], name='history_of_an_event')],
+            },
         ),
     ]

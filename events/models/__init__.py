@@ -1,6 +1,7 @@
 """The week: events, their sessions, and their Zoom meetings."""
 
 from events.models.event import RESERVED_SLUGS, Event, EventQuerySet, Speaker, Track, split_emails
+from events.models.history import HistoryEntry
 from events.models.image import StoredImage
 from events.models.session import AgendaItem, Revision, Session, SessionQuerySet, SessionSnapshot
 from events.models.zoom import Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
@@ -10,6 +11,7 @@ __all__ = [
     "AgendaItem",
     "Event",
     "EventQuerySet",
+    "HistoryEntry",
     "Meeting",
     "MeetingQuerySet",
     "Revision",

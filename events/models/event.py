@@ -65,6 +65,10 @@ class EventQuerySet(models.QuerySet["Event"]):
     def published(self) -> "EventQuerySet":
         return self.filter(status=Event.Status.PUBLISHED)
 
+    def active(self) -> "EventQuerySet":
+        """Those that aren't archived."""
+        return self.filter(archived_at=None)
+
     def with_times(self) -> Any:
         """Annotate `first_starts_at` and `last_ends_at` of the sessions that take place."""
         takes_place = Q(sessions__status="published", sessions__canceled_at=None)
@@ -271,6 +275,7 @@ class Event(models.Model):
     )
     poster_phone = models.ForeignKey(
         StoredImage,
+        verbose_name=_("your own picture"),
         on_delete=models.PROTECT,
         null=True,
         editable=False,
@@ -380,6 +385,8 @@ class Event(models.Model):
         default=True,
         help_text=_("Zoom shows live captions to people who turn them on."),
     )
+    # An archived event isn't offered for anything new, and no emails go out for it.
+    archived_at = models.DateTimeField(_("archived"), null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Of the form that made the draft: if it's sent twice, there's still one event.
     draft_key = models.UUIDField(null=True, unique=True, editable=False)
@@ -488,7 +495,12 @@ class Speaker(models.Model):
         help_text=_("Everyone can see it on the pages of the sessions they host."),
     )
     photo = models.ForeignKey(
-        StoredImage, on_delete=models.PROTECT, null=True, editable=False, related_name="speakers"
+        StoredImage,
+        verbose_name=_("Photo"),
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="speakers",
     )
 
     class Meta:

@@ -105,6 +105,14 @@ def clock(moment: dt.datetime, zone: dt.tzinfo) -> str:
     return date_format(moment.astimezone(zone), _("g:i A"))
 
 
+def moment(when: dt.datetime, zone: zoneinfo.ZoneInfo) -> str:
+    """Nov 22, 2026, 4:51 AM PST"""
+    local = when.astimezone(zone)
+    # Translators: Django's format characters.
+    pattern = pgettext("date format", "M j, Y, g:i A")
+    return f"{date_format(local, pattern)} {time_label(local, zone)}"
+
+
 @register.filter
 def at_clock(moment: dt.datetime, zone: dt.tzinfo, label: str = "") -> str:
     """at 9:00 AM, followed by `label`"""

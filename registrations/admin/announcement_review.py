@@ -204,6 +204,7 @@ def send_test(
     if email:
         with translation.override(preview_language(request, person.language)):
             announcements.send_test(announcement=announcement, person=person, email=email)
+        model_admin.log_change(request, announcement, _("Sent a test to their own address."))
         messages.success(request, _("A test is on its way to %(email)s.") % {"email": email})
     else:
         text: str = _("Your account has no email address to send a test to.")

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -20,18 +19,11 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin.shared import (
-    EACH_LANGUAGE,
-    TextsAdmin,
-    TextsForm,
-    by_id,
-    render_now,
-    search_texts,
-    warning,
-)
+from events.admin import revert
+from events.admin.archive import EventFilter
+from events.admin.shared import EACH_LANGUAGE, TextsAdmin, TextsForm, by_id, search_texts, warning
 from events.languages import columns
 from events.models import Event
-from events.templatetags.times import zone_name
 from registrations.admin import announcement_review as review
 from registrations.admin import mail_text_validation as validation
 from registrations.admin.shared import admin_path
@@ -131,10 +123,11 @@ class AnnouncementList(ChangeList):
 @admin.register(Announcement)
 class AnnouncementAdmin(TextsAdmin):
     form = AnnouncementForm
+    can_revert = True
     # The page that follows says how many people read in that language.
     notes_missing = False
     list_display = ["subject", "progress", "sent", "recipients", "event", "written"]
-    list_filter = ["event", "state"]
+    list_filter = [("event", EventFilter), "state"]
     list_select_related = ["event", "session", "track"]
     search_fields = columns("subject", "body")
     get_search_results = search_texts
@@ -167,6 +160,7 @@ class AnnouncementAdmin(TextsAdmin):
         return [
             admin_path(self, url, review.review_page, "review", methods=methods),
             admin_path(self, f"{url}mail/", review.mail_html, "mail"),
+            *revert.urls(self),
             *super().get_urls(),
         ]
 
@@ -208,18 +202,6 @@ class AnnouncementAdmin(TextsAdmin):
                 )
                 return redirect("admin:registrations_announcement_review", locked.pk)
             return form_page(request, object_id, form_url, extra_context)
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: Any = None
-    ) -> HttpResponse:
-        """Show who pressed which button, with times in the event's zone."""
-        announcement = self.get_object(request, unquote(object_id))
-        zone = announcement.event.zone if announcement else Event().zone
-        subtitle = _("Times in the event's time zone: %(zone)s") % {"zone": zone_name(zone)}
-        context = {"subtitle": subtitle}
-        with timezone.override(zone):
-            context |= extra_context or {}
-            return render_now(super().history_view(request, object_id, context))
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         return redirect("admin:registrations_announcement_review", obj.pk)

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events.admin.archive import EventFilter
 from events.admin.shared import choice_filter, counted, warning
 from events.templatetags.times import clock
 from registrations.admin.shared import ChangeOnlyAdmin
@@ -69,7 +70,7 @@ KnownFilter = choice_filter(
 class AttendanceAdmin(ChangeOnlyAdmin):
     form = AttendanceForm
     list_display = ["who", "person", "email", "session", "joined", "left", "minutes"]
-    list_filter = [KnownFilter, "session__event", "session"]
+    list_filter = [KnownFilter, ("session__event", EventFilter), "session"]
     list_select_related = ["session__event", "seat__registration"]
     ordering = [F("joined_at").desc(nulls_last=True), "-pk"]
     search_fields = ["search_key__contains", "seat__registration__search_key__contains"]

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from django.contrib import admin
@@ -43,9 +44,11 @@ FORMULA_START = re.compile(r"(?<![\w.)'=+@-])[=+\-@＝＋－＠]")
 def export_csv(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
 ) -> StreamingHttpResponse:
-    ids = list(queryset.values_list("pk", flat=True))
-    sensitive = may_see_sensitive_data(request)
-    log_bulk_action(request, Registration, _log_text(len(ids), sensitive=sensitive))
+    events = dict(queryset.values_list("pk", "event"))
+    ids, sensitive = list(events), may_see_sensitive_data(request)
+    for event_id, count in Counter(events.values()).items():
+        text = _log_text(count, sensitive=sensitive)
+        log_bulk_action(request, Registration, text, event_id)
     # Excel only recognizes UTF-8 by this byte order mark.
     content = itertools.chain(["\ufeff"], csv_of(ids, sensitive=sensitive))
     response = StreamingHttpResponse(content, content_type="text/csv; charset=utf-8")

@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Model, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -30,6 +30,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         return {}
     now = timezone.now()
     events = shown_events(request, now)
+    shown = [event.pk for event in events]
     status = monitoring.mail_status(now) if OutgoingMail in viewable else None
     return {
         "title": _("The organizers' desk"),
@@ -37,8 +38,8 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "complaints": status.complaints if status else [],
         "erasures": soon_erased(now) if Registration in viewable else [],
         "may_add_event": may_add_event,
-        "choices": Event.objects.all(),
-        "shown": [event.pk for event in events],
+        "choices": Event.objects.filter(Q(archived_at=None) | Q(pk__in=shown)),
+        "shown": shown,
         "desks": [event_context(event, now, viewable) for event in events],
         "processes": processes(status) if status else [],
         "email_days": numbers.EMAIL_DAYS,

@@ -16,6 +16,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events.admin import revert
+from events.admin.archive import EventFilter
 from events.admin.shared import (
     EACH_LANGUAGE,
     TextsAdmin,
@@ -93,9 +95,10 @@ class MailTextForm(TextsForm):
 @admin.register(MailText)
 class MailTextAdmin(TextsAdmin):
     form = MailTextForm
+    can_revert = True
     list_display = ["kind", "event", "subject", "own_opening"]
     empty_value_display = gettext_lazy("default")
-    list_filter = ["event", "kind"]
+    list_filter = [("event", EventFilter), "kind"]
     list_select_related = ["event"]
     fieldsets = [
         (
@@ -121,6 +124,7 @@ class MailTextAdmin(TextsAdmin):
             admin_path(self, "preview/", unsaved_preview_page, "preview_unsaved", methods=methods),
             admin_path(self, url, preview_page, "preview"),
             admin_path(self, f"{url}html/", preview_html, "preview_html"),
+            *revert.urls(self),
             *super().get_urls(),
         ]
 

@@ -12,12 +12,14 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events.admin.archive import EventFilter
 from events.admin.shared import by_id_or_404, counted, show_result, warning
 from events.models import Event, Session
 from registrations import monitoring
 from registrations.admin.shared import (
     ChangeOnlyAdmin,
     admin_path,
+    log_bulk_action,
     page_response,
     preview_language,
     preview_languages,
@@ -58,8 +60,13 @@ def sent(mail: OutgoingMail) -> str:
 @admin.action(description=gettext_lazy("Resend the selected failed emails"), permissions=["resend"])
 def send_again(model_admin: ModelAdmin, request: HttpRequest, queryset: Any) -> None:
     chosen = len(queryset)
+    event_ids = {*queryset.values_list("registration__event", flat=True)}
     with transaction.atomic():
         again = mail_queue.resend(queryset)
+    if again:
+        for event_id in event_ids:
+            log = _("Resent emails that had failed or come back.")
+            log_bulk_action(request, OutgoingMail, log, event_id)
     text = counted(
         again,
         "%(count)s email will be sent again within seconds.",
@@ -85,7 +92,7 @@ class OutgoingMailAdmin(ChangeOnlyAdmin):
         *("registration", "kind", "session", "announcement"),
         *(status, "last_error", "attempts", queued, next_attempt, sent),
     ]
-    list_filter = ["state", "kind", "registration__event"]
+    list_filter = ["state", "kind", ("registration__event", EventFilter)]
     list_select_related = ["registration__event", "session"]
     search_fields = [
         *("registration__search_key__contains", "message__search_key__icontains"),

@@ -17,6 +17,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events.admin import revert
+from events.admin.archive import EventFilter
 from events.admin.shared import (
     EACH_LANGUAGE,
     TextsAdmin,
@@ -136,8 +138,9 @@ def problem_of(choices: list[str]) -> str:
 @admin.register(Question)
 class QuestionAdmin(TextsAdmin):
     form = QuestionForm
+    can_revert = True
     list_display = ["text", "event", "kind", "is_required", "is_asked", "position", "answered"]
-    list_filter = ["event", "is_asked"]
+    list_filter = [("event", EventFilter), "is_asked"]
     list_select_related = ["event"]
     ordering = ["-event", "position", "pk"]
     search_fields = columns("text")
@@ -166,7 +169,7 @@ class QuestionAdmin(TextsAdmin):
 
     def get_urls(self) -> list[Any]:
         answers = admin_path(self, "<path:object_id>/answers/", answers_page, "answers")
-        return [answers, *super().get_urls()]
+        return [answers, *revert.urls(self), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["event"] if obj else []

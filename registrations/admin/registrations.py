@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from events import languages
+from events.admin.archive import EventFilter
 from events.admin.shared import (
     buttons_view,
     choice_filter,
@@ -31,6 +32,7 @@ from registrations import access_needs, mailboxes, questions, signup
 from registrations.admin import outgoing_mail, readiness, shared
 from registrations.admin.csv_export import export_csv
 from registrations.admin.phone_card import phone_card
+from registrations.admin.registration_history import RegistrationHistoryAdmin
 from registrations.admin.retention import erase, retention_page
 from registrations.admin.trial_event import delete_event_page
 from registrations.formatting import moment
@@ -262,13 +264,6 @@ def decline_one(model_admin: ModelAdmin, request: HttpRequest, person: Registrat
     decline_all(request, Registration.objects.filter(pk=person.pk))
 
 
-def given_back_text(seat: Seat) -> str:
-    if seat.state == Seat.State.SEATED:
-        return _("They got their spot in %(session)s back.") % {"session": seat.session}
-    text = _("%(session)s is full. They lost their spot there and are now first in line.")
-    return text % {"session": seat.session}
-
-
 @admin.action(description=gettext_lazy("Email their links again"), permissions=["change"])
 def send_links_again(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Registration]
@@ -276,6 +271,8 @@ def send_links_again(
     sent = signup.resend_links(registrations=queryset)
     text = counted(sent, "%(count)s email is on the way.", "%(count)s emails are on the way.")
     show_result(request, sent, text)
+    log = _("Emailed their links again, unless that had just been done or they aren't coming.")
+    shared.log_action(request, queryset, log)
     if left := len(queryset) - sent:
         text = counted(
             left,
@@ -339,14 +336,14 @@ def restore(
 
 
 @admin.register(Registration)
-class RegistrationAdmin(shared.ChangeOnlyAdmin):
+class RegistrationAdmin(RegistrationHistoryAdmin):
     # Of the numbers on the front page.
     other_filters = ("created_at", "language", "organization", "strategies")
 
     form = RegistrationChangeForm
     list_display = ["who", "coming", "email", "mail", "origin", "access", "registered"]
     list_filter = [
-        "event",
+        ("event", EventFilter),
         choice_filter(gettext_lazy("status"), "coming", COMING.items, filter_coming),
         choice_filter(
             gettext_lazy("email"),
@@ -495,7 +492,7 @@ class RegistrationAdmin(shared.ChangeOnlyAdmin):
                 text = _("We'll tell %(email)s that you review each registration first.")
                 messages.info(request, text % {"email": email})
             for seat in given_back:
-                messages.info(request, given_back_text(seat))
+                messages.info(request, shared.given_back_text(seat))
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         save_entered_fields(formset)

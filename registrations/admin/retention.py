@@ -1,5 +1,7 @@
 """The page that shows when personal data is erased, and the action that erases it now."""
 
+from collections import Counter
+
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
 from django.db.models import QuerySet
@@ -55,7 +57,13 @@ def erase(
         "Erased the personal data of %(count)s person.",
         "Erased the personal data of %(count)s people.",
     )
-    log_bulk_action(request, Registration, text)
+    for event_id, count in Counter(each.event_id for each in done).items():
+        log = counted(
+            count,
+            "Erased the personal data of %(count)s person.",
+            "Erased the personal data of %(count)s people.",
+        )
+        log_bulk_action(request, Registration, log, event_id)
     left = len(chosen) - len(done)
     show_result(request, len(done), text, left=left, reason=_("already erased."))
     return None

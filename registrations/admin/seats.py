@@ -21,7 +21,8 @@ from registrations.models import UNREACHED_STATES, Registration, Seat
 
 
 def session_choices() -> Iterator[tuple[str, str]]:
-    for session in Session.objects.select_related("event").order_by("-event", "starts_at"):
+    sessions = Session.objects.filter(event__archived_at=None)
+    for session in sessions.select_related("event").order_by("-event", "starts_at"):
         yield str(session.pk), f"{session.title} ({session.event})"
 
 

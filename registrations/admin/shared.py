@@ -24,9 +24,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from events import languages
+from events import history, languages
+from events.admin.history import HistoryAdmin
 from events.admin.shared import search_stored_keys
-from registrations.models import Registration
+from events.models import HistoryEntry
+from registrations.models import Registration, Seat
 
 # The confirmation page names this many people.
 NAMED_AT_MOST = 20
@@ -40,7 +42,7 @@ def may_see_sensitive_data(request: HttpRequest) -> bool:
     return user.has_perm("registrations.view_sensitive_data")
 
 
-class ChangeOnlyAdmin(admin.ModelAdmin):
+class ChangeOnlyAdmin(HistoryAdmin):
     """Rows come from elsewhere: organizers can neither add nor delete them."""
 
     # Filters that links use, and that aren't shown next to the list.
@@ -152,13 +154,22 @@ def confirmation_page(
     )
 
 
+def given_back_text(seat: Seat) -> str:
+    if seat.state == Seat.State.SEATED:
+        return _("They got their spot in %(session)s back.") % {"session": seat.session}
+    text = _("%(session)s is full. They lost their spot there and are now first in line.")
+    return text % {"session": seat.session}
+
+
 def log_action(request: HttpRequest, rows: Iterable[Model], message: str) -> None:
     """Record under each row's History who did this."""
-    LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
+    history.log(request.user.pk or 0, rows, CHANGE, message)
 
 
-def log_bulk_action(request: HttpRequest, model: type[Model], message: str) -> None:
-    """Record in one entry who did something with many rows. `message` has no names."""
+def log_bulk_action(
+    request: HttpRequest, model: type[Model], message: str, event_id: int | None
+) -> None:
+    """Record in one entry who did something with an event's rows. `message` has no names."""
     entry = LogEntry(
         user=request.user,  # type: ignore[misc]
         content_type=ContentType.objects.get_for_model(model),
@@ -167,6 +178,7 @@ def log_bulk_action(request: HttpRequest, model: type[Model], message: str) -> N
         change_message=message,
     )
     entry.save()
+    HistoryEntry.objects.create(log=entry, event_id=event_id)
     logger.info("Account %s: %s", request.user.pk, message)
 
 

@@ -61,6 +61,8 @@ def left_out(announcement: Announcement) -> LeftOut:
 def _matching(announcement: Announcement) -> RegistrationQuerySet:
     """The people an announcement is for, whether or not they can be emailed."""
     people = announcement.event.registrations.admitted()
+    if announcement.event.archived_at:
+        return people.none()
     seats = Seat.objects.filter(session__event=announcement.event_id)
     if announcement.session_id:
         seats = seats.filter(session=announcement.session_id)

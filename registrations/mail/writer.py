@@ -59,6 +59,9 @@ class _Batch:
             return stored_messages.write(mail)
         if not _may_get(person, mail):
             return None
+        if self._events[person.event_id].archived_at and mail.kind != MailKind.LINKS:
+            # Links are emailed only to people who ask for them then.
+            return None
         if mail.kind == MailKind.LEFT and self._is_back(person, mail):
             return None
         with translation.override(person.language):

@@ -2,7 +2,8 @@
 
 Erasing someone cancels the registration and then, in one transaction and in this order:
 
-1. admin log: names and changes, in entries about the person's rows and about deleted rows
+1. admin log: names, changes and their values, in entries about the person's rows and about deleted
+   rows
 2. Attendance, ZoomReport: name, email and registrant ID, also of unmatched people who seem the same
 3. PersonalLink: revoked at Zoom and then deleted; if the meeting is over, the row stays, emptied
 4. Answer, AccessNeed, the chosen strategies: deleted
@@ -31,7 +32,7 @@ from django.db.models import BigIntegerField, Count, Exists, Max, OuterRef, Q, Q
 from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
-from events.models import Event, Meeting, ZoomReport
+from events.models import Event, HistoryEntry, Meeting, ZoomReport
 from registrations import signup
 from registrations.formatting import moment
 from registrations.models import (
@@ -134,6 +135,11 @@ def anonymize_log(rows: QuerySet[Any]) -> None:
     _blank(LogEntry.objects.filter(content_type=content_type, object_id__in=ids))
 
 
+def anonymize_log_of(event: Event) -> None:
+    """Keep that organizers did something, but not what."""
+    _blank(LogEntry.objects.filter(details__event=event))
+
+
 def _anonymize_log_of_deleted_rows() -> None:
     """For deleted rows, no one can say whom the log entry is about, so all are anonymized."""
     for model in (Answer, AccessNeed, Seat):
@@ -144,7 +150,10 @@ def _anonymize_log_of_deleted_rows() -> None:
 
 
 def _blank(entries: QuerySet[LogEntry]) -> None:
-    entries.update(object_repr=ERASED, change_message="")
+    # Searched once: the conditions may be slow.
+    if ids := list(entries.values_list("pk", flat=True)):
+        HistoryEntry.objects.filter(log__in=ids).update(changes=[], sealed="")
+        LogEntry.objects.filter(pk__in=ids).update(object_repr=ERASED, change_message="")
 
 
 def _attendances(person: Registration, registrant_ids: Collection[str]) -> QuerySet[Attendance]:

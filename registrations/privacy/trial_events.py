@@ -55,6 +55,7 @@ def delete_trial(*, event: Event) -> None:
     # Their accounts and sign-ins go, too, and their names in the log.
     erasure.erase_all(registrations=locked.registrations.filter(erased_at=None))
     erasure.anonymize_log(Attendance.objects.filter(session__event=locked))
+    erasure.anonymize_log_of(locked)
     locked.registrations.all().delete()
     # They protect the sessions that they are for.
     locked.announcements.all().delete()

@@ -28,7 +28,7 @@ NO_PAGES = {
     *("visit", "switch_language", "resend", "restore", "account_email"),
     *("registrations_registration_readiness_current", "registrations_registration_decide"),
     *("registrations_announcement_mail", "registrations_mailtext_preview_html"),
-    *("registrations_mailtext_preview_unsaved", "events_session_zoom"),
+    *("registrations_mailtext_preview_unsaved", "events_session_zoom", "events_event_archive"),
     "registrations_outgoingmail_notice_html",
     # Django's: the same page for every model, or not linked.
     *("login", "logout", "autocomplete", "jsi18n", "view_on_site", "app_list"),
@@ -36,7 +36,7 @@ NO_PAGES = {
     # After signing in at another site, which tests can't.
     "account_email_verification_sent",
 }
-FORMS_OF_MODELS = ("_add", "_change", "_delete", "_history")
+FORMS_OF_MODELS = ("_add", "_change", "_delete", "_history", "_revert")
 
 
 def page_names(patterns: Iterable[Any]) -> Iterator[str]:

@@ -115,6 +115,7 @@ def test_a_complete_draft_takes_three_pages_and_at_most_twelve_inputs(organizer)
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.is_addition()) == (str(event.pk), True)
     assert entry.get_change_message() == "Created with its sessions."
+    assert list(event.history.all()) == [entry.details]
 
 
 def test_clock_times_are_those_of_the_zone_across_both_changes(organizer):
@@ -348,6 +349,7 @@ def test_copying_makes_a_draft_and_says_what_comes_next(organizer, week):
     entry = LogEntry.objects.get()
     assert (entry.object_id, entry.is_addition()) == (str(new.pk), True)
     assert entry.get_change_message() == "Copied from “Drop LWOP Strategy Week”."
+    assert list(new.history.all()) == [entry.details]
 
 
 def test_copying_twice_gives_each_copy_its_own_address(organizer, week):

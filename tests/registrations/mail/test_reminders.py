@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
+from events import weeks
 from events.models import AgendaItem, Meeting, Session
 from events.schedule import cancel_session, edit_session, restore_session
 from registrations import seats, signup, tasks
@@ -313,6 +314,22 @@ def test_thank_you_is_queued_a_day_after_the_last_session(week):
     assert queued_at(last.ends_at + 23 * HOUR) == []
     assert queued_at(last.ends_at + 24 * HOUR) == [("thanks", "Alice Adams")]
     assert queued_at(last.ends_at + 48 * HOUR) == [("thanks", "Alice Adams")]
+
+
+def test_archived_week_sends_only_links_that_people_ask_for(week):
+    person = sign_up(week)
+    OutgoingMail.objects.update(state="sent", sent_at=timezone.now())
+    last = week.sessions.last()
+    assert queued_at(last.ends_at + 24 * HOUR) == [("thanks", "Alice Adams")]
+    with time_machine.travel(last.ends_at + 24 * HOUR, tick=False):
+        weeks.archive(event=week)
+        signup.resend_links(registrations=[person])
+        rows = list(OutgoingMail.objects.select_related("registration").order_by("-pk")[:2])
+        write = writer.writer_for(rows)
+        assert {mail.kind: write(mail) is not None for mail in rows} == {
+            "links": True,
+            "thanks": False,
+        }
 
 
 @pytest.mark.parametrize("hours", [None, 24])

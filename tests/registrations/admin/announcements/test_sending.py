@@ -162,7 +162,7 @@ def test_history_uses_the_events_time_zone(admin_client, admin_user, week, draft
         press(admin_client, draft, "now", people="4")
         history = reverse("admin:registrations_announcement_history", args=[draft.pk])
         page = text(admin_client.get(history))
-    assert "Oct. 16, 2026, 2:34 a.m." in page
+    assert "Oct 16, 2026, 2:34 AM HST" in page
     assert admin_client.get(f"{LIST}0/history/").status_code == 302
 
 
