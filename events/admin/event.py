@@ -33,6 +33,8 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
+from events.admin.week_changes import shift_paths
+from events.admin.week_page import week_page_paths
 from events.admin.weeks import week_paths
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
@@ -272,7 +274,7 @@ class EventAdmin(AskingAdmin, TextsAdmin):
         timezone.activate(chosen_zone(request, row))
 
     def get_urls(self) -> list[Any]:
-        return [*week_paths(self), *super().get_urls()]
+        return [*week_paths(self), *week_page_paths(self), *shift_paths(self), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         now = timezone.now()

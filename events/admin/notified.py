@@ -26,17 +26,30 @@ HELD = "held"
 
 def explain_emails(request: HttpRequest, sessions: Iterable[Session]) -> None:
     """After these sessions were changed, say how many people get an email about it, and when."""
+    told = _people_told(sessions)
+    for (event, when), people in told.items():
+        text = _emails_text(len(people), when)
+        messages.info(request, _with_link(text, event) if when else text)
+    if not told:
+        messages.info(request, _("No one gets an email about this."))
+
+
+def emails_texts(sessions: Iterable[Session]) -> list[str]:
+    """How many people get an email about a change of these sessions, and when, in words."""
+    told = _people_told(sessions)
+    texts = [_emails_text(len(people), when) for (_event, when), people in told.items()]
+    return texts or [_("No one gets an email about this.")]
+
+
+def _people_told(sessions: Iterable[Session]) -> dict[tuple[Event, str], set[int]]:
+    """Who gets an email about a change of these sessions, by event and time."""
     now, told = timezone.now(), collections.defaultdict[tuple[Event, str], set[int]](set)
     for session in sessions:
         held_at = Session.objects.values_list("notices_held_at", flat=True).get(pk=session.pk)
         for each in forecasts(session, now):
             when = HELD if held_at else _when(each, session.event)
             told[session.event, when].update(each.people)
-    for (event, when), people in told.items():
-        text = _emails_text(len(people), when)
-        messages.info(request, _with_link(text, event) if when else text)
-    if not told:
-        messages.info(request, _("No one gets an email about this."))
+    return told
 
 
 def _with_link(text: str, event: Event) -> SafeString:
@@ -78,19 +91,20 @@ def _emails_text(people: int, when: str) -> str:
 
 
 def save_and_explain(
-    request: HttpRequest, session: Session, save: Callable[..., HttpResponse]
+    request: HttpRequest, sessions: Iterable[Session], save: Callable[..., HttpResponse]
 ) -> HttpResponse:
-    """Save an edit of a session, and say who gets an email about it.
+    """Save an edit of sessions, and say who gets an email about it.
 
     If people would get it right away, this asks first: the edit is undone, and `save` is called
     again with `question`, to show the form with it instead of saving. The form then posts
     `notify_now`.
     """
-    revision = session.revision
+    before = {session.pk: session.revision for session in sessions}
     with transaction.atomic():
         response = save(question="")
-        session.refresh_from_db()
-        question = _question(session) if session.revision != revision else ""
+        found = Session.objects.filter(pk__in=before).select_related("event")
+        edited = [each for each in found if each.revision != before[each.pk]]
+        question = _question(edited)
         is_asking = bool(question) and "notify_now" not in request.POST
         transaction.set_rollback(is_asking)
     if is_asking:
@@ -98,16 +112,15 @@ def save_and_explain(
         request_with_messages: Any = request
         request_with_messages._messages = default_storage(request)
         return save(question=question)
-    if session.revision != revision:
-        explain_emails(request, [session])
+    if edited:
+        explain_emails(request, edited)
     return response
 
 
-def _question(session: Session) -> str:
+def _question(sessions: Iterable[Session]) -> str:
     now = timezone.now()
-    if session.notices_held_at:
-        return ""
-    people = {pk for each in forecasts(session, now) if each.due_at <= now for pk in each.people}
+    foreseen = [each for one in sessions if not one.notices_held_at for each in forecasts(one, now)]
+    people = {pk for each in foreseen if each.due_at <= now for pk in each.people}
     if not people:
         return ""
     return counted(

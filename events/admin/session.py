@@ -19,11 +19,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import cancellation, pending
+from events.admin import cancellation, pending, week_changes
 from events.admin.concurrent_edits import MergedForm
 from events.admin.notified import save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
-from events.admin.session_checks import ask_about_event, ask_about_times
+from events.admin.session_checks import TimesForm, ask_about_event, ask_about_times
 from events.admin.shared import (
     EACH_LANGUAGE,
     AddressForm,
@@ -72,7 +72,7 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
 
 
-class SessionForm(AskingForm, AddressForm):
+class SessionForm(TimesForm, AddressForm):
     address_from = "title"
     # What to ask instead of saving, if anything.
     question = ""
@@ -84,7 +84,8 @@ class SessionForm(AskingForm, AddressForm):
         cleaned = super().clean()
         if self.question:
             self.add_error(None, self.question)
-        event = cleaned.get("event")
+        # The week's page has only some of the fields.
+        event = cleaned.get("event") if "event" in self.fields else self.instance.event
         if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
             self.add_error("hosts", _("These hosts belong to another event."))
         if event:
@@ -291,6 +292,7 @@ class SessionAdmin(AskingAdmin, TextsAdmin):
         return [
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *cancellation.urls(self),
+            *week_changes.duplicate_paths(self),
             *pending.urls(self),
             *super().get_urls(),
         ]
@@ -318,7 +320,7 @@ class SessionAdmin(AskingAdmin, TextsAdmin):
                 return render_now(view(request, object_id, form_url, context))
 
         if request.method == "POST" and sessions:
-            return save_and_explain(request, sessions[0], answer)
+            return save_and_explain(request, sessions, answer)
         return answer()
 
     def get_form(
