@@ -138,6 +138,10 @@ def warn_of_deleted(request: Any, stored: list[Card]) -> None:
 
 def session_card(session_admin: Any, request: HttpRequest, session: Session, data: Any) -> Card:
     form_class = session_admin.get_form(request, session, change=True, fields=FIELDS)
+    # Without those that the form has whatever is asked for.
+    form_class.base_fields = {
+        name: field for name, field in form_class.base_fields.items() if name in FIELDS
+    }
     # People who may only view sessions get a form without fields.
     for name in {"starts_at", "ends_at"} & form_class.base_fields.keys():
         form_class.base_fields[name].widget = DayAndClock()

@@ -76,7 +76,7 @@ def of(session: Session, **changes: str) -> dict[str, str]:
 
 
 def save(client, url: str, *changes: dict[str, str]) -> str:
-    form = shown(client, url)
+    form: dict[str, list[str] | str] = {**shown(client, url)}
     for each in changes:
         form |= each
     return client.post(url, form, follow=True).content.decode()
@@ -275,7 +275,7 @@ def test_page_shows_link_spots_waitlist_and_pending_emails(organizer, week, url,
     with schedule.edit_session(later.pk) as session:
         session.ends_at += dt.timedelta(hours=1)
         session.save()
-    cards = {pk: text for pk, text in cards_of(organizer.get(url).content.decode())}
+    cards = dict(cards_of(organizer.get(url).content.decode()))
     assert "Zoom link Link pasted" in cards[opening.pk]
     assert "1 of 1 spot taken 1 person on the waitlist" in cards[opening.pk]
     assert "Emails" not in cards[opening.pk]
