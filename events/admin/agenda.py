@@ -36,8 +36,8 @@ class AgendaForm(NewSpeakerForm, TextsForm):
 
     @property
     def place(self) -> tuple[int, int]:
-        """Where it goes. Who enters an item's place gets it: before it, or behind it if they move
-        down, because those between close up.
+        """Where it goes. An item that was moved comes before the one whose place it takes; if it
+        moved down, after it, because the items between close up.
         """
         before, now = self.initial.get("position"), self.cleaned_data["position"]
         if now == before:

@@ -27,7 +27,8 @@ class NewSpeakerForm(forms.ModelForm):
     def clean_new_speaker(self) -> str:
         text: str = self.cleaned_data["new_speaker"]
         for name, part in zip(("name", "affiliation"), parts_of(text), strict=True):
-            Speaker._meta.get_field(name).run_validators(part)
+            field: Any = Speaker._meta.get_field(name)
+            field.run_validators(part)
         return text
 
 

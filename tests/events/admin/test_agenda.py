@@ -66,7 +66,7 @@ def test_each_item_has_its_clock_time(organizer, talk):
 
 def test_places_are_numbered_from_one_without_a_change(organizer, talk):
     form = form_of(organizer, path(talk))
-    assert [form[f"agenda-{number}-position"] for number in range(3)] == [1, 2, 3]
+    assert [str(form[f"agenda-{number}-position"]) for number in range(3)] == ["1", "2", "3"]
     assert order(organizer, talk) == "ABC"
     assert Session.objects.get(pk=talk.pk).revision == 0
 

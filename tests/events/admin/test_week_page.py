@@ -339,3 +339,12 @@ def test_week_without_sessions_leads_to_the_first_one(organizer, url, week):
 
 def test_event_leads_to_its_week(organizer, url, week):
     assert f'<a href="{url}">' in organizer.get(path(week)).content.decode()
+
+
+def test_copied_week_leads_to_its_sessions(organizer, week):
+    address = f"/admin/events/event/{week.pk}/copy/"
+    form = {**shown(organizer, address), "do": "create"}
+    page = organizer.post(address, form, follow=True).content.decode()
+    copy = Event.objects.exclude(pk=week.pk).get()
+    (said,) = [text for color, text in messages_of(page) if color == "success"]
+    assert f'<a href="/admin/events/event/{copy.pk}/week/">See the week’s sessions</a>' in said
