@@ -55,7 +55,8 @@ class AgendaFormSet(forms.BaseInlineFormSet):
         return kwargs
 
     def kept_forms(self) -> list[Any]:
-        return [form for form in self.forms if form.instance.pk and form not in self.deleted_forms]
+        """After saving: those of items that weren't deleted."""
+        return [form for form in self.forms if form.instance.pk]
 
     def items_in_order(self) -> list[AgendaItem]:
         """The items that were saved, as they were ordered."""

@@ -248,8 +248,8 @@ def test_people_in_two_changed_sessions_are_counted_once(organizer, week, url, o
     sign_up(week, "Bob B", sessions=[later])
     all_sent()
     page = save(organizer, url, of(opening, title_en="One"), of(later, title_en="Two"))
-    said = [text for _color, text in messages_of(page) if "get an email" in text]
-    assert said[0].startswith("2 people get an email about this at 12:10 PM PDT")
+    (said,) = [text for _color, text in messages_of(page) if "about this" in text]
+    assert said.startswith("2 people get an email about this at 12:10 PM PDT")
 
 
 def test_edit_that_people_hear_of_right_away_asks_first(organizer, week, url, opening):
@@ -317,8 +317,9 @@ def test_someone_who_may_not_see_sessions_sees_no_page(helper, url):
     assert helper("view_event").get(url).status_code == 403
 
 
-def test_someone_who_may_not_change_meetings_keeps_the_link(helper, url, opening):
-    client = helper("view_session", "change_session")
+@pytest.mark.parametrize("others", [[], ["view_meeting"]])
+def test_someone_who_may_not_change_meetings_keeps_the_link(helper, url, opening, others):
+    client = helper("view_session", "change_session", *others)
     assert "join_url" not in client.get(url).content.decode()
     form = {**shown(client, url), **of(opening, title_en="New title", link=LINK)}
     client.post(url, form)
