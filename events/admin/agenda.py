@@ -87,9 +87,10 @@ class AgendaInline(admin.StackedInline):
             return _("You'll see it after you save.")
         session = item.session
         prefetch_related_objects([session], "agenda")
-        starts = {each.pk: starts_at for starts_at, each in session.timed_agenda()}
-        starts_at = starts[item.pk]
-        ends_at = starts_at + dt.timedelta(minutes=item.minutes)
+        stored = {each.pk: (starts_at, each) for starts_at, each in session.timed_agenda()}
+        starts_at, as_stored = stored[item.pk]
+        # What was entered may be wrong: a number too large for any time.
+        ends_at = starts_at + dt.timedelta(minutes=as_stored.minutes)
         return hours(Session(starts_at=starts_at, ends_at=ends_at), session.event.zone)
 
     def get_formset(self, request: HttpRequest, obj: Session | None = None, **kwargs: Any) -> Any:

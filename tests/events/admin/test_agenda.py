@@ -64,6 +64,13 @@ def test_each_item_has_its_clock_time(organizer, talk):
     assert times_on(page)[3] == "You'll see it after you save."
 
 
+def test_number_of_minutes_that_is_far_too_large_is_refused(organizer, talk):
+    form = form_of(organizer, path(talk)) | {"agenda-0-minutes": "9" * 30}
+    page = organizer.post(path(talk), form).content.decode()
+    assert "Ensure this value is less than or equal to 1440." in page
+    assert times_on(page)[0] == "6:00 PM to 6:10 PM PDT"
+
+
 def test_places_are_numbered_from_one_without_a_change(organizer, talk):
     form = form_of(organizer, path(talk))
     assert [str(form[f"agenda-{number}-position"]) for number in range(3)] == ["1", "2", "3"]
