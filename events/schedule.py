@@ -4,17 +4,18 @@ These functions only record facts; `registrations` queries for what to send.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from events import forecasts, languages
 from events.background import wake_workers
 from events.clock import database_time
-from events.models import Event, Meeting, Revision, Session
+from events.models import AgendaItem, Event, Meeting, Revision, Session, Speaker
 from events.timezones import moment_of
 
 
@@ -81,6 +82,25 @@ def keep_clock_times(*, event: Event, before: ZoneInfo) -> list[Session]:
             current.save(update_fields=["starts_at", "ends_at", "updated_at"])
         moved.append(current)
     return moved
+
+
+def speaker_named(*, event: Event, name: str, affiliation: str = "") -> Speaker:
+    """The event's speaker of this name; a new one if there is none, in the current language."""
+    for speaker in event.speakers.all():
+        names = (text or "" for text in languages.texts(speaker, "name"))
+        if name.casefold() in map(str.casefold, names):
+            return speaker
+    written = {"name": name, "affiliation": affiliation}
+    code = get_language()
+    return event.speakers.create(
+        **{languages.column(each, code): text for each, text in written.items()}
+    )
+
+
+def order_agenda(*, items: Iterable[AgendaItem]) -> None:
+    """Number the items of an agenda in this order: 1, 2, 3. Call it in `edit_session`."""
+    for position, item in enumerate(items, start=1):
+        AgendaItem.objects.filter(pk=item.pk).exclude(position=position).update(position=position)
 
 
 def cancel_session(*, session: Session, reason: Mapping[str, str] | None = None) -> bool:

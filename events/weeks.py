@@ -1,5 +1,6 @@
-"""Creating a week from a pattern, and copying one to other dates. Both make drafts.
+"""Creating a week from a pattern, copying one to other dates, and shifting one.
 
+What is created or copied is a draft.
 Days and clock times are those of the event's time zone, also across a daylight saving change.
 """
 
@@ -15,7 +16,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import languages
+from events import languages, schedule
 from events.links import free_slug
 from events.models import AgendaItem, Event, Session, Speaker, Track
 from events.templatetags.times import clock, day
@@ -192,14 +193,14 @@ def also_copy(part: Callable[[CopiedWeek], None]) -> None:
 
 def moved_sessions(event: Event, first_day: dt.date) -> list[MovedSession]:
     """The sessions if the first one is on this day: as many days apart, and as long, as now."""
-    sessions = list(event.sessions.all())
     days = _days_to(event, first_day)
-    moved = []
-    for session in sessions:
-        local, starts_at = _moved(session.starts_at, event.zone, days)
-        ends_at = starts_at + (session.ends_at - session.starts_at)
-        moved.append(MovedSession(session, local, starts_at, ends_at))
-    return moved
+    return [_moved_session(each, event.zone, days) for each in event.sessions.all()]
+
+
+def _moved_session(session: Session, zone: zoneinfo.ZoneInfo, by: dt.timedelta) -> MovedSession:
+    local, starts_at = _moved(session.starts_at, zone, by)
+    ends_at = starts_at + (session.ends_at - session.starts_at)
+    return MovedSession(session, local, starts_at, ends_at)
 
 
 def _days_to(event: Event, first_day: dt.date) -> dt.timedelta:
@@ -208,10 +209,10 @@ def _days_to(event: Event, first_day: dt.date) -> dt.timedelta:
 
 
 def _moved(
-    moment: dt.datetime, zone: zoneinfo.ZoneInfo, days: dt.timedelta
+    moment: dt.datetime, zone: zoneinfo.ZoneInfo, by: dt.timedelta
 ) -> tuple[dt.datetime, dt.datetime]:
-    """The same clock time on another day: on the zone's clocks, and as a moment."""
-    local = moment.astimezone(zone).replace(tzinfo=None) + days
+    """What the zone's clocks show so much later, and that as a moment. A day keeps the time."""
+    local = moment.astimezone(zone).replace(tzinfo=None) + by
     return local, moment_of(local, zone)
 
 
@@ -303,6 +304,66 @@ def _copy_agenda(session: Session, new: Session, speakers: dict[int, Speaker]) -
         copy = copied(item, session_id=new.pk)
         copy.save()
         copy.speakers.set([speakers[each.pk] for each in item.speakers.filter(pk__in=speakers)])
+
+
+def day_moved(session: Session, day: dt.date) -> MovedSession:
+    """A session on another day, at the same time."""
+    zone = session.event.zone
+    return _moved_session(session, zone, day - session.event.day_of(session.starts_at))
+
+
+@transaction.atomic
+def duplicate_session(*, session: Session, day: dt.date) -> Session:
+    """Copy a session with its agenda and hosts to a day, at the same time. The copy is a draft."""
+    moved, others = day_moved(session, day), Session.objects.filter(event=session.event_id)
+    new = copied(
+        session,
+        *NOT_COPIED_OF_SESSION,
+        status=Session.Status.DRAFT,
+        slug=free_slug(
+            next(filter(None, languages.texts(session, "title")), ""),
+            otherwise="session",
+            taken=others.values_list("slug", flat=True),
+        ),
+        starts_at=moved.starts_at,
+        ends_at=moved.ends_at,
+    )
+    new.save()
+    new.hosts.set(session.hosts.all())
+    _copy_agenda(session, new, {each.pk: each for each in session.event.speakers.all()})
+    return new
+
+
+# Shifting
+
+
+def shifted_sessions(event: Event, by: dt.timedelta) -> list[MovedSession]:
+    """The sessions that haven't started, so much later on the clocks of the event's zone."""
+    ahead = event.sessions.filter(starts_at__gt=timezone.now())
+    return [_moved_session(each, event.zone, by) for each in ahead]
+
+
+@transaction.atomic
+def shift_sessions(
+    *, event: Event, by: dt.timedelta, seen: Mapping[int, int] | None = None
+) -> list[Session]:
+    """Move all sessions that haven't started, on the clocks of the event's zone. Returns them.
+
+    `seen` are their revisions that the organizer saw, by id. Raises EditedMeanwhile.
+    """
+    ids = sorted(each.session.pk for each in shifted_sessions(event, by))
+    if seen is not None and ids != sorted(seen):
+        raise schedule.EditedMeanwhile
+    sessions = []
+    for pk in ids:
+        with schedule.edit_session(pk) as session:
+            if seen is not None and session.revision != seen[pk]:
+                raise schedule.EditedMeanwhile
+            moved = _moved_session(session, event.zone, by)
+            session.starts_at, session.ends_at = moved.starts_at, moved.ends_at
+            session.save(update_fields=["starts_at", "ends_at", "updated_at"])
+        sessions.append(session)
+    return sessions
 
 
 # Archiving

@@ -60,6 +60,8 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     day = f"10/10/{session.starts_at.year + 1}"
     checks = saved(f"/admin/events/session/{session.pk}/change/", starts_at_0=day)
     yield State("admin-session-checks", checks, "organizer")
+    yield State("admin-the-week-checks", unusual_week(week, session), "organizer")
+    yield State("admin-shift-dates", shifted(f"/admin/events/event/{week.pk}/shift/"), "organizer")
     zone = saved(f"/admin/events/event/{week.pk}/change/", time_zone=EASTERN)
     yield State("admin-event-zone", zone, "organizer")
 
@@ -90,6 +92,32 @@ def wrong_week(page: Page) -> None:
     press(page, "button[value=create]")
 
 
+def unusual_week(week: Event, session: Session) -> Open:
+    """Move a session on the week's page to another year, and empty the title of another one."""
+    wrong = week.sessions.first()
+
+    def open(page: Page) -> None:
+        page.goto(f"/admin/events/event/{week.pk}/week/")
+        day = f"{session.starts_at.year + 1}-10-10"
+        page.locator(f"input[name=session-{session.pk}-starts_at_0]").fill(day)
+        for code in ("en", "es"):
+            page.locator(f"input[name=session-{wrong.pk}-title_{code}]").fill("")
+        press(page, ".week__save button")
+
+    return open
+
+
+def shifted(url: str) -> Open:
+    """The new dates, before the sessions are shifted."""
+
+    def open(page: Page) -> None:
+        page.goto(url)
+        page.locator("input[name=days]").fill("7")
+        press(page, "button[value=preview]")
+
+    return open
+
+
 def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
     event, session = f"/admin/events/event/{week.pk}", week.sessions.first()
     over, running, *_between, canceled, _full = under_way.sessions.all()
@@ -108,6 +136,10 @@ def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:
         "event-published": f"{event}/publish/",
         "week-create": NEW_WEEK,
         "week-copy": f"{event}/copy/",
+        "the-week": f"{event}/week/",
+        "the-week-under-way": f"/admin/events/event/{under_way.pk}/week/",
+        "shift": f"{event}/shift/",
+        "session-duplicate": f"{in_list}/{session.pk}/duplicate/",
         "event-delete": f"{event}/delete/",
         "sessions": f"/admin/events/session/?event__id__exact={under_way.pk}",
         "session": f"/admin/events/session/{session.pk}/change/",

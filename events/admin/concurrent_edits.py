@@ -64,13 +64,7 @@ class ConcurrentEditsAdmin(admin.ModelAdmin):
     def merge(self, request: HttpRequest, row: Any) -> None:
         """Replace what was posted by what is to be saved."""
         form, formsets = self._as_stored(request, row)
-        merge = Merge(request, _read(request.POST.get(OPENED, ""), row))
-        merge.merge_form(form)
-        for formset in formsets:
-            merge.merge_formset(formset)
-        merge.posted[OPENED] = _signed(row, form, formsets)
-        changed: Any = request
-        changed.POST, changed._files, changed.merge = merge.posted, merge.files, merge
+        merge_page(request, row, [("", form)], formsets)
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -93,7 +87,7 @@ class ConcurrentEditsAdmin(admin.ModelAdmin):
             context[OPENED] = request.POST.get(OPENED, "")
         elif row and self.has_change_permission(request, row):
             formsets = [each.formset for each in context["inline_admin_formsets"]]
-            context[OPENED] = _signed(row, context["adminform"].form, formsets)
+            context[OPENED] = opened(row, [context["adminform"].form], formsets)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -102,14 +96,7 @@ class ConcurrentEditsAdmin(admin.ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
-        merge: Merge | None = getattr(request, "merge", None)
-        if merge and merge.merged:
-            text = _(
-                "Someone else changed this while you were editing. We kept their changes, too: "
-                "%(fields)s."
-            )
-            fields = get_text_list([*dict.fromkeys(merge.merged)], _("and"))
-            messages.info(request, text % {"fields": fields})
+        explain_merge(request)
 
     def _as_stored(self, request: HttpRequest, row: Any) -> tuple[Any, list[Any]]:
         """The form and the formsets of a page that is opened now."""
@@ -122,14 +109,45 @@ class ConcurrentEditsAdmin(admin.ModelAdmin):
         return form, formsets
 
 
+def merge_page(
+    request: HttpRequest, row: Any, forms: list[tuple[str, Any]], formsets: list[Any]
+) -> None:
+    """Replace what was posted from the page of a row by what is to be saved.
+
+    `forms`, with what messages add to the names of their fields, and `formsets` are unbound, with
+    what is stored.
+    """
+    merge = Merge(request, _read(request.POST.get(OPENED, ""), row))
+    for of_row, form in forms:
+        merge.merge_form(form, of_row)
+    for formset in formsets:
+        merge.merge_formset(formset)
+    merge.posted[OPENED] = opened(row, [form for _of_row, form in forms], formsets)
+    changed: Any = request
+    changed.POST, changed._files, changed.merge = merge.posted, merge.files, merge
+
+
+def explain_merge(request: HttpRequest) -> None:
+    """After saving, say once which changes of others were kept."""
+    merge: Merge | None = getattr(request, "merge", None)
+    if merge and merge.merged:
+        text = _(
+            "Someone else changed this while you were editing. We kept their changes, too: "
+            "%(fields)s."
+        )
+        fields = get_text_list([*dict.fromkeys(merge.merged)], _("and"))
+        messages.info(request, text % {"fields": fields})
+        merge.merged.clear()
+
+
 def _conflicts(request: HttpRequest) -> Mapping[str, Mapping[str, SafeString]]:
     merge: Merge | None = getattr(request, "merge", None)
     return merge.conflicts if merge else {}
 
 
-def _signed(row: Any, form: Any, formsets: list[Any]) -> str:
+def opened(row: Any, forms: list[Any], formsets: list[Any]) -> str:
     """What a page says, so that no one can claim that it said something else."""
-    shown = [form, *(each for formset in formsets for each in formset.initial_forms)]
+    shown = [*forms, *(each for formset in formsets for each in formset.initial_forms)]
     by_key = {row_key(each): digests(each) for each in shown}
     return signing.dumps(by_key, salt=_salt(row), compress=True)
 

@@ -39,6 +39,8 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
+from events.admin.week_changes import shift_paths
+from events.admin.week_page import week_page_paths
 from events.admin.weeks import week_paths
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
@@ -308,6 +310,8 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         return [
             path("<path:object_id>/archive/", buttons, name="events_event_archive"),
             *week_paths(self),
+            *week_page_paths(self),
+            *shift_paths(self),
             *publish_paths(self),
             *revert.urls(self),
             *super().get_urls(),

@@ -49,9 +49,9 @@ class Merge:
         # What someone else changed, and this person didn't.
         self.merged: list[str] = []
 
-    def merge_form(self, form: Any) -> None:
-        """Merge the page's main form. `form` is unbound, with what is stored."""
-        self._merge_fields(form, self._opened(""), form.prefix or "")
+    def merge_form(self, form: Any, of_row: str = "") -> None:
+        """Merge a form that isn't in a table. `form` is unbound, with what is stored."""
+        self._merge_fields(form, self._opened(row_key(form)), form.prefix or "", of_row)
 
     def merge_formset(self, formset: Any) -> None:
         """Merge the rows of a table: other people's stay, and no one's get lost."""

@@ -27,17 +27,30 @@ HELD = "held"
 
 def explain_emails(request: HttpRequest, sessions: Iterable[Session]) -> None:
     """After these sessions were changed, say how many people get an email about it, and when."""
+    told = _people_told(sessions)
+    for (event, when), people in told.items():
+        text = _emails_text(len(people), when)
+        messages.info(request, _with_link(text, event) if when else text)
+    if not told:
+        messages.info(request, _("No one gets an email about this."))
+
+
+def emails_texts(sessions: Iterable[Session]) -> list[str]:
+    """How many people get an email about a change of these sessions, and when, in words."""
+    told = _people_told(sessions)
+    texts = [_emails_text(len(people), when) for (_event, when), people in told.items()]
+    return texts or [_("No one gets an email about this.")]
+
+
+def _people_told(sessions: Iterable[Session]) -> dict[tuple[Event, str], set[int]]:
+    """Who gets an email about a change of these sessions, by event and time."""
     now, told = timezone.now(), collections.defaultdict[tuple[Event, str], set[int]](set)
     for session in sessions:
         held_at = Session.objects.values_list("notices_held_at", flat=True).get(pk=session.pk)
         for each in forecasts(session, now):
             when = HELD if held_at else _when(each, session.event)
             told[session.event, when].update(each.people)
-    for (event, when), people in told.items():
-        text = _emails_text(len(people), when)
-        messages.info(request, _with_link(text, event) if when else text)
-    if not told:
-        messages.info(request, _("No one gets an email about this."))
+    return told
 
 
 def _with_link(text: str, event: Event) -> SafeString:

@@ -56,6 +56,9 @@ class EventTimeField(forms.SplitDateTimeField):
 class AskingForm(forms.ModelForm):
     """A form that may ask. Its `clean()` calls `ask()`, and goes on with the answer."""
 
+    # On a page with several, what this one is about.
+    row: models.Model | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # What is asked now: the places on the page, with the labels of the fields.
@@ -76,6 +79,7 @@ class AskingForm(forms.ModelForm):
         That is one of `choices`, of which the first is the default, or "yes" if there are none;
         "" while it's asked.
         """
+        about = f"{about}_{self.row.pk}" if self.row else about
         key = " ".join([about, *map(str, values)])
         self.answers.append((ASKED, key))
         data: Any = self.data
@@ -86,7 +90,8 @@ class AskingForm(forms.ModelForm):
         place = f"question-{about}"
         context = {"place": place, "text": text, "about": about, "choices": choices or {}}
         shown = render_to_string("admin/events/question.html", context)
-        self.questions[place] = capfirst(str(self.fields[field].label))
+        label = capfirst(str(self.fields[field].label))
+        self.questions[place] = f"{label} ({self.row})" if self.row else label
         self.add_error(field, ValidationError(shown, code=ASKED))
         return ""
 
@@ -126,16 +131,24 @@ class AskingAdmin(admin.ModelAdmin):
 
     def render_change_form(self, request: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
         formsets = [each.formset for each in context["inline_admin_formsets"]]
-        forms = [context["adminform"].form, *(form for each in formsets for form in each.forms)]
-        asking = [each for each in forms if isinstance(each, AskingForm)]
-        # One link for each field.
-        places = {label: place for form in asking for place, label in form.questions.items()}
-        context["questions"] = [(place, label) for label, place in places.items()]
-        context["answers"] = [row for form in asking for row in form.answers]
-        errors = [found for form in forms for found in form.errors.values()]
-        errors += [each.non_form_errors() for each in formsets]
-        codes = {each.code for found in errors for each in found.as_data()}
-        if codes == {ASKED}:
+        context |= asked([context["adminform"].form], formsets)
+        if context["only_asks"]:
             # It's no mistake: nothing below is to be corrected.
             context["errors"] = ()
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def asked(main_forms: list[Any], formsets: list[Any]) -> dict[str, Any]:
+    """What the template of a page needs to know about the questions of its forms."""
+    forms = [*main_forms, *(form for each in formsets for form in each.forms)]
+    asking = [each for each in forms if isinstance(each, AskingForm)]
+    # One link for each field.
+    places = {label: place for form in asking for place, label in form.questions.items()}
+    errors = [found for form in forms for found in form.errors.values()]
+    errors += [each.non_form_errors() for each in formsets]
+    codes = {each.code for found in errors for each in found.as_data()}
+    return {
+        "questions": [(place, label) for label, place in places.items()],
+        "answers": [row for form in asking for row in form.answers],
+        "only_asks": codes == {ASKED},
+    }

@@ -19,31 +19,31 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import cancellation, pending, revert
+from events.admin import cancellation, pending, revert, week_changes
+from events.admin.agenda import AgendaInline, finish_agenda
 from events.admin.archive import EventFilter
 from events.admin.concurrent_edits import MergedForm
 from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
-from events.admin.session_checks import ask_about_event, ask_about_times
+from events.admin.session_checks import TimesForm, ask_about_event, ask_about_times
 from events.admin.shared import (
     EACH_LANGUAGE,
     AddressForm,
     TextsAdmin,
-    TextsForm,
     buttons_view,
-    by_id,
     choice_filter,
     day_and_year,
-    default_event,
+    event_of,
     in_event_time,
     render_now,
     save_entered_fields,
     search_texts,
     warning,
 )
+from events.admin.speakers import NewSpeakerForm, add_new_speaker
 from events.invitations import is_zoom, read_invitation
 from events.languages import columns
-from events.models import AgendaItem, Event, Meeting, Session, Speaker, Track
+from events.models import Event, Meeting, Session, Speaker, Track
 from events.phone import dial_in
 from events.templatetags.times import clock, day, hours
 from events.zoom import sync
@@ -73,7 +73,7 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
 
 
-class SessionForm(NotifyingForm, AskingForm, AddressForm):
+class SessionForm(NotifyingForm, NewSpeakerForm, TimesForm, AddressForm):
     address_from = "title"
 
     class Meta(cancellation.ReasonMeta):
@@ -81,7 +81,8 @@ class SessionForm(NotifyingForm, AskingForm, AddressForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        event = cleaned.get("event")
+        # The week's page has only some of the fields.
+        event = cleaned.get("event") if "event" in self.fields else self.instance.event
         if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
             self.add_error("hosts", _("These hosts belong to another event."))
         if event:
@@ -196,25 +197,6 @@ class SyncedMeetingInline(MeetingInline):
         return _("Started %(day)s, %(start)s, ended %(end)s") % values
 
 
-class AgendaInline(admin.StackedInline):
-    model = AgendaItem
-    form = TextsForm
-    verbose_name_plural = gettext_lazy("detailed agenda, for attendees only")
-    extra = 0
-    fields = [("position", "minutes"), columns("title"), columns("description"), "speakers"]
-    formfield_overrides = {
-        models.TextField: {"widget": AdminTextareaWidget(attrs={"rows": 3})},
-        models.ManyToManyField: {"widget": forms.CheckboxSelectMultiple},
-    }
-
-    def get_formset(self, request: HttpRequest, obj: Session | None = None, **kwargs: Any) -> Any:
-        formset = super().get_formset(request, obj, **kwargs)
-        fields: dict[str, Any] = formset.form.base_fields
-        event = obj.event if obj else event_of(request, None)
-        fields["speakers"].queryset = event.speakers.all() if event else Speaker.objects.none()
-        return formset
-
-
 def recreate_meeting(model_admin: ModelAdmin, request: HttpRequest, session: Session) -> None:
     meeting = session.meeting_or_none
     if meeting is None or not sync.recreate(meeting=meeting):
@@ -259,7 +241,7 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             {
                 "fields": [
                     *("event", columns("title"), columns("short_title"), "slug", "kind", "track"),
-                    *(columns("summary"), "hosts", "shows_outline"),
+                    *(columns("summary"), "hosts", "new_speaker", "shows_outline"),
                 ],
                 "description": EACH_LANGUAGE,
             },
@@ -290,6 +272,7 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         return [
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *cancellation.urls(self),
+            *week_changes.duplicate_paths(self),
             *pending.urls(self),
             *revert.urls(self),
             *super().get_urls(),
@@ -352,9 +335,11 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
                 form.instance.save(update_fields=["updated_at"])
         else:
             super().save_formset(request, form, formset, change)
+            finish_agenda(formset)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
+        add_new_speaker(form, form.instance.hosts, form.instance.event)
         session = Session.objects.with_details().get(pk=form.instance.pk)
         changed = any(formset.model is Meeting and formset.has_changed() for formset in formsets)
         explain_meeting(request, session, changed)
@@ -399,14 +384,6 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         if status.is_running:
             return format_html('<b class="badge badge--sending">{}</b>', status.label)
         return warning(status.label) if status.is_problem else status.label
-
-
-def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
-    """Return the event of a session; for a new one, the event chosen in the form or the URL."""
-    if session_id:
-        return by_id(Event.objects.all(), sessions__pk=session_id)
-    chosen = request.POST.get("event") or request.GET.get("event")
-    return by_id(Event.objects.all(), pk=chosen) if chosen else default_event()
 
 
 def explain_short_title(request: HttpRequest, session: Session) -> None:

@@ -20,6 +20,18 @@ FARTHEST = dt.timedelta(days=14)
 NAMED_AT_MOST = 3
 
 
+class TimesForm(AskingForm):
+    """A form that asks about a session's times."""
+
+    # The event's other sessions, if the page changes them, too: as they are to be saved.
+    others: list[Session] | None = None
+
+    def others_of(self, event: Event) -> list[Session]:
+        if self.others is not None:
+            return self.others
+        return list(event.sessions.exclude(pk=self.instance.pk))
+
+
 def ask_about_event(form: AskingForm, event: Event) -> None:
     """Ask if another event was chosen than the one whose time zone and choices the page had."""
     if form.data.get("shown_event", str(event.pk)) == str(event.pk):
@@ -31,7 +43,7 @@ def ask_about_event(form: AskingForm, event: Event) -> None:
     form.ask("event", "other_event", text % {"zone": zone_name(event.zone)}, event.pk)
 
 
-def ask_about_times(form: AskingForm, event: Event) -> None:
+def ask_about_times(form: TimesForm, event: Event) -> None:
     """Ask about times that are probably a mistake, if they were just entered."""
     about = {"event", "starts_at", "ends_at"}
     if form.cleaned_data.get("status") == Session.Status.PUBLISHED:
@@ -52,7 +64,7 @@ def ask_about_times(form: AskingForm, event: Event) -> None:
             count,
         )
         form.ask("ends_at", "long", text % {"count": count}, starts_at, ends_at)
-    others = list(event.sessions.exclude(pk=form.instance.pk))
+    others = form.others_of(event)
     _ask_about_week(form, starts_at, ends_at, others, event.zone)
     if not form.instance.is_canceled:
         _ask_about_overlap(form, starts_at, ends_at, others, event.zone)

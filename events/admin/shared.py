@@ -55,6 +55,14 @@ def default_event() -> Event | None:
     return events.current(timezone.now()) or events.first()
 
 
+def event_of(request: HttpRequest, session_id: str | None) -> Event | None:
+    """Return the event of a session; for a new one, the event chosen in the form or the URL."""
+    if session_id:
+        return by_id(Event.objects.all(), sessions__pk=session_id)
+    chosen = request.POST.get("event") or request.GET.get("event")
+    return by_id(Event.objects.all(), pk=chosen) if chosen else default_event()
+
+
 def search_stored_keys(
     model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Any], search_term: str
 ) -> tuple[QuerySet[Any], bool]:

@@ -22,8 +22,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
@@ -289,8 +290,9 @@ def explain_new_week(
     with in_main_language():
         log_text = _("Created with its sessions.")
     log_draft(model_admin, request, event, log_text)
-    messages.success(
+    say_with_week(
         request,
+        event,
         _(
             "Your week is a draft that only organizers see. Next, add a contact email here, and an "
             "agenda and a Zoom link to each session. Once all of it is right, press “Publish”."
@@ -299,6 +301,12 @@ def explain_new_week(
     for note in (note for each in sessions for note in each.clock_notes()):
         if note:
             messages.warning(request, note)
+
+
+def say_with_week(request: HttpRequest, event: Event, text: str) -> None:
+    """Say what was done, with a link to the page of the week's sessions."""
+    url, link = reverse("admin:events_event_week", args=[event.pk]), _("See the week's sessions")
+    messages.success(request, format_html('{} <a href="{}">{}</a>', text, url, link))
 
 
 def week_page(model_admin: ModelAdmin, request: HttpRequest, form: WeekForm) -> HttpResponse:
@@ -431,14 +439,14 @@ def copy_response(
         hidden=form.hidden_fields(),
         dates_from=str(first_day or ""),
         asks_again=not form.errors and request.POST.get("do") == "create",
-        dates=new_dates(event, first_day) if first_day else [],
+        dates=new_dates(event, weeks.moved_sessions(event, first_day)) if first_day else [],
         other_weekday=other_weekday(event, first_day) if first_day else "",
         times_in=zone_name(event.zone),
         has_errors=bool(form.errors),
     )
 
 
-def new_dates(event: Event, first_day: dt.date) -> list[NewDate]:
+def new_dates(event: Event, sessions: Iterable[weeks.MovedSession]) -> list[NewDate]:
     zone = event.zone
     return [
         NewDate(
@@ -447,7 +455,7 @@ def new_dates(event: Event, first_day: dt.date) -> list[NewDate]:
             now=when(Session(starts_at=moved.starts_at, ends_at=moved.ends_at), zone),
             note=weeks.clock_note(moved.session.title, moved.local, zone),
         )
-        for moved in weeks.moved_sessions(event, first_day)
+        for moved in sessions
     ]
 
 
@@ -473,14 +481,15 @@ def explain_copy(
     with in_main_language():
         log_text = _("Copied from “%(event)s”.") % {"event": event}
     log_draft(model_admin, request, new, log_text)
-    messages.success(
+    say_with_week(
         request,
+        new,
         _(
             "The copy is a draft that only organizers see. Next, look for old dates in its texts "
             "and email texts, and give each session a Zoom link. Once all of it is right, press "
             "“Publish”."
         ),
     )
-    for date in new_dates(event, first_day):
+    for date in new_dates(event, weeks.moved_sessions(event, first_day)):
         if date.note:
             messages.warning(request, date.note)

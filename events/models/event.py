@@ -174,7 +174,8 @@ class Event(models.Model):
         _("introduction"),
         blank=True,
         help_text=_(
-            "What the week is about and who it's for. Leave an empty line between paragraphs."
+            "What the week is about and who it's for. Leave an empty line between paragraphs. You "
+            "can write **bold**, *italic*, # headings, lists with - and links."
         ),
     )
     has_captions = models.BooleanField(

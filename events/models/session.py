@@ -456,14 +456,18 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
+# The place of an agenda item for which no one entered one: behind all others.
+AGENDA_END = 1000
+
+
 class AgendaItem(models.Model):
     """A part of a session. Its start time follows from the items before it."""
 
     session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="agenda")
     position = models.PositiveSmallIntegerField(
-        _("position"),
-        default=1000,
-        help_text=_("Lower numbers come first. A new item goes to the end."),
+        _("order"),
+        default=AGENDA_END,
+        help_text=_("1 comes first. To move an item, enter its new place. If empty: at the end."),
     )
     minutes = models.PositiveSmallIntegerField(
         _("minutes"),

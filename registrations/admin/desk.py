@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events.admin.shared import by_id, default_event
-from events.models import Event
+from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import monitoring, readiness
 from registrations.desk import numbers, todo
@@ -38,6 +38,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "complaints": status.complaints if status else [],
         "erasures": soon_erased(now) if Registration in viewable else [],
         "may_add_event": may_add_event,
+        "may_see_sessions": may_view(request, Session),
         "choices": Event.objects.filter(Q(archived_at=None) | Q(pk__in=shown)),
         "shown": shown,
         "desks": [event_context(event, now, viewable) for event in events],

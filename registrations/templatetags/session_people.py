@@ -22,6 +22,17 @@ def people_in(found: Event | Session | Iterable[Session]) -> seats.People:
 
 
 @register.simple_tag
+def seat_counts_of(sessions: Iterable[Session]) -> dict[int, seats.SeatCounts]:
+    """How many people have a spot and how many wait for one, by session id: see `of`."""
+    return seats.counts_by_session([session.pk for session in sessions])
+
+
+@register.filter
+def of(counts: dict[int, seats.SeatCounts], session: Session) -> seats.SeatCounts:
+    return counts[session.pk]
+
+
+@register.simple_tag
 def with_people(found: Iterable[Event | Session]) -> list[tuple[Event | Session, seats.People]]:
     """Those events or sessions that people have ever registered for."""
     counted = [(each, people_in(each)) for each in found if isinstance(each, Event | Session)]

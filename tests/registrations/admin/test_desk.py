@@ -233,3 +233,15 @@ def test_fifty_weeks_take_the_same_queries_as_two(organizer, week):
     add(48)
     assert queries(lambda: organizer.get("/admin/")) == few
     assert page_of(organizer).count("<option") == 50
+
+
+def test_desk_leads_to_the_page_of_the_week(organizer, week):
+    assert f'<a href="/admin/events/event/{week.pk}/week/">' in page_of(organizer)
+
+
+def test_someone_who_may_not_see_sessions_is_not_led_to_them(helper, week):
+    assert "/week/" not in page_of(helper("outgoingmail"))
+
+
+def test_someone_who_sees_sessions_is_led_to_them(helper, week):
+    assert "/week/" in page_of(helper("outgoingmail", "session"))

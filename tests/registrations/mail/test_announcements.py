@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from registrations import signup, tasks
-from registrations.mail import announcements, enqueue, markdown, unsubscribe, writer
+from registrations.mail import announcements, enqueue, unsubscribe, writer
 from registrations.mail.previews import sample_attendee
 from registrations.models import Announcement, OutgoingMail, Registration, Seat
 from registrations.outbox import delivery, mail_queue
@@ -416,19 +416,3 @@ def test_test_email_keeps_a_very_long_subject(week, announce, tested, smtp):
     delivery.deliver_due(writer.writer_for)
     (received,) = smtp.messages
     assert received.message["Subject"] == f"[Test] {week.name} and {week.name} and {week.name}"
-
-
-@pytest.mark.parametrize(
-    ("source", "html"),
-    [
-        ("**bold** and *em*", "<p><strong>bold</strong> and <em>em</em></p>\n"),
-        ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n"),
-        ("[x](javascript:alert(1))", "<p>[x](javascript:alert(1))</p>\n"),
-        ("[x](https://example.org/)", '<p><a href="https://example.org/">x</a></p>\n'),
-        ("![x](https://example.org/spy.png)", "<p></p>\n"),
-        ("a\nb", "<p>a<br>\nb</p>\n"),
-        ('<a href="https://x" onclick="y">z</a>', "<p>&lt;a href="),
-    ],
-)
-def test_markdown_is_sanitized(source, html):
-    assert markdown.to_html(source).startswith(html)
