@@ -9,4 +9,5 @@ from registrations.admin import (  # noqa: F401
     questions,
     registrations,
     seats,
+    set_up,
 )
