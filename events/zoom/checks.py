@@ -53,9 +53,15 @@ def check_events_need_credentials(
     return [checks.Warning(text, hint=hint, id="events.W001")]
 
 
+def _is_in_environment() -> bool:
+    """These checks may not use the database. The page “Set up” tells about stored credentials."""
+    credentials = site_settings.environment_zoom()
+    return credentials is not None and credentials.is_complete
+
+
 @checks.register(deploy=True)
 def check_webhook_secret(**kwargs: Any) -> list[checks.CheckMessage]:
-    if site_settings.environment_zoom() is None or settings.ZOOM_WEBHOOK_SECRET:
+    if not _is_in_environment() or settings.ZOOM_WEBHOOK_SECRET:
         return []
     text = (
         "ZOOM_WEBHOOK_SECRET is not set, so Zoom can't tell us who attended or which sessions are "
@@ -67,8 +73,7 @@ def check_webhook_secret(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(deploy=True)
 def check_credentials_accepted(**kwargs: Any) -> list[checks.CheckMessage]:
-    # Without those in the environment: the page “Set up” asks Zoom about the stored ones.
-    if site_settings.environment_zoom() is None:
+    if not _is_in_environment():
         return []
     try:
         zoom_client.new_token()
