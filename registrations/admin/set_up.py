@@ -171,7 +171,8 @@ def zoom_step() -> Step:
 
 
 def week_steps() -> list[Step]:
-    event = Event.objects.published().first() or default_event()
+    # A published one, if there is any.
+    event = default_event()
     create = reverse("admin:events_event_create")
     if event is None:
         later = _("First create your week.")
@@ -243,7 +244,7 @@ def try_server(request: HttpRequest) -> None:
     problem = problem_with(server) if server else ""
     if problem:
         text = _("Saved, but the email server can't be used yet. It said: %(problem)s")
-        messages.error(request, text % {"problem": problem})
+        messages.error(request, text % {"problem": problem[:300]})
         return
     site_settings.record_email_answer()
     mail_queue.wake_workers()
