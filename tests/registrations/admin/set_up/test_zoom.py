@@ -79,6 +79,14 @@ def test_zoom_that_is_away_says_so(organizer, without_zoom):
     assert "Ask Zoom whether it accepts" in steps_of(page_of(organizer))["zoom"]
 
 
+def test_zoom_that_no_longer_accepts_them_is_to_do_again(organizer, entered, zoom_account):
+    press(organizer, "zoom", **entered)
+    zoom_account.fail("401", call="token", times=None)
+    ((color, _text),) = said(organizer, "ask")
+    assert color == "error"
+    assert "zoom" not in done(page_of(organizer))
+
+
 def test_work_that_waits_for_zoom_goes_on_with_new_credentials(organizer, entered):
     press(organizer, "zoom", **entered | {"client_secret": "wrong"})
     later = timezone.now() + dt.timedelta(hours=1)
