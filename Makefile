@@ -23,8 +23,11 @@ EMBEDDED := -n 2 --dist worksteal --embedded
 help: ## List these commands.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-run: .venv/.run ## Try the site on this machine, with nothing to install or set up. PORT=8000.
-	@DEBUG=true exec $(BIN)/python manage.py run
+# An empty site has its data in a folder of its own.
+FOLDER = $(if $(filter 1 true yes on,$(EMPTY)),VAR_DIR=$${VAR_DIR:-var/empty})
+
+run: .venv/.run ## Try the site on this machine, with nothing to install or set up. PORT=8000, EMPTY=1.
+	@DEBUG=true $(FOLDER) exec $(BIN)/python manage.py run
 
 # The tests start about a hundred Python processes, which start faster from compiled bytecode.
 test: export PYTHONDONTWRITEBYTECODE :=

@@ -4,31 +4,26 @@ Rows are compared before and after a change, so it doesn't matter how they were 
 stored as JSON, independent of the reader's language.
 """
 
-import base64
 import contextlib
 import copy
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.db import models
 from django.utils.functional import Promise
 from modeltranslation.translator import NotRegistered, translator
 
-from events import languages
+from events import encryption, languages
 from events.models import Event, HistoryEntry, StoredImage
 
 # Not in any form, but organizers change them with a button.
 ALSO_TRACKED = {"canceled_at", "archived_at", "poster_phone", "photo"}
 # Shown as "hidden", as is what follows the "?" in a link.
 SECRET = {"passcode", "phone_passcode"}
+PURPOSE = "history"
 
 
 class Change(TypedDict):
@@ -118,9 +113,9 @@ def record(
 def stored_changes(entry: HistoryEntry) -> list[Change]:
     """The changes with their secrets. A secret is None if it can't be read any more."""
     secrets: list[Any] = [None] * len(entry.changes)
-    with contextlib.suppress(InvalidToken):
+    with contextlib.suppress(encryption.Unreadable):
         if entry.sealed:
-            secrets = json.loads(_cipher().decrypt(entry.sealed))
+            secrets = encryption.decrypt(entry.sealed, purpose=PURPOSE)
     changed: list[Change] = copy.deepcopy(entry.changes)
     for change, secret in zip(changed, secrets, strict=True):
         change["secret"] = secret
@@ -128,19 +123,7 @@ def stored_changes(entry: HistoryEntry) -> list[Change]:
 
 
 def _sealed(secrets: list[Any]) -> str:
-    if not any(secrets):
-        return ""
-    return _cipher().encrypt(json.dumps(secrets).encode()).decode()
-
-
-def _cipher() -> MultiFernet:
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet([Fernet(_key_from(each)) for each in keys])
-
-
-def _key_from(secret_key: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"history")
-    return base64.urlsafe_b64encode(derived.derive(secret_key.encode()))
+    return encryption.encrypt(secrets, purpose=PURPOSE) if any(secrets) else ""
 
 
 def event_id_of(row: Any) -> int | None:

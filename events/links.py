@@ -2,12 +2,12 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from email.utils import parseaddr
 
 from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import get_language
 
+from events import site_settings
 from events.addresses import ascii_address
 from events.models import Event
 
@@ -34,7 +34,7 @@ def in_current_language(path: str) -> str:
 
 def organizer_email(event: Event) -> str:
     """The event's contact address, or else the site's sender, without a name."""
-    return ascii_address(event.contact_email) or parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
+    return ascii_address(event.contact_email) or site_settings.sender_address()
 
 
 def free_slug(text: str, *, otherwise: str, taken: Iterable[str]) -> str:

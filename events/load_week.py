@@ -3,16 +3,14 @@
 import datetime as dt
 import tomllib
 import zoneinfo
-from email.utils import parseaddr
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from events import languages
+from events import languages, site_settings
 from events.models import AgendaItem, Event, Meeting, Session
 
 WEEK = tomllib.loads(Path(__file__).with_name("drop_lwop_2021.toml").read_text("utf-8"))
@@ -36,8 +34,9 @@ class LoadedWeek(NamedTuple):
 def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> LoadedWeek:
     """Create and publish the week that starts on this Saturday, unless it exists.
 
-    An existing week is never changed. `week` is the content, as in drop_lwop_2021.toml. Raises
-    ValueError if `starting` is not a Saturday.
+    It's a draft while the site has no sender, whose address is its first contact. An existing week
+    is never changed. `week` is the content, as in drop_lwop_2021.toml. Raises ValueError if
+    `starting` is not a Saturday.
     """
     if starting.weekday() != SATURDAY:
         raise ValueError(f"A Strategy Week starts on a Saturday, and {starting} is not one.")
@@ -47,6 +46,8 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
         event = Event.objects.filter(sessions__in=kickoffs.filter(starts_at__date=starting)).first()
     if event:
         return LoadedWeek(event, created=False)
+    # Until organizers enter another one. A published week needs a contact.
+    contact = site_settings.sender_address()
     # get_or_create, because two servers may start at the same time.
     event, created = Event.objects.get_or_create(
         slug=f"{SLUG_PREFIX}{starting}",
@@ -56,9 +57,8 @@ def load_strategy_week(*, starting: dt.date, week: dict[str, Any] = WEEK) -> Loa
                 name: week["event"][name]
                 for name in ("host", "time_zone", "poster", "has_captions")
             },
-            # Until organizers enter another one.
-            "contact_email": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
-            "status": Event.Status.PUBLISHED,
+            "contact_email": contact,
+            "status": Event.Status.PUBLISHED if contact else Event.Status.DRAFT,
         },
     )
     if created:

@@ -1,25 +1,46 @@
 """System checks: settings that would keep emails or links from arriving."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import get_connection
+from django.db import DatabaseError, transaction
+
+from events import site_settings
 
 
-@checks.register
-def email_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
-    error = checks.Error(
-        "EMAIL_URL is not set: emails would only be saved as files on this machine.",
-        hint="Set it to your email server, such as smtp+tls://user:password@host:587",
-        id="registrations.E001",
+@checks.register(checks.Tags.database)
+def email_is_configured(
+    databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Runs with `migrate` and `check --database default`, where the database may be used."""
+    if not databases:
+        return []
+    try:
+        # atomic(): an error must not break a surrounding transaction.
+        with transaction.atomic():
+            is_ready = site_settings.can_send()
+    except DatabaseError:
+        # Before the first `migrate` there are no tables.
+        return []
+    warning = checks.Warning(
+        "There's no email server or no sender yet, so emails wait.",
+        hint=(
+            "Set EMAIL_URL, such as smtp+tls://user:password@host:587, and DEFAULT_FROM_EMAIL. Or "
+            "enter them in the admin under “Set up”."
+        ),
+        id="registrations.W003",
     )
-    return [] if settings.DEBUG or settings.EMAIL_URL else [error]
+    return [] if is_ready else [warning]
 
 
 @checks.register
 def email_provider_is_configured(**kwargs: Any) -> list[checks.CheckMessage]:
+    if not settings.EMAIL_BACKEND:
+        return []
     try:
         get_connection()
     except ImproperlyConfigured as error:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from events import site_settings
 from registrations.models import UNREACHED_STATES, Heartbeat, OutgoingMail
 from registrations.outbox.connection import CONNECTION_FAILED_PATTERN
 from registrations.outbox.delivery import RENDER_FAILED_PREFIX
@@ -77,7 +78,12 @@ def mail_status(now: dt.datetime) -> MailStatus:
     seen = {process: last_seen.get(process) for process in Heartbeat.Process}
     return MailStatus(
         now=now,
-        complaints=[*_silent(seen, now), *_stuck(waiting, sent, now), *_failing(failed, sent, now)],
+        complaints=[
+            *_unset(),
+            *_silent(seen, now),
+            *_stuck(waiting, sent, now),
+            *_failing(failed, sent, now),
+        ],
         counts={str(label): counts.get(state, 0) for state, label in OutgoingMail.State.choices},
         waiting=[
             Waiting(str(OutgoingMail.Kind(kind).label), count, since)
@@ -98,6 +104,19 @@ def _is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.d
     if process == Heartbeat.Process.WORKER:
         silent_after = max(silent_after, dt.timedelta(seconds=3 * settings.EMAIL_TIMEOUT))
     return seen_at is not None and now - seen_at < silent_after
+
+
+def _unset() -> Iterator[str]:
+    if not site_settings.has_email_server():
+        yield _(
+            "No email server is set, so emails wait. The owner of your site can enter it under "
+            "“Set up”."
+        )
+    elif not site_settings.sender():
+        yield _(
+            "Emails have no sender yet, so they wait. The owner of your site can enter it under "
+            "“Set up”."
+        )
 
 
 def _silent(seen: dict[Heartbeat.Process, dt.datetime | None], now: dt.datetime) -> Iterator[str]:

@@ -18,6 +18,7 @@ from django.shortcuts import render
 from django.urls import path, reverse
 from django.utils import timezone
 
+from events import site_settings
 from events.models import Event
 from registrations.mail import kinds, previews
 from registrations.mail_kinds import MailKind
@@ -91,9 +92,11 @@ def _sample(request: HttpRequest, kind: str) -> EmailMultiAlternatives:
     if event is None or kind not in kinds.COMPOSERS:
         raise Http404
     try:
-        return previews.sample(MailKind(kind), event, on_waitlist="on_waitlist" in request.GET)
+        message = previews.sample(MailKind(kind), event, on_waitlist="on_waitlist" in request.GET)
     except LookupError as error:
         raise Http404(str(error)) from error
+    message.from_email = site_settings.sender()
+    return message
 
 
 def _read(name: str) -> ParsedMessage:

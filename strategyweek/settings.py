@@ -257,13 +257,11 @@ elif EMAIL_URL:
         )
     vars().update(env.email_url("EMAIL_URL", backend="django.core.mail.backends.smtp.EmailBackend"))
 else:
-    EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend"
+    # Without DEBUG, emails wait for a server from the admin: see events/site_settings.py.
+    EMAIL_BACKEND = "strategyweek.dev_mailbox.EmailBackend" if DEBUG else ""
 MAIL_PER_MINUTE = integer("MAIL_PER_MINUTE", default=0, minimum=0)
-DEFAULT_FROM_EMAIL = required(
-    "DEFAULT_FROM_EMAIL",
-    debug_default="Strategy Week <week@localhost>",
-    hint="It's the sender of every email, such as 'Strategy Week <week@example.org>'",
-)
+# The sender of every email. If it's empty, it can be entered in the admin.
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="").strip()
 if not parseaddr(DEFAULT_FROM_EMAIL)[1].isascii():
     raise ImproperlyConfigured(
         "DEFAULT_FROM_EMAIL must have its domain in ASCII, such as xn--fa-hia.de for faß.de."

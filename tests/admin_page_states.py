@@ -17,6 +17,7 @@ from tests.people import a_saturday_ahead, in_english, published_event, sign_up
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
 ADMIN = "/admin/registrations"
 NEW_WEEK = "/admin/events/event/create/"
+SET_UP = "/admin/events/sitesettings/"
 EASTERN = "America/New_York"
 
 
@@ -32,6 +33,7 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
         "user-add": "/admin/auth/user/add/",
         "groups": "/admin/auth/group/",
         "password": "/admin/password_change/",
+        "set-up": SET_UP,
     }
     for name, url in urls.items():
         yield State(f"admin-{name}", at(url), "organizer")
@@ -40,6 +42,7 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("admin-event-publish-open", published_too_soon, "organizer")
     yield State("admin-week-errors", pressed(NEW_WEEK, "button[value=plan]"), "organizer")
     yield State("admin-week-sessions", proposed_week, "organizer")
+    yield State("admin-set-up-errors", wrong_server, "organizer")
     yield State("admin-week-sessions-errors", wrong_week, "organizer")
     for action in ("decline", "renew_links", "cancel", "erase"):
         yield State(f"admin-{action}", chosen_action(action), "organizer")
@@ -116,6 +119,15 @@ def shifted(url: str) -> Open:
         press(page, "button[value=preview]")
 
     return open
+
+
+def wrong_server(page: Page) -> None:
+    """The page to set up the site, with everything open."""
+    page.goto(SET_UP)
+    page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
+    page.locator("input[name=user]").fill("week")
+    press(page, "button[value=server]")
+    page.locator("details").evaluate_all("all => all.forEach(each => each.open = true)")
 
 
 def event_admin_urls(week: Event, under_way: Event) -> dict[str, str]:

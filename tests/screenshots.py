@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.html import format_html, format_html_join
 from playwright.sync_api import Browser, Page
 
 from registrations.mail import kinds, previews
 from registrations.mail_kinds import MailKind
+from registrations.models import Heartbeat
+from tests.admin_page_states import SET_UP
 from tests.browser import DESK, PHONE
 from tests.page_states import ERROR_URLS, Tour
 from tests.public_urls import more_urls
@@ -74,6 +76,20 @@ def shoot(page: Page, name: str, device: str, language: str) -> None:
             path=FOLDER / language / f"{file}.png", full_page=True, scale="css", **shown
         )
     page.emulate_media(color_scheme="light")
+
+
+def test_take_a_new_site(settings, live_server, browser, admin_client):
+    """Without an email server or a week: for docs/first-run.md."""
+    settings.EMAIL_URL = settings.EMAIL_BACKEND = settings.DEFAULT_FROM_EMAIL = ""
+    for process in Heartbeat.Process:
+        Heartbeat.objects.create(process=process, seen_at=timezone.now())
+    page = browser.new_page(base_url=live_server.url, **DEVICES["desk"])
+    session = admin_client.cookies["sessionid"].value
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    for name, url in {"admin-desk-empty": "/admin/", "admin-set-up": SET_UP}.items():
+        page.goto(url)
+        page.screenshot(path=BASE_DIR / "docs" / "screenshots" / f"{name}.png", caret="initial")
+    page.close()
 
 
 def write_index(names: list[str]) -> None:

@@ -10,7 +10,16 @@ from django.utils import timezone
 from django.utils.translation import override
 
 import registrations.urls
-from events.models import RESERVED_SLUGS, AgendaItem, Event, Meeting, Session, Speaker, Track
+from events.models import (
+    RESERVED_SLUGS,
+    AgendaItem,
+    Event,
+    Meeting,
+    Session,
+    SiteSettings,
+    Speaker,
+    Track,
+)
 from registrations.models import AccessNeed, Answer, OutgoingMail, Question, Registration, Seat
 from strategyweek.urls import urlpatterns
 from tests.people import sign_up
@@ -53,6 +62,12 @@ def test_registration_must_close_after_it_opens(event):
     event.registration_opens_at = event.registration_closes_at = timezone.now()
     with violates("event_registration_closes_after_it_opens"), transaction.atomic():
         event.save()
+
+
+def test_site_has_one_row_of_settings():
+    SiteSettings.objects.create(pk=1)
+    with violates("site_has_one_settings_row"), transaction.atomic():
+        SiteSettings.objects.create(pk=2)
 
 
 def test_published_event_has_a_contact(event):

@@ -133,9 +133,8 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
         if is_new and mode != Event.ZoomMode.PASTED and not zoom_client.is_configured():
             raise ValidationError(
                 _(
-                    "The site has no Zoom credentials. The person who runs your site has to set "
-                    "ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET. Until then, paste "
-                    "the links."
+                    "The site has no Zoom credentials. The owner of your site can enter them under "
+                    "“Set up”. Until then, paste the links."
                 )
             )
         return mode

@@ -34,6 +34,24 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='SiteSettings',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('sender', models.CharField(blank=True, max_length=320)),
+                ('email_server', models.TextField(blank=True)),
+                ('zoom_credentials', models.TextField(blank=True)),
+                ('email_changed_at', models.DateTimeField(null=True)),
+                ('email_answered_at', models.DateTimeField(null=True)),
+                ('zoom_answered_at', models.DateTimeField(null=True)),
+            ],
+            options={
+                'verbose_name': 'set up',
+                'verbose_name_plural': 'set up',
+                'default_permissions': (),
+                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='site_has_one_settings_row')],
+            },
+        ),
+        migrations.CreateModel(
             name='StoredImage',
             fields=[
                 ('key', models.CharField(default=events.models.image.random_key, max_length=32, primary_key=True, serialize=False)),

@@ -4,6 +4,7 @@ from events.models.event import RESERVED_SLUGS, Event, EventQuerySet, Speaker, T
 from events.models.history import HistoryEntry
 from events.models.image import StoredImage
 from events.models.session import AgendaItem, Revision, Session, SessionQuerySet, SessionSnapshot
+from events.models.site import SiteSettings
 from events.models.zoom import Meeting, MeetingQuerySet, ZoomAccount, ZoomReport
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Session",
     "SessionQuerySet",
     "SessionSnapshot",
+    "SiteSettings",
     "Speaker",
     "StoredImage",
     "Track",

@@ -1,4 +1,4 @@
-"""Zoom's HTTP API: calls, typed results and errors. Knows no models.
+"""Zoom's HTTP API: calls, typed results and errors. Knows no models but the site's settings.
 
 zoomus builds the requests. This module adds what it lacks: an access token shared by all
 processes, a timeout on every call, errors of our own for every unexpected response, and a rate
@@ -30,7 +30,7 @@ from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
 from zoomus.util import API_VERSION_2, ApiClient
 
-from events import parsing
+from events import parsing, site_settings
 from events.phone import numbers
 from events.phone.dial_in import is_dialable
 
@@ -157,6 +157,13 @@ class Run(NamedTuple):
     started_at: dt.datetime | None
 
 
+class Token(NamedTuple):
+    """An access token, and the scopes that Zoom says it has."""
+
+    value: str
+    scopes: frozenset[str]
+
+
 class Participant(NamedTuple):
     """One stay of one person in a meeting. `registrant_id` is "" if they did not register."""
 
@@ -170,7 +177,8 @@ class Participant(NamedTuple):
 
 def is_configured() -> bool:
     """Whether the site has all credentials for a Zoom account."""
-    return all((settings.ZOOM_ACCOUNT_ID, settings.ZOOM_CLIENT_ID, settings.ZOOM_CLIENT_SECRET))
+    credentials = site_settings.zoom_credentials()
+    return bool(credentials and credentials.is_complete)
 
 
 # Meetings
@@ -415,8 +423,7 @@ def _call(label: str, method: str, path: str, *, daily_limit: str = "", **payloa
     whose changes Zoom counts by the day: once the limit is reached, such calls fail here until
     the time that Zoom named.
     """
-    if not is_configured():
-        raise SettingsError(_("The site has no Zoom credentials."))
+    _credentials()
     limit_key = f"daily_limit/{daily_limit}"
     if daily_limit and (reached := _shared_cache("get", limit_key)):
         raise TryLater(reached[0], retry_at=reached[1])
@@ -517,30 +524,30 @@ def _retry_at(response: requests.Response) -> dt.datetime | None:
 
 def access_token(expired: str = "") -> str:
     """The token that all processes share. A new one if there is none, or only the expired one."""
-    account = f"{settings.ZOOM_OAUTH_URL} {settings.ZOOM_ACCOUNT_ID} {settings.ZOOM_CLIENT_ID}"
-    key = f"token/{hashlib.sha256(account.encode()).hexdigest()}"
     with _token_lock:
-        token: str | None = _shared_cache("get", key)
-        if token is None or token == expired:
-            token, seconds = new_token()
-            _shared_cache("set", key, token, timeout=seconds - TOKEN_MARGIN_SECONDS)
-    return token
+        token: str | None = _shared_cache("get", _token_key())
+        return new_token().value if token in (None, expired) else token
 
 
-def new_token() -> tuple[str, int]:
-    """Request a token; returns it and how many seconds it is valid.
+def _token_key() -> str:
+    credentials = _credentials()
+    ids = f"{settings.ZOOM_OAUTH_URL} {credentials.account_id} {credentials.client_id}"
+    return f"token/{hashlib.sha256(ids.encode()).hexdigest()}"
+
+
+def new_token() -> Token:
+    """Request a token, which all processes share from then on.
 
     Raises SettingsError if Zoom rejects the credentials. Docs:
     https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
-    if not is_configured():
-        raise SettingsError(_("The site has no Zoom credentials."))
-    credentials = f"{settings.ZOOM_CLIENT_ID}:{settings.ZOOM_CLIENT_SECRET}"
+    credentials = _credentials()
+    client = f"{credentials.client_id}:{credentials.client_secret}"
     response = _send(
         requests.post,
         settings.ZOOM_OAUTH_URL,
-        data={"grant_type": "account_credentials", "account_id": settings.ZOOM_ACCOUNT_ID},
-        headers={"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"},
+        data={"grant_type": "account_credentials", "account_id": credentials.account_id},
+        headers={"Authorization": f"Basic {base64.b64encode(client.encode()).decode()}"},
         timeout=settings.ZOOM_TIMEOUT,
     )
     try:
@@ -550,8 +557,19 @@ def new_token() -> tuple[str, int]:
     token = content.get("access_token")
     if not isinstance(token, str) or not token:
         raise TryLater(_("Zoom gave us no token."))
-    seconds = parsing.integer(content.get("expires_in"), 0)
-    return token, min(max(seconds, 2 * TOKEN_MARGIN_SECONDS), MAX_TOKEN_SECONDS)
+    lifetime = parsing.integer(content.get("expires_in"), 0) - TOKEN_MARGIN_SECONDS
+    lifetime = min(max(lifetime, TOKEN_MARGIN_SECONDS), MAX_TOKEN_SECONDS - TOKEN_MARGIN_SECONDS)
+    _shared_cache("set", _token_key(), token, timeout=lifetime)
+    scopes = parsing.text(content.get("scope")).replace(",", " ").split()
+    return Token(token, frozenset(scopes))
+
+
+def _credentials() -> site_settings.ZoomCredentials:
+    """Raises SettingsError if one is missing."""
+    credentials = site_settings.zoom_credentials()
+    if credentials is None or not credentials.is_complete:
+        raise SettingsError(_("The site has no Zoom credentials."))
+    return credentials
 
 
 def _wait_for_slot(label: str) -> None:

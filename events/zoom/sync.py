@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from events import languages, schedule
+from events import languages, schedule, site_settings
 from events.clock import Now, database_time
 from events.models import Event, Meeting, Session, ZoomAccount, split_emails
 from events.zoom import client as zoom_client
@@ -136,6 +136,8 @@ def is_synced(session: Session) -> bool:
 
 def sync_meetings() -> None:
     """Create, update, delete and check meetings as their sessions require."""
+    # What was just entered on the page “Set up” counts from now on.
+    site_settings.load(fresh=True)
     if not zoom_client.is_configured():
         return
     _create_rows()
@@ -440,6 +442,13 @@ def retry_now(*, event: Event) -> None:
     # Without synced_spec, the update first reads what Zoom has.
     meetings.filter(problem__gt="", state=Meeting.State.MADE).update(synced_spec=None)
     meetings.filter(Q(problem__gt="") | Q(attempts=0)).update(due_at=now, checked_at=None)
+
+
+def end_pauses() -> None:
+    """Call Zoom again at once, for every event: the credentials were changed."""
+    _resume()
+    for event in Event.objects.exclude(zoom_mode=Event.ZoomMode.PASTED):
+        retry_now(event=event)
 
 
 # Pausing while Zoom fails

@@ -10,4 +10,5 @@ from registrations.admin import (  # noqa: F401
     questions,
     registrations,
     seats,
+    set_up,
 )

@@ -13,6 +13,7 @@ from events.admin.shared import by_id, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import monitoring, readiness
+from registrations.admin.set_up import set_up_context
 from registrations.desk import numbers, todo
 from registrations.models import Attendance, OutgoingMail, Registration, Seat
 from registrations.privacy.erasure import erasure_plans
@@ -44,6 +45,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "desks": [event_context(event, now, viewable) for event in events],
         "processes": processes(status) if status else [],
         "email_days": numbers.EMAIL_DAYS,
+        **set_up_context(request),
     }
 
 

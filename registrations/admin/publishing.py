@@ -13,7 +13,7 @@ from django.utils.text import get_text_list
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
-from events import languages
+from events import languages, site_settings
 from events.admin.links import change_url
 from events.admin.publishing import Draft, Line, Link, checks
 from events.admin.shared import counted, day_and_year
@@ -52,7 +52,7 @@ def test_email_arrived(draft: Draft) -> Line:
 
 def _test_text(latest: TestEmail | None, user: User, event: Event) -> str:
     if latest is None:
-        values = {"address": user.email, "sender": test_emails.sender_address()}
+        values = {"address": user.email, "sender": site_settings.sender_address()}
         if not user.email:
             return _("No test email has arrived lately. Add an email to your account to get one.")
         text = _(

@@ -91,6 +91,7 @@ class MergeTemplate:
     def with_mime(self) -> "MergeTemplate":
         """With prebuilt MIME, unless a line is so long that Django encodes it."""
         message = self._build({}, to=HEADERS["To"], subject=HEADERS["Subject"], calendar=CALENDAR)
+        message.from_email = HEADERS["From"]
         # Not the subject: Django adds that one itself.
         message.extra_headers |= {name: HEADERS[name] for name in ("Date", "Message-ID")}
         built: Any = EmailMultiAlternatives.message(message)

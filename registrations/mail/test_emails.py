@@ -5,17 +5,18 @@ They don't go through the outbox: the page says at once what the mail server ans
 
 import datetime as dt
 import re
-from email.utils import parseaddr
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
+from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import site_settings
 from events.addresses import ascii_address
 from events.links import in_language
 from registrations.models import TestEmail
@@ -87,9 +88,13 @@ def send_test_email(*, user: User, language: str) -> TestEmail:
     It's sent before this returns, and not in a transaction. `error` of the returned row says in
     plain words why it failed, in this language; it never has a password.
     """
-    test = TestEmail.objects.create(user=user, address=user.email, sender=sender_address())
+    site_settings.load(fresh=True)
+    sender = site_settings.sender_address()
+    test = TestEmail.objects.create(user=user, address=user.email, sender=sender)
     with translation.override(language):
-        if user.email:
+        if not site_settings.can_send():
+            error = _("First enter the email server and the sender.")
+        elif user.email:
             connection = MailConnection()
             outcome = connection.send(_message(test, language))
             connection.close()
@@ -102,22 +107,23 @@ def send_test_email(*, user: User, language: str) -> TestEmail:
     return test
 
 
-def sender_address() -> str:
-    """The address that the site's emails come from."""
-    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1]
-
-
 def latest_arrived() -> TestEmail | None:
     """The latest one that shows that email arrives: in the last 30 days, from today's sender."""
-    since = timezone.now() - COUNTS_FOR
-    arrived = TestEmail.objects.filter(sender=sender_address(), arrived_at__gt=since)
+    arrived = _counting().filter(arrived_at__gt=timezone.now() - COUNTS_FOR)
     return arrived.order_by("-arrived_at", "-pk").first()
 
 
 def latest_to(user: User) -> TestEmail | None:
     """The last one that this person sent from today's sender, if it isn't old."""
-    since = timezone.now() - COUNTS_FOR
-    return user.test_emails.filter(sender=sender_address(), sent_at__gt=since).first()
+    sent = _counting().filter(user=user, sent_at__gt=timezone.now() - COUNTS_FOR)
+    return sent.first()
+
+
+def _counting() -> QuerySet[TestEmail]:
+    """Those sent from today's sender with today's server."""
+    found = TestEmail.objects.filter(sender=site_settings.sender_address())
+    changed_at = site_settings.load().email_changed_at
+    return found.filter(sent_at__gt=changed_at) if changed_at else found
 
 
 def confirm_arrival(*, test: TestEmail) -> None:

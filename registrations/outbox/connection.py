@@ -4,11 +4,15 @@ import contextlib
 import re
 import smtplib
 from dataclasses import dataclass
+from typing import Any
 
 from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
+from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from urllib3.exceptions import MaxRetryError
 
+from events import site_settings
+from events.site_settings import EmailServer
 from registrations.outbox.prebuilt import PersonalMail, as_header, sender_as_header
 
 # HTTP statuses with which providers reject one email, rather than the sender.
@@ -64,14 +68,52 @@ class RenderFailed:
 Outcome = Accepted | MailRejected | ConnectionFailed | RenderFailed
 
 
+def backend_of(server: EmailServer | None) -> Any:
+    """Django's backend for a stored server; without one, as the settings say."""
+    if server is None:
+        return get_connection()
+    return get_connection(
+        "django.core.mail.backends.smtp.EmailBackend",
+        host=server.host,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        use_tls=server.security == "tls",
+        use_ssl=server.security == "ssl",
+        timeout=settings.EMAIL_TIMEOUT,
+    )
+
+
+def problem_with(server: EmailServer) -> str:
+    """Sign in to this server. Returns what went wrong, in its own words if it answered; or ""."""
+    backend = backend_of(server)
+    try:
+        backend.open()
+    except smtplib.SMTPResponseException as error:
+        answer = error.smtp_error
+        text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+        return f"{error.smtp_code} {text}"
+    except (OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        with contextlib.suppress(OSError):
+            backend.close()
+    return ""
+
+
 class MailConnection:
-    """One connection for many emails. Opens when needed, and reopens after a failure."""
+    """One connection for many emails. Opens when needed, and reopens after a failure.
+
+    The server and the sender are those of the moment it's created.
+    """
 
     def __init__(self) -> None:
-        self._backend = get_connection()
+        self._backend = backend_of(site_settings.stored_email_server())
+        self._sender = site_settings.sender()
 
     def send(self, message: EmailMessage) -> Outcome:
         """Send one message. Every failure is returned as an outcome, not raised."""
+        message.from_email = self._sender
         try:
             self._backend.open()
         # SMTPException is an OSError. ValueError: an invalid host name or password.

@@ -15,7 +15,7 @@ from django.db import Error, connection, transaction
 from django.db.models import F
 from django.db.utils import InterfaceError, InternalError, OperationalError
 
-from events import clock
+from events import clock, site_settings
 from events.clock import Now
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue, throttle
@@ -66,8 +66,11 @@ def deliver_due(
     """Send due emails for one run. Returns whether more may be due.
 
     Calls `record_heartbeat` before and after each email. `recheck_seconds` is how often it looks
-    for more urgent emails, and for paused ones.
+    for more urgent emails, and for paused ones. Without an email server, all of them wait.
     """
+    site_settings.load(fresh=True)
+    if not site_settings.can_send():
+        return False
     ends_at = time.monotonic() + run_seconds
     with contextlib.closing(MailConnection()) as mail_connection:
         run = DeliveryRun(

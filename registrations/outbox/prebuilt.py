@@ -15,6 +15,7 @@ AUTOMATIC = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "Al
 # The placeholders of headers that are replaced as a whole.
 HEADERS = {
     "Subject": "personal-subject",
+    "From": "personal-sender@personal.invalid",
     "To": "personal-recipient@personal.invalid",
     "Date": "personal-date",
     "Message-ID": "personal-message-id",
@@ -82,6 +83,7 @@ class PersonalMail(EmailMultiAlternatives):
         message_id = self.extra_headers.get("Message-ID") or make_msgid(domain=str(DNS_NAME))
         return {
             HEADERS["Subject"]: _encoded_subject(str(self.subject)),
+            HEADERS["From"]: sender_as_header(self.from_email),
             HEADERS["To"]: as_header(self.to[0]),
             HEADERS["Date"]: self.extra_headers.get("Date") or formatdate(),
             HEADERS["Message-ID"]: message_id,

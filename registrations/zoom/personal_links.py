@@ -19,6 +19,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from events import site_settings
 from events.addresses import ascii_address
 from events.clock import Now, database_time
 from events.models import Event, Meeting, MeetingQuerySet
@@ -60,6 +61,8 @@ def sync_links() -> bool:
 
     Returns whether there may be more to do.
     """
+    # What was just entered on the page “Set up” counts from now on.
+    site_settings.load(fresh=True)
     if not zoom_client.is_configured():
         return False
     end = time.monotonic() + SYNC_SECONDS

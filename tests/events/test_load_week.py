@@ -118,6 +118,14 @@ def test_week_is_published_with_the_date_in_its_address() -> None:
     assert event.sessions.published().count() == 6
 
 
+def test_week_of_a_site_without_a_sender_is_a_draft(settings) -> None:
+    settings.DEFAULT_FROM_EMAIL = ""
+    said = load("--starting", "2021-10-16")
+    assert said.endswith("It's a draft. Enter a contact email in the admin, and publish it.\n")
+    event = Event.objects.get()
+    assert (event.status, event.contact_email) == (Event.Status.DRAFT, "")
+
+
 def test_week_in_october_is_stored_in_utc() -> None:
     event = load_strategy_week(starting=OCTOBER).event
     opening = event.sessions.get(slug="opening")

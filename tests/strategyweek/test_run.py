@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.once]
 class Running:
     """The embedded site, as `make run` starts it."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **variables: str) -> None:
         self.site = f"http://localhost:{port}"
         self.process = Process(
             *(sys.executable, "manage.py", "run"),
@@ -36,6 +36,7 @@ class Running:
                 "DEBUG": "true",
                 "VAR_DIR": str(folder),
                 "PORT": str(port),
+                **variables,
             },
         )
         self.process.ready_when(lambda: "mailbox   " in self.process.log, 60)
@@ -58,8 +59,8 @@ def folder(tmp_path_factory) -> Path:
 def start(folder) -> Iterator:
     started: list[Running] = []
 
-    def start() -> Running:
-        started.append(Running(folder, free_port()))
+    def start(where: Path = folder, **variables: str) -> Running:
+        started.append(Running(where, free_port(), **variables))
         return started[-1]
 
     yield start
@@ -111,6 +112,16 @@ def test_run_serves_the_site_and_shows_the_email_of_a_registration(running):
     assert "BEGIN:VCALENDAR" in page(f"{message}0/")
     assert "sample-token" in page("/mailbox/preview/links/")
     assert "sample-token" in page("/mailbox/preview/links/html/")
+
+
+def test_empty_start_has_no_week_but_an_account(start, tmp_path):
+    empty = start(tmp_path, EMPTY="1")
+    log = empty.process.log
+    assert "No week was loaded. Sign in to the admin, and it shows what to do." in log
+    assert re.search(r"name: organizer +password: \S+", log)
+    with urllib.request.urlopen(empty.site, timeout=20) as response:
+        assert "We're planning the next Strategy Week" in response.read().decode()
+    empty.interrupt()
 
 
 def test_port_in_use_is_an_error(running, tmp_path):

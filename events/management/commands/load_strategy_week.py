@@ -50,6 +50,8 @@ class Command(BaseCommand):
             self.stdout.write(f"Created {event}, starting on {starting:%A %Y-%m-%d}, at {address}")
             self.stdout.write(
                 f"Its contact is {event.contact_email}. You can change it in the admin."
+                if event.contact_email
+                else "It's a draft. Enter a contact email in the admin, and publish it."
             )
         else:
             self.stdout.write(f"{event} already exists, at {address}. Nothing was changed.")

@@ -16,20 +16,25 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from honcho.manager import Manager
 
+from strategyweek.settings import boolean
+
 START_TIMEOUT_SECONDS = 60
 
 
 class Command(BaseCommand):
     help = (
         "Migrate, load the Strategy Week, and run web, worker, beat and a fake Zoom until Ctrl-C. "
-        "With ZOOM_CLIENT_ID set, the real Zoom is used."
+        "With ZOOM_CLIENT_ID set, the real Zoom is used. With EMPTY=1, no week is loaded."
     )
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         port = self.free_port(os.environ.get("PORT", "8000"))
         call_command("migrate", verbosity=0)
-        call_command("load_strategy_week", stdout=self.stdout)
+        if boolean("EMPTY"):
+            self.stdout.write("No week was loaded. Sign in to the admin, and it shows what to do.")
+        else:
+            call_command("load_strategy_week", stdout=self.stdout)
         self.make_organizer()
         self.supervise(port)
 

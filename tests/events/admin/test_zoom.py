@@ -31,8 +31,8 @@ HOUR = dt.timedelta(hours=1)
 LONG_AGO = dt.datetime(2020, 10, 16, 16, tzinfo=dt.UTC)
 PAST = {"starts_at": LONG_AGO, "ends_at": LONG_AGO + HOUR}
 NO_CREDENTIALS = (
-    "The site has no Zoom credentials. The person who runs your site has to set "
-    "ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID and ZOOM_CLIENT_SECRET. Until then, paste the links."
+    "The site has no Zoom credentials. The owner of your site can enter them under “Set up”. "
+    "Until then, paste the links."
 )
 
 
