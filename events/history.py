@@ -21,6 +21,8 @@ from events.models import Event, HistoryEntry, StoredImage
 
 # Not in any form, but organizers change them with a button.
 ALSO_TRACKED = {"canceled_at", "archived_at", "poster_phone", "photo"}
+# Moving one row gives others new numbers, too. The entry says which one was moved.
+NOT_TRACKED = {"position"}
 # Shown as "hidden", as is what follows the "?" in a link.
 SECRET = {"passcode", "phone_passcode"}
 PURPOSE = "history"
@@ -162,7 +164,7 @@ def _tracked_fields(row: models.Model) -> Sequence[Any]:
         # The others aren't meant for people.
         and isinstance(field.verbose_name, Promise)
         and not field.primary_key
-        and field.name not in texts
+        and field.name not in texts | NOT_TRACKED
         and (not field.is_relation or _is_of_the_week(field))
     ]
 

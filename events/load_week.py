@@ -111,7 +111,7 @@ def _create_content(event: Event, starting: dt.date, week: dict[str, Any]) -> No
         agenda = AgendaItem.objects.bulk_create(
             AgendaItem(
                 session=session,
-                position=10 * position,
+                position=position,
                 minutes=item["minutes"],
                 **_texts(item, "title", "description"),
             )
