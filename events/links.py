@@ -8,8 +8,8 @@ from django.utils.text import slugify
 from django.utils.translation import get_language
 
 from events import site_settings
-from events.addresses import ascii_address
 from events.models import Event
+from events.text.addresses import ascii_address
 
 # Of a SlugField.
 MAX_SLUG_CHARACTERS = 50

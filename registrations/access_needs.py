@@ -11,8 +11,8 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from events.models import Session
-from events.search import search_key
 from events.templatetags import times
+from events.text.search import search_key
 from registrations.mail import enqueue
 from registrations.models import OTHER_NEED, AccessNeed, Registration, Seat
 

@@ -28,7 +28,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Event, Session
-from events.search import search_key, typed_words
+from events.text.search import search_key, typed_words
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from registrations import signup

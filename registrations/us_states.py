@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from events.search import search_key
+from events.text.search import search_key
 
 US_STATES: list[tuple[str, Any]] = [
     ("AL", _("Alabama")),

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.addresses import ascii_address, validate_deliverable
-from events.search import search_key
+from events.text.addresses import ascii_address, validate_deliverable
+from events.text.search import search_key
 
 EMAIL_LENGTH = 254
 # Some scripts take several Latin letters for one of theirs.

@@ -8,7 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
 
-from events import language_choice, parsing
+from events import language_choice
+from events.text import parsing
 from strategyweek.error_pages import bad_request, page_not_found
 from strategyweek.logs import PERSONAL_PATHS
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import weeks
-from events.admin.history import HistoryAdmin
+from events.admin.history.recording import HistoryAdmin
 from events.models import Event
 
 

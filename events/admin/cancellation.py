@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from events import languages, schedule
-from events.admin.history import HistoryAdmin
+from events.admin.history.recording import HistoryAdmin
 from events.admin.notified import explain_emails
 from events.admin.shared import EACH_LANGUAGE, TextsForm, counted, show_result
 from events.languages import codes, column, columns

@@ -20,7 +20,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import history, schedule
-from events.admin import archive, revert
+from events.admin import archive
+from events.admin.history import reverting
 from events.admin.looks import LookForm
 from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.publishing import publish_paths, remind_of_recording
@@ -39,9 +40,9 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
-from events.admin.week_changes import shift_paths
-from events.admin.week_page import week_page_paths
-from events.admin.weeks import week_paths
+from events.admin.weeks.changes import shift_paths
+from events.admin.weeks.creating import week_paths
+from events.admin.weeks.page import week_page_paths
 from events.images.fields import ImageField, ImagesForm, picture
 from events.images.processing import Size
 from events.languages import codes, columns, own_name
@@ -312,7 +313,7 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             *week_page_paths(self),
             *shift_paths(self),
             *publish_paths(self),
-            *revert.urls(self),
+            *reverting.urls(self),
             *super().get_urls(),
         ]
 

@@ -14,13 +14,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from events import parsing, schedule
-from events.admin.history import HistoryAdmin
+from events import schedule
+from events.admin.history.recording import HistoryAdmin
 from events.admin.notified import explain_emails
 from events.admin.shared import by_id_or_404
 from events.forecasts import forecasts, last_told
 from events.models import Event, Revision, Session
 from events.templatetags.times import day, hours
+from events.text import parsing
 
 # Presses a button for a session at this revision. Returns what to say, or "" if nothing was done.
 Button = Callable[[Session, int], str]

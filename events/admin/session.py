@@ -19,10 +19,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import cancellation, pending, revert, week_changes
+from events.admin import cancellation, pending
 from events.admin.agenda import AgendaInline, finish_agenda
 from events.admin.archive import EventFilter
 from events.admin.concurrent_edits import MergedForm
+from events.admin.history import reverting
 from events.admin.notified import NotifyingAdmin, NotifyingForm, save_and_explain
 from events.admin.questions import AskingAdmin, AskingForm
 from events.admin.session_checks import TimesForm, ask_about_event, ask_about_times
@@ -41,11 +42,12 @@ from events.admin.shared import (
     warning,
 )
 from events.admin.speakers import NewSpeakerForm, add_new_speaker
-from events.invitations import is_zoom, read_invitation
+from events.admin.weeks.changes import duplicate_paths
 from events.languages import columns
 from events.models import Event, Meeting, Session, Speaker, Track
 from events.phone import dial_in
 from events.templatetags.times import clock, day, hours
+from events.text.invitations import is_zoom, read_invitation
 from events.zoom import sync
 from events.zoom.status import meeting_status, needs_attention
 
@@ -272,9 +274,9 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         return [
             path("<path:object_id>/zoom/", buttons, name="events_session_zoom"),
             *cancellation.urls(self),
-            *week_changes.duplicate_paths(self),
+            *duplicate_paths(self),
             *pending.urls(self),
-            *revert.urls(self),
+            *reverting.urls(self),
             *super().get_urls(),
         ]
 

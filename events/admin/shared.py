@@ -25,14 +25,15 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 from modeltranslation.translator import translator
 
-from events import languages, parsing, schedule
+from events import languages, schedule
 from events.admin.concurrent_edits import ConcurrentEditsAdmin, MergedForm
-from events.admin.history import HistoryAdmin
+from events.admin.history.recording import HistoryAdmin
 from events.admin.merging import plain
 from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
-from events.search import search_key, typed_words
 from events.templatetags.times import day, zone_name
+from events.text import parsing
+from events.text.search import search_key, typed_words
 from events.zoom import status as zoom_status
 
 

@@ -3,8 +3,8 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import events.addresses
-import events.invitations
+import events.text.addresses
+import events.text.invitations
 import events.models.event
 import events.models.image
 import events.phone.numbers
@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 ('slug', models.SlugField(help_text="The last part of the event's web address, such as drop-lwop-2021. If you change it, links that people already have stop working.", unique=True, validators=[events.models.event.validate_event_slug], verbose_name='address')),
                 ('status', models.CharField(choices=[('draft', 'Draft: only organizers see it'), ('published', 'Published: anyone can see it')], default='draft', max_length=10, verbose_name='status')),
                 ('host', models.CharField(help_text='The group that hosts the week, such as Drop LWOP Coalition.', max_length=150, verbose_name='host')),
-                ('contact_email', models.EmailField(blank=True, help_text="People's questions and replies to our emails go here. A published event needs one.", max_length=254, validators=[events.addresses.validate_deliverable], verbose_name='contact email')),
+                ('contact_email', models.EmailField(blank=True, help_text="People's questions and replies to our emails go here. A published event needs one.", max_length=254, validators=[events.text.addresses.validate_deliverable], verbose_name='contact email')),
                 ('contact_phone', models.CharField(blank=True, help_text="A number to call with questions. It's only on the card that people can print to join by phone.", max_length=40, validators=[events.phone.numbers.validate_phone], verbose_name='contact phone')),
                 ('summary', models.CharField(help_text='One or two sentences, shown first on the page.', max_length=300, verbose_name='summary')),
                 ('summary_en', models.CharField(help_text='One or two sentences, shown first on the page.', max_length=300, null=True, verbose_name='summary')),
@@ -142,8 +142,8 @@ class Migration(migrations.Migration):
                 ('cancel_reason', models.CharField(blank=True, help_text="People read this in the email, on the session's page, on their own page and in their calendars.", max_length=500, verbose_name='reason')),
                 ('cancel_reason_en', models.CharField(blank=True, help_text="People read this in the email, on the session's page, on their own page and in their calendars.", max_length=500, null=True, verbose_name='reason')),
                 ('cancel_reason_es', models.CharField(blank=True, help_text="People read this in the email, on the session's page, on their own page and in their calendars.", max_length=500, null=True, verbose_name='reason')),
-                ('recording_url', models.URLField(blank=True, help_text="A link to the recording. It's in the thank-you email.", max_length=500, validators=[events.invitations.validate_no_personal_link], verbose_name='recording')),
-                ('notes_url', models.URLField(blank=True, help_text="A link to the notes. They're in the thank-you email, too.", max_length=500, validators=[events.invitations.validate_no_personal_link], verbose_name='notes')),
+                ('recording_url', models.URLField(blank=True, help_text="A link to the recording. It's in the thank-you email.", max_length=500, validators=[events.text.invitations.validate_no_personal_link], verbose_name='recording')),
+                ('notes_url', models.URLField(blank=True, help_text="A link to the notes. They're in the thank-you email, too.", max_length=500, validators=[events.text.invitations.validate_no_personal_link], verbose_name='notes')),
                 ('shows_recording', models.BooleanField(default=False, help_text='Once the session is over, everyone can find the recording and notes on its page. If unchecked, only people who registered for it get them.', verbose_name='show them to everyone')),
                 ('revision', models.PositiveIntegerField(default=0, editable=False)),
                 ('revised_at', models.DateTimeField(editable=False, null=True)),
@@ -275,7 +275,7 @@ class Migration(migrations.Migration):
             name='Meeting',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('join_url', models.URLField(blank=True, help_text="Paste the invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or Zoom's whole invitation, and we'll fill in the rest. You can change it at any time: the links in our emails lead to the new one. The ID, passcode and numbers below are in the emails, so if you change them, people get another email.", max_length=500, validators=[events.invitations.validate_join_url], verbose_name='Zoom link')),
+                ('join_url', models.URLField(blank=True, help_text="Paste the invite link from Zoom, such as https://zoom.us/j/12345678901?pwd=..., or Zoom's whole invitation, and we'll fill in the rest. You can change it at any time: the links in our emails lead to the new one. The ID, passcode and numbers below are in the emails, so if you change them, people get another email.", max_length=500, validators=[events.text.invitations.validate_join_url], verbose_name='Zoom link')),
                 ('meeting_id', models.CharField(blank=True, help_text='For people who type it in or call in by phone, such as 123 4567 8901.', max_length=40, verbose_name='meeting ID')),
                 ('passcode', models.CharField(blank=True, max_length=40, verbose_name='passcode')),
                 ('phone_passcode', models.CharField(blank=True, help_text="Only if the passcode has letters, which a phone can't dial. This one is all numbers. You'll find it in Zoom's invitation, next to the phone numbers.", max_length=10, validators=[django.core.validators.RegexValidator('\\A[0-9]+\\Z', 'Enter digits only: callers key this in on their phone.')], verbose_name='passcode for phones')),

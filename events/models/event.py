@@ -14,10 +14,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events import languages
-from events.addresses import validate_deliverable
 from events.models.image import StoredImage
 from events.phone.numbers import validate_phone
 from events.sharing.origins import validate_sites
+from events.text.addresses import validate_deliverable
 from events.timezones import DEFAULT_TIME_ZONE, known_zone, validate_time_zone
 
 if TYPE_CHECKING:

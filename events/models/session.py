@@ -16,8 +16,8 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from events import languages
-from events.invitations import validate_no_personal_link
 from events.models.event import Event, Speaker, Track
+from events.text.invitations import validate_no_personal_link
 
 if TYPE_CHECKING:
     from events.models.zoom import Meeting

@@ -7,9 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from events.invitations import validate_join_url
 from events.models.session import Session
 from events.phone.dial_in import DialIn, is_dialable, with_urls
+from events.text.invitations import validate_join_url
 
 
 class MeetingQuerySet(models.QuerySet["Meeting"]):

@@ -3,7 +3,7 @@
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from events import markdown
+from events.text import markdown
 
 register = template.Library()
 

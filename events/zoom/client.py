@@ -30,9 +30,10 @@ from urllib3.exceptions import NewConnectionError
 from zoomus import ZoomClient
 from zoomus.util import API_VERSION_2, ApiClient
 
-from events import parsing, site_settings
+from events import site_settings
 from events.phone import numbers
 from events.phone.dial_in import is_dialable
+from events.text import parsing
 
 logger = logging.getLogger(__name__)
 

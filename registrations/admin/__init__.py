@@ -10,5 +10,5 @@ from registrations.admin import (  # noqa: F401
     questions,
     registrations,
     seats,
-    set_up,
 )
+from registrations.admin.set_up import page  # noqa: F401

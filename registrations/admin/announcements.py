@@ -19,8 +19,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import revert
 from events.admin.archive import EventFilter
+from events.admin.history import reverting
 from events.admin.shared import EACH_LANGUAGE, TextsAdmin, TextsForm, by_id, search_texts, warning
 from events.languages import columns
 from events.models import Event
@@ -160,7 +160,7 @@ class AnnouncementAdmin(TextsAdmin):
         return [
             admin_path(self, url, review.review_page, "review", methods=methods),
             admin_path(self, f"{url}mail/", review.mail_html, "mail"),
-            *revert.urls(self),
+            *reverting.urls(self),
             *super().get_urls(),
         ]
 

@@ -13,7 +13,7 @@ from events.admin.shared import by_id, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
 from registrations import monitoring, readiness
-from registrations.admin.set_up import set_up_context
+from registrations.admin.set_up.page import set_up_context
 from registrations.desk import numbers, todo
 from registrations.models import Attendance, OutgoingMail, Registration, Seat
 from registrations.privacy.erasure import erasure_plans

@@ -5,8 +5,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from events import markdown
-from events.invitations import validate_no_personal_link
+from events.text import markdown
+from events.text.invitations import validate_no_personal_link
 from registrations.mail import default_texts
 from registrations.mail.default_texts import PLACEHOLDERS
 from registrations.mail.merge import NAME

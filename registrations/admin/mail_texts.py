@@ -16,8 +16,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import revert
 from events.admin.archive import EventFilter
+from events.admin.history import reverting
 from events.admin.shared import (
     EACH_LANGUAGE,
     TextsAdmin,
@@ -124,7 +124,7 @@ class MailTextAdmin(TextsAdmin):
             admin_path(self, "preview/", unsaved_preview_page, "preview_unsaved", methods=methods),
             admin_path(self, url, preview_page, "preview"),
             admin_path(self, f"{url}html/", preview_html, "preview_html"),
-            *revert.urls(self),
+            *reverting.urls(self),
             *super().get_urls(),
         ]
 

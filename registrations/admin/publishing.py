@@ -17,7 +17,7 @@ from events import languages, site_settings
 from events.admin.links import change_url
 from events.admin.publishing import Draft, Line, Link, checks
 from events.admin.shared import counted, day_and_year
-from events.admin.weeks import when
+from events.admin.weeks.creating import when
 from events.models import Event, Session
 from events.templatetags.times import at_clock, hours, short_day
 from events.timezones import known_zone, time_label

@@ -17,8 +17,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events.admin import revert
 from events.admin.archive import EventFilter
+from events.admin.history import reverting
 from events.admin.shared import (
     EACH_LANGUAGE,
     TextsAdmin,
@@ -169,7 +169,7 @@ class QuestionAdmin(TextsAdmin):
 
     def get_urls(self) -> list[Any]:
         answers = admin_path(self, "<path:object_id>/answers/", answers_page, "answers")
-        return [answers, *revert.urls(self), *super().get_urls()]
+        return [answers, *reverting.urls(self), *super().get_urls()]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["event"] if obj else []

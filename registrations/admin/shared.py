@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import history, languages
-from events.admin.history import HistoryAdmin
+from events.admin.history.recording import HistoryAdmin
 from events.admin.shared import search_stored_keys
 from events.models import HistoryEntry
 from registrations.models import Registration, Seat

@@ -13,7 +13,7 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from events.clock import database_time
-from events.search import search_key
+from events.text.search import search_key
 from registrations.mail import previews, stored_messages
 from registrations.models import UNREACHED_STATES, Announcement, OutgoingMail, Seat
 from registrations.models.registration import Registration, RegistrationQuerySet

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from events import parsing
+from events.text import parsing
 from registrations.mail import unsubscribe
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue

@@ -16,11 +16,11 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from events import languages
-from events.addresses import ascii_address
 from events.links import absolute
 from events.models import Event, Revision, Session
 from events.palette import colors, dark_colors
 from events.templatetags.times import at_clock, dates, day
+from events.text.addresses import ascii_address
 from events.timezones import time_label
 from registrations.mail import default_texts
 from registrations.mail.blocks import BlockRenderer, Content, content, sessions_block

@@ -14,11 +14,12 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from events import languages, markdown
+from events import languages
 from events.calendar.entries import invitation, removed_entry
 from events.models import Meeting, Revision, Session, SessionSnapshot
 from events.models.session import joining_text
 from events.templatetags.times import day, hours
+from events.text import markdown
 from registrations.mail import change_notices, default_texts
 from registrations.mail.compose import Composer, MailContext
 from registrations.mail.merge import EMAIL, NAME, TOKEN, UNSUBSCRIBE_URL, MergeTemplate

@@ -13,8 +13,8 @@ from django.utils.html import escape
 from django.utils.translation import get_language
 
 from events import palette
-from events.addresses import ascii_address
 from events.calendar import ical
+from events.text.addresses import ascii_address
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration
 from registrations.outbox.prebuilt import (

@@ -12,9 +12,9 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.db.models import Q
 
-from events.addresses import ascii_address
 from events.clock import database_time
-from events.search import search_key
+from events.text.addresses import ascii_address
+from events.text.search import search_key
 from registrations.mail_kinds import MailKind
 from registrations.models import OutgoingMail
 from registrations.outbox import mail_queue

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import site_settings
-from events.addresses import ascii_address
 from events.links import in_language
+from events.text.addresses import ascii_address
 from registrations.models import TestEmail
 from registrations.outbox.connection import (
     Accepted,

@@ -4,7 +4,7 @@ import django.contrib.postgres.indexes
 import django.db.models.deletion
 import django.utils.timezone
 import events.clock
-import events.search
+import events.text.search
 import events.timezones
 import registrations.mail_kinds
 import registrations.models.access_needs
@@ -171,8 +171,8 @@ class Migration(migrations.Migration):
                 ('approval', models.CharField(choices=[('approved', 'Approved'), ('pending', 'Waiting for approval'), ('declined', 'Declined')], default='approved', editable=False, max_length=10, verbose_name='approval')),
                 ('decided_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('erased_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('search_key', events.search.SearchKeyField('name', 'email', blank=True, editable=False)),
-                ('organization_search_key', events.search.SearchKeyField('organization', blank=True, editable=False)),
+                ('search_key', events.text.search.SearchKeyField('name', 'email', blank=True, editable=False)),
+                ('organization_search_key', events.text.search.SearchKeyField('organization', blank=True, editable=False)),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='registrations', to='events.event', verbose_name='event')),
                 ('strategies', models.ManyToManyField(blank=True, related_name='interested', to='events.track', verbose_name='strategies of interest')),
             ],
@@ -279,7 +279,7 @@ class Migration(migrations.Migration):
                 ('email', models.CharField(blank=True, max_length=254, verbose_name='email')),
                 ('joined_at', models.DateTimeField(null=True)),
                 ('left_at', models.DateTimeField(null=True)),
-                ('search_key', events.search.SearchKeyField('name', 'email', blank=True, editable=False)),
+                ('search_key', events.text.search.SearchKeyField('name', 'email', blank=True, editable=False)),
                 ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attendances', to='events.session', verbose_name='session')),
                 ('seat', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='attendances', to='registrations.seat')),
             ],
@@ -301,8 +301,8 @@ class Migration(migrations.Migration):
                 ('arranged_at', models.DateTimeField(blank=True, null=True)),
                 ('confirmed_at', models.DateTimeField(blank=True, null=True)),
                 ('arranged_for', models.DateTimeField(editable=False, null=True)),
-                ('search_key', events.search.SearchKeyField('text', blank=True, editable=False)),
-                ('note_search_key', events.search.SearchKeyField('note', blank=True, editable=False)),
+                ('search_key', events.text.search.SearchKeyField('text', blank=True, editable=False)),
+                ('note_search_key', events.text.search.SearchKeyField('note', blank=True, editable=False)),
                 ('seat', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='access_needs', to='registrations.seat')),
             ],
             options={

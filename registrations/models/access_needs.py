@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from events.search import Searchable, SearchKeyField, search_index
+from events.text.search import Searchable, SearchKeyField, search_index
 
 
 class NeedKind(NamedTuple):

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events.links import absolute
 from events.models import Event, Session, Track
-from events.search import Searchable, SearchKeyField, search_index
+from events.text.search import Searchable, SearchKeyField, search_index
 from events.timezones import known_zone, validate_time_zone
 from registrations.models.access_needs import NEED_KINDS, NeedKind
 from registrations.models.mail import UNREACHED_STATES, OutgoingMail

@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from events.models import Meeting, Session
-from events.search import Searchable, SearchKeyField, search_index
+from events.text.search import Searchable, SearchKeyField, search_index
 from registrations.models.registration import Seat
 
 

@@ -15,8 +15,9 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
-from events import background, parsing
+from events import background
 from events.models import Meeting, Session, ZoomReport
+from events.text import parsing
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from events.zoom.client import Participant

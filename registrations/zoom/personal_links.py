@@ -20,9 +20,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from events import site_settings
-from events.addresses import ascii_address
 from events.clock import Now, database_time
 from events.models import Event, Meeting, MeetingQuerySet
+from events.text.addresses import ascii_address
 from events.zoom import client as zoom_client
 from events.zoom import sync
 from registrations.mail_kinds import MailKind

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from django.db.models import F, Q
 
-from events import parsing
 from events.models import Meeting, Session
+from events.text import parsing
 from events.zoom.sync import LONGEST_MEETING, mark_gone
 
 logger = logging.getLogger(__name__)

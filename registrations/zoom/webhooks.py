@@ -19,8 +19,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from events import background, parsing
+from events import background
 from events.models import ZoomReport
+from events.text import parsing
 from registrations.zoom import reports
 
 logger = logging.getLogger(__name__)

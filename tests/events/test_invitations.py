@@ -3,8 +3,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from events.invitations import Invitation, is_zoom, read_invitation, validate_no_personal_link
 from events.models import Session
+from events.text.invitations import Invitation, is_zoom, read_invitation, validate_no_personal_link
 from registrations.admin.mail_text_validation import validate_text
 
 LINK = "https://us02web.zoom.us/j/81234567890?pwd=abcDEF.1"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from events import markdown
 from events.models import Event
+from events.text import markdown
 from tests.people import in_english
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events.search import search_key
+from events.text.search import search_key
 
 pytestmark = pytest.mark.once
 

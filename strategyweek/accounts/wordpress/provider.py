@@ -8,7 +8,7 @@ from typing import Any
 from allauth.socialaccount.providers.base import ProviderAccount
 from allauth.socialaccount.providers.oauth2.provider import OAuth2Provider
 
-from events import parsing
+from events.text import parsing
 from strategyweek.accounts.wordpress.views import WordPressAdapter
 
 

@@ -9,7 +9,7 @@ from allauth.socialaccount.providers.oauth2.views import (
 )
 from django.http import HttpRequest
 
-from events import parsing
+from events.text import parsing
 
 API = "https://public-api.wordpress.com"
 

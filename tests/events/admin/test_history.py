@@ -175,7 +175,7 @@ def test_held_released_and_undone_notices_are_recorded(organizer, week, opening)
     for do, done in (
         ("hold", "Emails about changes are on hold."),
         ("release", "Emails about changes are no longer on hold."),
-        ("undo", "Set back to what people were last told."),
+        ("undo", "The title, time, summary, address and status are what people were last told."),
     ):
         organizer.post(url, {"do": do, "session": opening.pk, "revision": revision})
         assert done in entries(organizer, opening)[0]

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from events.models import Event, Session
-from events.search import search_key
+from events.text.search import search_key
 from events.zoom.client import Participant
 from registrations import readiness, signup
 from registrations.mail import announcements, stored_messages

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 from django.core.mail.message import sanitize_address
 
-from events.addresses import ascii_address
+from events.text.addresses import ascii_address
 from registrations.mail import stored_messages, writer
 from registrations.outbox import delivery
 from registrations.outbox.prebuilt import as_header

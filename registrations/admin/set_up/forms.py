@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from events import site_settings
-from events.addresses import ascii_address
 from events.site_settings import EmailServer, ZoomCredentials
+from events.text.addresses import ascii_address
 from registrations.validators import validate_address, validate_plain_line
 
 KEEP = gettext_lazy("We have one, and don't show it. Leave this empty to keep it.")

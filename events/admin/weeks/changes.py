@@ -18,13 +18,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from events import parsing, schedule, weeks
+from events import schedule, weeks
 from events.admin.notified import emails_texts, explain_emails
 from events.admin.shared import by_id_or_404, counted, day_and_year
-from events.admin.weeks import DayField, admin_form, new_dates, page
+from events.admin.weeks.creating import DayField, admin_form, new_dates, page
 from events.languages import in_main_language
 from events.models import Event, Session
 from events.templatetags.times import zone_name
+from events.text import parsing
 
 MOST_DAYS = 3 * 366
 MOST_MINUTES = 24 * 60

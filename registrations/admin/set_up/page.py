@@ -20,7 +20,7 @@ from events.languages import in_main_language
 from events.models import Event, SiteSettings, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import scopes, sync
-from registrations.admin.set_up_forms import SenderForm, ServerForm, SetUpForm, ZoomForm
+from registrations.admin.set_up.forms import SenderForm, ServerForm, SetUpForm, ZoomForm
 from registrations.admin.shared import ChangeOnlyAdmin, admin_path, log_action, page_response
 from registrations.mail import test_emails
 from registrations.outbox import mail_queue

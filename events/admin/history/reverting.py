@@ -27,8 +27,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import history, schedule
-from events.admin.history import HistoryAdmin, event_of
-from events.admin.history_texts import ChangeText, change_texts, known_field
+from events.admin.history.recording import HistoryAdmin, event_of
+from events.admin.history.texts import ChangeText, change_texts, known_field
 from events.admin.notified import save_and_explain
 from events.admin.shared import by_id_or_404
 from events.history import Change

@@ -20,10 +20,11 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from events import history, parsing
-from events.admin.history_texts import ChangeText, change_texts
+from events import history
+from events.admin.history.texts import ChangeText, change_texts
 from events.models import Event
 from events.templatetags.times import moment, zone_name
+from events.text import parsing
 
 PER_PAGE = 50
 
@@ -33,7 +34,7 @@ class HistoryAdmin(admin.ModelAdmin):
 
     # The names of the rows that belong to one and are changed on its page, such as "agenda".
     history_parts: tuple[str, ...] = ()
-    # Whether its texts, times and links can be set back: see revert.py.
+    # Whether its texts, times and links can be set back: see reverting.py.
     can_revert = False
 
     def hidden_in_history(self, request: HttpRequest) -> set[str]:
