@@ -8,7 +8,6 @@ Each function names its page of https://developers.zoom.us/docs/api/meetings/. R
 https://developers.zoom.us/docs/api/rate-limits/.
 """
 
-import base64
 import contextlib
 import datetime as dt
 import hashlib
@@ -543,12 +542,11 @@ def new_token() -> Token:
     https://developers.zoom.us/docs/internal-apps/s2s-oauth/
     """
     credentials = _credentials()
-    client = f"{credentials.client_id}:{credentials.client_secret}"
     response = _send(
         requests.post,
         settings.ZOOM_OAUTH_URL,
         data={"grant_type": "account_credentials", "account_id": credentials.account_id},
-        headers={"Authorization": f"Basic {base64.b64encode(client.encode()).decode()}"},
+        auth=(credentials.client_id, credentials.client_secret),
         timeout=settings.ZOOM_TIMEOUT,
     )
     try:
