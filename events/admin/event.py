@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -66,10 +67,17 @@ class EventForm(AskingForm, LookForm, EventAddressForm):
         if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
             text = _("Enter an email, so people have someone to write to. Or keep it a draft.")
             self.add_error("contact_email", text)
+        self._require_both_words(cleaned)
         if self.instance.pk:
             self._ask_about_zone(cleaned)
             self._ask_about_closing(cleaned)
         return cleaned
+
+    def _require_both_words(self, cleaned: dict[str, Any]) -> None:
+        for pair in zip(columns("word_for_track"), columns("word_for_tracks"), strict=True):
+            empty = [name for name in pair if name in cleaned and not cleaned[name]]
+            if len(empty) == 1:
+                self.add_error(empty[0], _("Write the word for one and for several."))
 
     def _ask_about_zone(self, cleaned: dict[str, Any]) -> None:
         """After a change of the time zone, ask what happens to the sessions."""
@@ -118,6 +126,10 @@ class EventForm(AskingForm, LookForm, EventAddressForm):
                 )
             )
         return mode
+
+
+def has_errors(form: Any, section: dict[str, Any]) -> bool:
+    return not form.errors.keys().isdisjoint(flatten(section["fields"]))
 
 
 def zone_choices(
@@ -188,6 +200,21 @@ class EventAdmin(AskingAdmin, TextsAdmin):
             },
         ),
         (gettext_lazy("Public texts"), {"fields": [columns("summary"), columns("introduction")]}),
+        (
+            gettext_lazy("Your own words"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    *(columns("name_of_kickoff"), columns("name_of_strategy")),
+                    *(columns("name_of_closing"),),
+                    *(columns("word_for_track"), columns("word_for_tracks")),
+                ],
+                "description": gettext_lazy(
+                    "What you call the kinds of sessions and the strategies. People read these "
+                    "words instead of ours, and so do you. Titles that you wrote stay as they are."
+                ),
+            },
+        ),
         (gettext_lazy("Poster and colors"), {"fields": ["poster", "poster_upload", "colors"]}),
         (
             gettext_lazy("Everyone can take part"),
@@ -265,11 +292,29 @@ class EventAdmin(AskingAdmin, TextsAdmin):
             context |= extra_context or {}
             return render_now(super().changeform_view(request, object_id, form_url, context))
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Open a closed section with an error: Django doesn't if fields are next to each other."""
+        shown = context["adminform"]
+        shown.fieldsets = [
+            (name, {**options, "classes": ()} if has_errors(shown.form, options) else options)
+            for name, options in shown.fieldsets
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def merge(self, request: HttpRequest, row: Event) -> None:
         """Compare times in the event's zone, and read them in the zone that is to be saved."""
         with timezone.override(row.zone):
             super().merge(request, row)
         timezone.activate(chosen_zone(request, row))
+
+    def get_inline_instances(self, request: HttpRequest, obj: Event | None = None) -> list[Any]:
+        inlines: list[Any] = super().get_inline_instances(request, obj)
+        for each in inlines:
+            if obj and obj.renames_tracks and each.model is Track:
+                each.verbose_name, each.verbose_name_plural = obj.track_label(), obj.tracks_label()
+        return inlines
 
     def get_urls(self) -> list[Any]:
         return [*week_paths(self), *super().get_urls()]
