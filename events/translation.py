@@ -16,7 +16,11 @@ class Texts(TranslationOptions):
 
 @register(Event)
 class EventTexts(Texts):
-    fields = ("name", "summary", "introduction", "recording_note")
+    fields = (
+        *("name", "summary", "introduction", "recording_note"),
+        *("name_of_kickoff", "name_of_strategy", "name_of_closing"),
+        *("word_for_track", "word_for_tracks"),
+    )
 
 
 @register(Track)

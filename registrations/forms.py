@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.models import Event, Session, Track
+from events.templatetags import words
 from events.timezones import offered_time_zones
 from registrations import questions
 from registrations.models import Registration, Seat, need_choices
@@ -135,11 +136,7 @@ class RegistrationForm(forms.ModelForm):
         },
     )
     strategies = forms.TypedMultipleChoiceField(
-        label=_("Strategies you care about"),
-        coerce=int,
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        error_messages={"invalid_choice": _("Choose strategies from the list.")},
+        coerce=int, required=False, widget=forms.CheckboxSelectMultiple
     )
     us_state = forms.ChoiceField(
         label=_("State"),
@@ -209,6 +206,10 @@ class RegistrationForm(forms.ModelForm):
         fields["strategies"].choices = lambda: [
             (each.pk, languages.marked(each, "name")) for each in self._strategies
         ]
+        fields["strategies"].label = words.tracks_you_care_about(event)
+        fields["strategies"].error_messages["invalid_choice"] = event.worded(
+            gettext("Choose strategies from the list."), gettext("Choose from the list.")
+        )
         if self.instance.pk:
             self.initial["time_zone"] = self.instance.zone.key
         fields["time_zone"].widget = self._time_zone_widget(event)

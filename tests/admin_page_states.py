@@ -65,6 +65,7 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("admin-session-checks", checks, "organizer")
     yield State("admin-the-week-checks", unusual_week(week, session), "organizer")
     yield State("admin-shift-dates", shifted(f"/admin/events/event/{week.pk}/shift/"), "organizer")
+    yield State("admin-event-half-renamed", half_renamed(week), "organizer")
     zone = saved(f"/admin/events/event/{week.pk}/change/", time_zone=EASTERN)
     yield State("admin-event-zone", zone, "organizer")
 
@@ -267,6 +268,18 @@ def saved(url: str, **values: str) -> Open:
             field = page.locator(f"[name={name}]")
             is_select = field.evaluate("field => field.tagName") == "SELECT"
             field.select_option(value) if is_select else field.fill(value)
+        press(page, "input[name=_save]")
+
+    return open
+
+
+def half_renamed(week: Event) -> Open:
+    """Enter the word for one strategy, but not for several."""
+
+    def open(page: Page) -> None:
+        page.goto(f"/admin/events/event/{week.pk}/change/")
+        page.locator("details:has([name=word_for_track_en]) summary").click()
+        page.locator("[name=word_for_track_en]").fill("Working group")
         press(page, "input[name=_save]")
 
     return open

@@ -34,7 +34,7 @@ from registrations.models import AccessNeed, Question, Registration
 from tests.admin_page_states import organizer_states
 from tests.events.images.pictures import picture
 from tests.opening_pages import Open, State, at, press, pressed
-from tests.people import a_saturday_ahead, sign_up, with_links
+from tests.people import OWN_WORDS, a_saturday_ahead, sign_up, with_links
 from tests.public_urls import VISITORS, Visitors, filled, parameters
 
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -212,6 +212,12 @@ def event_states(week: Event, under_way: Event) -> Iterator[State]:
     yield State("embed-under-way", at(f"{under_way.get_absolute_url()}embed/"))
     yield State("session-not-open", at(not_open.sessions.first().get_absolute_url()))
     yield State("session-closed", at(closed.sessions.first().get_absolute_url()))
+    # As long as they may be.
+    long = {name: f"{word} for everyone who wants to come"[:40] for name, word in OWN_WORDS.items()}
+    renamed = another_week(9, slug="own-words", **long)
+    yield State("event-own-words", at(renamed.get_absolute_url()))
+    yield State("session-own-words", at(renamed.sessions.all()[1].get_absolute_url()))
+    yield State("register-own-words", at(f"{renamed.get_absolute_url()}register/"))
     yield State("register-not-open", at(f"{not_open.get_absolute_url()}register/"))
     yield State("register-closed", at(f"{closed.get_absolute_url()}register/"))
 

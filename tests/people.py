@@ -80,6 +80,28 @@ def with_links(event: Event) -> Event:
     return event
 
 
+# In both languages, without a word of ours.
+OWN_WORDS = {
+    "name_of_kickoff_en": "Welcome day",
+    "name_of_kickoff_es": "Bienvenida",
+    "name_of_strategy_en": "Evening talk",
+    "name_of_strategy_es": "Charla",
+    "name_of_closing_en": "Assembly",
+    "name_of_closing_es": "Asamblea",
+    "word_for_track_en": "Working group",
+    "word_for_track_es": "Grupo de trabajo",
+    "word_for_tracks_en": "Working groups",
+    "word_for_tracks_es": "Grupos de trabajo",
+}
+
+
+def with_own_words(event: Event, **words: str | None) -> Event:
+    """The event with these words, by default all of OWN_WORDS."""
+    Event.objects.filter(pk=event.pk).update(**words or OWN_WORDS)
+    event.refresh_from_db()
+    return event
+
+
 def sign_up(
     event: Event, name: str = "Alice Adams", *, with_schedule: bool = False, **details: Any
 ) -> Registration:

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE
 from django.contrib.admin.options import IS_POPUP_VAR
+from django.contrib.admin.utils import flatten
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -84,6 +85,7 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
         if cleaned.get("status") == Event.Status.PUBLISHED and cleaned.get("contact_email") == "":
             text = _("Enter an email, so people have someone to write to. Or keep it a draft.")
             self.add_error("contact_email", text)
+        self._require_both_words(cleaned)
         if self.instance.pk:
             self._ask_about_zone(cleaned)
             self._ask_about_closing(cleaned)
@@ -92,6 +94,12 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
     def _is_to_be_published(self, cleaned: dict[str, Any]) -> bool:
         is_chosen = cleaned.get("status") == Event.Status.PUBLISHED
         return is_chosen and self.instance.status == Event.Status.DRAFT
+
+    def _require_both_words(self, cleaned: dict[str, Any]) -> None:
+        for pair in zip(columns("word_for_track"), columns("word_for_tracks"), strict=True):
+            empty = [name for name in pair if name in cleaned and not cleaned[name]]
+            if len(empty) == 1:
+                self.add_error(empty[0], _("Write the word for one and for several."))
 
     def _ask_about_zone(self, cleaned: dict[str, Any]) -> None:
         """After a change of the time zone, ask what happens to the sessions."""
@@ -139,6 +147,10 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
                 )
             )
         return mode
+
+
+def has_errors(form: Any, section: dict[str, Any]) -> bool:
+    return not form.errors.keys().isdisjoint(flatten(section["fields"]))
 
 
 def zone_choices(
@@ -211,6 +223,21 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             },
         ),
         (gettext_lazy("Public texts"), {"fields": [columns("summary"), columns("introduction")]}),
+        (
+            gettext_lazy("Your own words"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    *(columns("name_of_kickoff"), columns("name_of_strategy")),
+                    *(columns("name_of_closing"),),
+                    *(columns("word_for_track"), columns("word_for_tracks")),
+                ],
+                "description": gettext_lazy(
+                    "What you call the kinds of sessions and the strategies. People read these "
+                    "words instead of ours, and so do you. Titles that you wrote stay as they are."
+                ),
+            },
+        ),
         (gettext_lazy("Poster and colors"), {"fields": ["poster", "poster_upload", "colors"]}),
         (
             gettext_lazy("Everyone can take part"),
@@ -299,11 +326,29 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             return save_and_explain(request, sessions, answer)
         return answer()
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Open a closed section with an error: Django doesn't if fields are next to each other."""
+        shown = context["adminform"]
+        shown.fieldsets = [
+            (name, {**options, "classes": ()} if has_errors(shown.form, options) else options)
+            for name, options in shown.fieldsets
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def merge(self, request: HttpRequest, row: Event) -> None:
         """Compare times in the event's zone, and read them in the zone that is to be saved."""
         with timezone.override(row.zone):
             super().merge(request, row)
         timezone.activate(chosen_zone(request, row))
+
+    def get_inline_instances(self, request: HttpRequest, obj: Event | None = None) -> list[Any]:
+        inlines: list[Any] = super().get_inline_instances(request, obj)
+        for each in inlines:
+            if obj and obj.renames_tracks and each.model is Track:
+                each.verbose_name, each.verbose_name_plural = obj.track_label(), obj.tracks_label()
+        return inlines
 
     def get_urls(self) -> list[Any]:
         buttons = buttons_view(self, {"archive": archive.archive, "unarchive": archive.unarchive})

@@ -1,7 +1,7 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ from events.admin.shared import (
     AddressForm,
     TextsAdmin,
     buttons_view,
+    by_id,
     choice_filter,
     day_and_year,
     event_of,
@@ -73,6 +74,25 @@ def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
 
 
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
+
+
+class KindFilter(admin.ChoicesFieldListFilter):
+    """Names the kinds as the event does that the list is filtered by."""
+
+    def __init__(self, field: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(field, request, *args, **kwargs)
+        self.event = by_id(Event.objects.all(), pk=request.GET.get("event__id__exact"))
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        names = kind_names(self.event or Event())
+        own = {str(each.label): names[each.value] for each in Session.Kind}
+        for choice in super().choices(changelist):
+            label = str(choice["display"])
+            yield {**choice, "display": own.get(label, label)}
+
+
+def kind_names(event: Event) -> dict[str, str]:
+    return {each.value: event.kind_name(each) for each in Session.Kind}
 
 
 class SessionForm(NotifyingForm, NewSpeakerForm, TimesForm, AddressForm):
@@ -224,8 +244,8 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = SessionForm
     history_parts = ("meeting", "agenda")
     can_revert = True
-    list_display = ["title", "link", "when", "kind", "state"]
-    list_filter = [("event", EventFilter), ZoomLinkFilter, "kind", "status"]
+    list_display = ["title", "link", "when", "kind_name", "state"]
+    list_filter = [("event", EventFilter), ZoomLinkFilter, ("kind", KindFilter), "status"]
     list_select_related = ["event", "meeting"]
     search_fields = columns("title", "summary")
     get_search_results = search_texts
@@ -304,9 +324,22 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
             return save_and_explain(request, sessions, answer)
         return answer()
 
+    def get_form(
+        self, request: HttpRequest, obj: Session | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        event = obj.event if obj else event_of(request, None)
+        if event:
+            kwargs |= {"labels": {"track": capfirst(event.track_label())}}
+            kwargs |= {"help_texts": {"track": about_all_tracks(event)}}
+        return super().get_form(request, obj, change, **kwargs)
+
     def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """Of a canceled session, the reason can be changed."""
         fieldsets: Any = copy.deepcopy(super().get_fieldsets(request, obj))
+        if obj and not self.has_change_permission(request, obj):
+            # Where it can't be chosen, Django names the kind as we do.
+            fields = dict(fieldsets)[None]["fields"]
+            fields[fields.index("kind")] = "kind_name"
         if obj and obj.is_canceled:
             dict(fieldsets)[STATUS]["fields"].append(columns("cancel_reason"))
         return fieldsets
@@ -316,6 +349,13 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         event = event_of(request, request.resolver_match.kwargs.get("object_id"))
         kwargs["queryset"] = event.speakers.all() if event else Speaker.objects.none()
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def formfield_for_choice_field(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Name the kinds as the event does."""
+        event = event_of(request, request.resolver_match.kwargs.get("object_id"))
+        if db_field.name == "kind" and event:
+            kwargs["choices"] = [*kind_names(event).items()]
+        return super().formfield_for_choice_field(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Offer the strategies of the session's event, or of the one chosen for a new session."""
@@ -370,6 +410,10 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         zone = session.event.zone
         return f"{capfirst(day_and_year(session.starts_at, zone))}, {hours(session, zone)}"
 
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def kind_name(self, session: Session) -> str:
+        return session.event.kind_name(session.Kind(session.kind))
+
     @admin.display(description=gettext_lazy("status"))
     def state(self, session: Session) -> str:
         if session.is_canceled:
@@ -386,6 +430,13 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         if status.is_running:
             return format_html('<b class="badge badge--sending">{}</b>', status.label)
         return warning(status.label) if status.is_problem else status.label
+
+
+def about_all_tracks(event: Event) -> str:
+    return event.worded(
+        _("Leave this empty if the session is about all strategies."),
+        _("Leave this empty if the session is about all of them."),
+    )
 
 
 def explain_short_title(request: HttpRequest, session: Session) -> None:

@@ -36,10 +36,16 @@ def ask_about_event(form: AskingForm, event: Event) -> None:
     """Ask if another event was chosen than the one whose time zone and choices the page had."""
     if form.data.get("shown_event", str(event.pk)) == str(event.pk):
         return
-    text = _(
+    usual = _(
         "You chose another event. Times are now %(zone)s, and you see the strategies and hosts of "
         "this event. Please check them."
     )
+    # Not in the event's own words: those on the page were the other event's.
+    own = _(
+        "You chose another event. Times are now %(zone)s, and everything you can choose is this "
+        "event's. Please check it."
+    )
+    text = own if event.renames_tracks else usual
     form.ask("event", "other_event", text % {"zone": zone_name(event.zone)}, event.pk)
 
 

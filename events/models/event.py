@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from events import languages
 from events.models.image import StoredImage
+from events.models.words import EventWords, both_words_or_none
 from events.phone.numbers import validate_phone
 from events.sharing.origins import validate_sites
 from events.text.addresses import validate_deliverable
@@ -84,7 +85,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return upcoming or events.order_by(F("last_ends_at").desc(nulls_first=True), "-pk").first()
 
 
-class Event(models.Model):
+class Event(EventWords, models.Model):
     """A Strategy Week and its settings."""
 
     class Status(models.TextChoices):
@@ -204,6 +205,37 @@ class Event(models.Model):
             "What you record, and who gets to see it, such as: We record the talks for people who "
             "miss a session. We don't record the small groups."
         ),
+    )
+    # Its own words, if it has any; see words.py.
+    name_of_kickoff = models.CharField(
+        _("name of the kickoff"),
+        max_length=40,
+        blank=True,
+        help_text=_("For example: Welcome day. If empty: Kickoff."),
+    )
+    name_of_strategy = models.CharField(
+        _("name of a strategy session"),
+        max_length=40,
+        blank=True,
+        help_text=_("For example: Evening session. If empty: Strategy session."),
+    )
+    name_of_closing = models.CharField(
+        _("name of the closing session"),
+        max_length=40,
+        blank=True,
+        help_text=_("For example: Assembly. If empty: Closing session."),
+    )
+    word_for_track = models.CharField(
+        _("word for one strategy"),
+        max_length=40,
+        blank=True,
+        help_text=_("For example: Working group. If empty: Strategy."),
+    )
+    word_for_tracks = models.CharField(
+        _("word for several strategies"),
+        max_length=40,
+        blank=True,
+        help_text=_("For example: Working groups. If empty: Strategies."),
     )
     time_zone = models.CharField(
         _("time zone"),
@@ -409,6 +441,7 @@ class Event(models.Model):
                 condition=~Q(status="published", contact_email=""),
                 violation_error_message=_("A published event needs a contact email."),
             ),
+            *both_words_or_none(),
         ]
 
     def __str__(self) -> str:

@@ -225,7 +225,7 @@ class Session(models.Model):
 
     def clean(self) -> None:
         if self.track and self.event_id and self.track.event_id != self.event_id:
-            raise ValidationError({"track": gettext("This strategy belongs to another event.")})
+            raise ValidationError({"track": self.event.wrong_event_text()})
 
     @property
     def is_canceled(self) -> bool:

@@ -70,7 +70,7 @@ class LaterForm(forms.Form):
 
 def to_whom(announcement: Announcement) -> str:
     """People in one session: Resentencing; organization: Families United; state: Ohio"""
-    text: str = announcement.get_audience_display()
+    text = announcement.Audience(announcement.audience).label_for(announcement.event)
     if narrowed_to := announcement.session or announcement.track:
         text += f": {narrowed_to}"
     if announcement.organization:

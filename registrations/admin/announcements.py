@@ -15,7 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.text import format_lazy
+from django.utils.text import capfirst, format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -51,6 +51,10 @@ class AnnouncementForm(TextsForm):
         chosen = self.data.get("event") or self.instance.event_id or self.initial.get("event")
         event = by_id(Event.objects.all(), pk=str(chosen))
         fields["event"].widget = forms.Select(choices=fields["event"].choices)
+        if event:
+            audiences = [(each.value, each.label_for(event)) for each in Announcement.Audience]
+            fields["audience"].choices = audiences
+            fields["track"].label = capfirst(event.track_label())
         for name in ("session", "track"):
             # Only the choices are limited to the event: `clean` has a better error message.
             rows = fields[name].queryset.filter(event=event)
@@ -75,6 +79,7 @@ class AnnouncementForm(TextsForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        event: Event = cleaned.get("event") or Event()
         self._clean_narrowing(
             "session",
             Announcement.Audience.SESSION,
@@ -86,8 +91,11 @@ class AnnouncementForm(TextsForm):
             "track",
             Announcement.Audience.TRACK,
             {Announcement.Audience.TRACK},
-            other_event=_("This strategy belongs to another event."),
-            required=_("Choose a strategy. The people interested in it will get the announcement."),
+            other_event=event.wrong_event_text(),
+            required=event.worded(
+                _("Choose a strategy. The people interested in it will get the announcement."),
+                _("Choose one. The people interested in it will get the announcement."),
+            ),
         )
         return cleaned
 
@@ -109,7 +117,8 @@ class AnnouncementForm(TextsForm):
             self.add_error(name, ValidationError(required, code="required"))
         elif chosen and audience and audience not in allowed_by:
             text = _("This only works with “{audience}” above. Choose that, or leave this empty.")
-            self.add_error(name, text.format(audience=required_by.label))
+            label = required_by.label_for(event or Event())
+            self.add_error(name, text.format(audience=label))
 
 
 class AnnouncementList(ChangeList):

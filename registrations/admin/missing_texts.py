@@ -73,7 +73,7 @@ def missing_texts(event: Event, sessions: Iterable[Session]) -> Iterator[Missing
 def _texts(event: Event, sessions: list[Session]) -> Iterator[_Text]:
     yield from _texts_of(event)
     for track in event.tracks.all():
-        yield from _texts_of(track, on=event)
+        yield from _texts_of(track, on=event, label=event.tracks_label())
     prefetch_related_objects(sessions, "agenda")
     for session in sessions:
         yield from _texts_of(session)
@@ -83,10 +83,10 @@ def _texts(event: Event, sessions: list[Session]) -> Iterator[_Text]:
         yield from _texts_of(row)
 
 
-def _texts_of(row: Any, *, on: Model | None = None) -> Iterator[_Text]:
+def _texts_of(row: Any, *, on: Model | None = None, label: str = "") -> Iterator[_Text]:
     """The row's texts. They may be on another row's page, under the name of these rows."""
     for name in text_fields(type(row)):
         field_label = row._meta.get_field(name).verbose_name
-        label = row._meta.verbose_name_plural if on else field_label
+        shown = label or (row._meta.verbose_name_plural if on else field_label)
         written = [code for code, _text in languages.written(row, name)]
-        yield _Text(on or row, str(label), written)
+        yield _Text(on or row, str(shown), written)

@@ -69,6 +69,7 @@ class RegistrationAdminForm(shared.VersionedForm):
             fields["time_zone"].widget = forms.Select(
                 choices=offered_time_zones(self.instance.time_zone)
             )
+            fields["strategies"].label = self.instance.event.interests_label()
             fields["strategies"].queryset = self.instance.event.tracks.all()
 
     def version(self, row: Registration) -> str:

@@ -147,9 +147,10 @@ def with_shares(figures: Iterable[Figure]) -> list[Figure]:
 def people_by(event: Event) -> dict[str, list[Figure]]:
     """Who is coming, by strategy, state, organization and language. Blank answers are left out."""
     tracks = {track.pk: str(track) for track in event.tracks.all()}
+    by_track = event.worded(_("By strategy"), "%(words)s")
     codes = {code: capfirst(languages.names([code])) for code in languages.codes()}
     return {
-        _("By strategy"): _grouped(event, "strategies", "strategies__id__exact", tracks),
+        by_track: _grouped(event, "strategies", "strategies__id__exact", tracks),
         _("By state"): _grouped(event, "us_state", "us_state", dict(US_STATES)),
         _("By organization"): _grouped(event, "organization", "organization__exact"),
         _("By language"): _grouped(event, "language", "language__exact", codes),

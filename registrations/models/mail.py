@@ -26,6 +26,12 @@ class Announcement(models.Model):
         WAITING = "waiting", _("People on a waitlist")
         NOT_ATTENDED = "not attended", _("People who haven't attended yet")
 
+        def label_for(self, event: Event) -> str:
+            """In the event's own words."""
+            if self != self.TRACK:
+                return str(self.label)
+            return event.worded(str(self.label), gettext("People with this interest (%(word)s)"))
+
     class State(models.TextChoices):
         DRAFT = "draft", _("Draft")
         SCHEDULED = "scheduled", _("Scheduled")

@@ -17,7 +17,7 @@ from events.languages import columns
 from events.models import AgendaItem, Event, Meeting, Revision, Session, StoredImage
 from events.weeks import PlannedSession, create_week
 from registrations.models import Registration
-from tests.people import in_english, sign_up
+from tests.people import in_english, sign_up, with_own_words
 
 pytestmark = pytest.mark.django_db
 
@@ -278,7 +278,7 @@ def fields_of(row: Any, *left_out: str) -> dict[str, Any]:
 
 def test_a_copy_has_all_that_organizers_prepared(week):
     Event.objects.update(requires_approval=True, settle_minutes=25, zoom_host="z@example.org")
-    week.refresh_from_db()
+    with_own_words(week)
     week.sessions.update(capacity=40)
     new = copy(week, BEFORE_SPRING)
     own = ("name_en", "name_es", "slug", "status", "created_at", "draft_key", "erase_not_before")
