@@ -85,7 +85,9 @@ NOT_TRANSLATED = ("mailbox/", "500.html", "admin/events/zoom_notice.html")
 # Names, and what is the same in every language.
 NAMES = {"Zoom", "Strategy", "Week", "LWOP", "CSV", "JSON", "Google", "Apple", "Outlook", "PDF"}
 NAMES |= {"Calendar", "com"}
-CSS_BLOCKS = {"block page", "block body", "block bodyclass", "block style"}
+CSS_BLOCKS = {"block page", "block body", "block bodyclass", "block style", "block panel"}
+# And this one an address.
+CSS_BLOCKS |= {"block list_url"}
 
 
 def words_outside_of_translations(path: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -29,4 +31,4 @@ class SiteSettings(models.Model):
         constraints = [models.CheckConstraint(name="site_has_one_settings_row", condition=Q(id=1))]
 
     def __str__(self) -> str:
-        return "Set up"
+        return capfirst(gettext("set up"))
