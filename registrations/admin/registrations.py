@@ -35,6 +35,7 @@ from registrations.admin.phone_card import phone_card
 from registrations.admin.registration_history import RegistrationHistoryAdmin
 from registrations.admin.retention import erase, retention_page
 from registrations.admin.trial_event import delete_event_page
+from registrations.desk.numbers import RETURNING
 from registrations.formatting import moment
 from registrations.forms import AddressField, NeedsField
 from registrations.models import (
@@ -354,6 +355,12 @@ class RegistrationAdmin(RegistrationHistoryAdmin):
         ),
         choice_filter(
             gettext_lazy("access needs"), "need", need_choices, RegistrationQuerySet.needing
+        ),
+        choice_filter(
+            gettext_lazy("new or returning"),
+            "before",
+            RETURNING.items,
+            lambda rows, value: rows.with_returning().filter(is_returning=value == "yes"),
         ),
         ("us_state", UsStateFilter),
     ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.db.models import Count, Max, Q
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from events import languages
 from events.admin.links import list_url
@@ -19,6 +20,7 @@ from registrations.us_states import US_STATES
 CHART_DAYS = 28
 CHART_HEIGHT = 60
 EMAIL_DAYS = 7
+RETURNING = {"no": gettext_lazy("First time"), "yes": gettext_lazy("Came before")}
 # Of long lists, only the most frequent.
 TOP = 10
 
@@ -145,7 +147,10 @@ def with_shares(figures: Iterable[Figure]) -> list[Figure]:
 
 
 def people_by(event: Event) -> dict[str, list[Figure]]:
-    """Who is coming, by strategy, state, organization and language. Blank answers are left out."""
+    """Who is coming, by strategy, state, organization and language. Blank answers are left out.
+
+    Also how many come again, if anyone does.
+    """
     tracks = {track.pk: str(track) for track in event.tracks.all()}
     by_track = event.worded(_("By strategy"), "%(words)s")
     codes = {code: capfirst(languages.names([code])) for code in languages.codes()}
@@ -154,6 +159,7 @@ def people_by(event: Event) -> dict[str, list[Figure]]:
         _("By state"): _grouped(event, "us_state", "us_state", dict(US_STATES)),
         _("By organization"): _grouped(event, "organization", "organization__exact"),
         _("By language"): _grouped(event, "language", "language__exact", codes),
+        _("New and returning"): _new_and_returning(event),
     }
 
 
@@ -172,6 +178,19 @@ def _grouped(
             people_url(event, coming="yes", **{lookup: value}),
         )
         for value, count in rows.order_by("-count", field)[:TOP]
+    )
+
+
+def _new_and_returning(event: Event) -> list[Figure]:
+    people = event.registrations.admitted().with_returning().order_by()
+    counts = dict(people.values_list("is_returning").annotate(count=Count("pk")))
+    if not counts.get(True):
+        return []
+    return with_shares(
+        Figure(
+            str(label), counts.get(value == "yes", 0), people_url(event, coming="yes", before=value)
+        )
+        for value, label in RETURNING.items()
     )
 
 

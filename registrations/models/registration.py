@@ -106,6 +106,18 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         )
         return self.unverified().filter(Exists(emailed))
 
+    def with_returning(self) -> Any:
+        """Annotate `is_returning`: whether they registered for another week before, and didn't cancel.
+
+        That's the same name at the same address.
+        """
+        before = Registration.objects.active().filter(
+            email_key=OuterRef("email_key"),
+            name_key=OuterRef("name_key"),
+            created_at__lt=OuterRef("created_at"),
+        )
+        return self.annotate(is_returning=Exists(before.exclude(event=OuterRef("event"))))
+
     def needing(self, kind: str) -> "RegistrationQuerySet":
         """People who asked for this kind of access need."""
         # Django has no JSON `contains` for SQLite. This searches the JSON text for the quoted kind.

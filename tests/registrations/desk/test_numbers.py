@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
@@ -106,7 +107,8 @@ def test_people_who_come_are_counted_by_what_they_said(week, admin_client):
     sign_up(week, "Bob B", strategies=[second], us_state="NY", language="es")
     signup.cancel(registration=sign_up(week, "Charlie C", strategies=[first], **about))
     found = numbers.people_by(week)
-    assert [*found] == ["By strategy", "By state", "By organization", "By language"]
+    shown = [title for title, figures in found.items() if figures]
+    assert shown == ["By strategy", "By state", "By organization", "By language"]
     assert listed(admin_client, found["By strategy"]) == {str(first): 1, str(second): 2}
     assert [figure.label for figure in found["By strategy"]] == [str(second), str(first)]
     assert listed(admin_client, found["By state"]) == {"California": 1, "New York": 1}
@@ -114,9 +116,25 @@ def test_people_who_come_are_counted_by_what_they_said(week, admin_client):
     assert listed(admin_client, found["By language"]) == {"English": 1, "Spanish": 1}
     assert [figure.share for figure in found["By strategy"]] == [100, 50]
     with override("es"):
-        *_others, by_language = numbers.people_by(week).values()
+        by_language = numbers.people_by(week)["Por idioma"]
     labels = {figure.label for figure in by_language}
     assert labels == {"Inglés", "Español"}
+
+
+def test_people_who_came_to_an_earlier_week_are_counted(week, admin_client):
+    other = Event.objects.create(slug="other", **in_english(name="Other week"))
+    with time_machine.travel(NOW - DAY, tick=False):
+        for name in ("Alice A", "Bob B"):
+            sign_up(other, name, email=f"{name[0]}@example.org")
+        signup.cancel(registration=sign_up(other, "Cora C", email="c@example.org"))
+    sign_up(week, "Alice A", email="A@example.org")
+    # Another name at a known address, someone who canceled, and someone new.
+    sign_up(week, "Bea B", email="B@example.org")
+    sign_up(week, "Cora C", email="c@example.org")
+    sign_up(week, "Dora D", email="d@example.org")
+    figures = numbers.people_by(week)["New and returning"]
+    assert listed(admin_client, figures) == {"First time": 3, "Came before": 1}
+    assert numbers.people_by(other)["New and returning"] == []
 
 
 def test_only_the_most_frequent_organizations_are_named(week):
