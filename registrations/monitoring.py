@@ -109,13 +109,13 @@ def _is_alive(process: Heartbeat.Process, seen_at: dt.datetime | None, now: dt.d
 def _unset() -> Iterator[str]:
     if not site_settings.has_email_server():
         yield _(
-            "No email server is set, so emails wait. The owner of your site can enter it under "
-            "“Set up”."
+            "No email server is set yet, so emails are waiting. The owner of your site can "
+            "enter it under “Set up”."
         )
     elif not site_settings.sender():
         yield _(
-            "Emails have no sender yet, so they wait. The owner of your site can enter it under "
-            "“Set up”."
+            "No sender is set yet, so emails are waiting. The owner of your site can enter it "
+            "under “Set up”."
         )
 
 
@@ -128,7 +128,10 @@ def _silent(seen: dict[Heartbeat.Process, dt.datetime | None], now: dt.datetime)
             "it. Without it we can't tell whether a worker is running."
         )
     elif not _is_alive(worker, seen[worker], now):
-        yield _("No worker has been running for a minute or more. Start one.")
+        yield _(
+            "No email worker (the program that sends emails) has been running for a minute or "
+            "more. Start one."
+        )
 
 
 def _stuck(
@@ -140,17 +143,19 @@ def _stuck(
     if not is_sending and (errors := _most_frequent_errors(away)):
         count = away.count()
         text = ngettext(
-            "%(count)s email is waiting because we can't use the email server. The last "
-            "try said: %(error)s",
-            "%(count)s emails are waiting because we can't use the email server. The last"
-            " try said: %(error)s",
+            "%(count)s email is waiting because we can't use the email server. The last error "
+            "was: %(error)s",
+            "%(count)s emails are waiting because we can't use the email server. The last error"
+            " was: %(error)s",
             count,
         )
         yield text % {"count": f"{count:,}", "error": errors[0][0]}
     if unrendered := waiting.filter(last_error__startswith=RENDER_FAILED_PREFIX).count():
         text = ngettext(
-            "%(count)s email is waiting because of an error in this site. See the worker's log.",
-            "%(count)s emails are waiting because of an error in this site. See the worker's log.",
+            "%(count)s email is waiting because of an error in this site. Ask the person who "
+            "runs your server to check the worker's log.",
+            "%(count)s emails are waiting because of an error in this site. Ask the person who "
+            "runs your server to check the worker's log.",
             unrendered,
         )
         yield text % {"count": f"{unrendered:,}"}

@@ -31,7 +31,7 @@ def unarchive(model_admin: HistoryAdmin, request: HttpRequest, event: Event) -> 
     model_admin.remember(request, event)
     if weeks.unarchive(event=event):
         model_admin.log_change(request, event, _("Taken out of the archive."))
-    text = _("“%(event)s” is out of the archive. Lists and menus have it again.")
+    text = _("“%(event)s” is out of the archive. It's back in lists and menus.")
     messages.success(request, text % {"event": event})
 
 

@@ -233,6 +233,8 @@ def restore(model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[
     )
     left = len(queryset) - len(done) - over
     show_result(request, len(done), text, left=left, reason=_("not canceled."))
-    show_result(request, 0, "", left=over, reason=_("the time has passed. Move it ahead first."))
+    show_result(
+        request, 0, "", left=over, reason=_("the time has passed. Choose a later date first.")
+    )
     if done:
         explain_emails(request, done)

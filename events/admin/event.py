@@ -233,8 +233,9 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
                     *(columns("word_for_track"), columns("word_for_tracks")),
                 ],
                 "description": gettext_lazy(
-                    "What you call the kinds of sessions and the strategies. People read these "
-                    "words instead of ours, and so do you. Titles that you wrote stay as they are."
+                    "What you call the kinds of sessions and the strategies. You and everyone "
+                    "else see these words instead of ours. Titles that you wrote stay as they "
+                    "are."
                 ),
             },
         ),
@@ -314,7 +315,7 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
 
         def answer(question: str = "") -> HttpResponse:
             if question and request.FILES:
-                question = f"{question} {_('Choose the picture again, too.')}"
+                question += " " + _("Choose the picture again, too.")
             asked = self.asking(request, question)
             with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
                 context |= {"is_over": event is not None and is_over(event)}

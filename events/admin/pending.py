@@ -133,8 +133,8 @@ def press(model_admin: HistoryAdmin, request: HttpRequest, event: Event) -> None
         return
     except schedule.SessionIsOver:
         text = _(
-            "“%(session)s” can't be undone: the time that people were told has passed. Nothing "
-            "was changed."
+            "The change to “%(session)s” can't be undone: the time that people were told has "
+            "passed. Nothing was changed."
         )
         messages.error(request, text % {"session": session})
         return

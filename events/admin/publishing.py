@@ -288,7 +288,7 @@ def sessions_exist(draft: Draft) -> Line:
         return Line(True, text, links)
     if draft.upcoming:
         return Line(False, _("All sessions are drafts. Choose which ones to publish."), links)
-    text = _("This week has no sessions to come. Add one, so people can register.")
+    text = _("This week has no upcoming sessions. Add one, so people can register.")
     return Line(False, text, links)
 
 
@@ -310,14 +310,14 @@ def sessions_have_links(draft: Draft) -> Line:
         links = [Link(named(each), Session, change_url(each, "meeting-group")) for each in missing]
         return Line(False, text, links)
     if without & later:
-        text = _("We create the Zoom meetings in the first minutes after you publish.")
+        text = _("We'll create the Zoom meetings within a few minutes after you publish.")
         return Line(True, text)
     return Line(bool(draft.public), _zoom_text(draft))
 
 
 def _zoom_text(draft: Draft) -> str:
     if not draft.public:
-        return _("There are no sessions yet that could have a link.")
+        return _("No sessions are going public yet, so no Zoom links are needed.")
     return _("Each session has a Zoom link.")
 
 

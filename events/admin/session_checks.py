@@ -42,8 +42,8 @@ def ask_about_event(form: AskingForm, event: Event) -> None:
     )
     # Not in the event's own words: those on the page were the other event's.
     own = _(
-        "You chose another event. Times are now %(zone)s, and everything you can choose is this "
-        "event's. Please check it."
+        "You chose another event. Times are now %(zone)s, and the choices on this page are from"
+        " this event. Please check them."
     )
     text = own if event.renames_tracks else usual
     form.ask("event", "other_event", text % {"zone": zone_name(event.zone)}, event.pk)
@@ -88,7 +88,7 @@ def _moved_end(form: AskingForm, starts_at: dt.datetime, ends_at: dt.datetime) -
     values = {"day": day_and_year(moved, zone), "at_time": at_clock(moved, zone)}
     kept = {"day": day_and_year(ends_at, zone), "at_time": at_clock(ends_at, zone)}
     choices = {
-        "move": _("Move the end along: it ends %(day)s %(at_time)s") % values,
+        "move": _("Move the end, too: it ends %(day)s %(at_time)s") % values,
         "keep": _("Keep the end: %(day)s %(at_time)s") % kept,
     }
     text = _("You moved the start, but not the end.")

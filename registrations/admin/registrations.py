@@ -138,13 +138,11 @@ class MailInline(shared.ChangeOnlyInline):
 
 def filter_coming(people: RegistrationQuerySet, value: str) -> RegistrationQuerySet:
     match value:
-        case "yes":
-            return people.admitted()
         case "canceled":
             return people.exclude(canceled_at=None).filter(erased_at=None)
         case "erased":
             return people.exclude(erased_at=None)
-    return people.active().filter(approval=value)
+    return people.admitted() if value == "yes" else people.active().filter(approval=value)
 
 
 COMING = {

@@ -77,7 +77,9 @@ def _delete(request: HttpRequest, event: Event) -> HttpResponse:
         return redirect(request.path)
     values = {name: f"{count:,}" for name, count in deleted._asdict().items()}
     with languages.in_main_language():
-        text = _("Deleted as a trial: %(people)s people, %(sessions)s sessions, %(emails)s emails.")
+        text = _(
+            "Deleted as a trial. People: %(people)s, sessions: %(sessions)s, emails: %(emails)s."
+        )
         log = LogEntry.objects.log_actions
         log(request.user.pk, rows, DELETION, text % values)  # type: ignore[arg-type]
     messages.success(request, _("“%(event)s” is deleted, with everyone in it.") % {"event": event})

@@ -210,7 +210,7 @@ def open_needs(event: Event, now: dt.datetime) -> Task | None:
         unarranged = _("Not arranged yet: %(count)s.") % {"count": f"{requested:,}"}
         more = f"{_first(sessions)} {unarranged}"
     else:
-        more = _("All are arranged. Email the people to confirm.")
+        more = _("All are arranged. Email people to confirm.")
     states = f"{AccessNeed.State.REQUESTED},{AccessNeed.State.ARRANGED}"
     filters = {"state__in": states, "place": "seated", "seat__session__event__id__exact": event.pk}
     button, url = _("See who needs what"), list_url(AccessNeed, **filters)

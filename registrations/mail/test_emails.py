@@ -37,8 +37,8 @@ MAX_ANSWER = 200
 ANSWER = re.compile(r"\d{3} (.*)", re.DOTALL)
 
 REFUSED_BY_PROVIDER = gettext_lazy(
-    "The email provider didn't take the email. Check its key and the sender, or try again in a few "
-    "minutes."
+    "The email provider didn't accept the email. Check its key and the sender, or try again in "
+    "a few minutes."
 )
 # What exceptions mean, by name. Their own texts aren't shown: they could have the password.
 REFUSALS = {
@@ -165,4 +165,4 @@ def _error(outcome: Outcome, test: TestEmail) -> str:
             reasons = REFUSALS if had_mail else NO_CONNECTION | REFUSALS
             reason = reasons.get(name, MAY_HAVE_ARRIVED if had_mail else CANT_CONNECT)
             return str(reason) % {"sender": test.sender}
-    return _("We couldn't write the email. Tell the person who runs your site.")
+    return _("We couldn't write the email. Tell the person who runs your server.")

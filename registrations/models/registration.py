@@ -107,10 +107,7 @@ class RegistrationQuerySet(models.QuerySet["Registration"]):
         return self.unverified().filter(Exists(emailed))
 
     def with_returning(self) -> Any:
-        """Annotate `is_returning`: whether they registered for another week before, and didn't cancel.
-
-        That's the same name at the same address.
-        """
+        """Annotate `is_returning`: whether this name and address registered for a week before."""
         before = Registration.objects.active().filter(
             email_key=OuterRef("email_key"),
             name_key=OuterRef("name_key"),

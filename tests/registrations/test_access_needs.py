@@ -535,7 +535,7 @@ def test_first_page_shows_open_needs_until_the_session_is_over(organizer, week, 
     assert "2 access needs to arrange or confirm." in shown()
     assert "Not arranged yet: 1." in shown()
     arranged()
-    assert "All are arranged. Email the people to confirm." in shown()
+    assert "All are arranged. Email people to confirm." in shown()
     user = organizer.get("/admin/").wsgi_request.user
     with time_machine.travel(opening.ends_at, tick=False):
         organizer.force_login(user)

@@ -285,7 +285,12 @@ def test_worker_is_reported_when_it_has_been_silent_for_too_long(
     worker.update(seen_at=NOW - silent_after + dt.timedelta(seconds=1))
     assert complaints() == []
     worker.update(seen_at=NOW - silent_after)
-    assert complaints() == ["No worker has been running for a minute or more. Start one."]
+    assert complaints() == [
+        (
+            "No email worker (the program that sends emails) has been running for a minute or "
+            "more. Start one."
+        )
+    ]
 
 
 def test_unreachable_mail_server_is_reported_at_once(week, alive):

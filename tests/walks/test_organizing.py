@@ -145,7 +145,7 @@ def test_need_from_requested_to_confirmed(organizer, week, opening):
     says(organizer, "1 need marked as arranged.")
     expect(organizer.get_by_role("textbox", name="Note")).to_have_value("Dora signs")
     organizer.goto("/admin/")
-    says(organizer, "All are arranged. Email the people to confirm.")
+    says(organizer, "All are arranged. Email people to confirm.")
     organizer.get_by_role("link", name="See who needs what").click()
     do(organizer, "Email people about what's arranged", "Alice Adams")
     says(organizer, "An email is on its way to 1 person.")

@@ -64,7 +64,7 @@ class ShiftForm(forms.Form):
             raise ValidationError(_("Enter how many days or minutes to shift the sessions."))
         for moved in weeks.shifted_sessions(self.event, self.by):
             if moved.starts_at <= timezone.now():
-                text = _("“%(session)s” would start in the past. Choose another shift.")
+                text = _("“%(session)s” would start in the past. Choose other days or minutes.")
                 raise ValidationError(text % {"session": moved.session})
         return cleaned
 

@@ -294,8 +294,9 @@ def explain_new_week(
         request,
         event,
         _(
-            "Your week is a draft that only organizers see. Next, add a contact email here, and an "
-            "agenda and a Zoom link to each session. Once all of it is right, press “Publish”."
+            "Your week is a draft that only organizers see. Next, add a contact email here, and"
+            " an agenda and a Zoom link to each session. Once everything looks right, press "
+            "“Publish”."
         ),
     )
     for note in (note for each in sessions for note in each.clock_notes()):
@@ -485,9 +486,9 @@ def explain_copy(
         request,
         new,
         _(
-            "The copy is a draft that only organizers see. Next, look for old dates in its texts "
-            "and email texts, and give each session a Zoom link. Once all of it is right, press "
-            "“Publish”."
+            "The copy is a draft that only organizers see. Next, look for old dates in its "
+            "texts and email texts, and give each session a Zoom link. Once everything looks "
+            "right, press “Publish”."
         ),
     )
     for date in new_dates(event, weeks.moved_sessions(event, first_day)):

@@ -21,13 +21,13 @@ from events.site_settings import EmailServer, ZoomCredentials
 from events.text.addresses import ascii_address
 from registrations.validators import validate_address, validate_plain_line
 
-KEEP = gettext_lazy("We have one, and don't show it. Leave this empty to keep it.")
+KEEP = gettext_lazy("One is saved, but we don't show it. Leave this empty to keep it.")
 
 
 def validate_ascii(text: str) -> None:
     """SMTP and HTTP Basic send nothing else."""
     if not (text.isascii() and text.isprintable()):
-        raise ValidationError(_("Use only plain letters, digits and signs, without accents."))
+        raise ValidationError(_("Use only plain letters, numbers and symbols, without accents."))
 
 
 def validate_no_quotes(text: str) -> None:
@@ -80,7 +80,8 @@ class SetUpForm(forms.Form):
         super().__init__(data, initial=self.current(), use_required_attribute=False)
         if self.is_from_environment:
             for field in self.fields.values():
-                field.disabled, field.help_text = True, _("Set by the server's environment.")
+                field.disabled = True
+                field.help_text = _("This is set on the server, so you can't change it here.")
 
     @property
     def is_from_environment(self) -> bool:
@@ -105,7 +106,7 @@ class ServerForm(SetUpForm):
         choices=[
             ("tls", gettext_lazy("STARTTLS (usually port 587)")),
             ("ssl", gettext_lazy("TLS or SSL (usually port 465)")),
-            ("none", gettext_lazy("None, for a server in your own network")),
+            ("none", gettext_lazy("None, for a server on your own network")),
         ],
     )
     port = forms.IntegerField(
@@ -113,7 +114,7 @@ class ServerForm(SetUpForm):
         widget=forms.NumberInput(attrs={"class": "vTextField"}),
         validators=[MinValueValidator(1), MaxValueValidator(65535)],
     )
-    user = text_field(gettext_lazy("User name"), required=False)
+    user = text_field(gettext_lazy("Username"), required=False)
     password = secret_field(gettext_lazy("Password"))
 
     def __init__(self, data: Any = None) -> None:
@@ -165,14 +166,16 @@ class SenderForm(SetUpForm):
         max_length=60,
         widget=AdminTextInputWidget,
         validators=[validate_plain_line, validate_no_quotes],
-        help_text=gettext_lazy("People see it in their inbox, such as Drop LWOP Strategy Week."),
+        help_text=gettext_lazy(
+            "People see it in their inbox. For example: Drop LWOP Strategy Week."
+        ),
     )
     address = forms.EmailField(
         label=gettext_lazy("Address"),
         max_length=254,
         widget=forms.EmailInput(attrs={"class": "vTextField"}),
         validators=[validate_address],
-        help_text=gettext_lazy("Your email server must be allowed to send for it."),
+        help_text=gettext_lazy("Your email server must be allowed to send from this address."),
     )
 
     @property

@@ -134,7 +134,7 @@ def email_steps() -> list[Step]:
 def server_step(has_arrived: bool) -> Step:
     server, is_done = site_settings.stored_email_server(), True
     if settings.EMAIL_URL:
-        text = _("Set by the server's environment.")
+        text = _("This is set on the server, so you can't change it here.")
     elif server:
         text, where = _("%(server)s, port %(port)s."), {"server": server.host, "port": server.port}
         is_done = has_arrived or bool(site_settings.load().email_answered_at)
@@ -144,7 +144,7 @@ def server_step(has_arrived: bool) -> Step:
     elif settings.EMAIL_BACKEND:
         text = _("This site is for trying out: emails only show up on the mailbox page.")
     else:
-        text, is_done = _("Without it no email goes out. Emails wait until it's here."), False
+        text, is_done = _("Without it, no email goes out. Emails wait until you enter it."), False
     return Step("server", _("Email server"), is_done, text)
 
 

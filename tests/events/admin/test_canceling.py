@@ -174,7 +174,7 @@ def test_session_whose_time_has_passed_is_not_restored(organizer, opening):
     assert "Yes, restore this session" not in page
     assert state_of(opening) == (True, "Our speaker is ill.", "Está enfermo.")
     said = messages_of(act(organizer, Session, "restore", opening))
-    assert said == [("warning", "1 was skipped: the time has passed. Move it ahead first.")]
+    assert said == [("warning", "1 was skipped: the time has passed. Choose a later date first.")]
     assert state_of(opening)[0] is True
 
 

@@ -250,7 +250,7 @@ def test_agenda_email_is_shown_too(organizer, edited):
 
 def test_email_that_no_one_gets_is_not_shown(organizer, opening):
     url = f"/admin/registrations/outgoingmail/notice/{opening.pk}/"
-    assert "No changes of this session are waiting to be announced." in text(organizer, url)
+    assert "No changes to this session are waiting to be announced." in text(organizer, url)
     assert organizer.get(f"{url}html/").status_code == 404
 
 

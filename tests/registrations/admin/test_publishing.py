@@ -242,7 +242,7 @@ def test_meetings_of_drafts_are_created_after_publishing(organizer, creating):
     found = lines(organizer, creating)["links"].line
     assert (found.is_done, found.text) == (
         True,
-        "We create the Zoom meetings in the first minutes after you publish.",
+        "We'll create the Zoom meetings within a few minutes after you publish.",
     )
 
 

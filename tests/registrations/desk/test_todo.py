@@ -132,7 +132,7 @@ def test_open_access_needs_are_counted_and_listed(week, opening, later, admin_cl
     access_needs.arrange(needs=needs.filter(kind="asl"))
     assert task(week).more.endswith("Not arranged yet: 1.")
     access_needs.arrange(needs=needs)
-    assert task(week).more == "All are arranged. Email the people to confirm."
+    assert task(week).more == "All are arranged. Email people to confirm."
     assert listed(admin_client, task(week).url) == 2
     access_needs.confirm(needs=needs)
     OutgoingMail.objects.filter(kind="access").delete()

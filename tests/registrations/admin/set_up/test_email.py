@@ -96,8 +96,8 @@ def test_without_a_user_name_there_is_no_password(organizer):
         ({"port": "0"}, "Ensure this value is greater than or equal to 1."),
         ({"port": "65536"}, "Ensure this value is less than or equal to 65535."),
         ({"security": "x"}, "Select a valid choice. x is not one of the available choices."),
-        ({"user": "josé"}, "Use only plain letters, digits and signs, without accents."),
-        ({"password": "señal"}, "Use only plain letters, digits and signs, without accents."),
+        ({"user": "josé"}, "Use only plain letters, numbers and symbols, without accents."),
+        ({"password": "señal"}, "Use only plain letters, numbers and symbols, without accents."),
     ],
 )
 def test_what_cannot_be_a_server_is_an_error_and_stores_nothing(organizer, change, error):
@@ -158,7 +158,7 @@ def test_environment_is_shown_and_cannot_be_changed(organizer, settings):
     settings.DEFAULT_FROM_EMAIL = "Us <us@example.net>"
     page = page_of(organizer)
     assert steps_of(page)["server"].startswith(
-        "1. Email server Done Set by the server's environment."
+        "1. Email server Done This is set on the server, so you can't change it here."
     )
     for value in ("smtp.example.net", "2525", "week", "us@example.net"):
         assert f'value="{value}"' in page
