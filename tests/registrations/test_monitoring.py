@@ -204,7 +204,7 @@ def test_command_exits_with_1_when_there_are_complaints(troubled, capsys):
 Email status on Oct 1, 2026, 9:00 AM PDT
 The email scheduler (Celery's beat) hasn't been running for a minute or more. Start it. Without it \
 we can't tell whether a worker is running.
-1 email is waiting because we can't use the email server. The last try said: \
+1 email is waiting because we can't use the email server. The last error was: \
 ConnectionRefusedError: [Errno 111] Connection refused
 1 email has been waiting for more than 15 minutes.
 
@@ -304,7 +304,10 @@ def test_unreachable_mail_server_is_reported_at_once(week, alive):
     [
         (
             f"{RENDER_FAILED_PREFIX}KeyError('name')",
-            ["1 email is waiting because of an error in this site. See the worker's log."],
+            [
+                "1 email is waiting because of an error in this site. Ask the person who runs your "
+                "server to check the worker's log."
+            ],
         ),
         ("Postmark API response 422 (Unprocessable Entity)", []),
         ("452 4.2.2 Mailbox full", []),
@@ -322,7 +325,7 @@ def test_unreachable_server_is_quoted_among_many_other_errors(week, alive):
         waiting_mail(week, name, last_error="452 4.2.2 Mailbox full")
     waiting_mail(week, last_error=REFUSED)
     assert complaints() == [
-        "1 email is waiting because we can't use the email server. The last try said: "
+        "1 email is waiting because we can't use the email server. The last error was: "
         "ConnectionRefusedError: [Errno 111] Connection refused"
     ]
 

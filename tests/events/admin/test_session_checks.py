@@ -144,7 +144,7 @@ def test_start_moved_alone_takes_the_end_along(organizer, opening):
     form = form_of(organizer, path(opening)) | {"starts_at_1": "3:30 PM"}
     page = organizer.post(path(opening), form).content.decode()
     assert questions_of(page) == ["You moved the start, but not the end."]
-    assert "Move the end along: it ends Saturday, October 16 at 7:30 PM" in page
+    assert "Move the end, too: it ends Saturday, October 16 at 7:30 PM" in page
     # The start is after the old end, but that's no mistake yet.
     assert "must end after it starts" not in page
     organizer.post(path(opening), form | answers_of(page))

@@ -180,7 +180,9 @@ def test_sessions_that_have_started_stay(organizer, week, url, opening, clock):
 
 def test_start_in_the_past_is_refused(organizer, week, url, opening):
     page = preview(organizer, url, days=-22)
-    assert errors_of(page) == [f"“{opening}” would start in the past. Choose another shift."]
+    assert errors_of(page) == [
+        f"“{opening}” would start in the past. Choose other days or minutes."
+    ]
     assert preview(organizer, url, days=-21).count("<dd>") == 6
 
 

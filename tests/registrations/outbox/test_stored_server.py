@@ -145,8 +145,8 @@ def test_status_says_that_no_server_or_no_sender_is_set(smtp_sink, capsys):
             call_command("mail_status")
         return capsys.readouterr().out
 
-    assert "No email server is set, so emails wait." in said()
+    assert "No email server is set yet, so emails are waiting." in said()
     site_settings.save_email_server(server=server_of(smtp_sink))
-    assert "Emails have no sender yet, so they wait." in said()
+    assert "No sender is set yet, so emails are waiting." in said()
     enter(smtp_sink)
     assert "they wait" not in said()

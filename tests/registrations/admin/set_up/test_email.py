@@ -29,7 +29,7 @@ def local(sink, **changes: str) -> dict[str, str]:
 
 
 def test_server_is_stored_and_tried(organizer, smtp_sink):
-    assert steps_of(page_of(organizer))["server"].startswith("1. Email server To do Without it no")
+    assert steps_of(page_of(organizer))["server"].startswith("1. Email server To do Without it, no")
     text = "Saved. The email server answers, and accepts the password."
     assert said(organizer, "server", **local(smtp_sink)) == [("success", text)]
     stored = site_settings.stored_email_server()
@@ -60,7 +60,7 @@ def test_server_that_does_not_answer_is_stored_but_not_done(organizer, smtp_sink
 def test_password_is_kept_if_the_field_is_empty_and_never_shown(organizer):
     page = press(organizer, "server", **WITH_PASSWORD)
     assert "pa55word" not in page
-    assert "We have one, and don&#x27;t show it." in page
+    assert "One is saved, but we don&#x27;t show it." in page
     press(organizer, "server", **WITH_PASSWORD | {"password": "", "port": "465"})
     stored = site_settings.stored_email_server()
     assert (stored.port, stored.password) == (465, "pa55word")
@@ -164,7 +164,10 @@ def test_environment_is_shown_and_cannot_be_changed(organizer, settings):
         assert f'value="{value}"' in page
     assert "pa55word" not in page
     # Five fields of the server, and two of the sender.
-    assert page.count(" disabled") == page.count("Set by the server&#x27;s environment.</p>") - 1
+    assert (
+        page.count(" disabled")
+        == page.count("This is set on the server, so you can&#x27;t change it here.</p>") - 1
+    )
     assert page.count(" disabled") == 7
     for do, fields in (("server", SERVER), ("sender", {"name": "A", "address": "a@example.org"})):
         assert organizer.post(URL, {"do": do, **fields}).status_code == 400

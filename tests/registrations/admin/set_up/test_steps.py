@@ -59,7 +59,7 @@ def test_desk_leads_there_while_something_is_missing(organizer, settings):
     desk = desk_of(organizer)
     assert "0 of 5 steps are done. Next: <b>Email server</b>" in desk
     assert f'href="{URL}">Continue</a>' in desk
-    assert "No email server is set, so emails wait." in desk
+    assert "No email server is set yet, so emails are waiting." in desk
     settings.EMAIL_BACKEND, settings.DEFAULT_FROM_EMAIL = "x.y", "Us <us@example.org>"
     assert "2 of 5 steps are done. Next: <b>Your week</b>" in desk_of(organizer)
     draft(contact_email="us@example.org", status="published")
@@ -103,7 +103,7 @@ def test_only_superusers_see_it_and_change_it(helper, settings):
     desk = desk_of(helper)
     assert DESK not in desk
     assert URL not in desk
-    assert "No email server is set, so emails wait." in desk
+    assert "No email server is set yet, so emails are waiting." in desk
     assert not SiteSettings.objects.exists()
     assert Client().get(URL).status_code == 302
 
