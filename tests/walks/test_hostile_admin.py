@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, seed
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from events.models import SiteSettings
 from registrations.models import Announcement, Attendance, MailText, Question
 from tests.hostile import FORM, TEXTS, urlencoded
 from tests.people import sign_up
@@ -21,8 +22,12 @@ from tests.public_urls import FormFields
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 WORST_VALUES = ["zzz", "9" * 30, "9" * 5000, "2026-13-45 99:99", "\ud800", "1,2"]
-# Not allauth's models, which the site's urls.py removes.
-MODELS = [model for model in admin.site._registry if "allauth" not in model.__module__]
+# Not the models of allauth, which urls.py removes, nor that of the page Set up, which is no list.
+MODELS = [
+    model
+    for model in admin.site._registry
+    if "allauth" not in model.__module__ and model is not SiteSettings
+]
 LIST_PARAMETERS = ["q", "o", "p", "_to_field", "_changelist_filters"]
 LOOKUPS = ["exact", "id__exact", "gte", "isnull", "in"]
 

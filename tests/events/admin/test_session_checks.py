@@ -1,6 +1,7 @@
 """The form of a session asks about times that are probably a mistake."""
 
 import datetime as dt
+from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -177,7 +178,7 @@ def test_skipped_time_is_an_error_in_plain_words(organizer, opening):
     assert (
         "This time doesn't exist: clocks move forward on Sunday, March 12, 2028 and skip 2:30 AM. "
         "Enter another time, such as 3:30 AM."
-    ) in page
+    ) in unescape(page)
     assert "Please correct" in page
 
 
