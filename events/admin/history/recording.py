@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from events import history
 from events.admin.history.texts import ChangeText, change_texts
+from events.history import Change
 from events.models import Event
 from events.templatetags.times import moment, zone_name
 from events.text import parsing
@@ -169,7 +170,8 @@ def entry_text(
 ) -> EntryText:
     details = getattr(entry, "details", None)
     hidden = owner.hidden_in_history(request)
-    stored = [each for each in details.changes if each["field"] not in hidden] if details else []
+    changed = visible_changes(request, entry, details.changes) if details else []
+    stored = [each for each in changed if each["field"] not in hidden]
     name = f"{owner.opts.app_label}_{owner.opts.model_name}"
     url = entry.action_flag != DELETION and entry.object_id and entry.get_admin_url()
     can_revert = owner.can_revert and stored and entry.action_flag not in (ADDITION, DELETION)
@@ -184,6 +186,24 @@ def entry_text(
         changes=list(change_texts(owner, stored, zone)),
         revert_url=reverse(f"admin:{name}_revert", args=args) if may_revert else "",
     )
+
+
+def visible_changes(
+    request: HttpRequest, entry: LogEntry, changes: Iterable[Change], *verbs: str
+) -> list[Change]:
+    """Leave out rows that belong to the entry's, such as a meeting, if someone may not view them.
+
+    `verbs` are the permissions of which one is needed, otherwise "view" or "change".
+    """
+    kind = entry.content_type
+    own = f"{kind.app_label}.{kind.model}" if kind else ""
+    user: Any = request.user
+
+    def is_visible(label: str) -> bool:
+        names = (label.replace(".", f".{verb}_") for verb in verbs or ("view", "change"))
+        return label == own or any(map(user.has_perm, names))
+
+    return [each for each in changes if is_visible(each["model"])]
 
 
 def what_text(owner: HistoryAdmin, entry: LogEntry) -> str:

@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import history, schedule
-from events.admin.history.recording import HistoryAdmin, event_of
+from events.admin.history.recording import HistoryAdmin, event_of, visible_changes
 from events.admin.history.texts import ChangeText, change_texts, known_field
 from events.admin.notified import save_and_explain
 from events.admin.shared import by_id_or_404
@@ -95,7 +95,7 @@ def press(
     zone = (event_of(row) or Event()).zone
     try:
         with saving(row) as current:
-            found = steps(model_admin, current, entry)
+            found = steps(request, current, entry)
             if request.POST.get("seen") != fingerprint(found):
                 text = _("Someone just changed this, so nothing was done. Please check it again.")
                 messages.warning(request, text)
@@ -129,10 +129,11 @@ def saving(row: Any) -> Iterator[Any]:
         yield type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
 
 
-def steps(model_admin: HistoryAdmin, row: Any, entry: LogEntry) -> list[Step]:
-    """What can be set back, and isn't as it was already."""
+def steps(request: HttpRequest, row: Any, entry: LogEntry) -> list[Step]:
+    """What this person can set back, and isn't as it was already."""
     found = []
-    changed = history.stored_changes(entry.details)
+    stored = history.stored_changes(entry.details)
+    changed = visible_changes(request, entry, stored, "change")
     # Without its passcode, the rest of a meeting would only confuse people.
     lost = {(each["model"], each["pk"]) for each in changed if is_lost(each)}
     for change in changed:
@@ -204,7 +205,7 @@ def asking_page(
 ) -> HttpResponse:
     # As it's stored: a save that asks is undone, but not in the row.
     row = type(row)._base_manager.get(pk=row.pk)
-    found, event = steps(model_admin, row, entry), event_of(row)
+    found, event = steps(request, row, entry), event_of(row)
     zone = (event or Event()).zone
     context = {
         **model_admin.admin_site.each_context(request),

@@ -306,6 +306,22 @@ def test_events_history_leaves_out_what_someone_may_not_view(organizer, week, op
     assert "Revert" not in entry
 
 
+@pytest.mark.parametrize(
+    ("permission", "is_shown"), [("view_event", False), ("view_meeting", True)]
+)
+def test_meeting_is_shown_only_to_those_who_may_view_it(
+    organizer, week, opening, permission, is_shown
+):
+    save(organizer, opening, capacity="50", **{"meeting-0-meeting_id": "812 3456 7890"})
+    client = client_of(member("view_session", "change_session", permission))
+    (entry,) = entries(client, opening)
+    assert "After 50" in entry
+    assert ("812 3456 7890" in entry) == is_shown
+    if permission == "view_event":
+        (entry,) = entries(client, week)
+        assert "812 3456 7890" not in entry
+
+
 def test_missing_row_leads_back(organizer, opening):
     url = path(opening).replace("/change/", "/history/").replace(str(opening.pk), "0")
     assert organizer.get(url).status_code == 302

@@ -290,6 +290,17 @@ def test_reverting_needs_permission_to_change(organizer, opening):
     assert url not in history
 
 
+@pytest.mark.parametrize(("permission", "expected"), [("view", "another"), ("change", "code-1")])
+def test_reverting_a_meeting_needs_permission_to_change_it(
+    organizer, opening, permission, expected
+):
+    url = save(organizer, opening, capacity="5", **{"meeting-0-passcode": "another"})
+    client = client_of(member("view_session", "change_session", f"{permission}_meeting"))
+    revert(client, url)
+    assert Session.objects.get(pk=opening.pk).capacity is None
+    assert Meeting.objects.get(session=opening).passcode == expected
+
+
 def test_entry_of_another_row_is_not_found(organizer, opening, later):
     url = save(organizer, opening, capacity="5")
     assert organizer.get(url.replace(f"/{opening.pk}/", f"/{later.pk}/", 1)).status_code == 404
