@@ -29,11 +29,11 @@ from django.views.decorators.http import require_http_methods
 from events import history, schedule
 from events.admin.history.recording import HistoryAdmin, event_of, visible_changes
 from events.admin.history.texts import ChangeText, change_texts, known_field
-from events.admin.notified import save_and_explain
+from events.admin.notified import emails_texts, save_and_explain
 from events.admin.shared import by_id_or_404
 from events.history import Change
 from events.languages import columns
-from events.models import Event, Meeting, Session
+from events.models import AgendaItem, Event, Meeting, Session
 from events.templatetags.times import moment
 
 OF_A_CANCELLATION = {"canceled_at", *columns("cancel_reason")}
@@ -95,6 +95,9 @@ def press(
     zone = (event_of(row) or Event()).zone
     try:
         with saving(row) as current:
+            # Someone may have started the announcement.
+            if not model_admin.has_change_permission(request, current):
+                raise PermissionDenied
             found = steps(request, current, entry)
             if request.POST.get("seen") != fingerprint(found):
                 text = _("Someone just changed this, so nothing was done. Please check it again.")
@@ -189,13 +192,14 @@ def save(found: Iterable[Step]) -> None:
         for step in of_row:
             # One of the same row may have been fetched for each of its fields.
             setattr(row, step.field.name, step.value)
-        if isinstance(row, Session) and "ends_at" in names and row.ends_at <= timezone.now():
+        times = [getattr(row, each) for each in names & {"starts_at", "ends_at"}]
+        if isinstance(row, Session) and any(each <= timezone.now() for each in times):
             raise ValidationError(_("The old time has passed."))
         row.clean_fields(exclude={each.name for each in row._meta.fields} - names)
         row.validate_constraints()
         row.save(update_fields=names)
-        session = row if isinstance(row, Session) else getattr(row, "session", None)
-        if session:
+        session = row.session if isinstance(row, Meeting | AgendaItem) else row
+        if isinstance(session, Session):
             # Calendars take the entry with the newer stamp.
             session.save(update_fields=["updated_at"])
 
@@ -214,6 +218,7 @@ def asking_page(
         "object": row,
         "event": event,
         "session": row if isinstance(row, Session) else None,
+        "emails": [] if isinstance(row, Session) else foreseen_emails(request, row, entry),
         "when": moment(entry.action_time, zone),
         "who": entry.user.get_full_name() or entry.user.get_username(),
         "changes": list(texts(model_admin, found, zone)),
@@ -222,6 +227,19 @@ def asking_page(
         "question": question,
     }
     return TemplateResponse(request, "admin/events/revert.html", context)
+
+
+def foreseen_emails(request: HttpRequest, row: Any, entry: LogEntry) -> list[str]:
+    """Who would get an email, and when: found by reverting, which is undone at once."""
+    before = {session.pk: session.revision for session in sessions_of(row)}
+    with transaction.atomic(), contextlib.suppress(ValidationError):
+        with saving(row) as current:
+            save(steps(request, current, entry))
+        found = Session.objects.filter(pk__in=before).select_related("event")
+        told = emails_texts(each for each in found if each.revision != before[each.pk])
+        transaction.set_rollback(True)
+        return told
+    return []
 
 
 def texts(model_admin: HistoryAdmin, found: list[Step], zone: Any) -> Iterator[ChangeText]:
