@@ -13,7 +13,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -62,12 +62,16 @@ class HistoryAdmin(admin.ModelAdmin):
         history.record([entry], [obj])
         return entry
 
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Add an entry and return it, unless a form was saved without a change."""
         known = request.__dict__.get("history_before", {})
         before = known.pop((obj._meta.label_lower, obj.pk), None)
         after = history.snapshot(obj, self.history_parts) if before else {}
+        changed = history.changes(before, after) if before else []
+        if not message and not changed:
+            return None
         entry = super().log_change(request, obj, message)
-        history.record([entry], [obj], history.changes(before, after) if before else [])
+        history.record([entry], [obj], changed)
         return entry
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
@@ -123,11 +127,17 @@ def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> H
         "entries": list(entry_texts(model_admin, request, found[:PER_PAGE], zone)),
         "older_than": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
         "is_newest": not before,
-        "people": User.objects.filter(is_staff=True).order_by("username"),
+        "people": people_to_choose(),
         "by": who,
         "times_in": zone_name(zone),
     }
     return TemplateResponse(request, "admin/events/history.html", context)
+
+
+def people_to_choose() -> QuerySet[User]:
+    """Today's organizers, and everyone else who ever changed something."""
+    has_entries = Exists(LogEntry.objects.filter(user=OuterRef("pk")))
+    return User.objects.filter(Q(is_staff=True) | has_entries).order_by("username")
 
 
 def event_of(row: Any) -> Event | None:
@@ -180,7 +190,7 @@ def entry_text(
     return EntryText(
         who=entry.user.get_full_name() or entry.user.get_username(),
         when=moment(entry.action_time, zone),
-        what=what_text(owner, entry),
+        what=what_text(entry),
         url=url or "",
         done=done_text(entry, bool(stored)),
         changes=list(change_texts(owner, stored, zone)),
@@ -206,12 +216,21 @@ def visible_changes(
     return [each for each in changes if is_visible(each["model"])]
 
 
-def what_text(owner: HistoryAdmin, entry: LogEntry) -> str:
+def what_text(entry: LogEntry) -> str:
     """Session “Legislation”; Registrations"""
+    kind, kinds = kind_names(entry)
     if not entry.object_id:
-        return capfirst(str(owner.opts.verbose_name_plural))
-    values = {"kind": capfirst(str(owner.opts.verbose_name)), "name": entry.object_repr}
-    return _("%(kind)s “%(name)s”") % values
+        return capfirst(kinds)
+    return _("%(kind)s “%(name)s”") % {"kind": capfirst(kind), "name": entry.object_repr}
+
+
+def kind_names(entry: LogEntry) -> tuple[str, str]:
+    """What the entry's kind of row is called, one and several. Also if there's no such kind now."""
+    model: Any = entry.content_type.model_class() if entry.content_type else None
+    if model:
+        return str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+    name = entry.content_type.model if entry.content_type else ""
+    return name, name
 
 
 def done_text(entry: LogEntry, has_values: bool) -> str:

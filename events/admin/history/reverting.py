@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
@@ -28,7 +27,7 @@ from django.views.decorators.http import require_http_methods
 
 from events import history, schedule
 from events.admin.history.recording import HistoryAdmin, event_of, visible_changes
-from events.admin.history.texts import ChangeText, change_texts, known_field
+from events.admin.history.texts import ChangeText, change_texts, known_field, known_model
 from events.admin.notified import emails_texts, save_and_explain
 from events.admin.shared import by_id_or_404
 from events.history import Change
@@ -145,7 +144,7 @@ def steps(request: HttpRequest, row: Any, entry: LogEntry) -> list[Step]:
         owner = row
         if (change["model"], change["pk"]) != (row._meta.label_lower, row.pk):
             owner = part_of(row, change)
-        field, _code = known_field(apps.get_model(change["model"]), change["field"])
+        field, _code = known_field(known_model(change["model"]), change["field"])
         if owner and can_set_back(owner, field, change):
             old = change["secret"] if change["hidden"] else change["old"]
             step = Step(owner, field, python_value(field, old), change)
@@ -156,7 +155,8 @@ def steps(request: HttpRequest, row: Any, entry: LogEntry) -> list[Step]:
 
 def part_of(row: Any, change: Change) -> Any:
     """A row that belongs to the one that was changed, if it's still there."""
-    found = apps.get_model(change["model"])._base_manager.filter(pk=change["pk"]).first()
+    model = known_model(change["model"])
+    found = model._base_manager.filter(pk=change["pk"]).first() if model else None
     return found if found and history.event_id_of(found) == history.event_id_of(row) else None
 
 

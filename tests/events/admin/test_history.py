@@ -198,6 +198,26 @@ def test_edit_that_only_asks_is_not_in_the_history(organizer, opening):
     assert not HistoryEntry.objects.exists()
 
 
+def test_save_without_a_change_is_not_in_the_history(organizer, opening):
+    save(organizer, opening)
+    assert not LogEntry.objects.exists()
+
+
+def test_kinds_of_rows_that_are_gone_have_plain_names(organizer, week, opening):
+    save(organizer, opening, **{"agenda-0-title_en": "Hello", "capacity": "50"})
+    entry = HistoryEntry.objects.get()
+    for change in entry.changes:
+        if change["row"]:
+            change["model"] = "events.talk"
+    entry.save()
+    (found,) = entries(organizer, week)
+    assert "Hello Title_en Before" in found
+    url = path(opening).replace("/change/", f"/history/{entry.pk}/")
+    page = words(organizer.get(url).content.decode())
+    assert "Spots Now 50 After reverting empty" in page
+    assert "Hello" not in page
+
+
 def test_deleted_session_is_in_the_weeks_history(organizer, week, opening):
     organizer.post(path(opening).replace("/change/", "/delete/"), {"post": "yes"})
     (entry,) = entries(organizer, week)
@@ -261,6 +281,16 @@ def test_history_is_filtered_by_person(organizer, week, opening, later):
     assert entry.startswith("helper · ")
     assert len(entries(organizer, week)) == 2
     assert len(entries(organizer, week, by="nonsense")) == 2
+
+
+def test_filter_has_everyone_who_changed_something(organizer, opening):
+    helper = member("view_session", "change_session", name="helper")
+    attendee = User.objects.create_user("attendee")
+    save(client_of(helper), opening, capacity="50")
+    User.objects.filter(pk=helper.pk).update(is_staff=False)
+    page = history_of(organizer, opening).content.decode()
+    assert f'<option value="{helper.pk}">helper</option>' in page
+    assert f'value="{attendee.pk}"' not in page
 
 
 def test_newest_come_first_and_older_ones_on_the_next_page(organizer, admin_user, week, opening):
