@@ -49,7 +49,8 @@ class AccountAdmin(UserAdmin):
         deleted, counts, needed, _protected = super().get_deleted_objects(objs, request)
         accounts = User.objects.filter(pk__in=[each.pk for each in objs])
         named = accounts.filter(Exists(LogEntry.objects.filter(user=OuterRef("pk"))))
-        return deleted, counts, needed, list(named.order_by("username"))
+        # No one may delete entries, so these accounts would lack a permission, too.
+        return deleted, counts, set() if named else needed, list(named.order_by("username"))
 
 
 def _is_within_reach(request: HttpRequest, account: User | None) -> bool:

@@ -108,7 +108,8 @@ class EntryText(NamedTuple):
     revert_url: str
 
 
-def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> HttpResponse:
+def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any = None) -> HttpResponse:
+    """What was changed of a row or, without one, on the whole site."""
     event = event_of(row)
     zone = (event or Event()).zone
     rows = entries_about(model_admin, request, row)
@@ -120,7 +121,7 @@ def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> H
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
-        "title": _("History: %(name)s") % {"name": row},
+        "title": _("History: %(name)s") % {"name": row} if row else _("History of the whole site"),
         "object": row,
         "may_view_event": request.user.has_perm("events.view_event"),
         "of_event": event if event and event != row else None,
@@ -148,13 +149,17 @@ def event_of(row: Any) -> Event | None:
 def entries_about(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> QuerySet[LogEntry]:
     """The newest first. Each page reads only its own entries: an event may have 100,000."""
     entries = LogEntry.objects.select_related("user", "content_type", "details")
-    if isinstance(row, Event):
+    if row is not None and not isinstance(row, Event):
+        own_type = ContentType.objects.get_for_model(row)
+        return entries.filter(content_type=own_type, object_id=str(row.pk)).order_by("-pk")
+    # On the site's page, superusers also see what has no page in the admin, or no model any more.
+    if row is not None or not request.user.is_superuser:
         types = viewable_types(model_admin.admin_site, request)
-        entries = entries.filter(details__event=row, content_type__in=types)
-        # Not by `details__pk`: Django would order by the log's own order, the oldest first.
-        return entries.order_by("-details__log_id")
-    own_type = ContentType.objects.get_for_model(row)
-    return entries.filter(content_type=own_type, object_id=str(row.pk)).order_by("-pk")
+        entries = entries.filter(content_type__in=types)
+    if row is None:
+        return entries.order_by("-pk")
+    # Not by `details__pk`: Django would order by the log's own order, the oldest first.
+    return entries.filter(details__event=row).order_by("-details__log_id")
 
 
 def viewable_types(site: admin.AdminSite, request: HttpRequest) -> list[int]:
@@ -171,7 +176,8 @@ def entry_texts(
 ) -> Iterator[EntryText]:
     for entry in entries:
         model: Any = entry.content_type.model_class() if entry.content_type else None
-        owner: Any = model_admin.admin_site._registry.get(model, model_admin)
+        owner = model_admin.admin_site._registry.get(model)
+        owner = owner if isinstance(owner, HistoryAdmin) else model_admin
         yield entry_text(owner, request, entry, zone)
 
 
