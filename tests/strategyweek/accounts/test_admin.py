@@ -32,7 +32,7 @@ def test_account_with_a_history_is_not_deleted(admin_client, helper):
     url = path(helper).replace("/change/", "/delete/")
     page = text(admin_client.get(url).content.decode())
     assert "This account can't be deleted, because the history says what it changed: helper" in page
-    assert "Uncheck “Active” on its page instead." in page
+    assert "Open the account and uncheck “Active” instead." in page
     admin_client.post(url, DELETE)
     assert LogEntry.objects.get(user=helper).change_message == "Changed."
 
