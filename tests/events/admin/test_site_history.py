@@ -26,7 +26,7 @@ def entries(week, opening, admin_user) -> list[str]:
     history.log(admin_user.pk, [gone], CHANGE, "Changed an old week.")
     gone.delete()
     history.log(admin_user.pk, [opening], CHANGE, "Changed a session.")
-    history.log(admin_user.pk, [SiteSettings.objects.create()], CHANGE, "Changed the sender.")
+    history.log(admin_user.pk, [SiteSettings.objects.create(pk=1)], CHANGE, "Changed the sender.")
     history.log(admin_user.pk, [User.objects.first()], CHANGE, "Changed an account.")
     unknown = ContentType.objects.create(app_label="events", model="talk")
     LogEntry.objects.create(
