@@ -7,9 +7,9 @@ stored as JSON, independent of the reader's language.
 import contextlib
 import copy
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
-from urllib.parse import urlsplit
 
 from django.contrib.admin.models import LogEntry
 from django.db import models
@@ -23,8 +23,14 @@ from events.models import Event, HistoryEntry, StoredImage
 ALSO_TRACKED = {"canceled_at", "archived_at", "poster_phone", "photo"}
 # Moving one row gives others new numbers, too. The entry says which one was moved.
 NOT_TRACKED = {"position"}
-# Shown as "hidden", as is what follows the "?" in a link.
+# Shown as "hidden".
 SECRET = {"passcode", "phone_passcode"}
+# Who has such a link can open it, so only its site is shown. Of Zoom's recordings in any text, too.
+SECRET_LINKS = {"recording_url", "notes_url"}
+WHOLE_LINK = re.compile(r"(https?://[^\s/?#]++/?+)\S+", re.IGNORECASE)
+RECORDING = re.compile(r"(/rec/(?:share|play)/)\S+", re.IGNORECASE)
+# Of other links in any text, what follows the "?". People also write zoom.us/j/123?pwd=...
+QUERY = re.compile(r"((?:https?://|\b(?:[\w-]+\.)+\w+/)[^\s?#]*)[?#]\S+", re.IGNORECASE)
 PURPOSE = "history"
 
 
@@ -193,7 +199,7 @@ def _change(key: tuple[str, int], row: str, name: str, old: Any, new: Any) -> Ch
     return {
         "model": key[0],
         "pk": key[1],
-        "row": row,
+        "row": without_secret("", row),
         "field": name,
         "old": shown_old,
         "new": shown_new,
@@ -207,8 +213,10 @@ def without_secret(name: str, value: Any) -> Any:
     """Leave out a passcode, also one in a link: https://zoom.us/j/123?..."""
     if name in SECRET:
         return bool(value)
-    if name.endswith("_url") and value:
-        parts = urlsplit(value)
-        if parts.query or parts.fragment:
-            return f"{parts.scheme}://{parts.netloc}{parts.path}?..."
-    return value
+    if isinstance(value, list):
+        return [without_secret(name, each) for each in value]
+    if not isinstance(value, str):
+        return value
+    if name in SECRET_LINKS:
+        return WHOLE_LINK.sub(r"\1...", value)
+    return QUERY.sub(r"\1?...", RECORDING.sub(r"\1...", value))

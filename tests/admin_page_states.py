@@ -194,6 +194,8 @@ def history_urls(week: Event, under_way: Event) -> dict[str, str]:
     in_list = "/admin/events/session"
     return {
         "event-history": f"/admin/events/event/{week.pk}/history/",
+        "site-history": "/admin/admin/logentry/",
+        "user-delete": f"/admin/auth/user/{organizer.pk}/delete/",
         "event-history-none": f"/admin/events/event/{archived.pk}/history/",
         "event-archived": f"/admin/events/event/{archived.pk}/change/",
         "session-history": f"{in_list}/{session.pk}/history/",

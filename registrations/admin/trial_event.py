@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import languages
+from events import history, languages
 from events.admin.shared import by_id_or_404
 from events.models import Event
 from registrations.admin.shared import page_response
@@ -81,6 +81,8 @@ def _delete(request: HttpRequest, event: Event) -> HttpResponse:
             "Deleted as a trial. People: %(people)s, sessions: %(sessions)s, emails: %(emails)s."
         )
         log = LogEntry.objects.log_actions
-        log(request.user.pk, rows, DELETION, text % values)  # type: ignore[arg-type]
+        entries = log(request.user.pk, rows, DELETION, text % values)  # type: ignore[arg-type]
+    # The event is gone, so the entry belongs to none.
+    history.record(entries, [Event()])
     messages.success(request, _("“%(event)s” is deleted, with everyone in it.") % {"event": event})
     return redirect("admin:events_event_changelist")

@@ -7,9 +7,11 @@ who can change another account's password or email address has its rights too.
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import Group, User
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 
 from events.admin.shared import search_texts
@@ -41,6 +43,14 @@ class AccountAdmin(UserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may_delete = super().has_delete_permission(request, obj)
         return may_delete and _is_within_reach(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: Any) -> Any:
+        """Protect the accounts that the history names: their entries would vanish with them."""
+        deleted, counts, needed, _protected = super().get_deleted_objects(objs, request)
+        accounts = User.objects.filter(pk__in=[each.pk for each in objs])
+        named = accounts.filter(Exists(LogEntry.objects.filter(user=OuterRef("pk"))))
+        # No one may delete entries, so these accounts would lack a permission, too.
+        return deleted, counts, set() if named else needed, list(named.order_by("username"))
 
 
 def _is_within_reach(request: HttpRequest, account: User | None) -> bool:

@@ -13,7 +13,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from events import history
 from events.admin.history.texts import ChangeText, change_texts
+from events.history import Change
 from events.models import Event
 from events.templatetags.times import moment, zone_name
 from events.text import parsing
@@ -61,12 +62,16 @@ class HistoryAdmin(admin.ModelAdmin):
         history.record([entry], [obj])
         return entry
 
-    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> LogEntry:
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Add an entry and return it, unless a form was saved without a change."""
         known = request.__dict__.get("history_before", {})
         before = known.pop((obj._meta.label_lower, obj.pk), None)
         after = history.snapshot(obj, self.history_parts) if before else {}
+        changed = history.changes(before, after) if before else []
+        if not message and not changed:
+            return None
         entry = super().log_change(request, obj, message)
-        history.record([entry], [obj], history.changes(before, after) if before else [])
+        history.record([entry], [obj], changed)
         return entry
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
@@ -103,7 +108,8 @@ class EntryText(NamedTuple):
     revert_url: str
 
 
-def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> HttpResponse:
+def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any = None) -> HttpResponse:
+    """What was changed of a row or, without one, on the whole site."""
     event = event_of(row)
     zone = (event or Event()).zone
     rows = entries_about(model_admin, request, row)
@@ -115,18 +121,24 @@ def history_page(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> H
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
-        "title": _("History: %(name)s") % {"name": row},
+        "title": _("History: %(name)s") % {"name": row} if row else _("History of the whole site"),
         "object": row,
         "may_view_event": request.user.has_perm("events.view_event"),
         "of_event": event if event and event != row else None,
         "entries": list(entry_texts(model_admin, request, found[:PER_PAGE], zone)),
         "older_than": found[PER_PAGE - 1].pk if len(found) > PER_PAGE else None,
         "is_newest": not before,
-        "people": User.objects.filter(is_staff=True).order_by("username"),
+        "people": people_to_choose(),
         "by": who,
         "times_in": zone_name(zone),
     }
     return TemplateResponse(request, "admin/events/history.html", context)
+
+
+def people_to_choose() -> QuerySet[User]:
+    """Today's organizers, and everyone else who ever changed something."""
+    has_entries = Exists(LogEntry.objects.filter(user=OuterRef("pk")))
+    return User.objects.filter(Q(is_staff=True) | has_entries).order_by("username")
 
 
 def event_of(row: Any) -> Event | None:
@@ -137,13 +149,17 @@ def event_of(row: Any) -> Event | None:
 def entries_about(model_admin: HistoryAdmin, request: HttpRequest, row: Any) -> QuerySet[LogEntry]:
     """The newest first. Each page reads only its own entries: an event may have 100,000."""
     entries = LogEntry.objects.select_related("user", "content_type", "details")
-    if isinstance(row, Event):
+    if row is not None and not isinstance(row, Event):
+        own_type = ContentType.objects.get_for_model(row)
+        return entries.filter(content_type=own_type, object_id=str(row.pk)).order_by("-pk")
+    # On the site's page, superusers also see what has no page in the admin, or no model any more.
+    if row is not None or not request.user.is_superuser:
         types = viewable_types(model_admin.admin_site, request)
-        entries = entries.filter(details__event=row, content_type__in=types)
-        # Not by `details__pk`: Django would order by the log's own order, the oldest first.
-        return entries.order_by("-details__log_id")
-    own_type = ContentType.objects.get_for_model(row)
-    return entries.filter(content_type=own_type, object_id=str(row.pk)).order_by("-pk")
+        entries = entries.filter(content_type__in=types)
+    if row is None:
+        return entries.order_by("-pk")
+    # Not by `details__pk`: Django would order by the log's own order, the oldest first.
+    return entries.filter(details__event=row).order_by("-details__log_id")
 
 
 def viewable_types(site: admin.AdminSite, request: HttpRequest) -> list[int]:
@@ -160,7 +176,8 @@ def entry_texts(
 ) -> Iterator[EntryText]:
     for entry in entries:
         model: Any = entry.content_type.model_class() if entry.content_type else None
-        owner: Any = model_admin.admin_site._registry.get(model, model_admin)
+        owner = model_admin.admin_site._registry.get(model)
+        owner = owner if isinstance(owner, HistoryAdmin) else model_admin
         yield entry_text(owner, request, entry, zone)
 
 
@@ -169,7 +186,8 @@ def entry_text(
 ) -> EntryText:
     details = getattr(entry, "details", None)
     hidden = owner.hidden_in_history(request)
-    stored = [each for each in details.changes if each["field"] not in hidden] if details else []
+    changed = visible_changes(request, entry, details.changes) if details else []
+    stored = [each for each in changed if each["field"] not in hidden]
     name = f"{owner.opts.app_label}_{owner.opts.model_name}"
     url = entry.action_flag != DELETION and entry.object_id and entry.get_admin_url()
     can_revert = owner.can_revert and stored and entry.action_flag not in (ADDITION, DELETION)
@@ -178,7 +196,7 @@ def entry_text(
     return EntryText(
         who=entry.user.get_full_name() or entry.user.get_username(),
         when=moment(entry.action_time, zone),
-        what=what_text(owner, entry),
+        what=what_text(entry),
         url=url or "",
         done=done_text(entry, bool(stored)),
         changes=list(change_texts(owner, stored, zone)),
@@ -186,12 +204,39 @@ def entry_text(
     )
 
 
-def what_text(owner: HistoryAdmin, entry: LogEntry) -> str:
+def visible_changes(
+    request: HttpRequest, entry: LogEntry, changes: Iterable[Change], *verbs: str
+) -> list[Change]:
+    """Leave out rows that belong to the entry's, such as a meeting, if someone may not view them.
+
+    `verbs` are the permissions of which one is needed, otherwise "view" or "change".
+    """
+    kind = entry.content_type
+    own = f"{kind.app_label}.{kind.model}" if kind else ""
+    user: Any = request.user
+
+    def is_visible(label: str) -> bool:
+        names = (label.replace(".", f".{verb}_") for verb in verbs or ("view", "change"))
+        return label == own or any(map(user.has_perm, names))
+
+    return [each for each in changes if is_visible(each["model"])]
+
+
+def what_text(entry: LogEntry) -> str:
     """Session “Legislation”; Registrations"""
+    kind, kinds = kind_names(entry)
     if not entry.object_id:
-        return capfirst(str(owner.opts.verbose_name_plural))
-    values = {"kind": capfirst(str(owner.opts.verbose_name)), "name": entry.object_repr}
-    return _("%(kind)s “%(name)s”") % values
+        return capfirst(kinds)
+    return _("%(kind)s “%(name)s”") % {"kind": capfirst(kind), "name": entry.object_repr}
+
+
+def kind_names(entry: LogEntry) -> tuple[str, str]:
+    """What the entry's kind of row is called, one and several. Also if there's no such kind now."""
+    model: Any = entry.content_type.model_class() if entry.content_type else None
+    if model:
+        return str(model._meta.verbose_name), str(model._meta.verbose_name_plural)
+    name = entry.content_type.model if entry.content_type else ""
+    return name, name
 
 
 def done_text(entry: LogEntry, has_values: bool) -> str:

@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
@@ -27,13 +26,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import history, schedule
-from events.admin.history.recording import HistoryAdmin, event_of
-from events.admin.history.texts import ChangeText, change_texts, known_field
-from events.admin.notified import save_and_explain
+from events.admin.history.recording import HistoryAdmin, event_of, visible_changes
+from events.admin.history.texts import ChangeText, change_texts, known_field, known_model
+from events.admin.notified import emails_texts, save_and_explain
 from events.admin.shared import by_id_or_404
 from events.history import Change
 from events.languages import columns
-from events.models import Event, Meeting, Session
+from events.models import AgendaItem, Event, Meeting, Session
 from events.templatetags.times import moment
 
 OF_A_CANCELLATION = {"canceled_at", *columns("cancel_reason")}
@@ -95,7 +94,10 @@ def press(
     zone = (event_of(row) or Event()).zone
     try:
         with saving(row) as current:
-            found = steps(model_admin, current, entry)
+            # Someone may have started the announcement.
+            if not model_admin.has_change_permission(request, current):
+                raise PermissionDenied
+            found = steps(request, current, entry)
             if request.POST.get("seen") != fingerprint(found):
                 text = _("Someone just changed this, so nothing was done. Please check it again.")
                 messages.warning(request, text)
@@ -129,10 +131,11 @@ def saving(row: Any) -> Iterator[Any]:
         yield type(row)._base_manager.select_for_update(no_key=True).get(pk=row.pk)
 
 
-def steps(model_admin: HistoryAdmin, row: Any, entry: LogEntry) -> list[Step]:
-    """What can be set back, and isn't as it was already."""
+def steps(request: HttpRequest, row: Any, entry: LogEntry) -> list[Step]:
+    """What this person can set back, and isn't as it was already."""
     found = []
-    changed = history.stored_changes(entry.details)
+    stored = history.stored_changes(entry.details)
+    changed = visible_changes(request, entry, stored, "change")
     # Without its passcode, the rest of a meeting would only confuse people.
     lost = {(each["model"], each["pk"]) for each in changed if is_lost(each)}
     for change in changed:
@@ -141,7 +144,7 @@ def steps(model_admin: HistoryAdmin, row: Any, entry: LogEntry) -> list[Step]:
         owner = row
         if (change["model"], change["pk"]) != (row._meta.label_lower, row.pk):
             owner = part_of(row, change)
-        field, _code = known_field(apps.get_model(change["model"]), change["field"])
+        field, _code = known_field(known_model(change["model"]), change["field"])
         if owner and can_set_back(owner, field, change):
             old = change["secret"] if change["hidden"] else change["old"]
             step = Step(owner, field, python_value(field, old), change)
@@ -152,7 +155,8 @@ def steps(model_admin: HistoryAdmin, row: Any, entry: LogEntry) -> list[Step]:
 
 def part_of(row: Any, change: Change) -> Any:
     """A row that belongs to the one that was changed, if it's still there."""
-    found = apps.get_model(change["model"])._base_manager.filter(pk=change["pk"]).first()
+    model = known_model(change["model"])
+    found = model._base_manager.filter(pk=change["pk"]).first() if model else None
     return found if found and history.event_id_of(found) == history.event_id_of(row) else None
 
 
@@ -188,13 +192,14 @@ def save(found: Iterable[Step]) -> None:
         for step in of_row:
             # One of the same row may have been fetched for each of its fields.
             setattr(row, step.field.name, step.value)
-        if isinstance(row, Session) and "ends_at" in names and row.ends_at <= timezone.now():
+        times = [getattr(row, each) for each in names & {"starts_at", "ends_at"}]
+        if isinstance(row, Session) and any(each <= timezone.now() for each in times):
             raise ValidationError(_("The old time has passed."))
         row.clean_fields(exclude={each.name for each in row._meta.fields} - names)
         row.validate_constraints()
         row.save(update_fields=names)
-        session = row if isinstance(row, Session) else getattr(row, "session", None)
-        if session:
+        session = row.session if isinstance(row, Meeting | AgendaItem) else row
+        if isinstance(session, Session):
             # Calendars take the entry with the newer stamp.
             session.save(update_fields=["updated_at"])
 
@@ -204,7 +209,7 @@ def asking_page(
 ) -> HttpResponse:
     # As it's stored: a save that asks is undone, but not in the row.
     row = type(row)._base_manager.get(pk=row.pk)
-    found, event = steps(model_admin, row, entry), event_of(row)
+    found, event = steps(request, row, entry), event_of(row)
     zone = (event or Event()).zone
     context = {
         **model_admin.admin_site.each_context(request),
@@ -213,6 +218,7 @@ def asking_page(
         "object": row,
         "event": event,
         "session": row if isinstance(row, Session) else None,
+        "emails": [] if isinstance(row, Session) else foreseen_emails(request, row, entry),
         "when": moment(entry.action_time, zone),
         "who": entry.user.get_full_name() or entry.user.get_username(),
         "changes": list(texts(model_admin, found, zone)),
@@ -221,6 +227,19 @@ def asking_page(
         "question": question,
     }
     return TemplateResponse(request, "admin/events/revert.html", context)
+
+
+def foreseen_emails(request: HttpRequest, row: Any, entry: LogEntry) -> list[str]:
+    """Who would get an email, and when: found by reverting, which is undone at once."""
+    before = {session.pk: session.revision for session in sessions_of(row)}
+    with transaction.atomic(), contextlib.suppress(ValidationError):
+        with saving(row) as current:
+            save(steps(request, current, entry))
+        found = Session.objects.filter(pk__in=before).select_related("event")
+        told = emails_texts(each for each in found if each.revision != before[each.pk])
+        transaction.set_rollback(True)
+        return told
+    return []
 
 
 def texts(model_admin: HistoryAdmin, found: list[Step], zone: Any) -> Iterator[ChangeText]:

@@ -46,7 +46,7 @@ def change_texts(
 ) -> Iterator[ChangeText]:
     """`owner` is the HistoryAdmin of the row. Times are those of the zone."""
     for change in changes:
-        model: Any = apps.get_model(change["model"])
+        model = known_model(change["model"])
         field, code = known_field(model, change["field"])
         old, new = (
             owner.history_value(change["field"], value) if value else ""
@@ -60,8 +60,17 @@ def change_texts(
         )
 
 
-def known_field(model: type[models.Model], name: str) -> tuple[Any, str]:
+def known_model(label: str) -> Any:
+    """The model, or None if there's none of that name any more."""
+    with contextlib.suppress(LookupError):
+        return apps.get_model(label)
+    return None
+
+
+def known_field(model: Any, name: str) -> tuple[Any, str]:
     """The model's field, or None if there's none any more, and the language of its texts or ""."""
+    if model is None:
+        return None, ""
     fields: Iterable[str] = ()
     with contextlib.suppress(NotRegistered):
         fields = translator.get_options_for_model(model).all_fields
@@ -74,9 +83,9 @@ def known_field(model: type[models.Model], name: str) -> tuple[Any, str]:
 
 def row_text(model: Any, name: str) -> str:
     """Agenda item “Welcome”. There's only one meeting, so its kind says it all."""
+    if not name or model is None:
+        return name
     kind = capfirst(str(model._meta.verbose_name))
-    if not name:
-        return ""
     if any(isinstance(field, models.OneToOneField) for field in model._meta.fields):
         return kind
     return _("%(kind)s “%(name)s”") % {"kind": kind, "name": name}

@@ -198,6 +198,26 @@ def test_edit_that_only_asks_is_not_in_the_history(organizer, opening):
     assert not HistoryEntry.objects.exists()
 
 
+def test_save_without_a_change_is_not_in_the_history(organizer, opening):
+    save(organizer, opening)
+    assert not LogEntry.objects.exists()
+
+
+def test_kinds_of_rows_that_are_gone_have_plain_names(organizer, week, opening):
+    save(organizer, opening, **{"agenda-0-title_en": "Hello", "capacity": "50"})
+    entry = HistoryEntry.objects.get()
+    for change in entry.changes:
+        if change["row"]:
+            change["model"] = "events.talk"
+    entry.save()
+    (found,) = entries(organizer, week)
+    assert "Hello Title_en Before" in found
+    url = path(opening).replace("/change/", f"/history/{entry.pk}/")
+    page = words(organizer.get(url).content.decode())
+    assert "Spots Now 50 After reverting empty" in page
+    assert "Hello" not in page
+
+
 def test_deleted_session_is_in_the_weeks_history(organizer, week, opening):
     organizer.post(path(opening).replace("/change/", "/delete/"), {"post": "yes"})
     (entry,) = entries(organizer, week)
@@ -263,6 +283,16 @@ def test_history_is_filtered_by_person(organizer, week, opening, later):
     assert len(entries(organizer, week, by="nonsense")) == 2
 
 
+def test_filter_has_everyone_who_changed_something(organizer, opening):
+    helper = member("view_session", "change_session", name="helper")
+    attendee = User.objects.create_user("attendee")
+    save(client_of(helper), opening, capacity="50")
+    User.objects.filter(pk=helper.pk).update(is_staff=False)
+    page = history_of(organizer, opening).content.decode()
+    assert f'<option value="{helper.pk}">helper</option>' in page
+    assert f'value="{attendee.pk}"' not in page
+
+
 def test_newest_come_first_and_older_ones_on_the_next_page(organizer, admin_user, week, opening):
     for number in range(51):
         history.log(admin_user.pk, [opening], CHANGE, f"Number {number}.")
@@ -304,6 +334,22 @@ def test_events_history_leaves_out_what_someone_may_not_view(organizer, week, op
     (entry,) = entries(client, week)
     assert f"Event “{week}”" in entry
     assert "Revert" not in entry
+
+
+@pytest.mark.parametrize(
+    ("permission", "is_shown"), [("view_event", False), ("view_meeting", True)]
+)
+def test_meeting_is_shown_only_to_those_who_may_view_it(
+    organizer, week, opening, permission, is_shown
+):
+    save(organizer, opening, capacity="50", **{"meeting-0-meeting_id": "812 3456 7890"})
+    client = client_of(member("view_session", "change_session", permission))
+    (entry,) = entries(client, opening)
+    assert "After 50" in entry
+    assert ("812 3456 7890" in entry) == is_shown
+    if permission == "view_event":
+        (entry,) = entries(client, week)
+        assert "812 3456 7890" not in entry
 
 
 def test_missing_row_leads_back(organizer, opening):

@@ -9,12 +9,13 @@ import time_machine
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 from django.utils import timezone
 
 from events.languages import texts
-from events.models import Event, HistoryEntry, Meeting, Revision, Session
+from events.models import Event, HistoryEntry, Meeting, Revision, Session, Speaker
 from registrations import tasks
-from registrations.models import MailText, OutgoingMail, Question
+from registrations.models import Announcement, MailText, OutgoingMail, Question
 from tests.admin_pages import form_of, messages_of, path
 from tests.people import in_english, sign_up
 from tests.strategyweek.test_permissions import client_of, member
@@ -150,16 +151,17 @@ def test_there_is_nothing_to_revert_twice(organizer, opening):
     assert "Yes, revert it" not in page
 
 
-def test_time_that_has_passed_is_not_set_back(organizer, opening):
+@pytest.mark.parametrize("field", ["starts_at", "ends_at"])
+def test_time_that_has_passed_is_not_set_back(organizer, opening, field):
     url = save(organizer, opening, capacity="5")
     entry = HistoryEntry.objects.get()
-    entry.changes[0] |= {"field": "ends_at", "old": (NOW - HOUR).isoformat()}
+    entry.changes[0] |= {"field": field, "old": (NOW - HOUR).isoformat()}
     entry.save()
     Session.objects.filter(pk=opening.pk).update(starts_at=NOW - 2 * HOUR)
-    ends_at = Session.objects.get(pk=opening.pk).ends_at
+    time = getattr(Session.objects.get(pk=opening.pk), field)
     answer = revert(organizer, url)
     assert said(answer) == ["Nothing was reverted: The old time has passed."]
-    assert Session.objects.get(pk=opening.pk).ends_at == ends_at
+    assert getattr(Session.objects.get(pk=opening.pk), field) == time
 
 
 def test_value_that_is_no_longer_valid_is_not_set_back(organizer, week):
@@ -281,6 +283,54 @@ def test_texts_of_events_questions_and_emails_are_set_back(organizer, week):
         assert getattr(type(row).objects.get(pk=row.pk), name) == before
 
 
+def test_speakers_name_in_agendas_tells_who_gets_an_email(organizer, week, opening):
+    speaker = Speaker.objects.create(event=week, **in_english(name="Dr. Miller"))
+    opening.agenda.first().speakers.add(speaker)
+    sign_up(week)
+    OutgoingMail.objects.update(state="sent", sent_at=NOW - HOUR, claimed_at=NOW - HOUR)
+    number = list(week.speakers.all()).index(speaker)
+    url = save(organizer, week, **{f"speakers-{number}-name_en": "Wrong"})
+    Revision.objects.all().delete()
+    Session.objects.update(revision=0, revised_at=None)
+    page = text(organizer.get(url).content.decode())
+    assert "1 person gets an email about this at 4:14 PM PDT, unless you undo it first." in page
+    assert "No one gets an email" not in page
+    assert Speaker.objects.get(pk=speaker.pk).name == "Wrong"
+    assert Session.objects.get(pk=opening.pk).revision == 0
+    revert(organizer, url)
+    assert Speaker.objects.get(pk=speaker.pk).name == "Dr. Miller"
+
+
+def test_announcement_that_was_started_meanwhile_stays(organizer, week):
+    draft = Announcement.objects.create(event=week, **in_english(subject="News", body="Hello"))
+    url = save(organizer, draft, body_en="Wrong")
+    seen = hidden_of(organizer.get(url).content.decode())
+
+    def start(execute, sql, *args):
+        """Start it once its page has checked that it may be changed."""
+        answer = execute(sql, *args)
+        if "django_admin_log" in sql:
+            started = {"started_at": NOW, "state": Announcement.State.SENDING}
+            Announcement.objects.filter(state=Announcement.State.DRAFT).update(**started)
+        return answer
+
+    with connection.execute_wrapper(start):
+        assert organizer.post(url, seen).status_code == 403
+    assert texts(Announcement.objects.get(), "body")[0] == "Wrong"
+
+
+def test_announcement_does_not_touch_its_session(organizer, week, opening, clock):
+    draft = Announcement.objects.create(
+        event=week, session=opening, audience="session", **in_english(subject="News", body="Hello")
+    )
+    url = save(organizer, draft, body_en="Wrong")
+    before = Session.objects.get(pk=opening.pk).updated_at
+    clock.shift(60)
+    revert(organizer, url)
+    assert texts(Announcement.objects.get(), "body")[0] == "Hello"
+    assert Session.objects.get(pk=opening.pk).updated_at == before
+
+
 def test_reverting_needs_permission_to_change(organizer, opening):
     url = save(organizer, opening, capacity="5")
     viewer = client_of(member("view_session"))
@@ -288,6 +338,17 @@ def test_reverting_needs_permission_to_change(organizer, opening):
     assert viewer.post(url).status_code == 403
     history = viewer.get(path(opening).replace("/change/", "/history/")).content.decode()
     assert url not in history
+
+
+@pytest.mark.parametrize(("permission", "expected"), [("view", "another"), ("change", "code-1")])
+def test_reverting_a_meeting_needs_permission_to_change_it(
+    organizer, opening, permission, expected
+):
+    url = save(organizer, opening, capacity="5", **{"meeting-0-passcode": "another"})
+    client = client_of(member("view_session", "change_session", f"{permission}_meeting"))
+    revert(client, url)
+    assert Session.objects.get(pk=opening.pk).capacity is None
+    assert Meeting.objects.get(session=opening).passcode == expected
 
 
 def test_entry_of_another_row_is_not_found(organizer, opening, later):

@@ -3,10 +3,12 @@
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from events.languages import texts
 from events.models import HistoryEntry
 from registrations.models import AccessNeed, Announcement, MailText, OutgoingMail, Question
 from tests.admin_pages import act, act_surely, form_of, path
 from tests.events.admin.test_history import entries, history_of, values
+from tests.events.admin.test_revert import revert
 from tests.people import in_english, published_event, sign_up
 from tests.strategyweek.test_permissions import client_of, member
 
@@ -139,3 +141,17 @@ def test_every_entry_of_the_admin_knows_its_event(organizer, week, alice):
     act(organizer, type(seat), "take_out", seat)
     assert set(HistoryEntry.objects.values_list("event", flat=True)) == {week.pk}
     assert HistoryEntry.objects.count() == LogEntry.objects.count() == 2
+
+
+def test_link_in_an_announcement_is_stored_without_its_passcode(organizer, week):
+    link = "https://zoom.us/j/1?pwd=Verysecret"
+    announcement = Announcement.objects.create(
+        event=week, **in_english(subject="Hello", body=f"Join: {link}")
+    )
+    save(organizer, announcement, body_en="Another")
+    assert values(announcement) == [("body_en", "Join: https://zoom.us/j/1?...", "Another")]
+    entry = LogEntry.objects.latest("pk")
+    assert "Verysecret" not in entry.details.sealed
+    url = path(announcement).replace("/change/", f"/history/{entry.pk}/")
+    revert(organizer, url)
+    assert texts(Announcement.objects.get(), "body")[0] == f"Join: {link}"

@@ -89,7 +89,8 @@ def test_deleting_leaves_no_trace_of_people_and_is_logged(organizer, trial):
     assert [trace for trace in TRACES if traces(trace)] == []
     entry = LogEntry.objects.get(action_flag=DELETION)
     assert (entry.user, entry.object_repr) == (user, str(trial))
-    assert entry.change_message.startswith("Deleted as a trial: 2 people, 6 sessions, ")
+    assert entry.details.event is None
+    assert entry.change_message.startswith("Deleted as a trial. People: 2, sessions: 6, ")
 
 
 def test_published_event_is_not_deleted(organizer, trial):
