@@ -10,10 +10,12 @@ class RegistrationsConfig(AppConfig):
         from anymail.signals import tracking
 
         from events import forecasts, weeks
-        from registrations import checks, week_copies  # noqa: F401
+        from registrations import checks, seats, week_copies  # noqa: F401
         from registrations.mail import bounces, change_notices
 
         tracking.connect(bounces.record)
-        forecasts.register(change_notices.forecast, change_notices.last_told)
+        forecasts.register(
+            change_notices.forecast, change_notices.last_told, seats.people_to_promote
+        )
         weeks.also_copy(week_copies.copy_questions)
         weeks.also_copy(week_copies.copy_mail_texts)

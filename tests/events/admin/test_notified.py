@@ -12,7 +12,7 @@ from events import schedule
 from events.languages import texts
 from events.models import Event, Session
 from registrations import tasks
-from registrations.models import OutgoingMail
+from registrations.models import OutgoingMail, Registration
 from tests.admin_pages import act, act_surely, form_of, messages_of, path
 from tests.events.images.pictures import picture
 from tests.people import sign_up
@@ -130,6 +130,35 @@ def test_session_that_starts_soon_is_saved_only_when_confirmed(organizer, openin
     assert title_of(opening)[0] == "New title"
     tasks.queue_due_mails()
     assert OutgoingMail.objects.filter(kind="changed").count() == 2
+
+
+def test_more_spots_are_saved_only_when_confirmed_if_people_wait(organizer, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B", "Charlie C", "Dana D"):
+        sign_up(week, name, sessions=[opening])
+    page = save(organizer, opening, capacity="3").content.decode()
+    text = "2 people on the waitlist would get a spot and an email about it right away."
+    assert text in page
+    assert Session.objects.get(pk=opening.pk).capacity == 1
+    answer = save(organizer, opening, capacity="3", notify_now="yes")
+    gets = "2 people on the waitlist get a spot and an email about it."
+    assert ("info", gets) in messages_of(answer.content.decode())
+    tasks.queue_due_mails()
+    assert OutgoingMail.objects.filter(kind="promoted").count() == 2
+
+
+def test_spots_that_no_one_gets_are_saved_at_once(organizer, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B"):
+        sign_up(week, name, sessions=[opening])
+    # Someone who waits for approval gets a spot, but no email.
+    Registration.objects.filter(name="Bob B").update(approval="pending")
+    for capacity in ("1", "5"):
+        page = save(organizer, opening, capacity=capacity).content.decode()
+        assert "waitlist" not in " ".join(text for _color, text in messages_of(page))
+        assert Session.objects.get(pk=opening.pk).capacity == int(capacity)
 
 
 def test_session_that_starts_soon_is_saved_at_once_if_no_one_is_told(organizer, week, opening):
