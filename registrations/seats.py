@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from events.models import Event, Session
+from events.people import Counts
 from registrations.mail import enqueue
 from registrations.models import Registration, Seat, SeatQuerySet
 from registrations.zoom import personal_links
@@ -85,6 +86,14 @@ def people_of(event: Event) -> People:
     pending = everyone.active().filter(approval=Registration.Approval.PENDING).count()
     waiting = people_in(event.sessions.all()).waiting
     return People(admitted - waiting, waiting, pending, everyone.exists())
+
+
+# For the admin of `events`.
+COUNTS = Counts(
+    registered=lambda event: people_of(event).registered,
+    seated=lambda sessions: people_in(sessions).seated,
+    chose=lambda track: Registration.objects.filter(strategies=track).count(),
+)
 
 
 def idle_counts(sessions: Iterable[Session | int], now: dt.datetime) -> dict[int, int]:
