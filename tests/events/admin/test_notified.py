@@ -13,7 +13,7 @@ from events.languages import texts
 from events.models import Event, Session
 from registrations import tasks
 from registrations.models import OutgoingMail, Registration
-from tests.admin_pages import act, act_surely, form_of, messages_of, path
+from tests.admin_pages import act_surely, form_of, messages_of, path
 from tests.events.images.pictures import picture
 from tests.people import sign_up
 
@@ -192,7 +192,7 @@ def test_actions_of_the_list_count_each_person_once(organizer, week, opening, la
     assert sorted(said_on(page)) == sorted(
         [IN_TEN_MINUTES, ("info", "3 people get an email about this right away.")]
     )
-    page = act(organizer, Session, "restore", opening, later)
+    page = act_surely(organizer, "restore", opening, later)
     assert NO_ONE in messages_of(page)
     assert timezone.now() == NOW
 
