@@ -108,7 +108,7 @@ class SessionForm(NotifyingForm, NewSpeakerForm, TimesForm, AddressForm):
         if event and "event" in self.fields:
             ask_about_event(self, event)
         # Of a session that exists, the form has no event, so Django doesn't check the constraint.
-        if self.instance.pk and cleaned.get("slug") in self.taken_addresses(cleaned):
+        if self.instance.pk and cleaned.get("slug", "") in self.taken_addresses(cleaned):
             self.add_error("slug", _("This event already has a session with that address."))
         if event and cleaned.get("starts_at") and cleaned.get("ends_at"):
             ask_about_times(self, event)

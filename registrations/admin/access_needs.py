@@ -128,8 +128,8 @@ class NoteForm(forms.ModelForm):
         if "note" not in self.changed_data or stored in (note, self.data.get(name, "")):
             return note
         # The next save is meant.
-        self.data = self.data.copy()
-        self.data[name] = stored
+        posted: Any = self.data
+        self.data = {**posted.dict(), name: stored}
         text = _(
             "Someone else changed this to “%(note)s” while you were editing. Save again to use "
             "yours."

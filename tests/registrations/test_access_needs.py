@@ -517,7 +517,9 @@ def test_saving_a_note_changes_nothing_else(organizer, week, opening):
 def list_form(client) -> dict[str, str]:
     """What a browser posts from the list as it is."""
     page = client.get(LIST).content.decode()
-    inputs = re.findall(r'<input type="(?:text|hidden)" name="((?:initial-)?form-[^"]*)"(.*?)>', page)
+    inputs = re.findall(
+        r'<input type="(?:text|hidden)" name="((?:initial-)?form-[^"]*)"(.*?)>', page
+    )
     values = {name: re.search(r'value="([^"]*)"', rest) for name, rest in inputs}
     return {name: found[1] if found else "" for name, found in values.items()} | {"_save": "Save"}
 

@@ -58,7 +58,7 @@ def test_session_with_people_that_is_over_stays_and_is_not_canceled(organizer, w
     times = {"starts_at": ended - dt.timedelta(hours=1), "ends_at": ended}
     Session.objects.filter(pk=opening.pk).update(**times)
     page = delete(organizer, opening)
-    assert "It's over. It stays, so that your numbers do, too." in page
+    assert "It's over, and it stays in your numbers." in page
     assert "Cancel" not in page.partition("can't be deleted")[2].partition("</section>")[0]
     assert Session.objects.filter(pk=opening.pk).exists()
 

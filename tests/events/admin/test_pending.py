@@ -174,9 +174,7 @@ def take_address(session: Session, other: Session) -> None:
     Session.objects.filter(pk=other.pk).update(slug=old)
 
 
-def test_undo_does_not_cover_an_address_that_another_session_has(
-    organizer, opening, later, edited
-):
+def test_undo_does_not_cover_an_address_that_another_session_has(organizer, opening, later, edited):
     take_address(edited, later)
     page = text(organizer, page_of(edited))
     kept = f"Another session has the address “{opening.slug}” now."
