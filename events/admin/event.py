@@ -111,10 +111,12 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
         if count := people.registered(self.instance):
             text = counted(
                 count,
-                "%(count)s person is registered. In a draft, they can't open the event's pages or "
-                "join, and they get no reminders or emails about changes.",
-                "%(count)s people are registered. In a draft, they can't open the event's pages or "
-                "join, and they get no reminders or emails about changes.",
+                "%(count)s person is registered. If you make this a draft, its public page is "
+                "gone, and they get no reminders or emails about changes. Their links keep "
+                "working.",
+                "%(count)s people are registered. If you make this a draft, its public page is "
+                "gone, and they get no reminders or emails about changes. Their links keep "
+                "working.",
             )
             self.ask("status", "hidden", text, count)
 

@@ -161,7 +161,9 @@ def test_event_with_people_becomes_a_draft_only_when_confirmed(organizer, week):
     sign_up(week, "Bob B")
     form = form_of(organizer, path(week)) | {"status": "draft"}
     (text,) = questions_of(organizer.post(path(week), form).content.decode())
-    assert text.startswith("2 people are registered. In a draft, they can't open the event's pages")
+    assert text.startswith(
+        "2 people are registered. If you make this a draft, its public page is gone,"
+    )
     assert Event.objects.get().status == "published"
     post_twice(organizer, path(week), form)
     assert Event.objects.get().status == "draft"
