@@ -178,7 +178,8 @@ def _require_seen(session: Session, revision: int | None) -> None:
 def undo_edit(*, session: Session, revision: int | None = None) -> bool:
     """Set the session back to what people were last told, except its agenda and its meeting.
 
-    If nothing differs then, its notices aren't held any more. `revision` is the one that the
+    Its address stays if another session has the old one now, and a reason for canceling isn't set
+    back. If nothing differs then, its notices aren't held any more. `revision` is the one that the
     organizer saw. Returns False if there is nothing to set back. Raises SessionIsOver and
     EditedMeanwhile.
     """
@@ -199,7 +200,14 @@ def undo_edit(*, session: Session, revision: int | None = None) -> bool:
 def can_undo(session: Session, told: Revision) -> bool:
     """Whether there's anything that `undo_edit` sets back. Fetch the session `with_details()`."""
     before, now = told.snapshot(), session.snapshot()
-    return now._replace(agenda=before.agenda, joining=before.joining) != before
+    slug = now.slug if is_address_kept(session, told) else before.slug
+    return now._replace(agenda=before.agenda, joining=before.joining) != before._replace(slug=slug)
+
+
+def is_address_kept(session: Session, told: Revision) -> bool:
+    """Whether `undo_edit` can't set the address back: another session has the old one now."""
+    others = Session.objects.filter(event=session.event_id).exclude(pk=session.pk)
+    return session.slug != told.slug and others.filter(slug=told.slug).exists()
 
 
 def _set_back(session: Session, told: Revision) -> None:
@@ -209,9 +217,7 @@ def _set_back(session: Session, told: Revision) -> None:
         for code in languages.codes():
             setattr(session, languages.column(name, code), written.get(code))
     session.starts_at, session.ends_at = then.starts_at, then.ends_at
-    others = Session.objects.filter(event=session.event_id).exclude(pk=session.pk)
-    # Another session may have this address now.
-    if not others.filter(slug=then.slug).exists():
+    if not is_address_kept(session, told):
         session.slug = then.slug
     texts = languages.columns("title", "summary")
     session.save(update_fields=[*texts, "starts_at", "ends_at", "slug", "updated_at"])

@@ -9,11 +9,14 @@ class RegistrationsConfig(AppConfig):
     def ready(self) -> None:
         from anymail.signals import tracking
 
-        from events import forecasts, weeks
-        from registrations import checks, week_copies  # noqa: F401
+        from events import forecasts, people, weeks
+        from registrations import checks, seats, week_copies  # noqa: F401
         from registrations.mail import bounces, change_notices
 
         tracking.connect(bounces.record)
-        forecasts.register(change_notices.forecast, change_notices.last_told)
+        forecasts.register(
+            change_notices.forecast, change_notices.last_told, seats.people_to_promote
+        )
+        people.register(seats.COUNTS)
         weeks.also_copy(week_copies.copy_questions)
         weeks.also_copy(week_copies.copy_mail_texts)

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from events.models import Event, Session
+from events.people import Counts
 from registrations.mail import enqueue
 from registrations.models import Registration, Seat, SeatQuerySet
 from registrations.zoom import personal_links
@@ -85,6 +86,14 @@ def people_of(event: Event) -> People:
     pending = everyone.active().filter(approval=Registration.Approval.PENDING).count()
     waiting = people_in(event.sessions.all()).waiting
     return People(admitted - waiting, waiting, pending, everyone.exists())
+
+
+# For the admin of `events`.
+COUNTS = Counts(
+    registered=lambda event: people_of(event).registered,
+    seated=lambda sessions: people_in(sessions).seated,
+    chose=lambda track: Registration.objects.filter(strategies=track).count(),
+)
 
 
 def idle_counts(sessions: Iterable[Session | int], now: dt.datetime) -> dict[int, int]:
@@ -257,15 +266,26 @@ def promote_waiting(*, sessions: Iterable[int]) -> int:
     waitlist = Seat.objects.promotable().filter(session__in=locked)
     waited_for = set(waitlist.values_list("session", flat=True))
     for session in locked:
-        is_open = session.is_open_to_register(now) and not is_waitlist_closed(session, now)
-        if session.pk not in waited_for or not is_open:
-            continue
-        waiting = waitlist.filter(session=session)
-        if session.capacity is not None:
-            seated = Seat.objects.occupying().seated().filter(session=session).count()
-            waiting = waiting[: max(0, session.capacity - seated)]
-        promoted += _promote(session, waiting)
+        if session.pk in waited_for:
+            promoted += _promote(session, _next_in_line(session, now))
     return promoted
+
+
+def _next_in_line(session: Session, now: dt.datetime) -> SeatQuerySet:
+    """The people who get the session's open spots, in their order."""
+    waiting = Seat.objects.promotable().filter(session=session)
+    if not session.is_open_to_register(now) or is_waitlist_closed(session, now):
+        return waiting.none()
+    if session.capacity is not None:
+        seated = Seat.objects.occupying().seated().filter(session=session).count()
+        waiting = waiting[: max(0, session.capacity - seated)]
+    return waiting
+
+
+def people_to_promote(session: Session, now: dt.datetime) -> list[int]:
+    """Who gets an email about an open spot when `promote_all_waiting` runs next."""
+    seats = _next_in_line(session, now).select_related("registration")
+    return [seat.registration_id for seat in seats if seat.registration.is_admitted]
 
 
 def is_waitlist_closed(session: Session, now: dt.datetime) -> bool:

@@ -50,6 +50,8 @@ def organizer_states(week: Event, under_way: Event) -> Iterator[State]:
     for action in ("cancel", "delete_selected"):
         opened = chosen_action(action, sessions)
         yield State(f"admin-sessions-{action}", opened, "organizer")
+    canceled = f"/admin/events/session/?event__id__exact={under_way.pk}&q=countering"
+    yield State("admin-sessions-restore", chosen_action("restore", canceled), "organizer")
     asks = saved(f"/admin/events/session/{running.pk}/change/", title_en="Another title")
     yield State("admin-session-asks", asks, "organizer")
     # People see the speaker's name in the agenda.

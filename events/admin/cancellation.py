@@ -15,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -26,6 +25,7 @@ from events.admin.notified import explain_emails
 from events.admin.shared import EACH_LANGUAGE, TextsForm, counted, show_result
 from events.languages import codes, column, columns
 from events.models import Session
+from events.templatetags.times import is_over
 
 View = Callable[[HistoryAdmin, HttpRequest, Session], HttpResponse]
 
@@ -89,6 +89,9 @@ def cancel_page(model_admin: HistoryAdmin, request: HttpRequest, session: Sessio
     is_sure = form.is_valid()
     reason = form.reason() if is_sure else {}
     model_admin.remember(request, session)
+    if is_over(session) and not session.is_canceled:
+        text = _("This session is over, so it can't be canceled. Nothing was changed.")
+        return _unchanged(request, session, text)
     if session.is_canceled or (
         is_sure and not schedule.cancel_session(session=session, reason=reason)
     ):
@@ -119,8 +122,7 @@ def restore_page(model_admin: HistoryAdmin, request: HttpRequest, session: Sessi
         text = _("This session isn't canceled. Nothing was changed.")
         return _unchanged(request, session, text)
     title = _("Restore “%(session)s”?") % {"session": session}
-    is_over = session.ends_at <= timezone.now()
-    return _page(model_admin, request, "restore", title, session=session, is_over=is_over)
+    return _page(model_admin, request, "restore", title, session=session)
 
 
 def _changed(
@@ -164,11 +166,14 @@ def _page(
 def cancel(
     model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[Session]
 ) -> HttpResponse | None:
-    chosen = [session for session in queryset.select_related("event") if not session.is_canceled]
-    if not chosen:
+    found = [session for session in queryset.select_related("event") if not session.is_canceled]
+    chosen = [session for session in found if not is_over(session)]
+    over = len(found) - len(chosen)
+    if not found:
         messages.warning(request, _("They're already canceled."))
         return None
-    if page := _confirmation_page(model_admin, request, chosen):
+    title = counted(len(chosen), "Cancel %(count)s session?", "Cancel %(count)s sessions?")
+    if page := _confirmation_page(model_admin, request, "cancel", title, chosen):
         return page
     for session in chosen:
         model_admin.remember(request, session)
@@ -180,28 +185,32 @@ def cancel(
         "%(count)s session canceled. Its pages, join links and calendars are updated.",
         "%(count)s sessions canceled. Their pages, join links and calendars are updated.",
     )
-    left = len(queryset) - len(done)
+    left = len(queryset) - len(done) - over
     show_result(request, len(done), text, left=left, reason=_("already canceled."))
+    show_result(request, 0, "", left=over, reason=_("already over."))
     if done:
         explain_emails(request, done)
     return None
 
 
 def _confirmation_page(
-    model_admin: HistoryAdmin, request: HttpRequest, chosen: list[Session]
+    model_admin: HistoryAdmin, request: HttpRequest, action: str, title: str, chosen: list[Session]
 ) -> HttpResponse | None:
-    """Ask once more. Returns None when the button was pressed for these sessions as they are."""
+    """Ask once more. Returns None if the button was pressed for these sessions as they are.
+
+    Also if there are none.
+    """
     sure = " ".join(sorted(f"{session.pk}.{session.revision}" for session in chosen))
-    if request.POST.get("sure") == sure:
+    if not chosen or request.POST.get("sure") == sure:
         return None
     if "sure" in request.POST:
         messages.warning(request, _("Your selection has changed. Please check it again."))
-    title = counted(len(chosen), "Cancel %(count)s session?", "Cancel %(count)s sessions?")
     return _page(
         model_admin,
         request,
-        "cancel_selected",
+        f"{action}_selected",
         title,
+        action=action,
         sessions=chosen,
         sure=sure,
         checkbox=ACTION_CHECKBOX_NAME,
@@ -211,11 +220,18 @@ def _confirmation_page(
 
 
 @admin.action(
-    description=gettext_lazy("Restore the selected canceled sessions"), permissions=["change"]
+    description=gettext_lazy("Restore the selected canceled sessions…"), permissions=["change"]
 )
-def restore(model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[Session]) -> None:
-    done, over = [], 0
-    for session in queryset.select_related("event"):
+def restore(
+    model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[Session]
+) -> HttpResponse | None:
+    found = [session for session in queryset.select_related("event") if session.is_canceled]
+    chosen = [session for session in found if not is_over(session)]
+    title = counted(len(chosen), "Restore %(count)s session?", "Restore %(count)s sessions?")
+    if page := _confirmation_page(model_admin, request, "restore", title, chosen):
+        return page
+    done, over = [], len(found) - len(chosen)
+    for session in chosen:
         reason = dict(languages.written(session, "cancel_reason"))
         model_admin.remember(request, session)
         try:
@@ -238,3 +254,4 @@ def restore(model_admin: HistoryAdmin, request: HttpRequest, queryset: QuerySet[
     )
     if done:
         explain_emails(request, done)
+    return None

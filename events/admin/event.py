@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from events import history, schedule
+from events import history, people, schedule
 from events.admin import archive
 from events.admin.history import reverting
 from events.admin.looks import LookForm
@@ -87,8 +87,10 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
             self.add_error("contact_email", text)
         self._require_both_words(cleaned)
         if self.instance.pk:
+            self._ask_about_hiding(cleaned)
             self._ask_about_zone(cleaned)
             self._ask_about_closing(cleaned)
+            self._ask_about_meetings(cleaned)
         return cleaned
 
     def _is_to_be_published(self, cleaned: dict[str, Any]) -> bool:
@@ -100,6 +102,23 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
             empty = [name for name in pair if name in cleaned and not cleaned[name]]
             if len(empty) == 1:
                 self.add_error(empty[0], _("Write the word for one and for several."))
+
+    def _ask_about_hiding(self, cleaned: dict[str, Any]) -> None:
+        """Ask before a published event with people becomes a draft."""
+        was_published = self.instance.status == Event.Status.PUBLISHED
+        if not was_published or cleaned.get("status") != Event.Status.DRAFT:
+            return
+        if count := people.registered(self.instance):
+            text = counted(
+                count,
+                "%(count)s person is registered. If you make this a draft, its public page is "
+                "gone, and they get no reminders or emails about changes. Their links keep "
+                "working.",
+                "%(count)s people are registered. If you make this a draft, its public page is "
+                "gone, and they get no reminders or emails about changes. Their links keep "
+                "working.",
+            )
+            self.ask("status", "hidden", text, count)
 
     def _ask_about_zone(self, cleaned: dict[str, Any]) -> None:
         """After a change of the time zone, ask what happens to the sessions."""
@@ -134,6 +153,27 @@ class EventForm(NotifyingForm, AskingForm, LookForm, EventAddressForm):
             values["at_time"] = at_clock(last.ends_at, zone)
             name = "registration_closes_at"
             self.ask(name, "closes_late", text % values, closes_at.isoformat())
+
+    def _ask_about_meetings(self, cleaned: dict[str, Any]) -> None:
+        """Ask before new meetings take the place of pasted ones.
+
+        With personal links there are no meeting IDs: that's an edit of the sessions, which says
+        itself who gets an email.
+        """
+        event, now = self.instance, timezone.now()
+        is_new = cleaned.get("zoom_mode") == Event.ZoomMode.SHARED and not event.creates_meetings
+        if not is_new or event.status == Event.Status.DRAFT:
+            return
+        ahead = event.sessions.open_to_register(now).with_details()
+        if count := people.seated(each for each in ahead if each.joining_lines()):
+            text = counted(
+                count,
+                "We'll create new Zoom meetings. %(count)s person will get an email about the new "
+                "meeting ID.",
+                "We'll create new Zoom meetings. %(count)s people will get an email about the new "
+                "meeting ID.",
+            )
+            self.ask("zoom_mode", "new_meetings", text, count)
 
     def clean_zoom_mode(self) -> str:
         """Refuse a new choice that needs credentials. An old one may stay, so the rest saves."""
@@ -170,9 +210,27 @@ def clock_time(moment: dt.datetime, zone: zoneinfo.ZoneInfo) -> dt.datetime:
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
+class TrackFormSet(forms.BaseInlineFormSet):
+    def clean(self) -> None:
+        """Refuse to delete what people chose: their choice would be deleted with it."""
+        super().clean()
+        for form in self.deleted_forms:
+            if count := people.who_chose(form.instance):
+                text = counted(
+                    count,
+                    "%(count)s person chose “%(name)s”, so it can't be deleted. Uncheck Delete to "
+                    "save the rest.",
+                    "%(count)s people chose “%(name)s”, so it can't be deleted. Uncheck Delete to "
+                    "save the rest.",
+                    name=form.instance,
+                )
+                raise ValidationError(text)
+
+
 class TrackInline(admin.StackedInline):
     model = Track
     form = TextsForm
+    formset = TrackFormSet
     extra = 0
     fields = [columns("name"), columns("description"), "position"]
 

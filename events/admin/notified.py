@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from events.admin.shared import counted
-from events.forecasts import Forecast, forecasts
+from events.forecasts import Forecast, forecasts, promoted
 from events.models import Event, Session
 from events.templatetags.times import at_clock, day
 from events.timezones import time_label
@@ -100,12 +100,14 @@ def save_and_explain(
     again with `question`, to show the form with it instead of saving. The form then posts
     `notify_now`.
     """
-    before = {session.pk: session.revision for session in sessions}
+    before = {session.pk: (session.revision, session.capacity) for session in sessions}
     with transaction.atomic():
         response = save(question="")
-        found = Session.objects.filter(pk__in=before).select_related("event")
-        edited = [each for each in found if each.revision != before[each.pk]]
-        question = _question(edited)
+        found = list(Session.objects.filter(pk__in=before).select_related("event"))
+        edited = [each for each in found if each.revision != before[each.pk][0]]
+        resized = [each for each in found if each.capacity != before[each.pk][1]]
+        given = {pk for each in resized for pk in promoted(each, timezone.now())}
+        question = " ".join(filter(None, [_question(edited), _spots_question(len(given))]))
         is_asking = bool(question) and "notify_now" not in request.POST
         transaction.set_rollback(is_asking)
     if is_asking:
@@ -115,6 +117,8 @@ def save_and_explain(
         return save(question=question)
     if edited:
         explain_emails(request, edited)
+    if given:
+        messages.info(request, _spots_text(len(given)))
     return response
 
 
@@ -130,6 +134,26 @@ def _question(sessions: Iterable[Session]) -> str:
         "again.",
         "%(count)s people would get an email about this right away. If that's what you want, save "
         "again.",
+    )
+
+
+def _spots_question(people: int) -> str:
+    if not people:
+        return ""
+    return counted(
+        people,
+        "%(count)s person on the waitlist would get a spot and an email about it right away. If "
+        "that's what you want, save again.",
+        "%(count)s people on the waitlist would get a spot and an email about it right away. If "
+        "that's what you want, save again.",
+    )
+
+
+def _spots_text(people: int) -> str:
+    return counted(
+        people,
+        "%(count)s person on the waitlist gets a spot and an email about it.",
+        "%(count)s people on the waitlist get a spot and an email about it.",
     )
 
 

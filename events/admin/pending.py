@@ -37,6 +37,9 @@ class Pending(NamedTuple):
     can_undo: bool
     # What `schedule.undo_edit` can't set back.
     left: list[str]
+    keeps_address: bool
+    # Whether it was restored, so that undoing cancels it.
+    undo_cancels: bool
 
 
 def urls(model_admin: HistoryAdmin) -> list[URLPattern]:
@@ -84,6 +87,8 @@ def pending(event: Event, now: dt.datetime) -> list[Pending]:
             due_at=min((each.due_at for each in foreseen), default=now),
             can_undo=told is not None and schedule.can_undo(session, told),
             left=left_by_undo(told, session) if told else [],
+            keeps_address=told is not None and schedule.is_address_kept(session, told),
+            undo_cancels=told is not None and cancels(told, session),
         )
         found.append(entry)
     return sorted(found, key=lambda each: (each.session.notices_held_at is not None, each.due_at))
@@ -106,6 +111,10 @@ def changes(told: Revision, session: Session) -> Iterator[str]:
     yield from left_by_undo(told, session)
 
 
+def cancels(told: Revision, session: Session) -> bool:
+    return session.takes_place and not told.takes_place
+
+
 def left_by_undo(told: Revision, session: Session) -> list[str]:
     before, now = told.snapshot(), session.snapshot()
     found = []
@@ -113,6 +122,9 @@ def left_by_undo(told: Revision, session: Session) -> list[str]:
         found.append(_("The agenda was changed."))
     if before.joining != now.joining:
         found.append(_("The meeting ID, passcode or phone numbers were changed."))
+    if schedule.is_address_kept(session, told):
+        text = _("Another session has the address “%(address)s” now.")
+        found.append(text % {"address": told.slug})
     return found
 
 
@@ -164,11 +176,19 @@ def _send_now(session: Session, revision: int) -> str:
 
 def _undo(session: Session, revision: int) -> str:
     told = last_told(session)
+    is_canceled_again = told is not None and cancels(told, session)
     if not schedule.undo_edit(session=session, revision=revision):
         return ""
-    text = _("The title, time, summary, address and status are what people were last told.")
-    left = left_by_undo(told, Session.objects.with_details().get(pk=session.pk)) if told else []
-    return " ".join([text, _("Undo doesn't cover this:"), *left]) if left else text
+    now = Session.objects.with_details().get(pk=session.pk)
+    if told and schedule.is_address_kept(now, told):
+        texts = [_("The title, time, summary and status are what people were last told.")]
+    else:
+        texts = [_("The title, time, summary, address and status are what people were last told.")]
+    if is_canceled_again:
+        texts.append(_("It's canceled without a reason: enter it again on the session's page."))
+    if left := left_by_undo(told, now) if told else []:
+        texts += [_("Undo doesn't cover this:"), *left]
+    return " ".join(texts)
 
 
 BUTTONS: dict[str, Button] = {"hold": _hold, "release": _release, "now": _send_now, "undo": _undo}

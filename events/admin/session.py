@@ -105,16 +105,18 @@ class SessionForm(NotifyingForm, NewSpeakerForm, TimesForm, AddressForm):
         cleaned = super().clean()
         # The week's page has only some of the fields.
         event = cleaned.get("event") if "event" in self.fields else self.instance.event
-        if event and any(host.event_id != event.pk for host in cleaned.get("hosts", [])):
-            self.add_error("hosts", _("These hosts belong to another event."))
-        if event:
+        if event and "event" in self.fields:
             ask_about_event(self, event)
+        # Of a session that exists, the form has no event, so Django doesn't check the constraint.
+        if self.instance.pk and cleaned.get("slug", "") in self.taken_addresses(cleaned):
+            self.add_error("slug", _("This event already has a session with that address."))
         if event and cleaned.get("starts_at") and cleaned.get("ends_at"):
             ask_about_times(self, event)
         return cleaned
 
     def taken_addresses(self, cleaned: dict[str, Any]) -> Iterable[str]:
-        others = Session.objects.filter(event=cleaned.get("event")).exclude(pk=self.instance.pk)
+        event = cleaned.get("event", self.instance.event_id)
+        others = Session.objects.filter(event=event).exclude(pk=self.instance.pk)
         return others.values_list("slug", flat=True)
 
 
@@ -331,7 +333,14 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         if event:
             kwargs |= {"labels": {"track": capfirst(event.track_label())}}
             kwargs |= {"help_texts": {"track": about_all_tracks(event)}}
+        if obj is None:
+            own = {"event": _("You can't change this later.")}
+            kwargs["help_texts"] = own | kwargs.get("help_texts", {})
         return super().get_form(request, obj, change, **kwargs)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Session | None = None) -> Any:
+        """People registered for it in its event, so it stays there."""
+        return [*super().get_readonly_fields(request, obj), *(["event"] if obj else [])]
 
     def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """Of a canceled session, the reason can be changed."""

@@ -7,6 +7,7 @@ import zoneinfo
 from functools import lru_cache
 
 from django import template
+from django.utils import timezone
 from django.utils.dateformat import format as date_format
 from django.utils.translation import get_language, gettext_noop, ngettext, pgettext
 from django.utils.translation import gettext as _
@@ -78,6 +79,11 @@ def long_dates(first: dt.datetime, last: dt.datetime, zone: dt.tzinfo) -> str:
     # Translators: days of a year, like October 16–23, 2026.
     text = _("%(days)s, %(year)s")
     return text % {"days": dates(first, last, zone, "F"), "year": last.astimezone(zone).year}
+
+
+@register.filter
+def is_over(session: Session) -> bool:
+    return session.ends_at <= timezone.now()
 
 
 @register.filter

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -109,10 +110,38 @@ def confirm(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Ac
         )
 
 
+class NoteForm(forms.ModelForm):
+    """A row of the list. It has what the note was when the page was made.
+
+    So a row that no one touched isn't saved, and someone else's new note isn't overwritten.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # People who may only view it get a form without it.
+        if "note" in self.fields:
+            self.fields["note"].show_hidden_initial = True
+
+    def clean_note(self) -> str:
+        note: str = self.cleaned_data["note"]
+        name, stored = self["note"].html_initial_name, self.initial["note"]
+        if "note" not in self.changed_data or stored in (note, self.data.get(name, "")):
+            return note
+        # The next save is meant.
+        posted: Any = self.data
+        self.data = {**posted.dict(), name: stored}
+        text = _(
+            "Someone else changed this to “%(note)s” while you were editing. Save again to use "
+            "yours."
+        )
+        raise ValidationError(text % {"note": stored})
+
+
 @admin.register(AccessNeed)
 class AccessNeedAdmin(ChangeOnlyAdmin):
     """Needs come from registrations. Here organizers record what they have arranged."""
 
+    form = NoteForm
     readonly_fields = ["what", "session", "person", "place", "standing"]
     list_display = [*readonly_fields, "note"]
     fields = [*readonly_fields, "note"]
@@ -140,6 +169,9 @@ class AccessNeedAdmin(ChangeOnlyAdmin):
         }
     }
     actions = [arrange, reopen, confirm]
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **kwargs, form=self.form)
 
     def save_model(self, request: HttpRequest, obj: AccessNeed, form: Any, change: bool) -> None:
         """Save only the note: someone else may have changed the state meanwhile."""

@@ -498,6 +498,7 @@ def test_saving_a_note_changes_nothing_else(organizer, week, opening):
         "form-INITIAL_FORMS": 1,
         "form-0-id": need.pk,
         "form-0-note": HOSTILE,
+        "initial-form-0-note": "Bob interprets",
         "_save": "Save",
     }
     stale = AccessNeed.objects.get()
@@ -511,6 +512,53 @@ def test_saving_a_note_changes_nothing_else(organizer, week, opening):
     need.refresh_from_db()
     assert (need.state, need.note) == ("arranged", HOSTILE)
     assert "Large print &amp; O&#x27;Brien" in shown
+
+
+def list_form(client) -> dict[str, str]:
+    """What a browser posts from the list as it is."""
+    page = client.get(LIST).content.decode()
+    inputs = re.findall(
+        r'<input type="(?:text|hidden)" name="((?:initial-)?form-[^"]*)"(.*?)>', page
+    )
+    values = {name: re.search(r'value="([^"]*)"', rest) for name, rest in inputs}
+    return {name: found[1] if found else "" for name, found in values.items()} | {"_save": "Save"}
+
+
+def test_second_tab_saves_only_the_notes_that_were_written_in_it(organizer, week, opening):
+    sign_up(week, needs=["asl", "captions"], sessions=[opening])
+    form = list_form(organizer)
+    assert form["form-TOTAL_FORMS"] == "2"
+    first = AccessNeed.objects.get(pk=form["form-0-id"])
+    second = AccessNeed.objects.get(pk=form["form-1-id"])
+    organizer.post(LIST, form | {"form-0-note": "Alice interprets"})
+    organizer.post(LIST, form | {"form-1-note": "Bob types"})
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.note, second.note) == ("Alice interprets", "Bob types")
+
+
+def test_two_new_notes_in_one_row_ask(organizer, week, opening):
+    sign_up(week, needs=["asl"], sessions=[opening])
+    form = list_form(organizer)
+    organizer.post(LIST, form | {"form-0-note": "Alice"})
+    page = organizer.post(LIST, form | {"form-0-note": "Bob"}).content.decode()
+    assert "Someone else changed this to “Alice” while you were editing." in page
+    assert 'name="form-0-note" value="Bob"' in page
+    assert AccessNeed.objects.get().note == "Alice"
+    (shown,) = re.findall(r'name="initial-form-0-note" value="([^"]*)"', page)
+    organizer.post(LIST, form | {"form-0-note": "Bob", "initial-form-0-note": shown})
+    assert AccessNeed.objects.get().note == "Bob"
+
+
+def test_page_of_a_need_does_not_overwrite_a_new_note(organizer, week, opening):
+    sign_up(week, needs=["asl"], sessions=[opening])
+    need = AccessNeed.objects.get()
+    url = f"{LIST}{need.pk}/change/"
+    assert 'name="initial-note"' in organizer.get(url).content.decode()
+    AccessNeed.objects.update(note="Alice")
+    answer = organizer.post(url, {"note": "Bob", "initial-note": ""})
+    assert "Someone else changed this to “Alice”" in answer.content.decode()
+    assert AccessNeed.objects.get().note == "Alice"
 
 
 @pytest.mark.parametrize("count", [1, 5])

@@ -90,10 +90,12 @@ def test_page_says_when_people_are_told(organizer, week, opening):
     for times, expected in (
         ((now + 2 * HOUR, now + 3 * HOUR), "people get one <b>right away</b>"),
         ((now + 4 * HOUR, now + 5 * HOUR), "people get one in 10 minutes"),
-        ((now - 5 * HOUR, now - 4 * HOUR), "because it's over or still a draft"),
     ):
         Session.objects.filter(pk=opening.pk).update(starts_at=times[0], ends_at=times[1])
         assert expected in text(organizer, page_of(opening, "cancel"))
+    Session.objects.filter(pk=opening.pk).update(status="draft")
+    expected = "because it's over or still a draft"
+    assert expected in text(organizer, page_of(opening, "cancel"))
 
 
 def test_page_says_what_happens_at_zoom(organizer, week, opening):
@@ -236,9 +238,39 @@ def test_actions_count_only_what_they_changed(organizer, opening, later):
     assert said[1] == ("warning", "1 was skipped: already canceled.")
     said = messages_of(act(organizer, Session, "cancel", opening, later))
     assert said == [("warning", "They're already canceled.")]
-    act(organizer, Session, "restore", opening, later)
+    act_surely(organizer, "restore", opening, later)
     assert [state_of(each)[0] for each in (opening, later)] == [False, False]
     assert history(later) == ["Canceled, without a reason.", "Restored."]
+
+
+@pytest.mark.once
+def test_action_asks_once_more_before_it_restores(organizer, week, opening, later):
+    sign_up(week)
+    sign_up(week, "Bob B", sessions=[opening])
+    cancel(organizer, opening, **REASON)
+    page = act(organizer, Session, "restore", opening, later)
+    assert "Restore 1 session?" in page
+    assert "2 people" in page
+    assert "get an email: right away if the session starts soon" in page
+    assert state_of(opening) == (True, "Our speaker is ill.", "Está enfermo.")
+    said = messages_of(act_surely(organizer, "restore", opening, later))
+    assert said[0][1].startswith("1 session restored.")
+    assert said[1] == ("warning", "1 was skipped: not canceled.")
+    assert state_of(opening) == (False, None, None)
+
+
+@pytest.mark.once
+def test_session_that_is_over_is_not_canceled(organizer, week, opening, later):
+    sign_up(week)
+    end(opening)
+    assert "Cancel this session…" not in text(organizer, path(opening))
+    refused = ("warning", "This session is over, so it can't be canceled. Nothing was changed.")
+    assert messages_of(organizer.get(page_of(opening, "cancel"), follow=True).text)[0] == refused
+    assert cancel(organizer, opening, **REASON)[0] == refused
+    skipped = ("warning", "1 was skipped: already over.")
+    assert messages_of(act(organizer, Session, "cancel", opening)) == [skipped]
+    assert skipped in messages_of(act_surely(organizer, "cancel", opening, later))
+    assert [state_of(each)[0] for each in (opening, later)] == [False, True]
 
 
 def test_form_says_whether_the_session_is_canceled(organizer, opening):

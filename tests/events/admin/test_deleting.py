@@ -1,6 +1,9 @@
 """Sessions and events that people have registered for aren't deleted: the page says what to do."""
 
+import datetime as dt
+
 import pytest
+from django.utils import timezone
 
 from events.models import Event, Session
 from events.schedule import cancel_session
@@ -47,6 +50,17 @@ def test_action_of_the_list_deletes_no_session_with_people(organizer, week, open
     assert Session.objects.filter(pk__in=[opening.pk, later.pk]).count() == 2
     delete_selected(organizer, later)
     assert not Session.objects.filter(pk=later.pk).exists()
+
+
+def test_session_with_people_that_is_over_stays_and_is_not_canceled(organizer, week, opening):
+    sign_up(week)
+    ended = timezone.now() - dt.timedelta(hours=1)
+    times = {"starts_at": ended - dt.timedelta(hours=1), "ends_at": ended}
+    Session.objects.filter(pk=opening.pk).update(**times)
+    page = delete(organizer, opening)
+    assert "It's over, and it stays in your numbers." in page
+    assert "Cancel" not in page.partition("can't be deleted")[2].partition("</section>")[0]
+    assert Session.objects.filter(pk=opening.pk).exists()
 
 
 def test_session_of_people_who_canceled_stays_for_the_numbers(organizer, week, opening):

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from events import schedule
-from events.models import Event, Session
+from events.models import Event, Meeting, Session
 from registrations import tasks
 from registrations.models import OutgoingMail
 from tests.admin_pages import (
@@ -154,3 +154,61 @@ def test_clocks_that_skip_a_session_keep_its_length(week, opening):
     (moved,) = schedule.keep_clock_times(event=week, before=ZoneInfo("America/Phoenix"))
     assert moved.starts_at == dt.datetime(2028, 3, 12, 10, 45, tzinfo=dt.UTC)
     assert moved.ends_at - moved.starts_at == dt.timedelta(minutes=30)
+
+
+def test_event_with_people_becomes_a_draft_only_when_confirmed(organizer, week):
+    sign_up(week, "Alice Adams")
+    sign_up(week, "Bob B")
+    form = form_of(organizer, path(week)) | {"status": "draft"}
+    (text,) = questions_of(organizer.post(path(week), form).content.decode())
+    assert text.startswith(
+        "2 people are registered. If you make this a draft, its public page is gone,"
+    )
+    assert Event.objects.get().status == "published"
+    post_twice(organizer, path(week), form)
+    assert Event.objects.get().status == "draft"
+    # What is a draft already isn't asked about.
+    form = form_of(organizer, path(week)) | {"host": "Others"}
+    assert organizer.post(path(week), form).status_code == 302
+
+
+def test_event_without_people_becomes_a_draft_at_once(organizer, week):
+    form = form_of(organizer, path(week)) | {"status": "draft"}
+    assert organizer.post(path(week), form).status_code == 302
+    assert Event.objects.get().status == "draft"
+
+
+@pytest.fixture
+def credentials(settings) -> None:
+    settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
+    settings.ZOOM_API_URL, settings.ZOOM_IS_FAKE = "http://127.0.0.1:1/v2", True
+
+
+def test_new_meetings_in_place_of_pasted_ones_ask_first(organizer, week, credentials):
+    sign_up(week, "Alice Adams")
+    form = form_of(organizer, path(week)) | {"zoom_mode": "shared"}
+    (text,) = questions_of(organizer.post(path(week), form).content.decode())
+    assert text.startswith("We'll create new Zoom meetings. 1 person will get an email about the")
+    assert Event.objects.get().zoom_mode == "pasted"
+    post_twice(organizer, path(week), form)
+    assert Event.objects.get().zoom_mode == "shared"
+
+
+def test_new_meetings_that_no_one_is_told_about_are_not_asked_about(organizer, week, credentials):
+    sign_up(week, "Alice Adams")
+    # Without a meeting ID, people know of no meeting.
+    Meeting.objects.update(meeting_id="", passcode="", dial_in="")
+    form = form_of(organizer, path(week)) | {"zoom_mode": "shared"}
+    assert organizer.post(path(week), form).status_code == 302
+
+
+def test_strategy_that_people_chose_is_not_deleted(organizer, week):
+    alice = sign_up(week, "Alice Adams")
+    track, other = week.tracks.all()[:2]
+    alice.strategies.set([track])
+    form = form_of(organizer, path(week))
+    page = organizer.post(path(week), form | {"tracks-0-DELETE": "on"}).content.decode()
+    assert f"1 person chose “{track}”, so it can&#x27;t be deleted." in page
+    assert list(alice.strategies.all()) == [track]
+    assert organizer.post(path(week), form | {"tracks-1-DELETE": "on"}).status_code == 302
+    assert list(week.tracks.filter(pk__in=[track.pk, other.pk])) == [track]

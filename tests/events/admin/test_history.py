@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from events import history
 from events.models import AgendaItem, Event, HistoryEntry, Session
 from registrations.models import OutgoingMail
-from tests.admin_pages import act, act_surely, form_of, path, post_twice
+from tests.admin_pages import act_surely, form_of, path, post_twice
 from tests.people import in_english, sign_up
 from tests.strategyweek.test_permissions import client_of, member
 
@@ -161,7 +161,7 @@ def test_cancellation_with_its_reason_is_recorded(organizer, opening):
 def test_sessions_canceled_and_restored_from_the_list_are_recorded(organizer, opening):
     act_surely(organizer, "cancel", opening)
     assert values(opening) == [("canceled_at", None, NOW.isoformat())]
-    act(organizer, Session, "restore", opening)
+    act_surely(organizer, "restore", opening)
     assert values(opening) == [("canceled_at", NOW.isoformat(), None)]
 
 

@@ -12,8 +12,8 @@ from events import schedule
 from events.languages import texts
 from events.models import Event, Session
 from registrations import tasks
-from registrations.models import OutgoingMail
-from tests.admin_pages import act, act_surely, form_of, messages_of, path
+from registrations.models import OutgoingMail, Registration
+from tests.admin_pages import act_surely, form_of, messages_of, path
 from tests.events.images.pictures import picture
 from tests.people import sign_up
 
@@ -132,6 +132,35 @@ def test_session_that_starts_soon_is_saved_only_when_confirmed(organizer, openin
     assert OutgoingMail.objects.filter(kind="changed").count() == 2
 
 
+def test_more_spots_are_saved_only_when_confirmed_if_people_wait(organizer, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B", "Charlie C", "Dana D"):
+        sign_up(week, name, sessions=[opening])
+    page = save(organizer, opening, capacity="3").content.decode()
+    text = "2 people on the waitlist would get a spot and an email about it right away."
+    assert text in page
+    assert Session.objects.get(pk=opening.pk).capacity == 1
+    answer = save(organizer, opening, capacity="3", notify_now="yes")
+    gets = "2 people on the waitlist get a spot and an email about it."
+    assert ("info", gets) in messages_of(answer.content.decode())
+    tasks.queue_due_mails()
+    assert OutgoingMail.objects.filter(kind="promoted").count() == 2
+
+
+def test_spots_that_no_one_gets_are_saved_at_once(organizer, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B"):
+        sign_up(week, name, sessions=[opening])
+    # Someone who waits for approval gets a spot, but no email.
+    Registration.objects.filter(name="Bob B").update(approval="pending")
+    for capacity in ("1", "5"):
+        page = save(organizer, opening, capacity=capacity).content.decode()
+        assert "waitlist" not in " ".join(text for _color, text in messages_of(page))
+        assert Session.objects.get(pk=opening.pk).capacity == int(capacity)
+
+
 def test_session_that_starts_soon_is_saved_at_once_if_no_one_is_told(organizer, week, opening):
     starts_soon(opening)
     assert said(save(organizer, opening, title_en="New title")) == [NO_ONE]
@@ -163,7 +192,7 @@ def test_actions_of_the_list_count_each_person_once(organizer, week, opening, la
     assert sorted(said_on(page)) == sorted(
         [IN_TEN_MINUTES, ("info", "3 people get an email about this right away.")]
     )
-    page = act(organizer, Session, "restore", opening, later)
+    page = act_surely(organizer, "restore", opening, later)
     assert NO_ONE in messages_of(page)
     assert timezone.now() == NOW
 

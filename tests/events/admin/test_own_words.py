@@ -127,12 +127,13 @@ def test_new_session_has_the_words_of_the_event_chosen_for_it(admin_client, week
 
 
 @pytest.mark.parametrize(("renamed", "says"), [(False, "the strategies and hosts"), (True, "")])
-def test_another_event_asks_in_its_words(admin_client, week, opening, renamed, says):
+def test_another_event_asks_in_its_words(admin_client, week, renamed, says):
     other = published_event(**in_english(name="Other"), slug="other")
     if renamed:
         with_own_words(other)
-    form = form_of(admin_client, path(opening)) | {"event": str(other.pk)}
-    page = admin_client.post(path(opening), form | {"shown_event": str(week.pk)}).content.decode()
+    form = form_of(admin_client, f"{path(Session, 'add')}?event={week.pk}")
+    form |= {"event": str(other.pk), "shown_event": str(week.pk)}
+    page = admin_client.post(path(Session, "add"), form).content.decode()
     text = questions_of(page)[0]
     assert text.startswith("You chose another event. Times are now Pacific (Los Angeles), and ")
     assert (says in text, "strategies" in text) == (True, not renamed)

@@ -5,10 +5,11 @@ import datetime as dt
 import pytest
 import time_machine
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 
 from events import schedule
 from events.models import AgendaItem, Session
-from events.schedule import cancel_session, edit_session, hold_notices
+from events.schedule import cancel_session, edit_session, hold_notices, restore_session
 from events.templatetags.times import day, hours
 from registrations import tasks
 from registrations.models import OutgoingMail
@@ -162,6 +163,57 @@ def test_undo_says_what_it_left(organizer, opening, edited):
     )
     assert said[0] == ("success", f"{opening}: {UNDONE} {rest}")
     assert history() == [f"{UNDONE} {rest}"]
+
+
+def take_address(session: Session, other: Session) -> None:
+    """Give a session a new address, and another one its old one."""
+    old = session.slug
+    with edit_session(session.pk) as current:
+        current.slug = "new"
+        current.save()
+    Session.objects.filter(pk=other.pk).update(slug=old)
+
+
+def test_undo_does_not_cover_an_address_that_another_session_has(organizer, opening, later, edited):
+    take_address(edited, later)
+    page = text(organizer, page_of(edited))
+    kept = f"Another session has the address “{opening.slug}” now."
+    assert f"<li>{kept}</li>" in page
+    assert "The address stays: another session has the old one now." in page
+    said = press(organizer, now_of(edited), "undo")
+    assert said[0] == (
+        "success",
+        f"{opening.title}: The title, time, summary and status are what people were last told. "
+        f"Undo doesn't cover this: {kept}",
+    )
+    assert (now_of(edited).slug, now_of(edited).title) == ("new", opening.title)
+
+
+def test_address_that_another_session_has_is_nothing_to_undo(organizer, edited, later):
+    press(organizer, edited, "undo")
+    take_address(now_of(edited), later)
+    # Something else that undo doesn't cover.
+    with edit_session(edited.pk):
+        AgendaItem.objects.create(session=edited, title="A new item")
+    page = text(organizer, page_of(edited))
+    assert 'value="hold"' in page
+    assert 'value="undo"' not in page
+
+
+def test_undone_restoring_asks_for_the_reason_again(organizer, edited):
+    cancel_session(session=edited, reason={"en": "Ill"})
+    told_at = NOW + dt.timedelta(minutes=20)
+    with time_machine.travel(told_at, tick=False):
+        tasks.queue_due_mails()
+    OutgoingMail.objects.update(state="sent", sent_at=told_at, claimed_at=told_at)
+    with time_machine.travel(told_at + dt.timedelta(minutes=1), tick=False):
+        organizer.force_login(User.objects.get(is_superuser=True))
+        restore_session(session=edited)
+        page = text(organizer, page_of(edited))
+        assert "It's canceled again, but without its reason" in page
+        said = press(organizer, now_of(edited), "undo")
+    assert "It's canceled without a reason: enter it again on the session's page." in said[0][1]
+    assert now_of(edited).is_canceled
 
 
 def test_page_says_that_the_meeting_of_a_held_canceled_session_stays(organizer, week, edited):

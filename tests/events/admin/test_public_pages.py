@@ -1,11 +1,12 @@
 """What organizers enter for the public pages: a contact, hosts with photos, and what is shown."""
 
+from html import unescape
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from events.models import Event, Speaker, StoredImage
+from events.models import Event, Session, Speaker, StoredImage
 from tests.admin_pages import form_of, messages_of, path
 from tests.events.images.pictures import bomb, picture
 from tests.people import published_event, sign_up
@@ -153,11 +154,21 @@ def test_new_title_with_the_old_short_one_is_pointed_out(admin_client, week, ope
         assert (note % "Start" in found) == is_said, changes
 
 
-def test_session_that_moves_to_another_event_leaves_its_hosts_behind(admin_client, week, opening):
+def test_session_stays_in_its_event(admin_client, week, opening):
     other = published_event(name="Other", slug="other")
-    form: dict[str, Any] = form_of(admin_client, path(opening)) | {"event": other.pk}
-    assert errors_of(admin_client.post(path(opening), form)) == {
-        "hosts": ["These hosts belong to another event."]
-    }
-    del form["hosts"]
+    add = admin_client.get(path(Session, "add")).content.decode()
+    assert ('name="event"' in add, "You can't change this later." in unescape(add)) == (True, True)
+    page = admin_client.get(path(opening)).content.decode()
+    assert 'name="event"' not in page
+    form: dict[str, Any] = form_of(admin_client, path(opening))
+    form |= {"event": other.pk, "shown_event": other.pk}
     assert admin_client.post(path(opening), form).status_code == 302
+    assert Session.objects.get(pk=opening.pk).event == week
+
+
+def test_new_session_has_only_hosts_of_its_event(admin_client, week, opening):
+    other = published_event(name="Other", slug="other")
+    host = opening.hosts.first()
+    form: dict[str, Any] = form_of(admin_client, path(Session, "add")) | {"event": other.pk}
+    answer = admin_client.post(path(Session, "add"), form | {"hosts": [host.pk]})
+    assert "hosts" in errors_of(answer)

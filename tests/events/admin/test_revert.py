@@ -355,3 +355,17 @@ def test_entry_of_another_row_is_not_found(organizer, opening, later):
     url = save(organizer, opening, capacity="5")
     assert organizer.get(url.replace(f"/{opening.pk}/", f"/{later.pk}/", 1)).status_code == 404
     assert organizer.get(url.replace(f"/{opening.pk}/", "/0/", 1)).status_code == 404
+
+
+def test_spots_that_come_back_to_people_who_wait_ask_first(organizer, week, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=2)
+    url = save(organizer, opening, capacity="1")
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B"):
+        sign_up(week, name, sessions=[opening])
+    page = revert(organizer, url).content.decode()
+    assert "1 person on the waitlist would get a spot and an email about it" in page
+    assert Session.objects.get(pk=opening.pk).capacity == 1
+    answer = organizer.post(url, hidden_of(page), follow=True)
+    assert "1 person on the waitlist gets a spot and an email about it." in said(answer)
+    assert Session.objects.get(pk=opening.pk).capacity == 2

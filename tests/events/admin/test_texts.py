@@ -78,6 +78,14 @@ def test_entered_address_stays_and_its_mistakes_are_shown(admin_client, week, op
     assert errors == ["This event already has a session with that address."]
 
 
+def test_address_of_another_session_is_refused_for_one_that_exists(admin_client, week, opening):
+    other = Session.objects.exclude(pk=opening.pk).first()
+    form = form_of(admin_client, path(other)) | {"slug": opening.slug}
+    answer = admin_client.post(path(other), form)
+    errors = answer.context["adminform"].form.errors
+    assert errors == {"slug": ["This event already has a session with that address."]}
+
+
 @pytest.mark.parametrize(
     ("name", "slug"),
     [("Semana de Acción", "semana-de-accion"), ("Me", "me-2"), ("¡Tomado!", "tomado-2")],

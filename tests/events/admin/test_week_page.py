@@ -266,6 +266,18 @@ def test_edit_that_people_hear_of_right_away_asks_first(organizer, week, url, op
     assert title_of(opening) == "New title"
 
 
+def test_more_spots_for_people_who_wait_ask_first(organizer, week, url, opening):
+    Session.objects.filter(pk=opening.pk).update(capacity=1)
+    opening.refresh_from_db()
+    for name in ("Alice Adams", "Bob B"):
+        sign_up(week, name, sessions=[opening])
+    page = save(organizer, url, of(opening, capacity="2"))
+    assert "1 person on the waitlist would get a spot and an email about it right away." in page
+    page = save(organizer, url, of(opening, capacity="2"), {"notify_now": "yes"})
+    gets = "1 person on the waitlist gets a spot and an email about it."
+    assert ("info", gets) in messages_of(page)
+
+
 def test_page_shows_link_spots_waitlist_and_pending_emails(organizer, week, url, opening, later):
     Session.objects.filter(pk=opening.pk).update(capacity=1)
     Meeting.objects.filter(session=later).delete()
