@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control, cache_page
 from django.views.decorators.http import conditional_page, require_safe
 
-from events import palette
 from events.calendar import entries
 from events.links import in_current_language
 from events.models import Event, EventQuerySet, Session, SessionQuerySet
+from events.sharing import palette
 
 
 def briefly_cached(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from events import palette
 from events.models import StoredImage
+from events.sharing import palette
 from events.sharing.drawings import draw
 
 # What Facebook, Slack and others show without cutting it off (https://ogp.me).

@@ -12,10 +12,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
-from events import palette
 from events.links import absolute
 from events.models import Event, Session
-from events.sharing import pictures
+from events.sharing import palette, pictures
 from events.sharing.origins import origins
 from events.templatetags.times import dates, day, hours
 from events.views import (

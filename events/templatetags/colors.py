@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.urls import reverse
 
-from events import palette
+from events.sharing import palette
 
 register = template.Library()
 

@@ -17,7 +17,7 @@ from events.calendar import ical
 from events.calendar.entries import invitation, seat_entry, waitlist_entry
 from events.links import absolute
 from events.models import Event, Session
-from events.palette import colors
+from events.sharing.palette import colors
 from registrations.mail.merge import EMAIL, TOKEN, zoom_link_field
 from registrations.models.registration import join_url
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from events import languages
 from events.links import absolute
 from events.models import Event, Revision, Session
-from events.palette import colors, dark_colors
+from events.sharing.palette import colors, dark_colors
 from events.templatetags.times import at_clock, dates, day
 from events.text.addresses import ascii_address
 from events.timezones import time_label

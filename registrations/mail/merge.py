@@ -12,8 +12,8 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.translation import get_language
 
-from events import palette
 from events.calendar import ical
+from events.sharing import palette
 from events.text.addresses import ascii_address
 from registrations.mail.unsubscribe import unsubscribe_url
 from registrations.models import TOKEN_LENGTH, Registration

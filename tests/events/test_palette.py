@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from events import palette
 from events.models import Event
+from events.sharing import palette
 from tests.services.process import BASE_DIR
 
 pytestmark = pytest.mark.once

@@ -14,9 +14,9 @@ from playwright.sync_api import expect
 from events.images.processing import Size, reencode
 from events.images.storage import replace_images
 from events.models import Event, Meeting
-from events.palette import SETS
 from events.schedule import cancel_session
 from events.sharing import pictures, qr_code
+from events.sharing.palette import SETS
 from tests.browser import overflow
 from tests.events.images.pictures import picture
 from tests.people import in_english, published_event

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from events import palette
 from events.models import Event, Meeting
+from events.sharing import palette
 from registrations.mail import kinds, previews, writer
 from registrations.models import OutgoingMail
 from tests.people import sign_up
