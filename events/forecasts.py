@@ -7,7 +7,9 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from events.models import Revision, Session
+from django.db.models import Q
+
+from events.models import Revision, Session, SessionQuerySet
 
 
 class Forecast(NamedTuple):
@@ -19,18 +21,35 @@ class Forecast(NamedTuple):
 
 Forecaster = Callable[[Session, dt.datetime], Iterator[Forecast]]
 LastTold = Callable[[Session], Revision | None]
-_forecasters: list[tuple[Forecaster, LastTold]] = []
+Edited = Callable[[], SessionQuerySet]
 
 
-def register(forecaster: Forecaster, told: LastTold) -> None:
-    _forecasters.append((forecaster, told))
+class _Registered(NamedTuple):
+    """`edited` finds the sessions that some people know as they were before."""
+
+    forecaster: Forecaster
+    told: LastTold
+    edited: Edited
+
+
+_registered: list[_Registered] = []
+
+
+def register(forecaster: Forecaster, told: LastTold, edited: Edited) -> None:
+    _registered.append(_Registered(forecaster, told, edited))
+
+
+def maybe_announced(sessions: SessionQuerySet) -> SessionQuerySet:
+    """Those of these sessions that have anything to forecast, and those that are held."""
+    edited = {pk for each in _registered for pk in each.edited().values_list("pk", flat=True)}
+    return sessions.filter(Q(pk__in=edited) | Q(notices_held_at__isnull=False))
 
 
 def forecasts(session: Session, now: dt.datetime) -> list[Forecast]:
     """For each time at which emails are due, who gets one. Empty if no one does."""
-    return [found for forecaster, _told in _forecasters for found in forecaster(session, now)]
+    return [found for each in _registered for found in each.forecaster(session, now)]
 
 
 def last_told(session: Session) -> Revision | None:
     """The session as people still know it, if it has been edited since."""
-    return next(filter(None, (told(session) for _forecaster, told in _forecasters)), None)
+    return next(filter(None, (each.told(session) for each in _registered)), None)

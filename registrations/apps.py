@@ -14,6 +14,8 @@ class RegistrationsConfig(AppConfig):
         from registrations.mail import bounces, change_notices
 
         tracking.connect(bounces.record)
-        forecasts.register(change_notices.forecast, change_notices.last_told)
+        forecasts.register(
+            change_notices.forecast, change_notices.last_told, change_notices.edited_sessions
+        )
         weeks.also_copy(week_copies.copy_questions)
         weeks.also_copy(week_copies.copy_mail_texts)

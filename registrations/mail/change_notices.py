@@ -29,8 +29,8 @@ from django.db.models import (
 from events import languages
 from events.background import for_each_logging_errors
 from events.clock import Now
-from events.forecasts import Forecast
-from events.models import Event, Revision, Session, SessionSnapshot
+from events.forecasts import Forecast, maybe_announced
+from events.models import Event, Revision, Session, SessionQuerySet, SessionSnapshot
 from events.models.session import agenda_reads_differently
 from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
@@ -48,7 +48,7 @@ COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
-    edited = _edited_sessions().filter(notices_held_at=None)
+    edited = edited_sessions().filter(notices_held_at=None)
     # Two queries: right after many people were added, PostgreSQL, which doesn't know it yet, takes
     # minutes for one that joins everything.
     events = Event.objects.published().filter(pk__in={*edited.values_list("event", flat=True)})
@@ -65,7 +65,7 @@ class PendingNotice(NamedTuple):
 
 def pending_notices(event: Event, now: dt.datetime) -> list[PendingNotice]:
     """The edits of an event's sessions that people will be emailed about, those held last."""
-    return _pending(Session.objects.filter(event=event), now)
+    return _pending(event.sessions.all(), now)
 
 
 def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
@@ -73,18 +73,16 @@ def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
     return _pending(Session.objects.all(), now)
 
 
-def _pending(sessions: QuerySet[Session], now: dt.datetime) -> list[PendingNotice]:
-    edited = [*_edited_sessions().values_list("pk", flat=True)]
-    sessions = sessions.filter(Q(pk__in=edited) | Q(notices_held_at__isnull=False))
+def _pending(sessions: SessionQuerySet, now: dt.datetime) -> list[PendingNotice]:
     notices = [
         PendingNotice(session, len(each.people), each.due_at)
-        for session in sessions.select_related("event")
+        for session in maybe_announced(sessions).select_related("event")
         for each in forecast(session, now)
     ]
     return sorted(notices, key=lambda each: (each.session.notices_held_at is not None, each.due_at))
 
 
-def _edited_sessions() -> QuerySet[Session]:
+def edited_sessions() -> SessionQuerySet:
     """The sessions that some people know as they were before."""
     outdated = Seat.objects.filter(
         session=OuterRef("pk"),
@@ -102,7 +100,7 @@ def _outdated_seats() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    edited = [*_edited_sessions().filter(event=event).values_list("pk", flat=True)]
+    edited = [*edited_sessions().filter(event=event).values_list("pk", flat=True)]
     # The lock keeps out edits, holding them, and another run of this.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=edited)
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
