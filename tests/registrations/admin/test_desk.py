@@ -13,6 +13,7 @@ from events.load_week import load_strategy_week
 from events.models import Event, Meeting, Session, ZoomAccount
 from registrations.models import Attendance, Heartbeat, OutgoingMail, Registration
 from tests.people import a_saturday_ahead, in_english, sign_up
+from tests.registrations.mail.change_notices.edits import move
 from tests.registrations.readiness.people import crowd, mailed, queries
 
 pytestmark = pytest.mark.django_db
@@ -198,7 +199,7 @@ def test_it_works_and_says_so_when_email_and_zoom_are_down(organizer, week, sett
     sign_up(week)
     OutgoingMail.objects.update(last_error="ConnectionRefusedError: [Errno 111] Connection refused")
     shown = text_of(organizer)
-    assert "We can't reach Zoom since" in shown
+    assert "We haven't been able to reach Zoom since" in shown
     assert "1 email is waiting because we can't use the email server." in shown
     assert "Worker: not running Scheduler: not running" in shown
     assert "Registrations in all 1" in shown
@@ -219,6 +220,18 @@ def test_any_number_of_people_takes_the_same_queries(organizer, week, opening):
     few = wide()
     crowd(week, 60)
     assert wide() == few <= 60
+
+
+def test_changed_session_takes_at_most_three_queries(organizer, week):
+    mailed(sign_up(week))
+    first, *others = week.sessions.all()
+    move(first, hours=1)
+    organizer.get("/admin/")
+    one = queries(lambda: organizer.get("/admin/"))
+    for session in others:
+        move(session, hours=1)
+    assert "6 sessions were changed" in text_of(organizer)
+    assert queries(lambda: organizer.get("/admin/")) <= one + 3 * len(others)
 
 
 def test_fifty_weeks_take_the_same_queries_as_two(organizer, week):
