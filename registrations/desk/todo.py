@@ -148,8 +148,12 @@ def sessions_without_link(event: Event, now: dt.datetime) -> Task | None:
         "%(count)s session has no Zoom link.",
         "%(count)s sessions have no Zoom link.",
     )
-    button = _("Fix its Zoom meeting") if event.creates_meetings else _("Add the link")
-    return _about_meetings(sessions, now, text, button)
+    if event.creates_meetings:
+        return _about_meetings(sessions, now, text, _("Fix its Zoom meeting"))
+    if len(sessions) == 1:
+        return _about_meetings(sessions, now, text, _("Add the link"))
+    found = _about_meetings(sessions, now, text, _("Add the links"))
+    return found._replace(url=reverse("admin:events_event_week", args=[event.pk]))
 
 
 @to_do(Session)

@@ -70,7 +70,7 @@ def test_draft_leads_to_its_checklist_until_it_is_over(week, opening, admin_clie
     assert task(week).before == todo.NEVER
 
 
-def test_session_without_link_leads_to_its_meeting(week, opening, later):
+def test_sessions_without_link_lead_to_where_they_are_entered(week, opening, later, admin_client):
     Meeting.objects.filter(session=later).delete()
     found = task(week)
     assert (found.number, found.text) == (1, "1 session has no Zoom link.")
@@ -80,7 +80,9 @@ def test_session_without_link_leads_to_its_meeting(week, opening, later):
     Meeting.objects.filter(session=opening).update(join_url="")
     found = task(week)
     assert (found.number, found.text) == (2, "2 sessions have no Zoom link.")
-    assert found.url == session_page(opening, "#meeting-group")
+    assert found.button == "Add the links"
+    assert found.url == f"/admin/events/event/{week.pk}/week/"
+    assert "join_url" in admin_client.get(found.url).content.decode()
     assert found.more.startswith(f"First: {opening.brief_title}, Saturday, ")
 
 
