@@ -6,7 +6,7 @@ import re
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from events.load_week import load_strategy_week
@@ -189,6 +189,16 @@ def test_sections_are_about_what_someone_may_view(helper, week, opening, models,
         *("Emails in the last", "running"),
     ]
     assert {part for part in parts if part in text} == set(shown)
+
+
+def test_buttons_are_for_those_who_may_change_what_they_lead_to(helper, week, opening):
+    Meeting.objects.filter(session=opening).delete()
+    client = helper("session")
+    assert "1 session has no Zoom link." in text_of(client)
+    assert "Add the link" not in text_of(client)
+    user = User.objects.get(username="h")
+    user.user_permissions.add(*Permission.objects.filter(codename="change_session"))
+    assert "Add the link" in text_of(client)
 
 
 def test_it_works_and_says_so_when_email_and_zoom_are_down(organizer, week, settings):

@@ -33,7 +33,7 @@ def _prepared(week):
 
 def tasks(event: Event, models=None) -> list[todo.Task]:
     event = Event.objects.get(pk=event.pk)
-    return todo.tasks(event, timezone.now(), models or todo.models())
+    return todo.tasks(event, timezone.now(), models or todo.models(), todo.models())
 
 
 def task(event: Event) -> todo.Task:
@@ -274,6 +274,29 @@ def test_only_what_someone_may_view_is_found(week, opening):
         "1 person isn't getting our emails."
     ]
     assert tasks(week, {AccessNeed}) == []
+
+
+def test_pending_notices_are_for_those_who_may_see_sessions(week, later):
+    mailed(sign_up(week))
+    edited(later)
+    assert tasks(week, {OutgoingMail}) == []
+    assert [each.number for each in tasks(week, {Session})] == [1]
+
+
+def test_someone_who_may_not_change_it_sees_no_button(week, later):
+    mail(mailed(sign_up(week), "failed"), kind="reminder")
+    edited(later)
+
+    def buttons(*changeable) -> dict[str, str]:
+        found = todo.tasks(week, timezone.now(), todo.models(), changeable)
+        return {each.text: each.button for each in found}
+
+    changed = "1 session was changed, and people will be emailed about it."
+    failed = "1 email failed."
+    assert buttons() == {changed: "", failed: ""}
+    assert buttons(Session) == {changed: "Check, hold or undo", failed: ""}
+    # Those who may change people may send their emails again.
+    assert buttons(Registration) == {changed: "", failed: "See which"}
 
 
 def test_another_week_has_its_own_tasks(week, opening):
