@@ -187,28 +187,28 @@ def week_steps() -> list[Step]:
             Step("contact", _("Contact"), False, later),
             Step("publish", _("Publish it"), False, later),
         ]
-    is_public = event.status == Event.Status.PUBLISHED
-    contact = event.contact_email or _("Where people's questions go, and replies to our emails.")
-    public = _("Anyone can see it.") if is_public else _("Look it over, then publish it.")
     return [
         Step("week", _("Your week"), True, str(event), _("Open it"), change_url(event)),
-        Step(
-            "contact",
-            _("Contact"),
-            bool(event.contact_email),
-            contact,
-            _("Enter the contact"),
-            change_url(event, "id_contact_email"),
-        ),
-        Step(
-            "publish",
-            _("Publish it"),
-            is_public,
-            public,
-            _("Publish it under “Status”"),
-            change_url(event, "id_status"),
-        ),
+        contact_step(event),
+        publish_step(event),
     ]
+
+
+def contact_step(event: Event) -> Step:
+    contact, url = event.contact_email, change_url(event, "id_contact_email")
+    if contact:
+        return Step("contact", _("Contact"), True, contact, _("Change the contact"), url)
+    text = _("Where people's questions go, and replies to our emails.")
+    return Step("contact", _("Contact"), False, text, _("Enter the contact"), url)
+
+
+def publish_step(event: Event) -> Step:
+    if event.status == Event.Status.PUBLISHED:
+        button, url = _("See the public page"), event.get_absolute_url()
+        return Step("publish", _("Publish it"), True, _("Anyone can see it."), button, url)
+    text = _("Look it over, then publish it.")
+    url = reverse("admin:events_event_publish", args=[event.pk])
+    return Step("publish", _("Publish it"), False, text, _("Publish it"), url)
 
 
 def set_up_context(request: HttpRequest) -> dict[str, Any]:
