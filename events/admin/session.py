@@ -1,6 +1,5 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +41,12 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
-from events.admin.speakers import NewSpeakerForm, add_new_speaker
+from events.admin.speakers import (
+    NewSpeakerAdmin,
+    NewSpeakerForm,
+    add_new_speaker,
+    without_new_speaker,
+)
 from events.admin.weeks.changes import duplicate_paths
 from events.languages import columns
 from events.models import Event, Meeting, Session, Speaker, Track
@@ -240,7 +244,7 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 
 @admin.register(Session)
-class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
+class SessionAdmin(NewSpeakerAdmin, NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = SessionForm
     history_parts = ("meeting", "agenda")
     can_revert = True
@@ -331,11 +335,11 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         if event:
             kwargs |= {"labels": {"track": capfirst(event.track_label())}}
             kwargs |= {"help_texts": {"track": about_all_tracks(event)}}
-        return super().get_form(request, obj, change, **kwargs)
+        return without_new_speaker(request, super().get_form(request, obj, change, **kwargs))
 
     def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """Of a canceled session, the reason can be changed."""
-        fieldsets: Any = copy.deepcopy(super().get_fieldsets(request, obj))
+        fieldsets = super().get_fieldsets(request, obj)
         if obj and not self.has_change_permission(request, obj):
             # Where it can't be chosen, Django names the kind as we do.
             fields = dict(fieldsets)[None]["fields"]
