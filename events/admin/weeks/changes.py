@@ -184,10 +184,11 @@ def duplicate_page(model_admin: ModelAdmin, request: HttpRequest, session: Sessi
             has_errors=bool(form.errors),
         )
     day = form.cleaned_data["day"]
-    new = weeks.duplicate_session(session=session, day=day)
-    with in_main_language():
-        log_text = _("Copied from “%(event)s”.") % {"event": session}
-    model_admin.log_addition(request, new, log_text)
+    new, is_new = weeks.duplicate_session(session=session, day=day)
+    if is_new:
+        with in_main_language():
+            log_text = _("Copied from “%(event)s”.") % {"event": session}
+        model_admin.log_addition(request, new, log_text)
     explain_duplicate(request, session, new)
     return redirect(f"{reverse('admin:events_event_week', args=[event.pk])}#session-{new.pk}")
 
