@@ -64,17 +64,23 @@ STATUS = gettext_lazy("Status")
 LINK_LABELS = {
     "attention": gettext_lazy("Needs attention"),
     "missing": gettext_lazy("Missing"),
+    "creating": gettext_lazy("Being created"),
     "there": gettext_lazy("Ready"),
 }
 
 
 def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
+    now = timezone.now()
+    attention = Session.objects.filter(needs_attention(now)).values("pk")
     match value:
         case "attention":
-            return sessions.filter(needs_attention(timezone.now()))
+            return sessions.filter(pk__in=attention)
         case "missing":
-            return sessions.without_link(timezone.now())
-    return sessions.filter(meeting__join_url__gt="")
+            return sessions.without_link(now)
+        case "creating":
+            return sessions.without_link(now).taking_place().exclude(pk__in=attention)
+    ahead = sessions.filter(canceled_at=None, ends_at__gt=now)
+    return ahead.filter(meeting__join_url__gt="").exclude(pk__in=attention)
 
 
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)

@@ -94,6 +94,8 @@ def event_context(
         }
     if Seat in viewable:
         context["seats"] = numbers.seats_by_session(event, now)
+    if Session in viewable:
+        context["zoom"] = numbers.zoom_meetings(event)
     if OutgoingMail in viewable:
         context |= {"shows_emails": True, "emails": numbers.emails_by_state(event, now)}
     return context

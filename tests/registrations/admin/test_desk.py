@@ -117,6 +117,9 @@ def test_session_that_is_on_shows_who_is_there(organizer, admin_user, week, open
     )
     board = f"/admin/registrations/registration/readiness/{week.pk}/"
     assert f'href="{board}?session={opening.pk}&amp;state=no-link#people"' in page
+    assert f'<a href="{board}?session={opening.pk}&amp;state=attended#people">1</a>' in page
+    # And those who are expected.
+    assert page.count(f'<a href="{board}?session={opening.pk}#people">') == 2
     assert bob.seats.filter(session=opening, opened_at=None).exists()
 
 
@@ -162,7 +165,7 @@ def test_without_any_permission_it_is_djangos_page(helper, week):
 @pytest.mark.parametrize(
     ("models", "shown"),
     [
-        (["session"], ["What to do now", "no Zoom link"]),
+        (["session"], ["What to do now", "no Zoom link", "Zoom meetings"]),
         (
             ["registration"],
             ["What to do now", "getting our emails", "Next: ", "Registrations in all", "By state"],
@@ -186,7 +189,7 @@ def test_sections_are_about_what_someone_may_view(helper, week, opening, models,
     parts = [
         *("What to do now", "no Zoom link", "access need", "getting our emails", "email failed"),
         *("Next: ", "Registrations in all", "By state", "Spots and waitlists"),
-        *("Emails in the last", "running"),
+        *("Emails in the last", "running", "Zoom meetings"),
     ]
     assert {part for part in parts if part in text} == set(shown)
 
