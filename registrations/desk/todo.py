@@ -14,9 +14,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from events.admin.links import change_url, list_url
-from events.admin.shared import counted
+from events.admin.shared import counted, named
 from events.models import Event, Session
-from events.templatetags.times import at_clock, clock, day
+from events.templatetags.times import clock
 from events.timezones import time_label
 from events.zoom.status import meeting_status, needs_attention
 from registrations import access_needs, monitoring
@@ -100,16 +100,6 @@ def upcoming(event: Event, now: dt.datetime) -> QuerySet[Session]:
 def next_start(event: Event, now: dt.datetime) -> dt.datetime:
     starts = event.sessions.open_to_register(now).order_by("starts_at")
     return starts.values_list("starts_at", flat=True).first() or NEVER
-
-
-def named(session: Session) -> str:
-    """Opening session, Saturday, October 16 at 9:00 AM"""
-    zone = session.event.zone
-    return _("%(session)s, %(day)s %(time)s") % {
-        "session": session.brief_title,
-        "day": day(session.starts_at, zone),
-        "time": at_clock(session.starts_at, zone),
-    }
 
 
 def _first(sessions: list[Session]) -> str:

@@ -9,7 +9,6 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -20,6 +19,7 @@ from events.languages import in_main_language
 from events.models import Event, SiteSettings, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import scopes, sync
+from registrations.admin.publishing import send_test
 from registrations.admin.set_up.forms import SenderForm, ServerForm, SetUpForm, ZoomForm
 from registrations.admin.shared import ChangeOnlyAdmin, admin_path, log_action, page_response
 from registrations.mail import test_emails
@@ -271,16 +271,6 @@ def ask_zoom(request: HttpRequest) -> None:
         messages.warning(request, text % {"scopes": ", ".join(missing)})
     else:
         messages.success(request, _("Zoom answers, and the app has every scope."))
-
-
-def send_test(request: HttpRequest) -> None:
-    user: Any = request.user
-    test = test_emails.send_test_email(user=user, language=get_language() or "")
-    if test.error:
-        messages.error(request, test.error)
-    else:
-        text = _("We sent a test email to %(address)s. Open its link to confirm that it arrived.")
-        messages.success(request, text % {"address": test.address})
 
 
 Press = Callable[[HttpRequest], None]
