@@ -9,7 +9,9 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from events.models import Revision, Session
+from django.db.models import Q
+
+from events.models import Revision, Session, SessionQuerySet
 
 
 class Forecast(NamedTuple):
@@ -21,24 +23,44 @@ class Forecast(NamedTuple):
 
 Forecaster = Callable[[Session, dt.datetime], Iterator[Forecast]]
 LastTold = Callable[[Session], Revision | None]
+Edited = Callable[[], SessionQuerySet]
 NextInLine = Callable[[Session, dt.datetime], Iterable[int]]
-_forecasters: list[tuple[Forecaster, LastTold, NextInLine]] = []
 
 
-def register(forecaster: Forecaster, told: LastTold, next_in_line: NextInLine) -> None:
-    _forecasters.append((forecaster, told, next_in_line))
+class _Registered(NamedTuple):
+    """`edited` finds the sessions that some people know as they were before."""
+
+    forecaster: Forecaster
+    told: LastTold
+    edited: Edited
+    next_in_line: NextInLine
+
+
+_registered: list[_Registered] = []
+
+
+def register(
+    forecaster: Forecaster, told: LastTold, edited: Edited, next_in_line: NextInLine
+) -> None:
+    _registered.append(_Registered(forecaster, told, edited, next_in_line))
+
+
+def maybe_announced(sessions: SessionQuerySet) -> SessionQuerySet:
+    """Those of these sessions that have anything to forecast, and those that are held."""
+    edited = {pk for each in _registered for pk in each.edited().values_list("pk", flat=True)}
+    return sessions.filter(Q(pk__in=edited) | Q(notices_held_at__isnull=False))
 
 
 def forecasts(session: Session, now: dt.datetime) -> list[Forecast]:
     """For each time at which emails are due, who gets one. Empty if no one does."""
-    return [found for each in _forecasters for found in each[0](session, now)]
+    return [found for each in _registered for found in each.forecaster(session, now)]
 
 
 def last_told(session: Session) -> Revision | None:
     """The session as people still know it, if it has been edited since."""
-    return next(filter(None, (told(session) for _forecaster, told, _next in _forecasters)), None)
+    return next(filter(None, (each.told(session) for each in _registered)), None)
 
 
 def promoted(session: Session, now: dt.datetime) -> set[int]:
     """Who is about to get an open spot, and an email about it."""
-    return {pk for each in _forecasters for pk in each[2](session, now)}
+    return {pk for each in _registered for pk in each.next_in_line(session, now)}

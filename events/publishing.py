@@ -1,10 +1,8 @@
 """Publishing an event, together with sessions of it that are still drafts."""
 
-import datetime as dt
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from events.models import Event, Session
 from events.schedule import edit_session
@@ -12,11 +10,6 @@ from events.schedule import edit_session
 
 class CannotPublish(Exception):
     """The event is published already, or has no contact."""
-
-
-def draft_sessions(event: Event, now: dt.datetime) -> QuerySet[Session]:
-    """The sessions that can be published with the event: drafts that are still to come."""
-    return event.sessions.filter(status=Session.Status.DRAFT, canceled_at=None, ends_at__gt=now)
 
 
 @transaction.atomic

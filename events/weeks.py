@@ -312,10 +312,27 @@ def day_moved(session: Session, day: dt.date) -> MovedSession:
     return _moved_session(session, zone, day - session.event.day_of(session.starts_at))
 
 
+class Duplicate(NamedTuple):
+    """A copy of a session. `created` is False if there was one already."""
+
+    session: Session
+    created: bool
+
+
 @transaction.atomic
-def duplicate_session(*, session: Session, day: dt.date) -> Session:
-    """Copy a session with its agenda and hosts to a day, at the same time. The copy is a draft."""
+def duplicate_session(*, session: Session, day: dt.date) -> Duplicate:
+    """Copy a session with its agenda and hosts to a day, at the same time. The copy is a draft.
+
+    A draft with the same title and times is that copy: someone may have pressed the button twice.
+    """
+    # The lock lets the second press see the copy that the first one makes.
+    Session.objects.select_for_update(no_key=True).get(pk=session.pk)
     moved, others = day_moved(session, day), Session.objects.filter(event=session.event_id)
+    same = {"starts_at": moved.starts_at, "ends_at": moved.ends_at, "canceled_at": None}
+    same |= {name: getattr(session, name) for name in languages.columns("title")}
+    drafts = others.exclude(pk=session.pk).filter(status=Session.Status.DRAFT)
+    if existing := drafts.filter(**same).first():
+        return Duplicate(existing, created=False)
     new = copied(
         session,
         *NOT_COPIED_OF_SESSION,
@@ -331,7 +348,7 @@ def duplicate_session(*, session: Session, day: dt.date) -> Session:
     new.save()
     new.hosts.set(session.hosts.all())
     _copy_agenda(session, new, {each.pk: each for each in session.event.speakers.all()})
-    return new
+    return Duplicate(new, created=True)
 
 
 # Shifting

@@ -15,7 +15,10 @@ class RegistrationsConfig(AppConfig):
 
         tracking.connect(bounces.record)
         forecasts.register(
-            change_notices.forecast, change_notices.last_told, seats.people_to_promote
+            change_notices.forecast,
+            change_notices.last_told,
+            change_notices.edited_sessions,
+            seats.people_to_promote,
         )
         people.register(seats.COUNTS)
         weeks.also_copy(week_copies.copy_questions)

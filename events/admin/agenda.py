@@ -14,7 +14,12 @@ from django.utils.translation import gettext_lazy
 
 from events import schedule
 from events.admin.shared import TextsForm, event_of
-from events.admin.speakers import NewSpeakerForm, add_new_speaker
+from events.admin.speakers import (
+    NewSpeakerAdmin,
+    NewSpeakerForm,
+    add_new_speaker,
+    without_new_speaker,
+)
 from events.languages import columns
 from events.models import AgendaItem, Session, Speaker
 from events.models.session import AGENDA_END
@@ -64,7 +69,7 @@ class AgendaFormSet(forms.BaseInlineFormSet):
         return [form.instance for form in forms]
 
 
-class AgendaInline(admin.StackedInline):
+class AgendaInline(NewSpeakerAdmin, admin.StackedInline):
     model = AgendaItem
     form = AgendaForm
     formset = AgendaFormSet
@@ -95,7 +100,7 @@ class AgendaInline(admin.StackedInline):
 
     def get_formset(self, request: HttpRequest, obj: Session | None = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
-        fields: dict[str, Any] = formset.form.base_fields
+        fields: dict[str, Any] = without_new_speaker(request, formset.form).base_fields
         event = obj.event if obj else event_of(request, None)
         fields["speakers"].queryset = event.speakers.all() if event else Speaker.objects.none()
         return formset

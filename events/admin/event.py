@@ -376,7 +376,7 @@ class EventAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
                 question += " " + _("Choose the picture again, too.")
             asked = self.asking(request, question)
             with in_event_time(request, event, chosen_zone(request, event), sessions) as context:
-                context |= {"is_over": event is not None and is_over(event)}
+                context |= {"nothing_is_ahead": event is not None and nothing_is_ahead(event)}
                 context |= (extra_context or {}) | asked
                 view = super(EventAdmin, self).changeform_view
                 return render_now(view(request, object_id, form_url, context))
@@ -513,10 +513,9 @@ def to_checklist(
     return redirect("admin:events_event_publish", event.pk)
 
 
-def is_over(event: Event) -> bool:
-    """Whether it had sessions, and has none ahead."""
-    sessions = event.sessions.all()
-    return sessions.exists() and not sessions.open_to_register(timezone.now()).exists()
+def nothing_is_ahead(event: Event) -> bool:
+    """Whether it has no session ahead, not even a draft. Then it can be archived."""
+    return not event.sessions.filter(canceled_at=None, ends_at__gt=timezone.now()).exists()
 
 
 def chosen_zone(request: HttpRequest, event: Event | None) -> zoneinfo.ZoneInfo:

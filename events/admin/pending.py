@@ -18,7 +18,7 @@ from events import schedule
 from events.admin.history.recording import HistoryAdmin
 from events.admin.notified import explain_emails
 from events.admin.shared import by_id_or_404
-from events.forecasts import forecasts, last_told
+from events.forecasts import forecasts, last_told, maybe_announced
 from events.models import Event, Revision, Session
 from events.templatetags.times import day, hours
 from events.text import parsing
@@ -75,7 +75,7 @@ def pending_page(model_admin: HistoryAdmin, request: HttpRequest, event: Event) 
 def pending(event: Event, now: dt.datetime) -> list[Pending]:
     """The sessions whose edits people will get emails about, and those that are held."""
     found = []
-    for session in event.sessions.filter(revised_at__isnull=False).with_details():
+    for session in maybe_announced(event.sessions.all()).with_details():
         foreseen = forecasts(session, now)
         if not foreseen and not session.notices_held_at:
             continue

@@ -29,10 +29,9 @@ from django.views.decorators.http import require_http_methods
 from events import publishing
 from events.admin.links import change_url, list_url
 from events.admin.notified import explain_emails
-from events.admin.shared import counted
+from events.admin.shared import counted, named
 from events.languages import in_main_language, written_in
 from events.models import Event, Session
-from events.templatetags.times import hours, short_day
 from events.zoom import client as zoom_client
 from events.zoom.status import needs_attention
 
@@ -266,13 +265,6 @@ def publish_page(model_admin: ModelAdmin, request: HttpRequest, event: Event) ->
         "may_publish_sessions": may_change(request, Session),
     }
     return TemplateResponse(request, "admin/events/event/publish.html", context)
-
-
-def named(session: Session) -> str:
-    """Opening session, Sat, Oct 16, 9:00 AM to 1:00 PM PDT"""
-    zone = session.event.zone
-    values = {"session": session.brief_title, "day": short_day(session.starts_at, zone)}
-    return _("%(session)s, %(day)s, %(hours)s") % {**values, "hours": hours(session, zone)}
 
 
 @checks("sessions", gettext_lazy("sessions"))

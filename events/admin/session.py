@@ -1,6 +1,5 @@
 """The admin pages of sessions, with their agenda and their Zoom meeting."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +41,12 @@ from events.admin.shared import (
     search_texts,
     warning,
 )
-from events.admin.speakers import NewSpeakerForm, add_new_speaker
+from events.admin.speakers import (
+    NewSpeakerAdmin,
+    NewSpeakerForm,
+    add_new_speaker,
+    without_new_speaker,
+)
 from events.admin.weeks.changes import duplicate_paths
 from events.languages import columns
 from events.models import Event, Meeting, Session, Speaker, Track
@@ -60,17 +64,23 @@ STATUS = gettext_lazy("Status")
 LINK_LABELS = {
     "attention": gettext_lazy("Needs attention"),
     "missing": gettext_lazy("Missing"),
+    "creating": gettext_lazy("Being created"),
     "there": gettext_lazy("Ready"),
 }
 
 
 def filter_by_link(sessions: Any, value: str) -> QuerySet[Session]:
+    now = timezone.now()
+    attention = Session.objects.filter(needs_attention(now)).values("pk")
     match value:
         case "attention":
-            return sessions.filter(needs_attention(timezone.now()))
+            return sessions.filter(pk__in=attention)
         case "missing":
-            return sessions.without_link(timezone.now())
-    return sessions.filter(meeting__join_url__gt="")
+            return sessions.without_link(now)
+        case "creating":
+            return sessions.without_link(now).taking_place().exclude(pk__in=attention)
+    ahead = sessions.filter(canceled_at=None, ends_at__gt=now)
+    return ahead.filter(meeting__join_url__gt="").exclude(pk__in=attention)
 
 
 ZoomLinkFilter = choice_filter(gettext_lazy("Zoom link"), "link", LINK_LABELS.items, filter_by_link)
@@ -242,7 +252,7 @@ def retry_sync(model_admin: ModelAdmin, request: HttpRequest, session: Session) 
 
 
 @admin.register(Session)
-class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
+class SessionAdmin(NewSpeakerAdmin, NotifyingAdmin, AskingAdmin, TextsAdmin):
     form = SessionForm
     history_parts = ("meeting", "agenda")
     can_revert = True
@@ -336,7 +346,7 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
         if obj is None:
             own = {"event": _("You can't change this later.")}
             kwargs["help_texts"] = own | kwargs.get("help_texts", {})
-        return super().get_form(request, obj, change, **kwargs)
+        return without_new_speaker(request, super().get_form(request, obj, change, **kwargs))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """People registered for it in its event, so it stays there."""
@@ -344,7 +354,7 @@ class SessionAdmin(NotifyingAdmin, AskingAdmin, TextsAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Session | None = None) -> Any:
         """Of a canceled session, the reason can be changed."""
-        fieldsets: Any = copy.deepcopy(super().get_fieldsets(request, obj))
+        fieldsets = super().get_fieldsets(request, obj)
         if obj and not self.has_change_permission(request, obj):
             # Where it can't be chosen, Django names the kind as we do.
             fields = dict(fieldsets)[None]["fields"]

@@ -31,7 +31,7 @@ from events.admin.history.recording import HistoryAdmin
 from events.admin.merging import plain
 from events.links import free_slug
 from events.models import RESERVED_SLUGS, Event, Session
-from events.templatetags.times import day, zone_name
+from events.templatetags.times import at_clock, day, zone_name
 from events.text import parsing
 from events.text.search import search_key, typed_words
 from events.zoom import status as zoom_status
@@ -276,6 +276,16 @@ def day_and_year(moment: dt.datetime, zone: dt.tzinfo) -> str:
     return _("%(days)s, %(year)s") % {"days": text, "year": year}
 
 
+def named(session: Session) -> str:
+    """Opening session, Saturday, October 16 at 9:00 AM"""
+    zone = session.event.zone
+    return _("%(session)s, %(day)s %(time)s") % {
+        "session": session.brief_title,
+        "day": day(session.starts_at, zone),
+        "time": at_clock(session.starts_at, zone),
+    }
+
+
 def warning(text: str | Promise) -> SafeString:
     return format_html('<b class="warning">{}</b>', text)
 
@@ -299,6 +309,14 @@ def in_event_time(
                 zoom_status.needs_attention(timezone.now()), event=event
             ),
         }
+
+
+def page_response(
+    model_admin: ModelAdmin, request: HttpRequest, template: str, **context: Any
+) -> TemplateResponse:
+    """Render a template below admin/, with what the admin's base needs."""
+    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
+    return TemplateResponse(request, f"admin/{template}", context)
 
 
 def render_now(response: HttpResponse) -> HttpResponse:

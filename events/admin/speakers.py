@@ -1,9 +1,12 @@
 """Speakers that are typed in where they are chosen, on the page of a session."""
 
+import copy
 from typing import Any
 
 from django import forms
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import AdminTextInputWidget
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from events import schedule
@@ -30,6 +33,28 @@ class NewSpeakerForm(forms.ModelForm):
             field: Any = Speaker._meta.get_field(name)
             field.run_validators(part)
         return text
+
+
+class NewSpeakerAdmin(BaseModelAdmin):
+    """Shows the field to people who may add speakers. Others only choose from those there are."""
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets: Any = copy.deepcopy(super().get_fieldsets(request, obj))
+        if not may_add_speakers(request):
+            for _title, options in fieldsets:
+                options["fields"] = [each for each in options["fields"] if each != "new_speaker"]
+        return fieldsets
+
+
+def may_add_speakers(request: HttpRequest) -> bool:
+    return request.user.has_perm("events.add_speaker")
+
+
+def without_new_speaker(request: HttpRequest, form_class: Any) -> Any:
+    """Take the field out of the form too, unless the person may add speakers."""
+    if not may_add_speakers(request):
+        form_class.base_fields.pop("new_speaker", None)
+    return form_class
 
 
 def parts_of(text: str) -> tuple[str, str]:

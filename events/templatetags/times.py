@@ -26,6 +26,7 @@ from events.timezones import (
 )
 
 register = template.Library()
+register.filter(time_label)
 
 # Django's "A" shows these. Marked here so that a language can write them its own way.
 HALVES_OF_DAY = (gettext_noop("AM"), gettext_noop("PM"))

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from events.admin.publishing import may_change
 from events.admin.shared import by_id, default_event
 from events.models import Event, Session
 from events.zoom.status import meeting_status
@@ -26,6 +27,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
     """The desk's sections, about what the user may view. Empty if that is nothing."""
     about: set[type[Model]] = {Event, Registration, Seat, OutgoingMail, *todo.models()}
     viewable = {model for model in about if may_view(request, model)}
+    changeable = {model for model in todo.models() if may_change(request, model)}
     may_add_event = admin.site.get_model_admin(Event).has_add_permission(request)
     if not viewable and (not may_add_event or Event.objects.exists()):
         return {}
@@ -42,7 +44,7 @@ def desk_context(request: HttpRequest) -> dict[str, Any]:
         "may_see_sessions": may_view(request, Session),
         "choices": Event.objects.filter(Q(archived_at=None) | Q(pk__in=shown)),
         "shown": shown,
-        "desks": [event_context(event, now, viewable) for event in events],
+        "desks": [event_context(event, now, viewable, changeable) for event in events],
         "processes": processes(status) if status else [],
         "email_days": numbers.EMAIL_DAYS,
         **set_up_context(request),
@@ -75,11 +77,14 @@ def processes(status: monitoring.MailStatus) -> list[tuple[Any, bool]]:
     return [(process.label, status.is_alive(process)) for process in status.seen]
 
 
-def event_context(event: Event, now: dt.datetime, viewable: set[type[Model]]) -> dict[str, Any]:
+def event_context(
+    event: Event, now: dt.datetime, viewable: set[type[Model]], changeable: set[type[Model]]
+) -> dict[str, Any]:
     """One week's sections."""
     context: dict[str, Any] = {"event": event}
     if viewable & todo.models():
-        context |= {"shows_tasks": True, "tasks": todo.tasks(event, now, viewable)}
+        tasks = todo.tasks(event, now, viewable, changeable)
+        context |= {"shows_tasks": True, "tasks": tasks}
     if Registration in viewable:
         context |= {
             "next": next_context(event, now),
@@ -89,6 +94,8 @@ def event_context(event: Event, now: dt.datetime, viewable: set[type[Model]]) ->
         }
     if Seat in viewable:
         context["seats"] = numbers.seats_by_session(event, now)
+    if Session in viewable:
+        context["zoom"] = numbers.zoom_meetings(event)
     if OutgoingMail in viewable:
         context |= {"shows_emails": True, "emails": numbers.emails_by_state(event, now)}
     return context

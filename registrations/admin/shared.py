@@ -25,6 +25,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import history, languages
+from events.admin import shared
 from events.admin.history.recording import HistoryAdmin
 from events.admin.shared import search_stored_keys
 from events.models import HistoryEntry
@@ -105,9 +106,8 @@ def admin_path(
 def page_response(
     model_admin: ModelAdmin, request: HttpRequest, template: str, **context: Any
 ) -> TemplateResponse:
-    """Render a template below admin/registrations/, with what the admin's base needs."""
-    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
-    return TemplateResponse(request, f"admin/registrations/{template}", context)
+    """Render a template below admin/registrations/."""
+    return shared.page_response(model_admin, request, f"registrations/{template}", **context)
 
 
 def preview_language(request: HttpRequest, otherwise: str = "") -> str:

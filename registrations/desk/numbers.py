@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from events import languages
 from events.admin.links import list_url
+from events.admin.session import LINK_LABELS, filter_by_link
 from events.models import Event, Session
 from events.templatetags.times import short_day
 from registrations import seats
@@ -214,6 +215,19 @@ def seats_by_session(event: Event, now: dt.datetime) -> list[SessionSeats]:
 def _percent(seated: int, capacity: int | None) -> int:
     """More people than spots fill the bar; without a limit there is none."""
     return min(100, seated * 100 // capacity) if capacity else 0
+
+
+def zoom_meetings(event: Event) -> list[Figure]:
+    """How many sessions have a link, get a meeting, or need someone to look at theirs."""
+    names = ["there", *(["creating"] if event.creates_meetings else []), "attention"]
+    return [
+        Figure(
+            str(LINK_LABELS[name]),
+            filter_by_link(event.sessions.all(), name).count(),
+            list_url(Session, event__id__exact=event.pk, link=name),
+        )
+        for name in names
+    ]
 
 
 def emails_by_state(event: Event, now: dt.datetime) -> list[Figure]:

@@ -1,7 +1,8 @@
 """What organizers have to do now for a week: the first section of the admin's front page.
 
 Each function finds one thing. Another app adds its own with `@to_do(Model)`, in a module that its
-admin imports. The number of queries doesn't depend on the number of people.
+admin imports. `Model` is the one whose page the button opens. The number of queries doesn't depend
+on the number of people.
 """
 
 import datetime as dt
@@ -13,9 +14,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from events.admin.links import change_url, list_url
-from events.admin.shared import counted
+from events.admin.shared import counted, named
 from events.models import Event, Session
-from events.templatetags.times import at_clock, clock, day
+from events.templatetags.times import clock
 from events.timezones import time_label
 from events.zoom.status import meeting_status, needs_attention
 from registrations import access_needs, monitoring
@@ -30,7 +31,8 @@ NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 class Task(NamedTuple):
     """Something to do: a sentence with its number, more about it, and the one button.
 
-    `before` is when it's too late. `can_wait`: it comes after everything that keeps people out.
+    `button` is empty for people who couldn't use it. `before` is when it's too late. `can_wait`: it
+    comes after everything that keeps people out.
     """
 
     number: int
@@ -43,14 +45,27 @@ class Task(NamedTuple):
 
 
 Find: TypeAlias = Callable[[Event, dt.datetime], Task | None]
-_finders: list[tuple[type[Model], Find]] = []
 
 
-def to_do(model: type[Model]) -> Callable[[Find], Find]:
-    """Register a function that finds something to do, for people who may view this model."""
+class Finder(NamedTuple):
+    """Who may view `model` sees what it finds, and who may change `changes`, its button, too."""
+
+    model: type[Model]
+    changes: type[Model]
+    find: Find
+
+
+_finders: list[Finder] = []
+
+
+def to_do(model: type[Model], changes: type[Model] | None = None) -> Callable[[Find], Find]:
+    """Register a function that finds something to do, for people who may view this model.
+
+    `changes`: what they must be allowed to change to do it, if that's another model.
+    """
 
     def register(find: Find) -> Find:
-        _finders.append((model, find))
+        _finders.append(Finder(model, changes or model, find))
         return find
 
     return register
@@ -58,14 +73,22 @@ def to_do(model: type[Model]) -> Callable[[Find], Find]:
 
 def models() -> set[type[Model]]:
     """The models that things to do are about."""
-    return {model for model, _find in _finders}
+    return {model for each in _finders for model in (each.model, each.changes)}
 
 
-def tasks(event: Event, now: dt.datetime, viewable: Iterable[type[Model]]) -> list[Task]:
-    """What there is to do about these models, the most urgent first."""
-    shown = set(viewable)
-    found = [find(event, now) for model, find in _finders if model in shown]
-    return sorted(filter(None, found), key=lambda task: (task.can_wait, task.before))
+def tasks(
+    event: Event,
+    now: dt.datetime,
+    viewable: Iterable[type[Model]],
+    changeable: Iterable[type[Model]],
+) -> list[Task]:
+    """What there is to do about the models that someone may view, the most urgent first."""
+    shown, changed = set(viewable), set(changeable)
+    found = []
+    for each in _finders:
+        if each.model in shown and (task := each.find(event, now)):
+            found.append(task if each.changes in changed else task._replace(button="", url=""))
+    return sorted(found, key=lambda task: (task.can_wait, task.before))
 
 
 def upcoming(event: Event, now: dt.datetime) -> QuerySet[Session]:
@@ -77,16 +100,6 @@ def upcoming(event: Event, now: dt.datetime) -> QuerySet[Session]:
 def next_start(event: Event, now: dt.datetime) -> dt.datetime:
     starts = event.sessions.open_to_register(now).order_by("starts_at")
     return starts.values_list("starts_at", flat=True).first() or NEVER
-
-
-def named(session: Session) -> str:
-    """Opening session, Saturday, October 16 at 9:00 AM"""
-    zone = session.event.zone
-    return _("%(session)s, %(day)s %(time)s") % {
-        "session": session.brief_title,
-        "day": day(session.starts_at, zone),
-        "time": at_clock(session.starts_at, zone),
-    }
 
 
 def _first(sessions: list[Session]) -> str:
@@ -109,7 +122,7 @@ def unpublished(event: Event, now: dt.datetime) -> Task | None:
     return Task(1, text, more, _("Publish it"), url, before)
 
 
-@to_do(OutgoingMail)
+@to_do(Session)
 def pending_notices(event: Event, now: dt.datetime) -> Task | None:
     """Edits that people are about to be emailed about."""
     notices = change_notices.pending_notices(event, now)
@@ -148,8 +161,12 @@ def sessions_without_link(event: Event, now: dt.datetime) -> Task | None:
         "%(count)s session has no Zoom link.",
         "%(count)s sessions have no Zoom link.",
     )
-    button = _("Fix its Zoom meeting") if event.creates_meetings else _("Add the link")
-    return _about_meetings(sessions, now, text, button)
+    if event.creates_meetings:
+        return _about_meetings(sessions, now, text, _("Fix its Zoom meeting"))
+    if len(sessions) == 1:
+        return _about_meetings(sessions, now, text, _("Add the link"))
+    found = _about_meetings(sessions, now, text, _("Add the links"))
+    return found._replace(url=reverse("admin:events_event_week", args=[event.pk]))
 
 
 @to_do(Session)
@@ -238,7 +255,8 @@ def _unreachable(event: Event) -> QuerySet[Registration]:
     return event.registrations.admitted().having_failed_mail().unreachable()
 
 
-@to_do(OutgoingMail)
+# People who may change registrations may send their emails again.
+@to_do(OutgoingMail, changes=Registration)
 def failed_emails(event: Event, now: dt.datetime) -> Task | None:
     """Emails that failed lately, to people who get others. The rest are `unreachable_people`."""
     failed = OutgoingMail.objects.filter(

@@ -7,6 +7,9 @@ While organizers hold a session's notices, nothing is queued for it, and what's 
 """
 
 import datetime as dt
+import functools
+import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -18,10 +21,10 @@ from django.db.models import (
     Exists,
     F,
     IntegerField,
-    Min,
     OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
@@ -29,8 +32,8 @@ from django.db.models import (
 from events import languages
 from events.background import for_each_logging_errors
 from events.clock import Now
-from events.forecasts import Forecast
-from events.models import Event, Revision, Session, SessionSnapshot
+from events.forecasts import Forecast, maybe_announced
+from events.models import Event, Revision, Session, SessionQuerySet, SessionSnapshot
 from events.models.session import agenda_reads_differently
 from registrations.mail_kinds import MailKind, Shows
 from registrations.models import OutgoingMail, Registration, RegistrationQuerySet, Seat
@@ -48,7 +51,7 @@ COMMIT_MARGIN = dt.timedelta(seconds=2)
 
 def queue_changes(now: dt.datetime) -> None:
     """Queue notices and schedule updates for sessions whose edits have settled."""
-    edited = _edited_sessions().filter(notices_held_at=None)
+    edited = edited_sessions().filter(notices_held_at=None)
     # Two queries: right after many people were added, PostgreSQL, which doesn't know it yet, takes
     # minutes for one that joins everything.
     events = Event.objects.published().filter(pk__in={*edited.values_list("event", flat=True)})
@@ -65,7 +68,7 @@ class PendingNotice(NamedTuple):
 
 def pending_notices(event: Event, now: dt.datetime) -> list[PendingNotice]:
     """The edits of an event's sessions that people will be emailed about, those held last."""
-    return _pending(Session.objects.filter(event=event), now)
+    return _pending(event.sessions.all(), now)
 
 
 def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
@@ -73,18 +76,17 @@ def all_pending_notices(now: dt.datetime) -> list[PendingNotice]:
     return _pending(Session.objects.all(), now)
 
 
-def _pending(sessions: QuerySet[Session], now: dt.datetime) -> list[PendingNotice]:
-    edited = [*_edited_sessions().values_list("pk", flat=True)]
-    sessions = sessions.filter(Q(pk__in=edited) | Q(notices_held_at__isnull=False))
+def _pending(sessions: SessionQuerySet, now: dt.datetime) -> list[PendingNotice]:
     notices = [
-        PendingNotice(session, len(each.people), each.due_at)
-        for session in sessions.select_related("event")
-        for each in forecast(session, now)
+        PendingNotice(session, count, due_at)
+        for session in maybe_announced(sessions).with_details()
+        for due_at, people in _people_by_time(session, now).items()
+        if (count := people.count())
     ]
     return sorted(notices, key=lambda each: (each.session.notices_held_at is not None, each.due_at))
 
 
-def _edited_sessions() -> QuerySet[Session]:
+def edited_sessions() -> SessionQuerySet:
     """The sessions that some people know as they were before."""
     outdated = Seat.objects.filter(
         session=OuterRef("pk"),
@@ -102,7 +104,7 @@ def _outdated_seats() -> QuerySet[Seat]:
 
 @transaction.atomic
 def _queue_changes_of(event: Event, now: dt.datetime) -> None:
-    edited = [*_edited_sessions().filter(event=event).values_list("pk", flat=True)]
+    edited = [*edited_sessions().filter(event=event).values_list("pk", flat=True)]
     # The lock keeps out edits, holding them, and another run of this.
     locked = Session.objects.select_for_update(no_key=True).filter(pk__in=edited)
     ids = list(locked.order_by("pk").values_list("pk", flat=True))
@@ -167,13 +169,10 @@ def _groups(session: Session) -> Iterator[_Group]:
     """The seats whose people have not been notified of the session's current revision."""
     history = earlier_revisions(session)
     by_number = {each.revision.number: each for each in history}
-    for state in Seat.State:
-        behind = _with_differences(
-            _outdated_seats().filter(session=session, state=state), session, history, state
-        )
-        for number, has_news in set(behind.values_list("changed_from", "has_news")):
-            seats = behind.filter(changed_from=number, has_news=has_news)
-            yield _Group(seats, state, by_number.get(number), has_news)
+    behind = _with_differences(_outdated_seats().filter(session=session), session, history)
+    for state, number, has_news in set(behind.values_list("state", "changed_from", "has_news")):
+        seats = behind.filter(state=state, changed_from=number, has_news=has_news)
+        yield _Group(seats, Seat.State(state), by_number.get(number), has_news)
 
 
 def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
@@ -182,10 +181,19 @@ def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
     If they are held: who will once they're released.
     """
     session = Session.objects.with_details().get(pk=session.pk)
+    for due_at, people in _people_by_time(session, now).items():
+        if ids := frozenset(people.values_list("pk", flat=True)):
+            yield Forecast(ids, due_at)
+
+
+def _people_by_time(
+    session: Session, now: dt.datetime
+) -> dict[dt.datetime, QuerySet[Registration]]:
+    """The people of a forecast, by when they get an email; maybe none."""
     settles_at = session.notices_due_at
     if settles_at is None or session.event.status != Event.Status.PUBLISHED:
-        return
-    found: dict[dt.datetime, set[int]] = defaultdict(set)
+        return {}
+    found: dict[dt.datetime, Q] = defaultdict(Q)
     for seats, _state, changed_from, has_news in _groups(session):
         if changed_from and not _is_past(session, changed_from, now):
             soon = is_soon(now, session, changed_from.revision)
@@ -194,13 +202,11 @@ def forecast(session: Session, now: dt.datetime) -> Iterator[Forecast]:
             soon, people = False, _readers_of_update(seats)
         else:
             continue
-        found[now if soon else max(now, settles_at)].update(people.values_list("pk", flat=True))
+        found[now if soon else max(now, settles_at)] |= Q(pk__in=people.values("pk"))
     if session.notices_held_at:
-        waiting = waiting_notices(session).values_list("registration", flat=True)
-        found = {max(now, settles_at): set(waiting).union(*found.values())}
-    for due_at, ids in found.items():
-        if ids:
-            yield Forecast(frozenset(ids), due_at)
+        waiting = Q(pk__in=waiting_notices(session).values("registration"))
+        found = {max(now, settles_at): functools.reduce(operator.or_, found.values(), waiting)}
+    return {due_at: Registration.objects.filter(people) for due_at, people in found.items()}
 
 
 def waiting_notices(session: Session) -> QuerySet[OutgoingMail]:
@@ -293,17 +299,15 @@ class EarlierRevision(NamedTuple):
 
 def earlier_revisions(session: Session) -> list[EarlierRevision]:
     """The replaced revisions that someone may believe to be current, the newest first."""
-    behind = _outdated_seats().filter(session=session)
-    oldest = behind.aggregate(oldest=Min("notified_revision"))["oldest"]
-    if oldest is None:
-        return []
+    behind = _outdated_seats().filter(session=session).order_by("notified_revision")
+    oldest = Subquery(behind.values("notified_revision")[:1])
     # And the one before it, which says when the oldest became current.
-    revisions = list(session.revisions.filter(number__gte=oldest - 1))
+    revisions = list(session.revisions.annotate(oldest=oldest).filter(number__gte=F("oldest") - 1))
     since = [session.created_at, *(each.replaced_at for each in revisions)]
     return [
         EarlierRevision(each, *_shown_between(session, began, each.replaced_at))
         for each, began in zip(revisions, since, strict=False)
-        if each.number >= oldest
+        if each.number >= each.oldest
     ][::-1]
 
 
@@ -327,23 +331,24 @@ def _shown_between(session: Session, since: dt.datetime, until: dt.datetime) -> 
 
 
 def _with_differences(
-    seats: QuerySet[Seat], session: Session, history: list[EarlierRevision], state: Seat.State
+    seats: QuerySet[Seat], session: Session, history: list[EarlierRevision]
 ) -> Any:
-    """Compare what people know with what is current; all the seats are in this state.
+    """Compare what people know with what is current.
 
     Annotates `changed_from`, the newest revision they know that differs in what a notice is for,
     and `has_news`, whether there is no such revision but something new in the schedule.
     """
-    current, changed, news = visible_snapshot(session, state), [], []
-    for each in history:
-        before = visible_snapshot(each.revision, state)
+    changed, news = [], []
+    for state, each in itertools.product(Seat.State, history):
+        before, current = (visible_snapshot(one, state) for one in (each.revision, session))
         if readers := languages_where(is_change, before, current):
-            known = each.known_to & Q(registration__language__in=readers)
+            known = each.known_to & Q(state=state, registration__language__in=readers)
             changed.append(When(known, then=Value(each.revision.number)))
         if readers := languages_where(is_schedule_update, before, current):
             is_about_joining = before.joining != current.joining
             known = each.known_to if is_about_joining else each.agenda_known_to
-            news.append(When(known & Q(registration__language__in=readers), then=True))
+            their = Q(state=state, registration__language__in=readers)
+            news.append(When(known & their, then=True))
     changed_from = Case(*changed, default=None, output_field=IntegerField())
     has_news = Case(
         When(changed_from__isnull=False, then=False),

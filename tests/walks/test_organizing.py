@@ -17,7 +17,7 @@ from playwright.sync_api import Page, expect
 from events.models import Event, Session
 from registrations import seats, signup
 from registrations.models import OutgoingMail, Question, Registration, Seat
-from tests.people import sign_up
+from tests.people import in_english, sign_up
 from tests.walks.test_my_page import fits, press, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180), pytest.mark.once]
@@ -244,3 +244,33 @@ def test_first_page_says_nothing_of_places_to_who_may_not_see_them(
         client.force_login(user)
         page = client.get("/admin/").content.decode()
         assert ("1 person on the waitlist" in page) == is_said
+
+
+def test_times_of_an_agenda_follow_what_is_typed(open_as_organizer, week):
+    """And they are what the page shows once it's saved."""
+    opening = week.sessions.get(slug="opening")
+    opening.agenda.all().delete()
+    for number, (title, minutes) in enumerate((("A", 10), ("B", 30), ("C", 5)), start=1):
+        opening.agenda.create(position=number, minutes=minutes, **in_english(title=title))
+    page = open_as_organizer(width=1280)
+    page.goto(f"/admin/events/session/{opening.pk}/change/")
+
+    def times() -> list[str]:
+        shown = page.locator("#agenda-group .has_original .field-time .readonly").all_inner_texts()
+        return [each.replace("\u00a0", " ").rpartition(" ")[0] for each in shown]
+
+    first = ["9:00 AM to 9:10 AM", "9:10 AM to 9:40 AM", "9:40 AM to 9:45 AM"]
+    assert times() == first
+    page.locator("#id_agenda-0-minutes").fill("20")
+    assert times() == ["9:00 AM to 9:20 AM", "9:20 AM to 9:50 AM", "9:50 AM to 9:55 AM"]
+    # C goes first, and A after B.
+    page.locator("#id_agenda-2-position").fill("1")
+    page.locator("#id_agenda-0-position").fill("2")
+    moved = ["9:35 AM to 9:55 AM", "9:05 AM to 9:35 AM", "9:00 AM to 9:05 AM"]
+    assert times() == moved
+    page.locator("#id_agenda-0-minutes").fill("")
+    assert times()[0] == "9:35 AM to 9:35 AM"
+    page.locator("#id_agenda-0-minutes").fill("20")
+    press(page, "Save and continue editing")
+    says(page, "was changed successfully")
+    assert times() == [moved[2], moved[1], moved[0]]

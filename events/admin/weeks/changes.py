@@ -20,8 +20,8 @@ from django.views.decorators.http import require_http_methods
 
 from events import schedule, weeks
 from events.admin.notified import emails_texts, explain_emails
-from events.admin.shared import by_id_or_404, counted, day_and_year
-from events.admin.weeks.creating import DayField, admin_form, new_dates, page
+from events.admin.shared import by_id_or_404, counted, day_and_year, page_response
+from events.admin.weeks.creating import DayField, admin_form, new_dates
 from events.languages import in_main_language
 from events.models import Event, Session
 from events.templatetags.times import zone_name
@@ -122,10 +122,10 @@ def shift_response(
     session_admin: Any, request: HttpRequest, event: Event, form: ShiftForm
 ) -> HttpResponse:
     moved = weeks.shifted_sessions(event, form.by) if form.is_valid() else []
-    return page(
+    return page_response(
         session_admin,
         request,
-        "shift",
+        "events/event/shift.html",
         title=_("Shift all sessions"),
         event=event,
         forms=[admin_form(session_admin, form, [(None, {"fields": [("days", "minutes")]})])],
@@ -174,20 +174,21 @@ def duplicate_page(model_admin: ModelAdmin, request: HttpRequest, session: Sessi
     next_day = max(event.day_of(session.starts_at), event.day_of(timezone.now())) + A_DAY
     form = DuplicateForm(request.POST or None, initial={"day": next_day})
     if not form.is_valid():
-        return page(
+        return page_response(
             model_admin,
             request,
-            "duplicate",
+            "events/event/duplicate.html",
             title=_("Duplicate “%(session)s”") % {"session": session},
             session=session,
             forms=[admin_form(model_admin, form, [(None, {"fields": ["day"]})])],
             has_errors=bool(form.errors),
         )
     day = form.cleaned_data["day"]
-    new = weeks.duplicate_session(session=session, day=day)
-    with in_main_language():
-        log_text = _("Copied from “%(event)s”.") % {"event": session}
-    model_admin.log_addition(request, new, log_text)
+    new, is_new = weeks.duplicate_session(session=session, day=day)
+    if is_new:
+        with in_main_language():
+            log_text = _("Copied from “%(event)s”.") % {"event": session}
+        model_admin.log_addition(request, new, log_text)
     explain_duplicate(request, session, new)
     return redirect(f"{reverse('admin:events_event_week', args=[event.pk])}#session-{new.pk}")
 

@@ -21,7 +21,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -31,7 +30,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from events import weeks
-from events.admin.shared import EACH_LANGUAGE, EventAddressForm, default_event
+from events.admin.shared import EACH_LANGUAGE, EventAddressForm, default_event, page_response
 from events.languages import columns, in_main_language, texts
 from events.models import Event, Session
 from events.templatetags.times import day, hours, zone_name
@@ -318,10 +317,10 @@ def week_page(model_admin: ModelAdmin, request: HttpRequest, form: WeekForm) -> 
         ),
         (_("When"), {"fields": ["first_day", "time_zone", "pattern", "evenings"]}),
     ]
-    return page(
+    return page_response(
         model_admin,
         request,
-        "create_week",
+        "events/event/create_week.html",
         title=_("Create your week"),
         forms=[admin_form(model_admin, form, fieldsets)],
         hidden=form.hidden_fields(),
@@ -339,10 +338,10 @@ def sessions_page(
         rows.append(admin_form(model_admin, each, fieldsets))
     hidden = [field.as_hidden() for field in form]
     hidden += [sessions.management_form, *(each["kind"] for each in sessions)]
-    return page(
+    return page_response(
         model_admin,
         request,
-        "create_week_sessions",
+        "events/event/create_week_sessions.html",
         title=_("The sessions of your week"),
         name=form.instance.name,
         forms=rows,
@@ -355,13 +354,6 @@ def sessions_page(
 def admin_form(model_admin: ModelAdmin, form: Any, fieldsets: list[Any]) -> AdminForm:
     """A form as the admin shows it."""
     return AdminForm(form, fieldsets, {}, model_admin=model_admin)
-
-
-def page(
-    model_admin: ModelAdmin, request: HttpRequest, template: str, **context: Any
-) -> HttpResponse:
-    context = {**model_admin.admin_site.each_context(request), "opts": model_admin.opts, **context}
-    return TemplateResponse(request, f"admin/events/event/{template}.html", context)
 
 
 # Copying
@@ -430,10 +422,10 @@ def copy_response(
     fieldsets: list[Any] = [
         (None, {"fields": [columns("name"), "slug", "first_day"], "description": EACH_LANGUAGE})
     ]
-    return page(
+    return page_response(
         model_admin,
         request,
-        "copy_week",
+        "events/event/copy_week.html",
         title=_("Copy “%(event)s”") % {"event": event},
         event=event,
         forms=[admin_form(model_admin, form, fieldsets)],

@@ -163,6 +163,10 @@ def link_formset(session_admin: Any, request: HttpRequest, session: Session, dat
                 prefix=f"meeting-{session.pk}",
                 queryset=inline.get_queryset(request),
             )
+            # Fetched with the sessions: otherwise, each formset would ask the database.
+            meeting = session.meeting_or_none
+            rows = [copy.copy(meeting)] if meeting else []
+            found.get_queryset = rows.copy
             for form in found:
                 form.row = session
             return found

@@ -1,7 +1,7 @@
 """The forms of the page “Set up”. What the server's environment sets is shown, but disabled.
 
 Secrets are never shown again. An empty field keeps the stored one, but only for the same server or
-app: otherwise someone could have a secret sent to a server of theirs.
+app: otherwise someone could have a secret sent to a server of theirs, or sent unencrypted.
 """
 
 from email.utils import parseaddr
@@ -120,7 +120,7 @@ class ServerForm(SetUpForm):
     def __init__(self, data: Any = None) -> None:
         self.stored = site_settings.stored_email_server()
         super().__init__(data)
-        if self.stored and self.stored.password:
+        if self.stored and self.stored.password and self.stored.security != "none":
             self.fields["password"].help_text = KEEP
 
     @property
@@ -149,9 +149,11 @@ class ServerForm(SetUpForm):
         if not cleaned.get("user"):
             cleaned["password"] = ""
         elif not cleaned.get("password") and "password" not in self.errors:
-            old = self.stored
-            same = old and (old.host, old.user) == (cleaned.get("host"), cleaned["user"])
-            cleaned["password"] = old.password if old and same else ""
+            old, names = self.stored, ("host", "port", "security", "user")
+            same = old and all(cleaned.get(name) == getattr(old, name) for name in names)
+            # Without encryption, anyone on the way can read it: that should be meant each time.
+            is_kept = same and cleaned.get("security") != "none"
+            cleaned["password"] = old.password if old and is_kept else ""
             if not cleaned["password"]:
                 self.add_error("password", _("Enter the password that goes with this."))
         return cleaned

@@ -9,7 +9,6 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, reverse
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -20,6 +19,7 @@ from events.languages import in_main_language
 from events.models import Event, SiteSettings, ZoomAccount
 from events.zoom import client as zoom_client
 from events.zoom import scopes, sync
+from registrations.admin.publishing import send_test
 from registrations.admin.set_up.forms import SenderForm, ServerForm, SetUpForm, ZoomForm
 from registrations.admin.shared import ChangeOnlyAdmin, admin_path, log_action, page_response
 from registrations.mail import test_emails
@@ -187,28 +187,28 @@ def week_steps() -> list[Step]:
             Step("contact", _("Contact"), False, later),
             Step("publish", _("Publish it"), False, later),
         ]
-    is_public = event.status == Event.Status.PUBLISHED
-    contact = event.contact_email or _("Where people's questions go, and replies to our emails.")
-    public = _("Anyone can see it.") if is_public else _("Look it over, then publish it.")
     return [
         Step("week", _("Your week"), True, str(event), _("Open it"), change_url(event)),
-        Step(
-            "contact",
-            _("Contact"),
-            bool(event.contact_email),
-            contact,
-            _("Enter the contact"),
-            change_url(event, "id_contact_email"),
-        ),
-        Step(
-            "publish",
-            _("Publish it"),
-            is_public,
-            public,
-            _("Publish it under “Status”"),
-            change_url(event, "id_status"),
-        ),
+        contact_step(event),
+        publish_step(event),
     ]
+
+
+def contact_step(event: Event) -> Step:
+    contact, url = event.contact_email, change_url(event, "id_contact_email")
+    if contact:
+        return Step("contact", _("Contact"), True, contact, _("Change the contact"), url)
+    text = _("Where people's questions go, and replies to our emails.")
+    return Step("contact", _("Contact"), False, text, _("Enter the contact"), url)
+
+
+def publish_step(event: Event) -> Step:
+    if event.status == Event.Status.PUBLISHED:
+        button, url = _("See the public page"), event.get_absolute_url()
+        return Step("publish", _("Publish it"), True, _("Anyone can see it."), button, url)
+    text = _("Look it over, then publish it.")
+    url = reverse("admin:events_event_publish", args=[event.pk])
+    return Step("publish", _("Publish it"), False, text, _("Publish it"), url)
 
 
 def set_up_context(request: HttpRequest) -> dict[str, Any]:
@@ -271,16 +271,6 @@ def ask_zoom(request: HttpRequest) -> None:
         messages.warning(request, text % {"scopes": ", ".join(missing)})
     else:
         messages.success(request, _("Zoom answers, and the app has every scope."))
-
-
-def send_test(request: HttpRequest) -> None:
-    user: Any = request.user
-    test = test_emails.send_test_email(user=user, language=get_language() or "")
-    if test.error:
-        messages.error(request, test.error)
-    else:
-        text = _("We sent a test email to %(address)s. Open its link to confirm that it arrived.")
-        messages.success(request, text % {"address": test.address})
 
 
 Press = Callable[[HttpRequest], None]

@@ -10,6 +10,7 @@ from events.languages import texts
 from events.models import AgendaItem, Session
 from tests.admin_pages import form_of, path
 from tests.people import in_english
+from tests.strategyweek.test_permissions import client_of, member
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +133,20 @@ def test_speaker_of_an_item_is_typed_in_and_people_see_a_new_agenda(organizer, t
 def test_new_item_gets_the_speaker_who_is_typed_in(organizer, talk):
     organizer.post(path(talk), with_new_item(organizer, talk, title_en="D", new_speaker="Ana Ruiz"))
     assert [each.name for each in talk.agenda.last().speakers.all()] == ["Ana Ruiz"]
+
+
+def test_someone_who_may_not_add_speakers_only_chooses_them(talk):
+    names = [f"{do}_{what}" for do in ("view", "change") for what in ("session", "agendaitem")]
+    client = client_of(member(*names))
+    assert "new_speaker" not in client.get(path(talk)).content.decode()
+    form = form_of(client, path(talk))
+    assert "agenda-0-minutes" in form
+    typed = {"new_speaker": "Ana Ruiz", "agenda-1-new_speaker": "Ana Ruiz", "title_en": "New"}
+    client.post(path(talk), form | typed)
+    assert Session.objects.get(pk=talk.pk).title == "New"
+    assert not talk.event.speakers.filter(name_en="Ana Ruiz").exists()
+    may_add = client_of(member(*names, "add_speaker", name="other"))
+    assert 'name="agenda-1-new_speaker"' in may_add.get(path(talk)).content.decode()
 
 
 def test_speaker_whom_the_event_has_is_not_doubled(organizer, talk):

@@ -71,6 +71,26 @@ def test_event_with_a_session_ahead_is_not_archived(organizer, week):
     assert not is_archived(week)
 
 
+@pytest.mark.parametrize("status", ["draft", "published"])
+def test_event_without_sessions_can_be_archived(organizer, other, status):
+    Event.objects.filter(pk=other.pk).update(status=status)
+    page = organizer.get(path(other)).content.decode()
+    assert "<b>No sessions are ahead.</b>" in page
+    assert "This week is over" not in page
+    assert "Archive this week" in page
+    press(organizer, other, "archive")
+    assert is_archived(other)
+
+
+@pytest.mark.parametrize("status", ["draft", "published"])
+def test_drafts_that_are_ahead_keep_it_from_the_archive(organizer, week, status):
+    week.sessions.update(status="draft")
+    Event.objects.update(status=status)
+    assert "Archive this week" not in organizer.get(path(week)).content.decode()
+    week.sessions.update(canceled_at=timezone.now())
+    assert "Archive this week" in organizer.get(path(week)).content.decode()
+
+
 def test_archiving_needs_permission_and_a_post(organizer, over):
     url = path(over).replace("/change/", "/archive/")
     assert client_of(member("view_event")).post(url, {"do": "archive"}).status_code == 403

@@ -236,6 +236,25 @@ def test_copy_goes_to_the_chosen_day(organizer, week, duplicate):
     assert f"{new.starts_at.astimezone(PACIFIC):%m/%d %H:%M}" == "11/20 09:00"
 
 
+def test_button_that_is_pressed_twice_makes_one_copy(organizer, week, duplicate, opening):
+    first = organizer.post(duplicate, {"day": "2027-10-17"})
+    second = organizer.post(duplicate, {"day": "2027-10-17"})
+    new = week.sessions.get(status="draft")
+    assert first.url == second.url == f"/admin/events/event/{week.pk}/week/#session-{new.pk}"
+    assert LogEntry.objects.count() == 1
+    organizer.post(duplicate, {"day": "2027-10-24"})
+    # Once the copy has become another session, there can be one more.
+    Session.objects.filter(pk=new.pk).update(**in_english(title="Something else"))
+    organizer.post(duplicate, {"day": "2027-10-17"})
+    assert week.sessions.filter(status="draft").count() == 3
+
+
+def test_copy_of_a_draft_may_be_on_its_own_day(organizer, week, duplicate, opening):
+    Session.objects.filter(pk=opening.pk).update(status="draft")
+    organizer.post(duplicate, {"day": "2027-10-16"})
+    assert week.sessions.filter(status="draft").count() == 2
+
+
 def test_copy_of_a_canceled_session_is_not_canceled(organizer, week, duplicate, opening):
     schedule.cancel_session(session=opening, reason={"en": "Storm"})
     organizer.post(duplicate, {"day": "2027-10-17"})

@@ -312,7 +312,24 @@ def test_page_takes_as_many_queries_for_the_people_of_any_number(
 ):
     for number in range(count):
         sign_up(week, f"Alice {number}", email=f"alice{number}@example.org")
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(11):
+        organizer.get(url)
+
+
+def test_sessions_whose_edits_everyone_knows_take_no_more_queries(
+    organizer, week, url, django_assert_num_queries
+):
+    sign_up(week)
+    Session.objects.update(revised_at=NOW)
+    with django_assert_num_queries(11):
+        organizer.get(url)
+
+
+def test_sessions_without_a_meeting_take_no_more_queries(
+    organizer, week, url, django_assert_num_queries
+):
+    Meeting.objects.filter(session__event=week).delete()
+    with django_assert_num_queries(11):
         organizer.get(url)
 
 

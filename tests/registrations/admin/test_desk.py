@@ -6,13 +6,14 @@ import re
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from events.load_week import load_strategy_week
 from events.models import Event, Meeting, Session, ZoomAccount
 from registrations.models import Attendance, Heartbeat, OutgoingMail, Registration
 from tests.people import a_saturday_ahead, in_english, sign_up
+from tests.registrations.mail.change_notices.edits import move
 from tests.registrations.readiness.people import crowd, mailed, queries
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +117,9 @@ def test_session_that_is_on_shows_who_is_there(organizer, admin_user, week, open
     )
     board = f"/admin/registrations/registration/readiness/{week.pk}/"
     assert f'href="{board}?session={opening.pk}&amp;state=no-link#people"' in page
+    assert f'<a href="{board}?session={opening.pk}&amp;state=attended#people">1</a>' in page
+    # And those who are expected.
+    assert page.count(f'<a href="{board}?session={opening.pk}#people">') == 2
     assert bob.seats.filter(session=opening, opened_at=None).exists()
 
 
@@ -161,7 +165,7 @@ def test_without_any_permission_it_is_djangos_page(helper, week):
 @pytest.mark.parametrize(
     ("models", "shown"),
     [
-        (["session"], ["What to do now", "no Zoom link"]),
+        (["session"], ["What to do now", "no Zoom link", "Zoom meetings"]),
         (
             ["registration"],
             ["What to do now", "getting our emails", "Next: ", "Registrations in all", "By state"],
@@ -185,9 +189,19 @@ def test_sections_are_about_what_someone_may_view(helper, week, opening, models,
     parts = [
         *("What to do now", "no Zoom link", "access need", "getting our emails", "email failed"),
         *("Next: ", "Registrations in all", "By state", "Spots and waitlists"),
-        *("Emails in the last", "running"),
+        *("Emails in the last", "running", "Zoom meetings"),
     ]
     assert {part for part in parts if part in text} == set(shown)
+
+
+def test_buttons_are_for_those_who_may_change_what_they_lead_to(helper, week, opening):
+    Meeting.objects.filter(session=opening).delete()
+    client = helper("session")
+    assert "1 session has no Zoom link." in text_of(client)
+    assert "Add the link" not in text_of(client)
+    user = User.objects.get(username="h")
+    user.user_permissions.add(*Permission.objects.filter(codename="change_session"))
+    assert "Add the link" in text_of(client)
 
 
 def test_it_works_and_says_so_when_email_and_zoom_are_down(organizer, week, settings):
@@ -198,7 +212,7 @@ def test_it_works_and_says_so_when_email_and_zoom_are_down(organizer, week, sett
     sign_up(week)
     OutgoingMail.objects.update(last_error="ConnectionRefusedError: [Errno 111] Connection refused")
     shown = text_of(organizer)
-    assert "We can't reach Zoom since" in shown
+    assert "We haven't been able to reach Zoom since" in shown
     assert "1 email is waiting because we can't use the email server." in shown
     assert "Worker: not running Scheduler: not running" in shown
     assert "Registrations in all 1" in shown
@@ -219,6 +233,18 @@ def test_any_number_of_people_takes_the_same_queries(organizer, week, opening):
     few = wide()
     crowd(week, 60)
     assert wide() == few <= 60
+
+
+def test_changed_session_takes_at_most_three_queries(organizer, week):
+    mailed(sign_up(week))
+    first, *others = week.sessions.all()
+    move(first, hours=1)
+    organizer.get("/admin/")
+    one = queries(lambda: organizer.get("/admin/"))
+    for session in others:
+        move(session, hours=1)
+    assert "6 sessions were changed" in text_of(organizer)
+    assert queries(lambda: organizer.get("/admin/")) <= one + 3 * len(others)
 
 
 def test_fifty_weeks_take_the_same_queries_as_two(organizer, week):

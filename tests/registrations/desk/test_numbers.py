@@ -8,12 +8,13 @@ import time_machine
 from django.utils import timezone
 from django.utils.translation import override
 
-from events.models import Event, Session
+from events.models import Event, Meeting, Session
+from events.schedule import cancel_session
 from registrations import signup
 from registrations.desk import numbers
 from registrations.desk.numbers import CHART_DAYS, CHART_HEIGHT, TOP
 from registrations.models import OutgoingMail, Registration
-from tests.people import in_english, sign_up
+from tests.people import in_english, published_event, sign_up
 from tests.registrations.readiness.people import mail, mailed, registered
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +195,31 @@ def test_numbers_are_of_one_event(week, admin_client):
     assert not any(numbers.people_by(other).values())
     assert numbers.emails_by_state(other, timezone.now()) == []
     assert numbers.seats_by_session(other, timezone.now()) == []
+
+
+def test_zoom_meetings_are_counted_by_how_they_stand(week, admin_client, settings):
+    settings.ZOOM_ACCOUNT_ID = settings.ZOOM_CLIENT_ID = settings.ZOOM_CLIENT_SECRET = "x"
+    week.zoom_mode = "shared"
+    week.save()
+    gone, refused, unmade, draft, canceled, well = week.sessions.all()
+    for number, session in enumerate(week.sessions.all(), start=1):
+        Meeting.objects.filter(session=session).update(state="made", zoom_id=number)
+    Meeting.objects.filter(session=gone).update(state="gone")
+    Meeting.objects.filter(session__in=[refused, canceled]).update(problem="No.")
+    Meeting.objects.filter(session__in=[unmade, draft]).delete()
+    cancel_session(session=canceled)
+    Session.objects.filter(pk=draft.pk).update(status="draft")
+    other = published_event(slug="other", **in_english(name="Other"))
+    assert listed(admin_client, numbers.zoom_meetings(week)) == {
+        "Ready": 1,
+        "Being created": 1,
+        "Needs attention": 2,
+    }
+    assert listed(admin_client, numbers.zoom_meetings(other)) == {"Ready": 0, "Needs attention": 0}
+    with time_machine.travel(well.ends_at):
+        assert {each.number for each in numbers.zoom_meetings(week)} == {0}
+
+
+def test_pasted_links_are_not_being_created(week, admin_client):
+    Meeting.objects.filter(session=week.sessions.first()).delete()
+    assert listed(admin_client, numbers.zoom_meetings(week)) == {"Ready": 5, "Needs attention": 1}

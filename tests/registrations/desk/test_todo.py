@@ -33,7 +33,7 @@ def _prepared(week):
 
 def tasks(event: Event, models=None) -> list[todo.Task]:
     event = Event.objects.get(pk=event.pk)
-    return todo.tasks(event, timezone.now(), models or todo.models())
+    return todo.tasks(event, timezone.now(), models or todo.models(), todo.models())
 
 
 def task(event: Event) -> todo.Task:
@@ -70,7 +70,7 @@ def test_draft_leads_to_its_checklist_until_it_is_over(week, opening, admin_clie
     assert task(week).before == todo.NEVER
 
 
-def test_session_without_link_leads_to_its_meeting(week, opening, later):
+def test_sessions_without_link_lead_to_where_they_are_entered(week, opening, later, admin_client):
     Meeting.objects.filter(session=later).delete()
     found = task(week)
     assert (found.number, found.text) == (1, "1 session has no Zoom link.")
@@ -80,7 +80,9 @@ def test_session_without_link_leads_to_its_meeting(week, opening, later):
     Meeting.objects.filter(session=opening).update(join_url="")
     found = task(week)
     assert (found.number, found.text) == (2, "2 sessions have no Zoom link.")
-    assert found.url == session_page(opening, "#meeting-group")
+    assert found.button == "Add the links"
+    assert found.url == f"/admin/events/event/{week.pk}/week/"
+    assert "join_url" in admin_client.get(found.url).content.decode()
     assert found.more.startswith(f"First: {opening.brief_title}, Saturday, ")
 
 
@@ -272,6 +274,29 @@ def test_only_what_someone_may_view_is_found(week, opening):
         "1 person isn't getting our emails."
     ]
     assert tasks(week, {AccessNeed}) == []
+
+
+def test_pending_notices_are_for_those_who_may_see_sessions(week, later):
+    mailed(sign_up(week))
+    edited(later)
+    assert tasks(week, {OutgoingMail}) == []
+    assert [each.number for each in tasks(week, {Session})] == [1]
+
+
+def test_someone_who_may_not_change_it_sees_no_button(week, later):
+    mail(mailed(sign_up(week), "failed"), kind="reminder")
+    edited(later)
+
+    def buttons(*changeable) -> dict[str, str]:
+        found = todo.tasks(week, timezone.now(), todo.models(), changeable)
+        return {each.text: each.button for each in found}
+
+    changed = "1 session was changed, and people will be emailed about it."
+    failed = "1 email failed."
+    assert buttons() == {changed: "", failed: ""}
+    assert buttons(Session) == {changed: "Check, hold or undo", failed: ""}
+    # Those who may change people may send their emails again.
+    assert buttons(Registration) == {changed: "", failed: "See which"}
 
 
 def test_another_week_has_its_own_tasks(week, opening):

@@ -61,21 +61,36 @@ def test_password_is_kept_if_the_field_is_empty_and_never_shown(organizer):
     page = press(organizer, "server", **WITH_PASSWORD)
     assert "pa55word" not in page
     assert "One is saved, but we don&#x27;t show it." in page
-    press(organizer, "server", **WITH_PASSWORD | {"password": "", "port": "465"})
-    stored = site_settings.stored_email_server()
-    assert (stored.port, stored.password) == (465, "pa55word")
+    assert not errors_of(press(organizer, "server", **WITH_PASSWORD | {"password": ""}))
+    assert site_settings.stored_email_server().password == "pa55word"
     press(organizer, "server", **WITH_PASSWORD | {"password": " n3w "})
     assert site_settings.stored_email_server().password == " n3w "
 
 
-@pytest.mark.parametrize("change", [{"host": "smtp.evil.example"}, {"user": "other"}])
-def test_password_is_not_sent_to_another_server_or_account(organizer, change):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"host": "smtp.evil.example"},
+        {"user": "other"},
+        {"port": "465"},
+        {"security": "ssl"},
+        {"security": "none", "port": "25"},
+    ],
+)
+def test_password_is_not_sent_to_another_server_or_account_or_in_another_way(organizer, change):
     press(organizer, "server", **WITH_PASSWORD)
     page = press(organizer, "server", **WITH_PASSWORD | {"password": ""} | change)
     assert errors_of(page) == ["Enter the password that goes with this."]
     assert site_settings.stored_email_server() == EmailServer(
         "smtp.example.org", 587, "tls", "week", "pa55word"
     )
+
+
+def test_password_that_goes_out_unencrypted_is_typed_each_time(organizer):
+    press(organizer, "server", **WITH_PASSWORD | {"security": "none"})
+    page = press(organizer, "server", **WITH_PASSWORD | {"security": "none", "password": ""})
+    assert errors_of(page) == ["Enter the password that goes with this."]
+    assert "One is saved, but" not in page
 
 
 def test_without_a_user_name_there_is_no_password(organizer):

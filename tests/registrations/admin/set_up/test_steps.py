@@ -34,11 +34,16 @@ def test_week_is_created_then_has_a_contact_then_is_published(organizer):
     assert done(page) == ["server", "sender", "week"]
     url = f"/admin/events/event/{event.pk}/change/"
     assert f'href="{url}#id_contact_email"' in page
-    assert f'href="{url}#id_status"' in page
+    assert f'href="/admin/events/event/{event.pk}/publish/">Publish it</a>' in page
     Event.objects.update(contact_email="us@example.org")
-    assert done(page_of(organizer)) == ["server", "sender", "week", "contact"]
+    page = page_of(organizer)
+    assert done(page) == ["server", "sender", "week", "contact"]
+    assert f'href="{url}#id_contact_email">Change the contact</a>' in page
     Event.objects.update(status="published")
-    assert done(page_of(organizer)) == ["server", "sender", "week", "contact", "publish"]
+    page = page_of(organizer)
+    assert done(page) == ["server", "sender", "week", "contact", "publish"]
+    assert 'href="/w/">See the public page</a>' in page
+    assert "Publish it</a>" not in page
 
 
 def test_once_a_week_is_published_another_draft_changes_nothing(organizer, week):
