@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from events import people
 from events.admin import cancellation, pending
 from events.admin.agenda import AgendaInline, finish_agenda
 from events.admin.archive import EventFilter
@@ -468,15 +469,11 @@ def explain_short_title(request: HttpRequest, session: Session) -> None:
 def explain_meeting(request: HttpRequest, session: Session, changed: bool) -> None:
     """After saving, say what a changed meeting means for attendees, and how far it is."""
     event = session.event
-    if changed and not event.creates_meetings:
-        messages.info(
-            request,
-            _(
-                "The links in our emails now lead to the new Zoom link. A few minutes after your "
-                "last edit, people get an email about a new meeting ID, passcode or phone number."
-            ),
-        )
-    elif changed and not event.has_personal_links:
+    # Who gets an email, and when, is said with every edit.
+    if changed and not event.creates_meetings and people.seated([session]):
+        text = _("“%(session)s”: the links in our emails now lead to the new Zoom link.")
+        messages.info(request, text % {"session": session.brief_title})
+    elif changed and event.creates_meetings and not event.has_personal_links:
         messages.info(
             request,
             _("A few minutes after your last edit, people get an email about a new phone number."),

@@ -134,11 +134,15 @@ def test_invitation_fills_in_the_meeting_and_is_logged(organizer, url, opening):
     assert LogEntry.objects.get().object_id == str(opening.pk)
 
 
-def test_new_link_takes_the_place_of_the_old_one(organizer, url, opening):
+def test_new_link_takes_the_place_of_the_old_one(organizer, url, week, opening):
     page = save(organizer, url, of(opening, link=LINK))
     assert Meeting.objects.get(session=opening).join_url == LINK
+    # No one has a link yet that could lead there.
+    assert not [text for _color, text in messages_of(page) if "new Zoom link" in text]
+    sign_up(week)
+    page = save(organizer, url, of(opening, link=f"{LINK}0"))
     (said,) = [text for _color, text in messages_of(page) if "new Zoom link" in text]
-    assert said.startswith("The links in our emails now lead to the new Zoom link.")
+    assert said.endswith("the links in our emails now lead to the new Zoom link.")
 
 
 def test_link_to_another_site_is_asked_about(organizer, url, opening):

@@ -470,7 +470,7 @@ def test_rejected_credentials_are_shown_on_every_page_about_events(
     since = ZoomAccount.objects.get().problem_since.astimezone(shared.zone)
     for url in pages(shared):
         shown = text(admin_client, url)
-        assert f"We can't reach Zoom since {since:%A, %B} {since.day}" in shown
+        assert f"We haven't been able to reach Zoom since {since:%A, %B} {since.day}" in shown
         assert "Zoom doesn't accept our credentials" in shown
         assert "People can still register, and the links we have keep working." in shown
     settings.ZOOM_CLIENT_SECRET = secret
