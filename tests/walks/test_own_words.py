@@ -38,6 +38,13 @@ def ours_in(text: str) -> list[str]:
     return OURS.findall(NOT_MEANT.sub("", html.unescape(text)))
 
 
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """Requests leave their language behind."""
+    with override("en"):
+        yield
+
+
 @pytest.fixture
 def renamed(week: Event) -> Event:
     """The week with its own words, and in its own texts none of ours."""
