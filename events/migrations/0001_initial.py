@@ -109,7 +109,11 @@ class Migration(migrations.Migration):
                 ('poster_wide', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_desks', to='events.storedimage')),
                 ('poster_phone', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events_on_phones', to='events.storedimage', verbose_name='your own picture')),
                 ('embed_sites', models.TextField(blank=True, help_text='Websites that may show the week on their own pages, with a Register button. One address per line, such as https://droplwop.org. No other site can show it.', max_length=1000, validators=[events.sharing.origins.validate_sites], verbose_name='websites that show the schedule')),
-                ('erase_after_days', models.PositiveSmallIntegerField(default=90, help_text="We erase names, addresses and answers automatically, this many days after the last session. We keep anonymous counts. Before then, export anything you're allowed to keep.", validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(730)], verbose_name='erase personal data (days after the end)')),
+                ('erase_after_days', models.PositiveSmallIntegerField(default=90, help_text=(
+                    "We erase names, email addresses and answers automatically, this many days"
+                    " after the last session. We keep anonymous counts. Before then, export "
+                    "anything you're allowed to keep."
+                ), validators=[django.core.validators.MinValueValidator(7), django.core.validators.MaxValueValidator(730)], verbose_name='erase personal data (days after the end)')),
                 ('erase_not_before', models.DateTimeField(default=events.models.event.in_two_weeks, editable=False)),
                 ('doors_open_minutes', models.PositiveSmallIntegerField(default=15, help_text='We let people into Zoom this long before a session starts.', validators=[django.core.validators.MaxValueValidator(1440)], verbose_name='open sessions early (minutes)')),
                 ('remind_day_before', models.BooleanField(default=True, help_text='People get an email a day before their first session of each day.', verbose_name='remind the day before')),
@@ -185,9 +189,15 @@ class Migration(migrations.Migration):
                 ('affiliation', models.CharField(blank=True, max_length=150, verbose_name='affiliation')),
                 ('affiliation_en', models.CharField(blank=True, max_length=150, null=True, verbose_name='affiliation')),
                 ('affiliation_es', models.CharField(blank=True, max_length=150, null=True, verbose_name='affiliation')),
-                ('about', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, verbose_name='one line about them')),
-                ('about_en', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, null=True, verbose_name='one line about them')),
-                ('about_es', models.CharField(blank=True, help_text="Everyone can see it on the pages of the sessions they host.", max_length=200, null=True, verbose_name='one line about them')),
+                ('about', models.CharField(blank=True, help_text=(
+                    "Everyone can see it on the pages of the sessions that this person hosts."
+                ), max_length=200, verbose_name='one line about them')),
+                ('about_en', models.CharField(blank=True, help_text=(
+                    "Everyone can see it on the pages of the sessions that this person hosts."
+                ), max_length=200, null=True, verbose_name='one line about them')),
+                ('about_es', models.CharField(blank=True, help_text=(
+                    "Everyone can see it on the pages of the sessions that this person hosts."
+                ), max_length=200, null=True, verbose_name='one line about them')),
                 ('photo', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='speakers', to='events.storedimage', verbose_name='Photo')),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='speakers', to='events.event')),
             ],

@@ -329,9 +329,9 @@ class Event(EventWords, models.Model):
         default=90,
         validators=[MinValueValidator(7), MaxValueValidator(730)],
         help_text=_(
-            "We erase names, addresses and answers automatically, this many days after "
-            "the last session. We keep anonymous counts. Before then, export anything "
-            "you're allowed to keep."
+            "We erase names, email addresses and answers automatically, this many days after "
+            "the last session. We keep anonymous counts. Before then, export anything you're "
+            "allowed to keep."
         ),
     )
     # Leaves organizers time to review what will be erased, and to export it.
@@ -526,7 +526,7 @@ class Speaker(models.Model):
         _("one line about them"),
         max_length=200,
         blank=True,
-        help_text=_("Everyone can see it on the pages of the sessions they host."),
+        help_text=_("Everyone can see it on the pages of the sessions that this person hosts."),
     )
     photo = models.ForeignKey(
         StoredImage,

@@ -465,7 +465,7 @@ def other_weekday(event: Event, first_day: dt.date) -> str:
     first = event.sessions.first()
     if first is None or first_day.weekday() == event.day_of(first.starts_at).weekday():
         return ""
-    return _("This week starts on another day of the week than the one you copy.")
+    return _("The copy starts on a different day of the week than the original.")
 
 
 def explain_copy(
