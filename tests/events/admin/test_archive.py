@@ -75,7 +75,7 @@ def test_event_with_a_session_ahead_is_not_archived(organizer, week):
 def test_event_without_sessions_can_be_archived(organizer, other, status):
     Event.objects.filter(pk=other.pk).update(status=status)
     page = organizer.get(path(other)).content.decode()
-    assert "<b>No sessions are ahead.</b>" in page
+    assert "<b>This week has no sessions.</b>" in page
     assert "This week is over" not in page
     assert "Archive this week" in page
     press(organizer, other, "archive")
