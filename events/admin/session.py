@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from events import people
 from events.admin import cancellation, pending
@@ -438,7 +438,11 @@ class SessionAdmin(NewSpeakerAdmin, NotifyingAdmin, AskingAdmin, TextsAdmin):
     def state(self, session: Session) -> str:
         if session.is_canceled:
             return _("Canceled")
-        return _("Published") if session.status == session.Status.PUBLISHED else _("Draft")
+        return (
+            pgettext("a session", "Published")
+            if session.status == session.Status.PUBLISHED
+            else _("Draft")
+        )
 
     @admin.display(description=gettext_lazy("canceled"))
     def canceled(self, session: Session) -> str:

@@ -119,11 +119,11 @@ def take_out(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[S
         text = counted(
             len(chosen),
             "%(count)s spot freed. Their link to that session no longer works, but they keep "
-            "their other sessions. The next person in line gets the spot. If they got the session "
-            "by email, another email takes it out of their calendar.",
-            "%(count)s spots freed. Their links to those sessions no longer work, but they keep "
-            "their other sessions. The next people in line get the spots. If they got a session "
-            "by email, another email takes it out of their calendar.",
+            "their other sessions. If our email put that session in their calendar, another "
+            "email takes it out. The next person in line gets the spot.",
+            "%(count)s spots freed. Their links to those sessions no longer work, but they keep"
+            " their other sessions. If our email put one of those sessions in their calendar, "
+            "another email takes it out. The next people in line get the spots.",
         )
         messages.success(request, text)
     left = len(queryset) - len(chosen)
