@@ -105,7 +105,10 @@ def next_start(event: Event, now: dt.datetime) -> dt.datetime:
 def _first(sessions: list[Session]) -> str:
     """Name the session, or the first of several."""
     text = named(sessions[0])
-    return _("First: %(session)s.") % {"session": text} if len(sessions) > 1 else f"{text}."
+    if len(sessions) > 1:
+        return _("First: %(session)s.") % {"session": text}
+    # Spanish times end with a period: 6:00 p. m.
+    return text if text.endswith(".") else f"{text}."
 
 
 @to_do(Event)

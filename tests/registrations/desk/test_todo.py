@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 import time_machine
 from django.utils import timezone
+from django.utils.translation import override
 
 from events.models import Event, Meeting, Session
 from events.schedule import cancel_session, hold_notices
@@ -233,6 +234,15 @@ def test_agenda_and_hosts_come_last(week, opening, later):
         ("1 session has no agenda.", session_page(opening, "#agenda-group")),
         ("2 sessions have no hosts.", session_page(opening, "#id_hosts")),
     ]
+
+
+def test_spanish_times_are_followed_by_one_period(week, opening, later):
+    opening.agenda.all().delete()
+    with override("es"):
+        assert task(week).more.endswith("\xa0m.")
+        later.agenda.all().delete()
+        assert task(week).more.endswith("\xa0m.")
+        assert ".." not in task(week).more
 
 
 def test_canceled_and_past_sessions_need_no_agenda(week, opening, later):
