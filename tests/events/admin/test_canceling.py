@@ -101,11 +101,11 @@ def test_page_says_when_people_are_told(organizer, week, opening):
 def test_page_says_what_happens_at_zoom(organizer, week, opening):
     assert "delete it in Zoom, too" in text(organizer, page_of(opening, "cancel"))
     type(week).objects.update(zoom_mode="shared")
-    assert "we delete its meeting 10 minutes later" in text(organizer, page_of(opening, "cancel"))
+    assert "we delete its meeting in 10 minutes" in text(organizer, page_of(opening, "cancel"))
     hold_notices(session=opening)
     page = text(organizer, page_of(opening, "cancel"))
     assert "we keep its meeting while the emails are on hold" in page
-    assert "10 minutes later" not in page
+    assert "we delete its meeting" not in page
 
 
 def test_canceling_with_a_reason_is_logged(organizer, opening):
