@@ -124,7 +124,7 @@ class NoteForm(forms.ModelForm):
 
     def clean_note(self) -> str:
         note: str = self.cleaned_data["note"]
-        name, stored = self["note"].html_initial_name, self.initial["note"]
+        name, stored = self["note"].html_initial_name, self.initial.get("note", "")
         if "note" not in self.changed_data or stored in (note, self.data.get(name, "")):
             return note
         # The next save is meant.

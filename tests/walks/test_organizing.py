@@ -165,11 +165,14 @@ def test_places_are_given_taken_and_made(organizer, week, opening):
     for name in ("Alice A", "Bob B", "Charlie C"):
         sign_up(week, name, sessions=[opening])
 
-    def hold(capacity: int) -> None:
+    def hold(capacity: int, question: str = "") -> None:
         """Set the number of spots, and let the sweep promote people."""
         organizer.goto(f"/admin/events/session/{opening.pk}/change/")
         organizer.get_by_label("Spots:").fill(str(capacity))
         organizer.get_by_role("button", name="Save", exact=True).click()
+        if question:
+            says(organizer, question)
+            organizer.get_by_role("button", name="Save and email them").click()
         says(organizer, "was changed successfully")
         seats.promote_all_waiting(timezone.now())
 
@@ -182,7 +185,7 @@ def test_places_are_given_taken_and_made(organizer, week, opening):
     expect(organizer.locator("#result_list tbody tr")).to_have_count(2)
     says(organizer, "Number 2 in line")
     fits(organizer)
-    hold(2)
+    hold(2, "1 person on the waitlist would get a spot")
     assert seated() == "AB"
     # Everyone who has a spot keeps it.
     hold(1)
