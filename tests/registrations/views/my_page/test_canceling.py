@@ -7,7 +7,7 @@ from events.models import Event
 from registrations import signup
 from registrations.models import Registration
 from tests.people import sign_up
-from tests.registrations.views.my_page.pages import own, said, sent, words
+from tests.registrations.views.my_page.pages import DAY, own, said, sent, words
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -57,3 +57,12 @@ def test_cancel_page_warns_when_it_is_final(client, alice):
     )
     Event.objects.update(registration_closes_at=timezone.now())
     assert "you won't be able to sign up again here" in words(client.get(own(alice, "cancel/")))
+
+
+def test_registration_that_opens_again_later_is_not_called_closed(client, alice):
+    Event.objects.update(registration_opens_at=timezone.now() + DAY)
+    page = words(client.get(own(alice, "cancel/")))
+    assert "you can only sign up again once it opens" in page
+    change = words(client.get(own(alice, "change/")))
+    assert "you can't add one or get it back until it opens" in change
+    assert "Registration has closed" not in page + change
