@@ -231,7 +231,7 @@ def test_page_of_someone_who_only_waits_says_so(client, week, opening):
     assert "You have no sessions right now." in page_of(client, alice)
     week.sessions.filter(pk=opening.pk).update(capacity=0)
     bob = sign_up(week, "Bob B", sessions=week.sessions.filter(pk=opening.pk))
-    assert "Once a spot opens, your schedule is here." in page_of(client, bob)
+    assert "Once you get a spot, you'll see your schedule here." in page_of(client, bob)
 
 
 def test_canceled_session_is_marked_and_has_no_agenda(client, week, opening):
