@@ -398,7 +398,7 @@ def test_another_weekday_and_a_skipped_time_are_pointed_out(organizer, week, ope
     answer = organizer.post(copy_url(week), {**form, "first_day": "2027-03-14", "do": "preview"})
     note = "“Vigil”: clocks move forward on Sunday, March 14 and skip 2:30 AM. We used 3:30 AM."
     assert answer.context["dates"][0].note == note
-    another_day = "This week starts on another day of the week"
+    another_day = "The copy starts on a different day of the week"
     assert another_day not in answer.content.decode()
     saturday = {**form, "first_day": "2027-03-13", "do": "preview"}
     assert another_day in organizer.post(copy_url(week), saturday).content.decode()
