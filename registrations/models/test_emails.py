@@ -26,7 +26,7 @@ class TestEmail(models.Model):
     address = models.CharField(max_length=254, blank=True)
     # The address that it was sent from.
     sender = models.CharField(max_length=254)
-    # In the link: whoever has it can read the mailbox.
+    # In the link: anyone who has it can read the mailbox.
     token = models.CharField(max_length=TOKEN_LENGTH, unique=True, default=new_token)
     # When we gave it to the mail server, or tried to.
     sent_at = models.DateTimeField(default=timezone.now)
